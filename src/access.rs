@@ -1,0 +1,161 @@
+//! Who is asking, and what they may do.
+
+use crate::{
+    error::{Error, Result},
+    ids::StaffId,
+};
+
+/// What a member of the staff is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize, clap::ValueEnum)]
+pub enum Role {
+    /// Everything, staff accounts of every role included.
+    #[serde(rename = "SUPERADMIN")]
+    #[value(name = "SUPERADMIN")]
+    SuperAdmin,
+    /// Everything but accounts of superadministrators.
+    #[serde(rename = "ADMIN")]
+    #[value(name = "ADMIN")]
+    Admin,
+    /// Daily work: contacts, companies, imports, drafts.
+    #[serde(rename = "STAFF")]
+    #[value(name = "STAFF")]
+    Staff,
+    /// Looks, changes nothing.
+    #[serde(rename = "READ_ONLY")]
+    #[value(name = "READ_ONLY")]
+    ReadOnly,
+}
+
+impl Role {
+    /// Every role, most powerful first.
+    pub const ALL: [Role; 4] = [Role::SuperAdmin, Role::Admin, Role::Staff, Role::ReadOnly];
+
+    /// As stored.
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        match self {
+            Role::SuperAdmin => "SUPERADMIN",
+            Role::Admin => "ADMIN",
+            Role::Staff => "STAFF",
+            Role::ReadOnly => "READ_ONLY",
+        }
+    }
+
+    /// From the stored code.
+    #[must_use]
+    pub fn from_code(code: &str) -> Option<Role> {
+        Role::ALL.into_iter().find(|it| it.code() == code)
+    }
+
+    /// As people read it.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Role::SuperAdmin => "Superadministrador",
+            Role::Admin => "Administrador",
+            Role::Staff => "Equipo",
+            Role::ReadOnly => "Solo lectura",
+        }
+    }
+
+    /// Whether the role includes `permission`. The one home of this rule.
+    #[must_use]
+    pub fn may(self, permission: Permission) -> bool {
+        use Permission as P;
+        match permission {
+            P::View => true,
+            P::EditContacts | P::RunImports | P::EditCampaigns | P::SendTests => self != Role::ReadOnly,
+            P::SendCampaigns
+            | P::DecideMessages
+            | P::EditSettings
+            | P::ManageStaff
+            | P::ViewAudit
+            | P::RunJobs => {
+                matches!(self, Role::SuperAdmin | Role::Admin)
+            }
+        }
+    }
+}
+
+/// Something that a role may be allowed to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Permission {
+    /// Look at contacts, companies, imports, campaigns and messages.
+    View,
+    /// Create and change contacts and companies.
+    EditContacts,
+    /// Upload, confirm, cancel and undo imports.
+    RunImports,
+    /// Write campaigns.
+    EditCampaigns,
+    /// Send a test message to oneself.
+    SendTests,
+    /// Start, pause, resume and cancel campaigns.
+    SendCampaigns,
+    /// Decide on unconfirmed and failed messages; lift suppressions.
+    DecideMessages,
+    /// Change the business's settings.
+    EditSettings,
+    /// Create and change staff accounts.
+    ManageStaff,
+    /// Read the audit.
+    ViewAudit,
+    /// Run scheduled jobs by hand.
+    RunJobs,
+}
+
+/// The person, or the system, on whose behalf the code runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Actor {
+    /// Someone signed in to the panel.
+    Staff {
+        /// Account.
+        id: StaffId,
+        /// As shown in the audit.
+        name: String,
+        /// What they are.
+        role: Role,
+    },
+    /// Someone with a shell on the server.
+    CommandLine,
+    /// The program itself.
+    System,
+}
+
+impl Actor {
+    /// Fail unless the actor has `permission`.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`].
+    pub fn require(&self, permission: Permission) -> Result<()> {
+        if self.may(permission) { Ok(()) } else { Err(Error::Forbidden) }
+    }
+
+    /// Whether the actor has `permission`.
+    #[must_use]
+    pub fn may(&self, permission: Permission) -> bool {
+        match self {
+            Actor::Staff { role, .. } => role.may(permission),
+            Actor::CommandLine | Actor::System => true,
+        }
+    }
+
+    /// The staff account, where there is one.
+    #[must_use]
+    pub fn staff_id(&self) -> Option<StaffId> {
+        match self {
+            Actor::Staff { id, .. } => Some(*id),
+            Actor::CommandLine | Actor::System => None,
+        }
+    }
+
+    /// As shown in the audit.
+    #[must_use]
+    pub fn label(&self) -> &str {
+        match self {
+            Actor::Staff { name, .. } => name,
+            Actor::CommandLine => "línea de comandos",
+            Actor::System => "sistema",
+        }
+    }
+}

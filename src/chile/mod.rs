@@ -1,0 +1,3 @@
+//! What the country fixes: pure rules, no database and no clock.
+
+pub mod business_hours;

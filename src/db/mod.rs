@@ -1,0 +1,54 @@
+//! Postgres: the pool, the migrations and the ways to hold a connection.
+
+use crate::error::{Error, Result};
+use sqlx::{
+    PgPool,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
+use std::time::Duration;
+
+/// An open transaction. A function that takes `&mut Tx` must share its
+/// caller's fate; one that takes `&mut PgConnection` may run on its own.
+pub type Tx<'t> = sqlx::Transaction<'t, sqlx::Postgres>;
+
+/// The migrations of this build, in order.
+pub static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("./migrations");
+
+/// Classes of two-key advisory locks, so that no two uses share a number.
+pub mod locks {
+    /// One drip at a time for each channel; the second key is the channel.
+    pub const DRIP: i32 = 1;
+    /// Held by the process of a drip run for as long as it lives; the second key is the run's id.
+    pub const DRIP_RUN: i32 = 2;
+    /// Held by the process that works on an import; the second key is the import's id.
+    pub const IMPORT: i32 = 3;
+    /// One pass of a scheduled job at a time; the second key is the job's place in the table.
+    pub const JOB: i32 = 4;
+}
+
+/// A pool of at most `size` connections to `options`.
+///
+/// # Errors
+/// When the server can't be reached within ten seconds.
+pub async fn connect(options: PgConnectOptions, size: u32) -> Result<PgPool> {
+    Ok(PgPoolOptions::new()
+        .max_connections(size)
+        .acquire_timeout(Duration::from_secs(10))
+        .connect_with(options.application_name("llovizna"))
+        .await?)
+}
+
+/// Bring the schema up to this build. Several processes may call it at once.
+///
+/// # Errors
+/// When a migration fails, or the database is newer than this build.
+pub async fn migrate(db: &PgPool) -> Result<()> {
+    match MIGRATIONS.run(db).await {
+        Ok(()) => Ok(()),
+        Err(sqlx::migrate::MigrateError::VersionMissing(_)) => Err(Error::refused(
+            "La base de datos es de una versión más nueva que este programa. No se cambió nada: instala la versión nueva.",
+        )),
+        Err(sqlx::migrate::MigrateError::Execute(error)) => Err(error.into()),
+        Err(error) => Err(Error::Internal(format!("migration failed: {error}"))),
+    }
+}

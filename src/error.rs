@@ -1,0 +1,104 @@
+//! What can go wrong, said without HTTP: the edges decide on status codes and exit statuses.
+
+/// The result of any operation of the application.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// A failure that some caller tells apart from another.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No such row, or none that this actor may know of.
+    #[error("no se encontró lo que buscas")]
+    NotFound,
+    /// The actor lacks the permission.
+    #[error("tu rol no permite hacer esto")]
+    Forbidden,
+    /// What was asked for can't be done as things stand. The text is Spanish,
+    /// for the user: what happened, what was kept, what to do.
+    #[error("{0}")]
+    Refused(String),
+    /// Input that is wrong at stated fields. Texts are Spanish, for the user.
+    #[error("hay datos por corregir")]
+    Invalid(Vec<FieldError>),
+    /// The database failed us, or is away.
+    #[error("la base de datos no respondió")]
+    Database(#[from] sqlx::Error),
+    /// The disk failed us.
+    #[error("no se pudo leer o escribir un archivo")]
+    Io(#[from] std::io::Error),
+    /// Anything else that no caller tells apart; the text is English, for the log.
+    #[error("ocurrió un error inesperado")]
+    Internal(String),
+}
+
+/// One wrong field of a form or a command.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct FieldError {
+    /// Name of the field, as in the form.
+    pub field: &'static str,
+    /// What is wrong and what to do, in Spanish.
+    pub message: String,
+}
+
+impl FieldError {
+    /// The field `field` is wrong for the reason `message`.
+    pub fn new(field: &'static str, message: impl Into<String>) -> FieldError {
+        FieldError { field, message: message.into() }
+    }
+}
+
+impl Error {
+    /// A refusal with its Spanish sentence.
+    pub fn refused(sentence: impl Into<String>) -> Error {
+        Error::Refused(sentence.into())
+    }
+
+    /// Input that is wrong at one field.
+    pub fn invalid(field: &'static str, message: impl Into<String>) -> Error {
+        Error::Invalid(vec![FieldError::new(field, message)])
+    }
+
+    /// Whether the database was unreachable rather than of another opinion, so
+    /// that the same call may succeed later.
+    #[must_use]
+    pub fn is_database_away(&self) -> bool {
+        match self {
+            Error::Database(
+                sqlx::Error::Io(_)
+                | sqlx::Error::PoolTimedOut
+                | sqlx::Error::PoolClosed
+                | sqlx::Error::Tls(_)
+                | sqlx::Error::Protocol(_)
+                | sqlx::Error::WorkerCrashed,
+            ) => true,
+            // Class 57P: shutdown, crash, not yet accepting; 08: connection.
+            Error::Database(sqlx::Error::Database(it)) => {
+                it.code().is_some_and(|code| code.starts_with("57P") || code.starts_with("08"))
+            }
+            _ => false,
+        }
+    }
+}
+
+/// Turns a violated database constraint into the error that it stands for.
+pub trait OnConstraint<T> {
+    /// If the query failed on the constraint `name`, fail with `error` instead.
+    fn on_constraint(self, name: &str, error: impl FnOnce() -> Error) -> Result<T>;
+}
+
+impl<T> OnConstraint<T> for Result<T, sqlx::Error> {
+    fn on_constraint(self, name: &str, error: impl FnOnce() -> Error) -> Result<T> {
+        self.map_err(|it| match &it {
+            sqlx::Error::Database(db) if db.constraint() == Some(name) => error(),
+            _ => it.into(),
+        })
+    }
+}
+
+impl<T> OnConstraint<T> for Result<T> {
+    fn on_constraint(self, name: &str, error: impl FnOnce() -> Error) -> Result<T> {
+        self.map_err(|it| match &it {
+            Error::Database(sqlx::Error::Database(db)) if db.constraint() == Some(name) => error(),
+            _ => it,
+        })
+    }
+}

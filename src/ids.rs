@@ -1,0 +1,47 @@
+//! Typed row ids, so that a campaign's id cannot be passed where a contact's is meant.
+
+macro_rules! ids {
+    ($($(#[$doc:meta])* $name:ident),* $(,)?) => {$(
+        $(#[$doc])*
+        #[derive(
+            Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord,
+            serde::Serialize, serde::Deserialize, sqlx::Type,
+        )]
+        #[serde(transparent)]
+        #[sqlx(transparent, no_pg_array)]
+        pub struct $name(pub i64);
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = std::num::ParseIntError;
+
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                text.parse().map($name)
+            }
+        }
+    )*};
+}
+
+ids! {
+    /// A company in the address book.
+    CompanyId,
+    /// A person in the address book.
+    ContactId,
+    /// An uploaded file and what became of it.
+    ImportId,
+    /// One text to one audience.
+    CampaignId,
+    /// One immutable version of a text.
+    TemplateId,
+    /// One message to one address: a row of `communication_logs`.
+    MessageId,
+    /// One pass of the drip.
+    DripRunId,
+    /// A person who signs in to the panel.
+    StaffId,
+}

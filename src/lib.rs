@@ -1,0 +1,32 @@
+//! Llovizna: a marketing CRM for Chilean businesses, in one binary over one Postgres.
+//!
+//! The order of the modules below is the architecture: a module uses only what
+//! stands above it, and `tests/it/architecture.rs` fails otherwise. ARCHITECTURE.md
+//! tells what each layer is for.
+
+// ground: no business words
+pub mod ids;
+pub mod clock;
+pub mod error;
+pub mod config;
+pub mod telemetry;
+pub mod chile;
+pub mod db;
+pub mod settings;
+// ledgers: appended to by everyone
+pub mod access;
+pub mod audit;
+// ways out
+pub mod channels;
+// domains, lowest first
+pub mod contacts;
+pub mod messaging;
+pub mod imports;
+pub mod campaigns;
+pub mod accounts;
+pub mod demo;
+// edges
+pub mod state;
+pub mod scheduler;
+pub mod web;
+pub mod cli;

@@ -1,0 +1,17 @@
+//! What every request handler and job can reach.
+
+use crate::{channels::Senders, clock::Clock, config::Config};
+use std::sync::Arc;
+
+/// Cheap to clone: handles only.
+#[derive(Clone)]
+pub struct AppState {
+    /// Postgres.
+    pub db: sqlx::PgPool,
+    /// What the environment says.
+    pub config: Arc<Config>,
+    /// The time.
+    pub clock: Clock,
+    /// Providers by channel.
+    pub senders: Senders,
+}

@@ -1,0 +1,1 @@
+//! The order of the `mod` lines in `src/lib.rs` is the architecture.

@@ -1,0 +1,17 @@
+//! Tests on a real Postgres, through the domains and through the router.
+
+mod accounts;
+mod architecture;
+mod campaigns;
+mod companies;
+mod contacts;
+mod drip;
+mod email;
+mod embedded;
+mod imports;
+mod messaging;
+mod messages;
+mod public;
+mod settings;
+mod support;
+mod web;

@@ -1,0 +1,1 @@
+//! The application on a database of its own, with a clock and a mailbox in hand.
