@@ -211,6 +211,9 @@ create table outbox_messages (
     headers jsonb not null,
     html text not null,
     plain text not null,
-    captured_at timestamptz not null
+    captured_at timestamptz not null,
+    constraint outbox_messages_once unique (message_id)
 );
+comment on column outbox_messages.communication_log_id is '0: a test of the settings';
+comment on column outbox_messages.headers is 'pairs of name and value, in order, unencoded';
 create index outbox_messages_by_log on outbox_messages (communication_log_id);

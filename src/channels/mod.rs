@@ -73,8 +73,10 @@ pub enum Outgoing {
 /// An email ready to leave. Addresses are bare (`a@b.cl`), names are apart.
 #[derive(Clone, Debug, Default)]
 pub struct Email {
-    /// The row of `communication_logs`, for the built-in outbox and the log.
+    /// The row of `communication_logs`, for the built-in outbox and the log; 0: a test of the settings, which has none.
     pub message: i64,
+    /// When it is handed over: the Date header, and the signature's time.
+    pub date: chrono::DateTime<chrono::Utc>,
     /// Sender's name as shown.
     pub from_name: String,
     /// Sender's address.
