@@ -14,11 +14,13 @@ create table companies (
     import_id bigint,
     created_at timestamptz not null,
     updated_at timestamptz not null,
-    constraint companies_name_once unique (name_key),
     constraint companies_rut_once unique (rut),
     constraint companies_name_present check (name_key <> '')
 );
 comment on column companies.name_key is 'name without case, accents, punctuation and doubled spaces: the key of its uniqueness';
+-- Two legal entities may bear one trade name; without a RUT nothing but the name tells companies apart.
+create unique index companies_name_once on companies (name_key) where rut is null;
+create index companies_by_name on companies (name_key, id);
 comment on column companies.rut is 'body and check digit without dots: 76086428-5';
 comment on column companies.comuna is 'CUT code of the comuna, five digits; its first two are the region';
 comment on column companies.import_id is 'the import that created it';
