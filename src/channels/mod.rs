@@ -1,6 +1,10 @@
 //! Ways out of the building. A channel knows an address and a text; it knows no
 //! contact, no campaign and no database (but for the built-in outbox, which is one).
 
+pub mod email;
+pub mod outbox;
+
+use crate::config::Config;
 use std::{collections::HashMap, future::Future, pin::Pin, sync::Arc};
 
 /// How a message travels: `communication_type` in the database.
@@ -169,3 +173,15 @@ pub trait Sender: Send + Sync {
 
 /// The provider for each channel that can send.
 pub type Senders = Arc<HashMap<Channel, Arc<dyn Sender>>>;
+
+/// The providers that `config` names: SMTP for email, or the built-in outbox in `db`.
+///
+/// # Errors
+/// A sentence in Spanish when something configured can't be used.
+pub fn open(config: &Config, db: &sqlx::PgPool) -> Result<Senders, String> {
+    let email: Arc<dyn Sender> = match &config.smtp {
+        Some(smtp) => Arc::new(email::Smtp::new(smtp.clone(), config.dkim.as_ref())?),
+        None => Arc::new(outbox::Outbox::new(db.clone())),
+    };
+    Ok(Arc::new(HashMap::from([(Channel::Email, email)])))
+}

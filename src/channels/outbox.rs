@@ -1,0 +1,152 @@
+//! The built-in outbox: what would have left by email while no SMTP server is
+//! configured, kept so that it can be read in the panel as its recipient would
+//! see it. The only channel that knows the database, for it is one.
+
+use super::{Accepted, Checking, Email, Outgoing, SendError, Sender, Sending, email::readable_headers};
+use crate::error::{Error, Result};
+use chrono::{DateTime, Utc};
+use sqlx::PgPool;
+
+/// Captures messages instead of sending them.
+pub struct Outbox {
+    db: PgPool,
+}
+
+impl Outbox {
+    /// An outbox in `db`.
+    #[must_use]
+    pub fn new(db: PgPool) -> Outbox {
+        Outbox { db }
+    }
+
+    async fn capture(&self, email: &Email) -> Result<Accepted, SendError> {
+        let headers = serde_json::to_value(readable_headers(email)?)
+            .map_err(|it| SendError::Sender { answer: it.to_string() })?;
+        let captured = sqlx::query!(
+            "insert into outbox_messages
+                 (communication_log_id, message_id, sender, destination, subject, headers, html, plain, captured_at)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+             on conflict (message_id) do nothing",
+            email.message,
+            email.message_id,
+            email.from_email,
+            email.to_email,
+            email.subject,
+            headers,
+            email.html,
+            email.plain,
+            email.date,
+        )
+        .execute(&self.db)
+        .await;
+        match captured {
+            Ok(_) => Ok(Accepted {
+                external_id: email.message_id.clone(),
+                answer: "Guardado en la bandeja de salida (modo de prueba).".to_owned(),
+            }),
+            // Asking again captures it once, whatever happened: never uncertain.
+            Err(_) => Err(SendError::Temporary {
+                answer: "La base de datos no respondió al guardar en la bandeja de salida.".to_owned(),
+            }),
+        }
+    }
+}
+
+impl Sender for Outbox {
+    fn send<'a>(&'a self, message: &'a Outgoing) -> Sending<'a> {
+        Box::pin(async move {
+            match message {
+                Outgoing::Email(email) => self.capture(email).await,
+            }
+        })
+    }
+
+    fn lanes(&self) -> usize {
+        4
+    }
+
+    fn is_real(&self) -> bool {
+        false
+    }
+
+    fn check(&self) -> Checking<'_> {
+        Box::pin(async {
+            Ok("Sin servidor de correo: los mensajes quedan en la bandeja de salida y no salen.".to_owned())
+        })
+    }
+}
+
+/// A captured message in a list.
+#[derive(Clone, Debug)]
+pub struct Captured {
+    /// Its place in the outbox.
+    pub id: i64,
+    /// The row of `communication_logs`; 0: a test of the settings.
+    pub communication_log_id: i64,
+    /// Recipient's address.
+    pub destination: String,
+    /// Subject.
+    pub subject: String,
+    /// When it would have left.
+    pub captured_at: DateTime<Utc>,
+}
+
+/// A captured message, whole.
+#[derive(Clone, Debug)]
+pub struct Letter {
+    /// As in the list.
+    pub captured: Captured,
+    /// Names and values, in order.
+    pub headers: Vec<(String, String)>,
+    /// HTML part.
+    pub html: String,
+    /// Plain-text part.
+    pub plain: String,
+}
+
+/// Captured messages, newest first: at most `limit` of those older than `before`.
+///
+/// # Errors
+/// When the database fails.
+pub async fn list(db: &PgPool, before: Option<i64>, limit: i64) -> Result<Vec<Captured>> {
+    Ok(sqlx::query_as!(
+        Captured,
+        "select id, communication_log_id, destination, subject, captured_at
+         from outbox_messages
+         where $1::bigint is null or id < $1
+         order by id desc
+         limit $2",
+        before,
+        limit,
+    )
+    .fetch_all(db)
+    .await?)
+}
+
+/// One captured message.
+///
+/// # Errors
+/// [`Error::NotFound`] when there is none of that number.
+pub async fn get(db: &PgPool, id: i64) -> Result<Letter> {
+    let row = sqlx::query!(
+        "select id, communication_log_id, destination, subject, captured_at, headers, html, plain
+         from outbox_messages where id = $1",
+        id,
+    )
+    .fetch_optional(db)
+    .await?
+    .ok_or(Error::NotFound)?;
+    Ok(Letter {
+        captured: Captured {
+            id: row.id,
+            communication_log_id: row.communication_log_id,
+            destination: row.destination,
+            subject: row.subject,
+            captured_at: row.captured_at,
+        },
+        headers: serde_json::from_value(row.headers)
+            .map_err(|it| Error::Internal(format!("headers of outbox message {id}: {it}")))?,
+        html: row.html,
+        plain: row.plain,
+    })
+}

@@ -1,0 +1,31 @@
+//! The tests' SMTP server as a program of its own: takes every message, counts it
+//! in a file, and tells its port on the first line of its output.
+//!
+//! `cargo run --example smtp_server -- LEDGER [DELAY_MS] [PORT]`: LEDGER gets a
+//! line `Message-ID<TAB>recipient` for each message (`-`: none); DELAY_MS passes
+//! between counting a message and saying so. It ends when its input does.
+#![expect(clippy::print_stdout, reason = "a program tells its port")]
+
+#[expect(dead_code, reason = "only tests read what it received")]
+#[path = "../it/support/smtp.rs"]
+mod smtp;
+
+use std::{io::Read as _, time::Duration};
+
+fn main() {
+    let mut words = std::env::args().skip(1);
+    let ledger = words.next().filter(|it| it != "-").map(Into::into);
+    let delay = words.next().and_then(|it| it.parse().ok()).unwrap_or(0);
+    let port = words.next().and_then(|it| it.parse().ok()).unwrap_or(0);
+    let server = smtp::Server::with(smtp::Options {
+        ledger,
+        delay: Duration::from_millis(delay),
+        port,
+        keep: false,
+        ..smtp::Options::default()
+    });
+    println!("{}", server.port());
+    // Whoever started us holds our input open: when they are gone, so are we.
+    let mut rest = Vec::new();
+    let _ = std::io::stdin().read_to_end(&mut rest);
+}
