@@ -18,6 +18,7 @@ create table staff_sessions (
     token_hash bytea not null,
     staff_user_id bigint not null references staff_users (id) on delete cascade,
     csrf_token text not null,
+    notice jsonb,
     user_agent text not null default '',
     created_at timestamptz not null,
     last_seen_at timestamptz not null,
@@ -25,6 +26,7 @@ create table staff_sessions (
     constraint staff_sessions_token_once unique (token_hash)
 );
 comment on column staff_sessions.token_hash is 'SHA-256 of the cookie; the cookie itself is never kept';
+comment on column staff_sessions.notice is 'what the next page says once: "Guardado", with a way back where there is one';
 create index staff_sessions_by_user on staff_sessions (staff_user_id);
 
 -- Wrong passwords, by a keyed hash of the address typed and of the client's IP, so that guessing slows down.

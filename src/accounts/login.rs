@@ -1,0 +1,141 @@
+//! Signing in, slowly for those who guess.
+
+use crate::{
+    accounts::{
+        keys::{self, Purpose},
+        password::{self, Verdict},
+        session,
+    },
+    config::Config,
+    error::Result,
+    ids::StaffId,
+};
+use chrono::{DateTime, TimeDelta, Utc};
+use sqlx::PgPool;
+use std::net::IpAddr;
+
+/// Failures are counted over this long, and forgotten after it.
+pub const WINDOW: TimeDelta = TimeDelta::minutes(15);
+/// Wrong passwords for one address in [`WINDOW`] before it must wait.
+pub const PER_ADDRESS: i64 = 5;
+/// Wrong passwords from one IP in [`WINDOW`] before it must wait.
+pub const PER_IP: i64 = 20;
+
+/// What came of an attempt.
+#[derive(Clone, Debug)]
+pub enum Attempt {
+    /// Signed in.
+    Done {
+        /// Who.
+        staff: StaffId,
+        /// The new session's token.
+        token: String,
+    },
+    /// Wrong address, wrong password or closed account: which, is not said.
+    Wrong,
+    /// Too many wrong ones lately; nothing was tried.
+    Wait {
+        /// When to try again.
+        until: DateTime<Utc>,
+    },
+}
+
+/// What is typed into the sign-in form, and from where.
+#[derive(Clone, Debug)]
+pub struct Credentials<'a> {
+    /// Address.
+    pub email: &'a str,
+    /// Password.
+    pub password: &'a str,
+    /// The client's address, as far as we can tell.
+    pub ip: Option<IpAddr>,
+    /// Browser, for the list of sessions.
+    pub user_agent: &'a str,
+}
+
+/// Try to sign in. Takes the same time for an unknown address as for a wrong password.
+///
+/// # Errors
+/// When the database fails.
+pub async fn attempt(
+    db: &PgPool,
+    now: DateTime<Utc>,
+    config: &Config,
+    who: Credentials<'_>,
+) -> Result<Attempt> {
+    let email = who.email.trim().to_lowercase();
+    let address = keys::sign(config, Purpose::LoginFailure, format!("address {email}").as_bytes())?;
+    let ip = match who.ip {
+        Some(ip) => Some(keys::sign(config, Purpose::LoginFailure, format!("ip {ip}").as_bytes())?),
+        None => None,
+    };
+    if let Some(until) = wait_until(db, now, &address, ip.as_deref()).await? {
+        return Ok(Attempt::Wait { until });
+    }
+    let row = sqlx::query!("select id, password_hash from staff_users where email = $1 and active", email)
+        .fetch_optional(db)
+        .await?;
+    let (id, hash) = row.map(|it| (it.id, it.password_hash)).unzip();
+    // An endless password would be a way to keep us busy.
+    let typed: String = who.password.chars().take(password::MAX_CHARS + 1).collect();
+    let verdict = password::verify(typed.clone(), hash).await?;
+    let (Some(id), Verdict::Right { outdated }) = (id, verdict) else {
+        note_failure(db, now, &address, ip.as_deref()).await?;
+        return Ok(Attempt::Wrong);
+    };
+    let mut tx = db.begin().await?;
+    if outdated {
+        let fresh = password::hash(typed).await?;
+        sqlx::query!("update staff_users set password_hash = $2 where id = $1", id, fresh)
+            .execute(&mut *tx)
+            .await?;
+    }
+    sqlx::query!("update staff_users set last_login_at = $2 where id = $1", id, now)
+        .execute(&mut *tx)
+        .await?;
+    sqlx::query!("delete from login_failures where subject = $1", &address).execute(&mut *tx).await?;
+    let token = session::start(&mut tx, now, StaffId(id), who.user_agent).await?;
+    tx.commit().await?;
+    Ok(Attempt::Done { staff: StaffId(id), token })
+}
+
+/// When the address or the IP may try again, if it must wait.
+async fn wait_until(
+    db: &PgPool,
+    now: DateTime<Utc>,
+    address: &[u8],
+    ip: Option<&[u8]>,
+) -> Result<Option<DateTime<Utc>>> {
+    // The n-th latest failure: while it is inside the window, n are.
+    let nth = async |subject: &[u8], n: i64| {
+        sqlx::query_scalar!(
+            "select failed_at from login_failures where subject = $1 and failed_at > $2
+             order by failed_at desc, id desc offset $3 limit 1",
+            subject,
+            now - WINDOW,
+            n - 1,
+        )
+        .fetch_optional(db)
+        .await
+    };
+    let mut latest = nth(address, PER_ADDRESS).await?;
+    if let Some(ip) = ip {
+        latest = latest.max(nth(ip, PER_IP).await?);
+    }
+    Ok(latest.map(|it| it + WINDOW))
+}
+
+async fn note_failure(db: &PgPool, now: DateTime<Utc>, address: &[u8], ip: Option<&[u8]>) -> Result<()> {
+    let mut tx = db.begin().await?;
+    let subjects: Vec<Vec<u8>> = [Some(address), ip].into_iter().flatten().map(<[u8]>::to_vec).collect();
+    sqlx::query!(
+        "insert into login_failures (subject, failed_at) select it, $2 from unnest($1::bytea[]) it",
+        &subjects,
+        now
+    )
+    .execute(&mut *tx)
+    .await?;
+    sqlx::query!("delete from login_failures where failed_at <= $1", now - WINDOW).execute(&mut *tx).await?;
+    tx.commit().await?;
+    Ok(())
+}

@@ -1,0 +1,58 @@
+//! Forms as they are typed: kept as text, with what is wrong at each field.
+
+use super::error::{Trouble, WebError};
+use crate::error::{Error, FieldError};
+use axum::{
+    extract::{FromRequest, Request},
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use serde::de::DeserializeOwned;
+
+/// A form's fields. `T` holds text as it was typed (`#[serde(default)]`), so that it can be shown again.
+pub(super) struct Form<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Form<T> {
+    type Rejection = Response;
+
+    async fn from_request(request: Request, state: &S) -> Result<Form<T>, Response> {
+        match axum_extra::extract::Form::<T>::from_request(request, state).await {
+            Ok(axum_extra::extract::Form(it)) => Ok(Form(it)),
+            Err(_) => Err(Trouble::new(
+                StatusCode::BAD_REQUEST,
+                "Al formulario le falta algo o trae un valor que no entendemos. No se guardó nada: \
+                 recarga la página y vuelve a intentarlo.",
+            )
+            .into_response()),
+        }
+    }
+}
+
+/// What is wrong in a form.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Errors(pub Vec<FieldError>);
+
+impl Errors {
+    /// What is wrong at `field`, if anything.
+    pub(super) fn of(&self, field: &str) -> Option<&str> {
+        self.0.iter().find(|it| it.field == field).map(|it| it.message.as_str())
+    }
+
+    /// Something is.
+    pub(super) fn any(&self) -> bool {
+        !self.0.is_empty()
+    }
+
+    /// Each wrong field, for the summary on top.
+    pub(super) fn iter(&self) -> std::slice::Iter<'_, FieldError> {
+        self.0.iter()
+    }
+
+    /// What was wrong at fields, or the error if it is of another kind.
+    pub(super) fn from_error(error: Error) -> Result<Errors, WebError> {
+        match error {
+            Error::Invalid(fields) => Ok(Errors(fields)),
+            other => Err(other.into()),
+        }
+    }
+}

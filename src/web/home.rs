@@ -1,0 +1,60 @@
+//! The first page, and the theme that is chosen on every page.
+
+use super::{
+    form::Form,
+    html::{self, Answer},
+    routes::Route,
+    session,
+    shell::{Shell, THEME_COOKIE, Theme},
+};
+use crate::{access::Permission, state::AppState};
+use askama::Template;
+use axum::{
+    extract::State,
+    http::HeaderMap,
+    response::{IntoResponse, Redirect},
+};
+use axum_extra::extract::cookie::{Cookie, SameSite};
+use serde::Deserialize;
+
+pub(super) fn routes() -> Vec<Route> {
+    vec![Route::get("/", Permission::View, show), Route::post("/theme", Permission::View, choose_theme)]
+}
+
+#[derive(Template)]
+#[template(path = "home/show.html")]
+struct HomePage {
+    shell: Shell,
+}
+
+async fn show(shell: Shell) -> Answer {
+    html::page(&HomePage { shell })
+}
+
+#[derive(Deserialize)]
+struct ThemeForm {
+    theme: String,
+}
+
+async fn choose_theme(
+    State(state): State<AppState>,
+    headers: HeaderMap,
+    Form(form): Form<ThemeForm>,
+) -> Answer {
+    let theme = match form.theme.as_str() {
+        "light" => Theme::Light,
+        "dark" => Theme::Dark,
+        _ => Theme::Auto,
+    };
+    let back = session::referring_path(&headers).unwrap_or_else(|| "/".to_owned());
+    let mut response = Redirect::to(&back).into_response();
+    let cookie = Cookie::build((THEME_COOKIE, theme.code()))
+        .path("/")
+        .http_only(true)
+        .same_site(SameSite::Lax)
+        .secure(state.config.is_https())
+        .permanent()
+        .build();
+    session::add_cookie(&mut response, cookie);
+    Ok(response)
+}

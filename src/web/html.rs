@@ -1,0 +1,28 @@
+//! Templates to responses.
+
+use super::error::WebError;
+use crate::error::Error;
+use askama::Template;
+use axum::{
+    http::StatusCode,
+    response::{Html, IntoResponse, Response},
+};
+
+/// What a handler gives.
+pub(super) type Answer = Result<Response, WebError>;
+
+/// A page, or a fragment of one (`page.as_block()`), 200.
+pub(super) fn page(template: &impl Template) -> Answer {
+    with_status(StatusCode::OK, template)
+}
+
+/// The page of a form with its errors, 422.
+pub(super) fn invalid(template: &impl Template) -> Answer {
+    with_status(StatusCode::UNPROCESSABLE_ENTITY, template)
+}
+
+/// A page with another status.
+pub(super) fn with_status(status: StatusCode, template: &impl Template) -> Answer {
+    let html = template.render().map_err(|it| Error::Internal(format!("template: {it}")))?;
+    Ok((status, Html(html)).into_response())
+}

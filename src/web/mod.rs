@@ -1,0 +1,61 @@
+//! HTTP in, HTML out. The only place where a page composes several domains; it
+//! holds no SQL and no rules of its own.
+
+mod assets;
+mod csrf;
+mod error;
+mod filters;
+mod flash;
+mod form;
+mod guard;
+mod html;
+mod routes;
+mod security;
+mod session;
+mod shell;
+mod upload;
+
+mod home;
+mod login;
+
+pub use routes::{Access, Route, table};
+
+use crate::state::AppState;
+use axum::{
+    Router,
+    extract::Request,
+    http::Method,
+    middleware::{from_fn, from_fn_with_state},
+};
+use tower::util::MapRequest;
+use tower_http::{catch_panic::CatchPanicLayer, compression::CompressionLayer};
+
+/// The whole application.
+pub fn router(state: AppState) -> Router {
+    let pages = table().into_iter().fold(Router::new(), |router, route| {
+        let rule = guard::Rule::of(&route);
+        let to = route.to.route_layer(from_fn_with_state((state.clone(), rule), guard::guard));
+        router.route(route.path, to)
+    });
+    let app = pages
+        .merge(assets::routes())
+        .fallback(error::not_found)
+        .method_not_allowed_fallback(error::method_not_allowed)
+        .layer(CatchPanicLayer::custom(error::panicked))
+        .layer(from_fn(error::render))
+        .layer(from_fn(security::trace))
+        .layer(from_fn_with_state(state.clone(), security::headers))
+        .layer(CompressionLayer::new())
+        .with_state(state);
+    // Outside the router, since it decides on the method by which a route is found.
+    Router::new().fallback_service(MapRequest::new(app, named_method as fn(Request) -> Request))
+}
+
+/// HTML forms know GET and POST only: a POST to `...?_method=DELETE` is a DELETE.
+fn named_method(mut request: Request) -> Request {
+    let is_delete = request.uri().query().is_some_and(|it| it.split('&').any(|it| it == "_method=DELETE"));
+    if is_delete && request.method() == Method::POST {
+        *request.method_mut() = Method::DELETE;
+    }
+    request
+}

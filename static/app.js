@@ -1,0 +1,136 @@
+// The panel's keys and small comforts. Everything works without this file.
+(function () {
+  "use strict";
+
+  function typing(target) {
+    return target.closest("input, textarea, select, [contenteditable]") !== null;
+  }
+
+  document.addEventListener("keydown", function (event) {
+    var target = event.target instanceof Element ? event.target : document.body;
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
+      var form = target.closest("form");
+      if (form && form.method === "post") {
+        event.preventDefault();
+        form.requestSubmit();
+      }
+      return;
+    }
+    if (event.key === "Escape") {
+      document.querySelectorAll("details.menu[open]").forEach(function (menu) {
+        menu.removeAttribute("open");
+        if (menu.contains(target)) menu.querySelector("summary").focus();
+      });
+      return;
+    }
+    if (event.ctrlKey || event.metaKey || event.altKey || typing(target)) return;
+    if (event.key === "/") {
+      var search = Array.from(document.querySelectorAll("[data-search]")).find(function (it) {
+        return it.offsetParent !== null;
+      });
+      if (search) {
+        event.preventDefault();
+        search.focus();
+        search.select();
+      }
+    } else if (event.key === "?") {
+      var keys = document.getElementById("keys");
+      if (keys && keys.togglePopover) keys.togglePopover();
+    }
+  });
+
+  // A menu closes when one looks elsewhere.
+  document.addEventListener("click", function (event) {
+    document.querySelectorAll("details.menu[open]").forEach(function (menu) {
+      if (!menu.contains(event.target)) menu.removeAttribute("open");
+    });
+    var dismiss = event.target instanceof Element ? event.target.closest("[data-dismiss]") : null;
+    if (dismiss) {
+      var notice = dismiss.closest("[data-notice]");
+      if (notice) notice.remove();
+    }
+  });
+
+  // A button pressed twice must not do a thing twice.
+  document.addEventListener("submit", function (event) {
+    var form = event.target;
+    if (form.method !== "post") return;
+    if (form.dataset.sent) {
+      event.preventDefault();
+      return;
+    }
+    form.dataset.sent = "yes";
+    var button = event.submitter || form.querySelector("button[type=submit], button:not([type])");
+    if (button) button.setAttribute("aria-busy", "true");
+  });
+  // Coming back with the browser's arrow, the form may be sent again.
+  window.addEventListener("pageshow", function () {
+    document.querySelectorAll("form[data-sent]").forEach(function (form) {
+      delete form.dataset.sent;
+    });
+    document.querySelectorAll("[aria-busy=true]").forEach(function (it) {
+      it.removeAttribute("aria-busy");
+    });
+  });
+
+  // Fragments carry the session's token, as forms do.
+  document.addEventListener("htmx:configRequest", function (event) {
+    var token = document.querySelector("meta[name=csrf-token]");
+    if (token) event.detail.headers["X-CSRF-Token"] = token.content;
+  });
+  document.addEventListener("htmx:afterRequest", function (event) {
+    var form = event.detail.elt;
+    if (form && form.dataset && form.dataset.sent) delete form.dataset.sent;
+    if (form && form.querySelectorAll) {
+      form.querySelectorAll("[aria-busy=true]").forEach(function (it) {
+        it.removeAttribute("aria-busy");
+      });
+    }
+  });
+  document.addEventListener("htmx:sendError", function () {
+    var toasts = document.getElementById("toasts");
+    var lost = document.getElementById("toast-offline");
+    if (toasts && lost && !toasts.querySelector("[data-offline]")) {
+      toasts.append(lost.content.cloneNode(true));
+    }
+  });
+
+  // Choosing in a filter is enough to apply it.
+  document.addEventListener("change", function (event) {
+    if (event.target instanceof Element && event.target.matches("[data-submit]")) {
+      event.target.form.requestSubmit();
+    }
+  });
+
+  // Bulk bar: appears with a selection.
+  document.addEventListener("change", function (event) {
+    if (!(event.target instanceof HTMLInputElement)) return;
+    var scope = event.target.closest("[data-bulk]");
+    if (!scope) return;
+    var boxes = Array.from(scope.querySelectorAll("input[data-bulk-item]"));
+    if (event.target.matches("[data-bulk-all]")) {
+      boxes.forEach(function (it) {
+        it.checked = event.target.checked;
+      });
+    }
+    var count = boxes.filter(function (it) {
+      return it.checked;
+    }).length;
+    scope.querySelectorAll("[data-bulk-count]").forEach(function (it) {
+      it.textContent = String(count);
+    });
+    scope.querySelectorAll("[data-bulk-bar]").forEach(function (it) {
+      it.hidden = count === 0;
+    });
+  });
+
+  // Copy to the clipboard.
+  document.addEventListener("click", function (event) {
+    var button = event.target instanceof Element ? event.target.closest("[data-copy]") : null;
+    if (!button || !navigator.clipboard) return;
+    navigator.clipboard.writeText(button.dataset.copy).then(function () {
+      var said = button.querySelector("[data-copy-said]") || button;
+      said.textContent = "Copiado";
+    });
+  });
+})();
