@@ -1,3 +1,10 @@
 //! What the country fixes: pure rules, no database and no clock.
 
+pub mod text;
+pub mod time;
+pub mod format;
+pub mod rut;
+pub mod phone;
+pub mod comunas;
+pub mod holidays;
 pub mod business_hours;
