@@ -104,18 +104,54 @@ pub struct Letter {
     pub plain: String,
 }
 
-/// Captured messages, newest first: at most `limit` of those older than `before`.
+impl Letter {
+    /// The value of a header, as captured.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|it| it.0 == name).map(|it| it.1.as_str())
+    }
+
+    /// Where its recipient may unsubscribe.
+    #[must_use]
+    pub fn unsubscribe_url(&self) -> Option<&str> {
+        self.header("List-Unsubscribe").map(|it| it.trim_matches(['<', '>']))
+    }
+}
+
+/// Which page of the outbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// The newest.
+    Newest,
+    /// Those older than this one.
+    OlderThan(i64),
+    /// Those just newer than this one.
+    NewerThan(i64),
+}
+
+/// At most `limit` captured messages at `place`, newest first.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn list(db: &PgPool, before: Option<i64>, limit: i64) -> Result<Vec<Captured>> {
+pub async fn list(db: &PgPool, place: Place, limit: i64) -> Result<Vec<Captured>> {
+    if let Place::NewerThan(id) = place {
+        let mut page = sqlx::query_as!(
+            Captured,
+            "select id, communication_log_id, destination, subject, captured_at
+             from outbox_messages where id > $1 order by id limit $2",
+            id,
+            limit,
+        )
+        .fetch_all(db)
+        .await?;
+        page.reverse();
+        return Ok(page);
+    }
+    let before = if let Place::OlderThan(id) = place { id } else { i64::MAX };
     Ok(sqlx::query_as!(
         Captured,
         "select id, communication_log_id, destination, subject, captured_at
-         from outbox_messages
-         where $1::bigint is null or id < $1
-         order by id desc
-         limit $2",
+         from outbox_messages where id < $1 order by id desc limit $2",
         before,
         limit,
     )

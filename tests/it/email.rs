@@ -289,16 +289,16 @@ async fn nobody_listening_and_an_unknown_host_are_temporary() {
 
 #[tokio::test]
 async fn a_connection_that_the_server_left_idle_is_replaced_once_without_a_word() {
-    // A goodbye at MAIL, an unannounced cut at MAIL, and a cut that was seen before.
-    for goodbye in [
-        Action::SayAndCut("421 4.4.2 Idle for too long"),
-        Action::Say("421 4.7.0 Enough messages for one connection"),
-        Action::Cut,
+    // A goodbye at MAIL, an unannounced cut at MAIL, and one right after the first message.
+    for (stage, message, goodbye) in [
+        (Stage::Mail, 2, Action::SayAndCut("421 4.4.2 Idle for too long")),
+        (Stage::Mail, 2, Action::Say("421 4.7.0 Enough messages for one connection")),
+        (Stage::Mail, 2, Action::Cut),
+        (Stage::Taken, 1, Action::SayAndCut("250 2.0.0 Ok, and goodbye")),
     ] {
-        let goodbye = goodbye.clone();
-        let server = Server::scripted(move |it: &Moment<'_>| match it.stage {
-            Stage::Mail if it.connection == 1 && it.message == 2 => goodbye.clone(),
-            _ => Action::Usual,
+        let server = Server::scripted(move |it: &Moment<'_>| {
+            let leave = it.connection == 1 && it.stage == stage && it.message == message;
+            if leave { goodbye.clone() } else { Action::Usual }
         });
         let smtp = smtp(&server);
         assert_eq!(kind(&send(&smtp, 1).await), "accepted");
@@ -566,14 +566,16 @@ async fn without_a_server_messages_land_in_the_outbox_once_each(db: PgPool) {
         let accepted = sender.send(&Outgoing::Email(email(number))).await.unwrap();
         assert_eq!(accepted.external_id, format!("{number}.prueba@nirehue.cl"));
     }
-    let all = outbox::list(&db, None, 50).await.unwrap();
+    let all = outbox::list(&db, outbox::Place::Newest, 50).await.unwrap();
     assert_eq!(all.iter().map(|it| it.communication_log_id).collect::<Vec<_>>(), [2, 1]);
-    let page = outbox::list(&db, Some(all[0].id), 50).await.unwrap();
-    assert_eq!(page.len(), 1);
+    let page = outbox::list(&db, outbox::Place::OlderThan(all[0].id), 50).await.unwrap();
+    assert_eq!(page.iter().map(|it| it.id).collect::<Vec<_>>(), [all[1].id]);
+    let back = outbox::list(&db, outbox::Place::NewerThan(all[1].id), 50).await.unwrap();
+    assert_eq!(back.iter().map(|it| it.id).collect::<Vec<_>>(), [all[0].id]);
     let letter = outbox::get(&db, page[0].id).await.unwrap();
     assert_eq!(letter.html, email(1).html);
     assert!(letter.headers.contains(&("From".to_owned(), "Turismo Ñirehue <ventas@nirehue.cl>".to_owned())));
-    assert!(letter.headers.iter().any(|it| it.0 == "List-Unsubscribe"));
+    assert_eq!(letter.unsubscribe_url(), Some("https://crm.nirehue.cl/u/0b7c2a"));
     assert!(matches!(outbox::get(&db, 999).await, Err(llovizna::error::Error::NotFound)));
 }
 
@@ -592,5 +594,5 @@ async fn with_a_server_email_goes_to_it(db: PgPool) {
     assert!(senders[&Channel::Email].is_real());
     senders[&Channel::Email].send(&Outgoing::Email(email(1))).await.unwrap();
     assert_eq!(server.accepted(), 1);
-    assert!(outbox::list(&db, None, 50).await.unwrap().is_empty());
+    assert!(outbox::list(&db, outbox::Place::Newest, 50).await.unwrap().is_empty());
 }

@@ -1,0 +1,186 @@
+//! How fast email leaves: 20 000 messages of 15 KB to a sink on this machine.
+//!
+//! `cargo bench --bench drain` starts a sink of its own as a separate process;
+//! `SINK=127.0.0.1:2525` takes another. `MESSAGES` and `CONNECTIONS` choose other
+//! sizes.
+#![expect(
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "a benchmark reads its choices and prints"
+)]
+
+#[expect(dead_code, reason = "only tests read what it received")]
+#[path = "../tests/it/support/smtp.rs"]
+mod smtp;
+
+use chrono::Utc;
+use llovizna::{
+    channels::{Email, Outgoing, Sender, email::Smtp},
+    config::{self, Dkim, Secret, SmtpTls},
+};
+use std::{
+    fmt::Write as _,
+    io::{BufRead as _, BufReader, Read as _},
+    net::SocketAddr,
+    process::{Child, Command, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Instant,
+};
+
+fn main() {
+    if std::env::args().any(|it| it == "--sink") {
+        return sink();
+    }
+    let messages = choice("MESSAGES", 20_000);
+    let connections = choice("CONNECTIONS", 4);
+    let own = std::env::var("SINK").is_err().then(own_sink);
+    let address = match &own {
+        Some((_, address)) => *address,
+        None => std::env::var("SINK").unwrap().parse().expect("SINK=127.0.0.1:2525"),
+    };
+    println!(
+        "{messages} messages of {} KB over {connections} connections to {address}",
+        template().len() / 1024
+    );
+    println!("load before: {}", std::fs::read_to_string("/proc/loadavg").unwrap_or_default().trim());
+
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    for (name, key) in
+        [("unsigned", None), ("RSA-2048", Some("dkim_rsa_pkcs8.pem")), ("Ed25519", Some("dkim_ed25519.pem"))]
+    {
+        let smtp = Arc::new(sender(address, connections, key));
+        let started = Instant::now();
+        runtime.block_on(send_all(smtp, messages, connections));
+        report(&format!("sender alone, {name}"), messages, started);
+    }
+    if let Some((mut child, _)) = own {
+        child.kill().ok();
+        child.wait().ok();
+    }
+}
+
+fn choice(name: &str, usual: usize) -> usize {
+    std::env::var(name).ok().map_or(usual, |it| it.parse().expect("a number"))
+}
+
+/// This program again, as the receiver, so that its memory and time are not ours.
+fn own_sink() -> (Child, SocketAddr) {
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .arg("--sink")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the sink starts");
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    (child, line.trim().parse().expect("the sink tells its address"))
+}
+
+fn sink() {
+    let server = smtp::Server::with(smtp::Options { keep: false, ..smtp::Options::default() });
+    println!("{}", server.address());
+    let mut rest = Vec::new();
+    std::io::stdin().read_to_end(&mut rest).ok();
+}
+
+fn sender(address: SocketAddr, connections: usize, key: Option<&str>) -> Smtp {
+    let settings = config::Smtp {
+        host: address.ip().to_string(),
+        port: address.port(),
+        tls: SmtpTls::None,
+        credentials: None,
+        connections,
+    };
+    let dkim = key.map(|file| Dkim {
+        domain: "llovizna.example".to_owned(),
+        selector: "s1".to_owned(),
+        key_pem: Secret::new(
+            std::fs::read_to_string(format!("{}/tests/it/files/{file}", env!("CARGO_MANIFEST_DIR"))).unwrap(),
+        ),
+    });
+    Smtp::new(settings, dkim.as_ref()).unwrap()
+}
+
+async fn send_all(smtp: Arc<Smtp>, messages: usize, lanes: usize) {
+    let html = Arc::new(template());
+    let next = Arc::new(AtomicUsize::new(0));
+    let lanes: Vec<_> = (0..lanes)
+        .map(|_| {
+            let (smtp, html, next) = (Arc::clone(&smtp), Arc::clone(&html), Arc::clone(&next));
+            tokio::spawn(async move {
+                loop {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    if number >= messages {
+                        return;
+                    }
+                    let email = email(number, html.replace("{{ first_name }}", "María"));
+                    smtp.send(&Outgoing::Email(email)).await.expect("the sink takes everything");
+                }
+            })
+        })
+        .collect();
+    for lane in lanes {
+        lane.await.unwrap();
+    }
+}
+
+fn email(number: usize, html: String) -> Email {
+    Email {
+        message: i64::try_from(number).unwrap(),
+        date: Utc::now(),
+        from_name: "Turismo Ñirehue".to_owned(),
+        from_email: "ventas@llovizna.example".to_owned(),
+        to_name: "María Soto".to_owned(),
+        to_email: format!("persona{number}@ejemplo.cl"),
+        subject: "Novedades de temporada para María".to_owned(),
+        html,
+        plain: "Hola María: tenemos novedades para tu empresa.\n".repeat(8),
+        message_id: format!("{number}.bench@llovizna.example"),
+        unsubscribe_url: Some(format!("https://crm.llovizna.example/u/{number:032x}")),
+        list_id: Some("Turismo Ñirehue <promociones.llovizna.example>".to_owned()),
+        feedback_id: Some("c1:llovizna.example:promocional:llovizna".to_owned()),
+        ..Email::default()
+    }
+}
+
+/// An ordinary newsletter of 15 KB: a heading, products in a table, a footer.
+fn template() -> String {
+    const STYLE: &str = "padding:12px 32px;font-family:Arial,Helvetica,sans-serif;font-size:15px;line-height:22px;color:#333333;";
+    let mut html = String::from(
+        "<!DOCTYPE html><html lang=\"es\"><head><meta charset=\"utf-8\"><title>Novedades</title></head><body>\
+         <table role=\"presentation\" width=\"600\"><tr><td><h1>Hola {{ first_name }}:</h1></td></tr>\n",
+    );
+    let words = "Garantía de servicio para la temporada: visita técnica, cotización en terreno y plan mensual con descuento. ";
+    for product in 1.. {
+        if html.len() > 15 * 1024 - 200 {
+            break;
+        }
+        let _ = writeln!(
+            html,
+            "<tr><td width=\"280\" valign=\"top\" style=\"{STYLE}\">\
+             <a href=\"https://www.llovizna.example/producto/{product}?utm_source=correo&amp;utm_campaign=goteo\">\
+             <img src=\"https://www.llovizna.example/img/{product}.jpg\" width=\"536\" height=\"180\" alt=\"Producto {product}\"></a>\n\
+             <p style=\"margin:0 0 12px\">{}</p></td></tr>",
+            words.repeat(4)
+        );
+    }
+    html.push_str("<tr><td>Turismo Ñirehue Ltda., Puerto Varas</td></tr></table></body></html>\n");
+    html
+}
+
+fn report(what: &str, messages: usize, started: Instant) {
+    let seconds = started.elapsed().as_secs_f64();
+    #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
+    let rate = messages as f64 / seconds;
+    println!("{what}: {seconds:.2} s, {rate:.0} messages/s, peak memory {} MB", peak_memory());
+}
+
+/// Most memory this process ever held (`VmHWM`), in MB.
+fn peak_memory() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|it| it.strip_prefix("VmHWM:")).unwrap_or_default().to_owned();
+    line.split_ascii_whitespace().next().and_then(|it| it.parse::<u64>().ok()).unwrap_or(0) / 1024
+}
