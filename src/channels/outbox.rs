@@ -133,7 +133,8 @@ pub enum Place {
 ///
 /// # Errors
 /// When the database fails.
-pub async fn list(db: &PgPool, place: Place, limit: i64) -> Result<Vec<Captured>> {
+pub async fn list(db: &PgPool, place: Place, limit: usize) -> Result<Vec<Captured>> {
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     if let Place::NewerThan(id) = place {
         let mut page = sqlx::query_as!(
             Captured,

@@ -17,6 +17,7 @@ mod upload;
 
 mod home;
 mod login;
+mod outbox;
 
 pub use routes::{Access, Route, table};
 

@@ -13,9 +13,11 @@ use std::time::Instant;
 const POLICY: &str = "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
     frame-ancestors 'none'; base-uri 'none'; form-action 'self'; object-src 'none'";
 
-/// The policy of a page that holds another of our own in a frame.
-pub(super) const FRAMED_BY_US: &str = "default-src 'none'; img-src 'self' data:; style-src 'unsafe-inline'; \
-    frame-ancestors 'self'; base-uri 'none'; form-action 'none'; sandbox";
+/// The policy of a message's own HTML, which a page of ours shows in a frame:
+/// pictures and styles, no script, no form, links in a new tab.
+pub(super) const FRAMED_BY_US: &str = "default-src 'none'; img-src 'self' data: https:; \
+    style-src 'unsafe-inline'; frame-ancestors 'self'; base-uri 'none'; form-action 'none'; \
+    sandbox allow-popups allow-popups-to-escape-sandbox";
 
 /// Headers of the browser's own defences. A handler's own Content-Security-Policy stays.
 pub(super) async fn headers(State(state): State<AppState>, request: Request, next: Next) -> Response {

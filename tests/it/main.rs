@@ -11,6 +11,7 @@ mod embedded;
 mod imports;
 mod messaging;
 mod messages;
+mod outbox;
 mod public;
 mod settings;
 mod support;

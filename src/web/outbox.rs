@@ -1,0 +1,138 @@
+//! The built-in outbox: what would have left by email, as its recipient would
+//! see it. The message's own HTML is shown in a frame under a policy that runs
+//! nothing and knows no session.
+
+use super::{
+    html::{self, Answer},
+    routes::Route,
+    security::FRAMED_BY_US,
+    shell::Shell,
+};
+use crate::{
+    access::Permission,
+    channels::outbox::{self, Captured, Letter, Place},
+    state::AppState,
+};
+use askama::Template;
+use axum::{
+    extract::{Path, Query, State},
+    http::{HeaderValue, header},
+    response::{Html, IntoResponse},
+};
+use serde::Deserialize;
+
+/// Messages of one page.
+const PAGE: usize = 50;
+
+pub(super) fn routes() -> Vec<Route> {
+    vec![
+        Route::get("/outbox", Permission::View, list),
+        Route::get("/outbox/{id}", Permission::View, show),
+        Route::get("/outbox/{id}/html", Permission::View, letter),
+    ]
+}
+
+#[derive(Deserialize)]
+struct ListQuery {
+    before: Option<i64>,
+    after: Option<i64>,
+}
+
+#[derive(Template)]
+#[template(path = "outbox/list.html")]
+struct ListPage {
+    shell: Shell,
+    messages: Vec<Captured>,
+    newer: String,
+    older: String,
+}
+
+async fn list(State(state): State<AppState>, shell: Shell, Query(query): Query<ListQuery>) -> Answer {
+    let place = match (query.before, query.after) {
+        (Some(id), _) => Place::OlderThan(id),
+        (None, Some(id)) => Place::NewerThan(id),
+        (None, None) => Place::Newest,
+    };
+    // One more than is shown tells whether there is more in that direction.
+    let mut messages = outbox::list(&state.db, place, PAGE + 1).await?;
+    let more = messages.len() > PAGE;
+    if more {
+        match place {
+            Place::NewerThan(_) => drop(messages.remove(0)),
+            Place::OlderThan(_) | Place::Newest => drop(messages.pop()),
+        }
+    }
+    let has_newer = match place {
+        Place::Newest => false,
+        Place::OlderThan(_) => true,
+        Place::NewerThan(_) => more,
+    };
+    let has_older = more || matches!(place, Place::NewerThan(_));
+    let newer = messages.first().filter(|_| has_newer).map(|it| format!("/outbox?after={}", it.id));
+    let older = messages.last().filter(|_| has_older).map(|it| format!("/outbox?before={}", it.id));
+    html::page(&ListPage {
+        shell,
+        newer: newer.unwrap_or_default(),
+        older: older.unwrap_or_default(),
+        messages,
+    })
+}
+
+#[derive(Deserialize)]
+struct ShowQuery {
+    part: Option<String>,
+}
+
+#[derive(Template)]
+#[template(path = "outbox/show.html")]
+struct ShowPage {
+    shell: Shell,
+    letter: Letter,
+    /// The text is shown instead of the HTML.
+    as_text: bool,
+}
+
+async fn show(
+    State(state): State<AppState>,
+    shell: Shell,
+    Path(id): Path<i64>,
+    Query(query): Query<ShowQuery>,
+) -> Answer {
+    let letter = outbox::get(&state.db, id).await?;
+    let as_text = query.part.as_deref() == Some("text") || letter.html.trim().is_empty();
+    html::page(&ShowPage { shell, letter, as_text })
+}
+
+/// The message's HTML alone, for the frame.
+async fn letter(State(state): State<AppState>, Path(id): Path<i64>) -> Answer {
+    let letter = outbox::get(&state.db, id).await?;
+    let mut response = Html(with_links_outside(&letter.html)).into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(FRAMED_BY_US));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    Ok(response)
+}
+
+/// `html` with its links opening in a new tab: our own pages refuse to be framed.
+fn with_links_outside(html: &str) -> String {
+    const BASE: &str = "<base target=\"_blank\">";
+    let lower = html.to_ascii_lowercase();
+    let head = lower.find("<head").and_then(|it| lower[it..].find('>').map(|end| it + end + 1));
+    let at = head.unwrap_or(0);
+    format!("{}{BASE}{}", &html[..at], &html[at..])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn links_of_a_message_open_outside_its_frame() {
+        let check = |html: &str, expected: &str| assert_eq!(with_links_outside(html), expected);
+        check(
+            "<!DOCTYPE html><html><HEAD lang=\"es\"><title>ñ</title>",
+            "<!DOCTYPE html><html><HEAD lang=\"es\"><base target=\"_blank\"><title>ñ</title>",
+        );
+        check("<p>Hola</p>", "<base target=\"_blank\"><p>Hola</p>");
+    }
+}

@@ -1,0 +1,103 @@
+//! The built-in outbox in the panel: the list, and a message as its recipient would see it.
+
+use crate::support::{TestApp, monday_noon};
+use axum::http::{StatusCode, header};
+use llovizna::channels::{Email, Outgoing, Sender as _, outbox::Outbox};
+use sqlx::PgPool;
+
+fn email(number: i64) -> Email {
+    Email {
+        message: number,
+        date: monday_noon(),
+        from_name: "Turismo Ñirehue".to_owned(),
+        from_email: "ventas@nirehue.cl".to_owned(),
+        to_name: "María Soto".to_owned(),
+        to_email: format!("persona{number}@ejemplo.cl"),
+        subject: format!("Oferta <b>{number}</b>"),
+        html: "<!doctype html><html><head><title>x</title></head><body><h1>Hola, María</h1>\
+               <script>alert(1)</script></body></html>"
+            .to_owned(),
+        plain: "Hola, María: <sin> diseño".to_owned(),
+        message_id: format!("{number}@nirehue.cl"),
+        unsubscribe_url: Some("https://crm.nirehue.cl/u/0b7c2a".to_owned()),
+        ..Email::default()
+    }
+}
+
+async fn captured(db: PgPool, numbers: std::ops::RangeInclusive<i64>) -> TestApp {
+    let outbox = Outbox::new(db.clone());
+    for number in numbers {
+        outbox.send(&Outgoing::Email(email(number))).await.unwrap();
+    }
+    TestApp::simulated(db)
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn an_empty_outbox_teaches_what_it_is(db: PgPool) {
+    let app = TestApp::simulated(db);
+    let page = app.get("/outbox").await;
+    assert_eq!(page.status, StatusCode::OK);
+    assert!(page.text().contains("Todavía no hay mensajes aquí"), "{}", page.text());
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn the_list_is_paged_both_ways_without_losing_anyone(db: PgPool) {
+    let app = captured(db, 1..=120).await;
+    let mut seen = Vec::new();
+    let mut path = "/outbox".to_owned();
+    let mut pages = Vec::new();
+    loop {
+        let page = app.get(&path).await;
+        seen.extend((1..=120).filter(|it| page.body.contains(&format!(">persona{it}@ejemplo.cl<"))));
+        pages.push(page.body.clone());
+        let Some((_, rest)) = page.body.split_once("rel=\"next\" href=\"") else { break };
+        path = rest.split('"').next().unwrap().replace("&#38;", "&");
+    }
+    seen.sort_unstable();
+    assert_eq!(seen, (1..=120).collect::<Vec<_>>());
+    assert_eq!(pages.len(), 3);
+    assert!(!pages[0].contains("rel=\"prev\""));
+    let (_, rest) = pages[2].split_once("rel=\"prev\" href=\"").unwrap();
+    let back = app.get(rest.split('"').next().unwrap()).await;
+    assert!(back.body.contains(">persona70@ejemplo.cl<") && back.body.contains(">persona21@ejemplo.cl<"));
+    assert!(back.body.contains("rel=\"prev\"") && back.body.contains("rel=\"next\""));
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn a_message_is_shown_as_its_recipient_would_see_it(db: PgPool) {
+    let app = captured(db.clone(), 7..=7).await;
+    let id: i64 = sqlx::query_scalar("select id from outbox_messages").fetch_one(&db).await.unwrap();
+    let page = app.get(&format!("/outbox/{id}")).await;
+    assert_eq!(page.status, StatusCode::OK);
+    for part in [
+        "Turismo Ñirehue &#60;ventas@nirehue.cl&#62;",
+        "María Soto &#60;persona7@ejemplo.cl&#62;",
+        "Oferta &#60;b&#62;7&#60;/b&#62;",
+        "23-11-2026",
+        "href=\"https://crm.nirehue.cl/u/0b7c2a\"",
+        "href=\"/messages/7\"",
+        "List-Unsubscribe-Post",
+    ] {
+        assert!(page.body.contains(part), "{part} is not in {}", page.body);
+    }
+    assert!(page.body.contains(&format!("src=\"/outbox/{id}/html\"")));
+    let text = app.get(&format!("/outbox/{id}?part=text")).await;
+    assert!(text.body.contains("Hola, María: &#60;sin&#62; diseño") && !text.body.contains("<iframe"));
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn the_html_of_a_message_runs_nothing_and_knows_no_session(db: PgPool) {
+    let app = captured(db.clone(), 7..=7).await;
+    let id: i64 = sqlx::query_scalar("select id from outbox_messages").fetch_one(&db).await.unwrap();
+    let frame = app.get(&format!("/outbox/{id}/html")).await;
+    assert_eq!(frame.status, StatusCode::OK);
+    let policy = frame.headers[header::CONTENT_SECURITY_POLICY].to_str().unwrap();
+    assert!(policy.contains("default-src 'none'") && policy.contains("sandbox"), "{policy}");
+    assert!(!policy.contains("allow-scripts") && !policy.contains("allow-same-origin"), "{policy}");
+    assert_eq!(frame.headers[header::X_FRAME_OPTIONS], "SAMEORIGIN");
+    assert!(frame.body.contains("<head><base target=\"_blank\">") && frame.body.contains("Hola, María"));
+    let anonymous = app.anonymous().get(&format!("/outbox/{id}/html")).await;
+    assert_eq!(anonymous.status, StatusCode::SEE_OTHER);
+    assert_eq!(app.get("/outbox/999").await.status, StatusCode::NOT_FOUND);
+    assert_eq!(app.get("/outbox/999/html").await.status, StatusCode::NOT_FOUND);
+}
