@@ -51,6 +51,7 @@ create table communication_logs (
     next_attempt_at timestamptz not null,
     attempts int not null default 0,
     drip_run_id bigint references drip_runs (id),
+    claimed_at timestamptz,
     external_id text,
     error text,
     cost bigint,
@@ -175,6 +176,7 @@ create table suppressions (
 );
 comment on column suppressions.scope is 'ALL: the address is dead or forbids everything; PROMOTIONAL: service messages still go';
 create unique index suppressions_once on suppressions (communication_type, destination, scope) where lifted_at is null;
+create index suppressions_newest on suppressions (id desc) where lifted_at is null;
 
 -- How often one person may be written to. Counted over whole local days.
 create table frequency_caps (

@@ -1,7 +1,16 @@
 //! The business's own choices, one document a subject. Who may change them, and
 //! the forms, are the web's; this knows only what they mean and how they are kept.
 
-use crate::{chile::business_hours::BusinessHours, config::FirstValues, db::Tx, error::Result, ids::StaffId};
+use crate::{
+    chile::{
+        business_hours::BusinessHours,
+        holidays::{Calendar, Correction},
+    },
+    config::FirstValues,
+    db::Tx,
+    error::Result,
+    ids::StaffId,
+};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use sqlx::PgExecutor;
@@ -134,4 +143,14 @@ pub async fn save<S: Subject>(
     .execute(&mut **tx)
     .await?;
     Ok(())
+}
+
+/// The calendar of public holidays with the business's corrections.
+///
+/// # Errors
+/// When the database fails.
+pub async fn calendar(db: impl PgExecutor<'_>) -> Result<Calendar> {
+    let rows = sqlx::query!("select day, closed, name from holidays order by day").fetch_all(db).await?;
+    let corrections = rows.into_iter().map(|it| Correction { day: it.day, name: it.name, closed: it.closed });
+    Ok(Calendar::new(corrections))
 }

@@ -1,1 +1,471 @@
-//! To come.
+//! The queue, the gate and the drain on a real database.
+
+use crate::support::mailbox::Mailbox;
+use chrono::{DateTime, TimeDelta, Utc};
+use llovizna::{
+    access::Actor,
+    channels::{Channel, SendError},
+    clock::Clock,
+    config::Config,
+    db::MIGRATIONS,
+    ids::{CampaignId, ContactId, MessageId, TemplateId},
+    messaging::{
+        drain::{self, Engine, Options, Report, Run},
+        kinds::{BlockReason, DeferReason, MessageType, Scope, SuppressionReason},
+        outbox::{self, Draft, Enqueued, Origin, Verdict},
+        runs::Trigger,
+        suppression::{self, Entry},
+    },
+};
+use sqlx::PgPool;
+use std::{collections::BTreeMap, sync::Arc};
+
+/// A Monday, 12:00 in Santiago.
+const NOON: &str = "2026-11-23T15:00:00Z";
+
+struct World {
+    db: PgPool,
+    clock: Clock,
+    mailbox: Mailbox,
+    config: Arc<Config>,
+}
+
+impl World {
+    async fn new(db: PgPool) -> World {
+        let config = Config::read(|name| match name {
+            "BUSINESS_NAME" => Some("Sur".into()),
+            "BUSINESS_ADDRESS" => Some("Urmeneta 305, Puerto Montt".into()),
+            "BUSINESS_EMAIL" => Some("hola@sur.example".into()),
+            "EMAIL_DAILY_CAP" => Some("0".into()),
+            _ => None,
+        });
+        let clock = Clock::fixed(NOON.parse().unwrap());
+        World { db, clock, mailbox: Mailbox::default(), config: Arc::new(config.unwrap()) }
+    }
+
+    fn now(&self) -> DateTime<Utc> {
+        self.clock.now()
+    }
+
+    fn engine(&self) -> Engine {
+        Engine {
+            db: self.db.clone(),
+            senders: self.mailbox.senders(),
+            config: self.config.clone(),
+            clock: self.clock.clone(),
+        }
+    }
+
+    async fn drip(&self) -> Report {
+        match drain::run(&self.engine(), &Options::new(Channel::Email, Trigger::CommandLine)).await.unwrap() {
+            Run::Finished(report) => report,
+            Run::AlreadyRunning => panic!("another run lives"),
+        }
+    }
+
+    /// `n` people with consent, called p1, p2, ...
+    async fn people(&self, n: i64) -> Vec<ContactId> {
+        sqlx::query_scalar::<_, i64>(
+            "insert into contacts (first_name, email, email_basis, search_key, created_at, updated_at)
+             select 'P' || i, 'p' || i || '@x.example', 'CONSENT', 'p' || i, $2, $2 from generate_series(1, $1) i
+             returning id",
+        )
+        .bind(n)
+        .bind(self.now())
+        .fetch_all(&self.db)
+        .await
+        .unwrap()
+        .into_iter()
+        .map(ContactId)
+        .collect()
+    }
+
+    /// A campaign under way, without messages.
+    async fn campaign(&self) -> CampaignId {
+        let id = sqlx::query_scalar::<_, i64>(
+            "with t as (
+                 insert into message_templates (communication_type, name, version, subject, body, body_format, footer, created_at)
+                 select 'EMAIL', 'test:' || count(*), 1, 'Hola {{ first_name }}', 'Cuerpo para {{ first_name }}', 'TEXT',
+                        'Baja: {{ unsubscribe_url }}', $1
+                 from message_templates
+                 returning id
+             )
+             insert into campaigns (name, status, audience, template_id, batch_size, enqueue_done, created_at, updated_at)
+             select 'C', 'RUNNING', '{}', id, 50, true, $1, $1 from t returning id",
+        )
+        .bind(self.now())
+        .fetch_one(&self.db)
+        .await
+        .unwrap();
+        CampaignId(id)
+    }
+
+    async fn enqueue(&self, campaign: CampaignId, people: &[ContactId]) -> Enqueued {
+        let template: i64 = sqlx::query_scalar("select template_id from campaigns where id = $1")
+            .bind(campaign.0)
+            .fetch_one(&self.db)
+            .await
+            .unwrap();
+        let draft = Draft {
+            origin: Origin::Campaign(campaign),
+            channel: Channel::Email,
+            message_type: MessageType::Promocional,
+            template: TemplateId(template),
+            required: &["first_name"],
+            scheduled_at: self.now(),
+        };
+        let mut tx = self.db.begin().await.unwrap();
+        let done = outbox::enqueue(&mut tx, self.now(), &Actor::System, &draft, people).await.unwrap();
+        tx.commit().await.unwrap();
+        done
+    }
+
+    async fn suppress(&self, address: &str, scope: Scope) {
+        let mut tx = self.db.begin().await.unwrap();
+        let entry = Entry {
+            channel: Channel::Email,
+            destination: address,
+            scope,
+            reason: SuppressionReason::Manual,
+            detail: None,
+            message: None,
+        };
+        suppression::suppress(&mut tx, self.now(), &Actor::System, &entry).await.unwrap();
+        tx.commit().await.unwrap();
+    }
+
+    /// Messages by status.
+    async fn statuses(&self) -> BTreeMap<String, i64> {
+        sqlx::query_as::<_, (String, i64)>("select status, count(*) from communication_logs group by status")
+            .fetch_all(&self.db)
+            .await
+            .unwrap()
+            .into_iter()
+            .collect()
+    }
+
+    async fn events_of(&self, address: &str) -> Vec<String> {
+        sqlx::query_scalar(
+            "select kind from communication_events e join communication_logs l on l.id = e.communication_log_id
+             where l.destination = $1 order by e.id",
+        )
+        .bind(address)
+        .fetch_all(&self.db)
+        .await
+        .unwrap()
+    }
+
+    async fn execute(&self, sql: &'static str) {
+        sqlx::query(sql).execute(&self.db).await.unwrap();
+    }
+}
+
+fn counted(pairs: &[(&str, i64)]) -> BTreeMap<String, i64> {
+    pairs.iter().map(|(status, n)| ((*status).to_owned(), *n)).collect()
+}
+
+#[sqlx::test(migrator = "MIGRATIONS")]
+async fn a_message_goes_from_the_queue_to_the_recipient_once_and_tells_its_story(db: PgPool) {
+    let world = World::new(db).await;
+    let people = world.people(1).await;
+    let campaign = world.campaign().await;
+    assert_eq!(world.enqueue(campaign, &people).await.queued, 1);
+    assert_eq!(world.enqueue(campaign, &people).await, Enqueued::default());
+    let report = world.drip().await;
+    assert_eq!((report.counts.claimed, report.counts.sent), (1, 1));
+    assert_eq!(world.drip().await.counts.sent, 0);
+    let taken = world.mailbox.taken();
+    assert_eq!(taken.len(), 1);
+    assert_eq!(taken[0].subject, "Hola P1");
+    assert!(taken[0].plain.contains("http://127.0.0.1:8000/baja/"));
+    assert_eq!(taken[0].from_email, "hola@sur.example");
+    assert_eq!(world.events_of("p1@x.example").await, ["QUEUED", "ALLOWED", "SENT"]);
+}
+
+#[sqlx::test(migrator = "MIGRATIONS")]
+async fn who_may_not_get_it_has_a_row_with_the_reason(db: PgPool) {
+    let world = World::new(db).await;
+    let people = world.people(5).await;
+    world.execute("update contacts set email_basis = null where email = 'p1@x.example'").await;
+    world
+        .execute("update contacts set email = null, phone = '+56987654321' where email = 'p2@x.example'")
+        .await;
+    world.execute("update contacts set first_name = ' ' where email = 'p3@x.example'").await;
+    world.suppress("p4@x.example", Scope::Promotional).await;
+    let campaign = world.campaign().await;
+    let done = world.enqueue(campaign, &people).await;
+    assert_eq!(done.queued, 1);
+    let reasons: Vec<_> = done.blocked.into_iter().collect();
+    assert_eq!(
+        reasons,
+        [
+            (BlockReason::NoAddress, 1),
+            (BlockReason::Suppressed, 1),
+            (BlockReason::NoConsent, 1),
+            (BlockReason::MissingVariable, 1)
+        ]
+    );
+    world.drip().await;
+    assert_eq!(world.mailbox.addresses(), ["p5@x.example"]);
+    assert_eq!(world.statuses().await, counted(&[("BLOCKED", 4), ("SENT", 1)]));
+}
+
+#[sqlx::test(migrator = "MIGRATIONS")]
+async fn an_opt_out_after_queueing_stops_the_message_at_the_gate(db: PgPool) {
+    let world = World::new(db).await;
+    let people = world.people(2).await;
+    let campaign = world.campaign().await;
+    world.enqueue(campaign, &people).await;
+    world.suppress("p1@x.example", Scope::Promotional).await;
+    assert_eq!(world.drip().await.counts.blocked, 1);
+    assert_eq!(world.mailbox.addresses(), ["p2@x.example"]);
+    assert_eq!(world.events_of("p1@x.example").await, ["QUEUED", "BLOCKED"]);
+}
+
+#[sqlx::test(migrator = "MIGRATIONS")]
+async fn nothing_leaves_outside_the_window_and_it_says_until_when(db: PgPool) {
+    let world = World::new(db).await;
+    let people = world.people(3).await;
+    let campaign = world.campaign().await;
+    world.enqueue(campaign, &people).await;
+    // Saturday 28 November 2026.
+    world.clock.set("2026-11-28T15:00:00Z".parse().unwrap());
+    let report = world.drip().await;
+    assert_eq!((report.counts.sent, report.counts.deferred), (0, 3));
+    let waits: Vec<(String, DateTime<Utc>)> =
+        sqlx::query_as("select defer_reason, next_attempt_at from communication_logs")
+            .fetch_all(&world.db)
+            .await
+            .unwrap();
+    let monday: DateTime<Utc> = "2026-11-30T12:00:00Z".parse().unwrap();
+    assert!(
+        waits.iter().all(|(why, until)| why == DeferReason::OutsideWindow.code() && *until == monday),
+        "{waits:?}"
+    );
+    assert_eq!(world.drip().await.counts.claimed, 0);
+    world.clock.set(monday);
+    assert_eq!(world.drip().await.counts.sent, 3);
+}
+
+#[sqlx::test(migrator = "MIGRATIONS")]
+async fn one_a_week_holds_across_campaigns(db: PgPool) {
+    let world = World::new(db).await;
+    let people = world.people(1).await;
+    let (first, second) = (world.campaign().await, world.campaign().await);
+    world.enqueue(first, &people).await;
+    world.enqueue(second, &people).await;
+    // Both are due in the same run: one leaves, the other waits a week.
+    let report = world.drip().await;
+    assert_eq!((report.counts.sent, report.counts.deferred), (1, 1));
+    world.clock.set("2026-11-29T15:00:00Z".parse().unwrap());
+    assert_eq!(world.drip().await.counts.sent, 0);
+    world.clock.set("2026-11-30T12:00:00Z".parse().unwrap());
+    assert_eq!(world.drip().await.counts.sent, 1);
+}
+
+#[sqlx::test(migrator = "MIGRATIONS")]
+async fn batch_and_daily_caps_bound_a_run(db: PgPool) {
+    let world = World::new(db).await;
+    let people = world.people(20).await;
+    let campaign = world.campaign().await;
+    world.execute("update campaigns set batch_size = 8, daily_cap = 12 where name = 'C'").await;
+    world.enqueue(campaign, &people).await;
+    assert_eq!(world.drip().await.counts.sent, 8);
+    assert_eq!(world.drip().await.counts.sent, 4);
+    let report = world.drip().await;
+    assert_eq!(report.counts.sent, 0);
+    assert!(report.counts.deferred > 0);
+    world.clock.advance(TimeDelta::hours(21));
+    assert_eq!(world.drip().await.counts.sent, 8);
+}
+
+#[sqlx::test(migrator = "MIGRATIONS")]
+async fn a_temporary_answer_waits_and_a_permanent_one_fails_and_suppresses_the_dead(db: PgPool) {
+    let world = World::new(db).await;
+    let people = world.people(4).await;
+    let campaign = world.campaign().await;
+    world.enqueue(campaign, &people).await;
+    let answer = |text: &str| text.to_owned();
+    world.mailbox.answer_for("p1@x.example", SendError::Temporary { answer: answer("451 later") });
+    world
+        .mailbox
+        .answer_for("p2@x.example", SendError::Recipient { answer: answer("550 5.1.1"), dead: true });
+    world
+        .mailbox
+        .answer_for("p3@x.example", SendError::Recipient { answer: answer("552 full"), dead: false });
+    let report = world.drip().await;
+    assert_eq!((report.counts.sent, report.counts.failed, report.counts.deferred), (1, 2, 1));
+    assert_eq!(world.statuses().await, counted(&[("FAILED", 2), ("PENDING", 1), ("SENT", 1)]));
+    let dead: Vec<(String, String)> =
+        sqlx::query_as("select destination, scope from suppressions").fetch_all(&world.db).await.unwrap();
+    assert_eq!(dead, [("p2@x.example".to_owned(), "ALL".to_owned())]);
+    let wait: DateTime<Utc> =
+        sqlx::query_scalar("select next_attempt_at from communication_logs where status = 'PENDING'")
+            .fetch_one(&world.db)
+            .await
+            .unwrap();
+    let minutes = (wait - world.now()).num_minutes();
+    assert!((4..=6).contains(&minutes), "{minutes}");
+}
+
+#[sqlx::test(migrator = "MIGRATIONS")]
+async fn a_provider_out_of_reach_ends_the_run_early_and_leaves_the_rest_alone(db: PgPool) {
+    let world = World::new(db).await;
+    let people = world.people(20).await;
+    let campaign = world.campaign().await;
+    world.enqueue(campaign, &people).await;
+    for _ in 0..20 {
+        world.mailbox.answer(SendError::Temporary { answer: "no se pudo conectar".to_owned() });
+    }
+    let report = world.drip().await;
+    assert!(report.unreachable.is_some());
+    assert!(report.counts.deferred <= 5, "{report:?}");
+    assert_eq!(world.statuses().await, counted(&[("PENDING", 20)]));
+}
+
+#[sqlx::test(migrator = "MIGRATIONS")]
+async fn a_refusal_of_us_is_told_and_touches_no_recipient(db: PgPool) {
+    let world = World::new(db).await;
+    let people = world.people(10).await;
+    let campaign = world.campaign().await;
+    world.enqueue(campaign, &people).await;
+    for _ in 0..10 {
+        world.mailbox.answer(SendError::Sender { answer: "535 5.7.8".to_owned() });
+    }
+    let report = world.drip().await;
+    assert_eq!(report.trouble.first().map(|(id, _)| *id), Some(campaign));
+    assert_eq!(world.statuses().await, counted(&[("PENDING", 10)]));
+    let tries: i64 = sqlx::query_scalar("select coalesce(sum(attempts), 0) from communication_logs")
+        .fetch_one(&world.db)
+        .await
+        .unwrap();
+    assert_eq!(tries, 0);
+    let suppressed: i64 =
+        sqlx::query_scalar("select count(*) from suppressions").fetch_one(&world.db).await.unwrap();
+    assert_eq!(suppressed, 0);
+}
+
+#[sqlx::test(migrator = "MIGRATIONS")]
+async fn a_line_cut_after_the_message_leaves_it_unconfirmed_until_a_person_decides(db: PgPool) {
+    let world = World::new(db).await;
+    let people = world.people(1).await;
+    let campaign = world.campaign().await;
+    world.enqueue(campaign, &people).await;
+    world.mailbox.answer(SendError::Uncertain { answer: "se cortó".to_owned() });
+    assert_eq!(world.drip().await.counts.unconfirmed, 1);
+    assert_eq!(world.drip().await.counts.claimed, 0);
+    let id: i64 = sqlx::query_scalar("select id from communication_logs").fetch_one(&world.db).await.unwrap();
+    let mut tx = world.db.begin().await.unwrap();
+    outbox::settle(&mut tx, world.now(), &Actor::CommandLine, MessageId(id), Verdict::Again).await.unwrap();
+    assert!(
+        outbox::settle(&mut tx, world.now(), &Actor::CommandLine, MessageId(id), Verdict::Left)
+            .await
+            .is_err()
+    );
+    tx.commit().await.unwrap();
+    assert_eq!(world.drip().await.counts.sent, 1);
+    assert_eq!(
+        world.events_of("p1@x.example").await,
+        ["QUEUED", "ALLOWED", "UNCONFIRMED", "REQUEUED", "ALLOWED", "SENT"]
+    );
+}
+
+#[sqlx::test(migrator = "MIGRATIONS")]
+async fn a_run_that_was_cut_off_leaves_what_it_was_handing_over_unconfirmed(db: PgPool) {
+    let world = World::new(db).await;
+    let people = world.people(3).await;
+    let campaign = world.campaign().await;
+    world.enqueue(campaign, &people).await;
+    // As a killed process leaves it: a record without its lock, one message begun, one set apart.
+    world
+        .execute(
+            "insert into drip_runs (trigger, communication_type, started_at) values ('SCHEDULER', 'EMAIL', '2026-11-23');
+             ",
+        )
+        .await;
+    world
+        .execute("update communication_logs set drip_run_id = (select max(id) from drip_runs), claimed_at = '2026-11-23 14:00Z' where destination <> 'p3@x.example'")
+        .await;
+    world
+        .execute("update communication_logs set status = 'SENDING' where destination = 'p1@x.example'")
+        .await;
+    world.drip().await;
+    assert_eq!(world.mailbox.addresses(), ["p2@x.example", "p3@x.example"]);
+    assert_eq!(world.statuses().await, counted(&[("SENT", 2), ("UNCONFIRMED", 1)]));
+}
+
+#[sqlx::test(migrator = "MIGRATIONS")]
+async fn two_runs_at_once_are_one(db: PgPool) {
+    let world = World::new(db).await;
+    let people = world.people(40).await;
+    let campaign = world.campaign().await;
+    world.enqueue(campaign, &people).await;
+    let (engine, options) = (world.engine(), Options::new(Channel::Email, Trigger::Http));
+    let (a, b) = tokio::join!(drain::run(&engine, &options), drain::run(&engine, &options));
+    let finished = [a.unwrap(), b.unwrap()].into_iter().filter(|it| matches!(it, Run::Finished(_))).count();
+    assert!(finished >= 1);
+    world.drip().await;
+    let addresses = world.mailbox.addresses();
+    let mut once = addresses.clone();
+    once.dedup();
+    assert_eq!((addresses.len(), once.len()), (40, 40));
+}
+
+#[sqlx::test(migrator = "MIGRATIONS")]
+async fn a_dry_run_decides_and_changes_nothing(db: PgPool) {
+    let world = World::new(db).await;
+    let people = world.people(5).await;
+    let campaign = world.campaign().await;
+    world.enqueue(campaign, &people).await;
+    let options = Options { dry_run: true, ..Options::new(Channel::Email, Trigger::CommandLine) };
+    let Run::Finished(report) = drain::run(&world.engine(), &options).await.unwrap() else { panic!() };
+    assert_eq!((report.counts.claimed, report.counts.sent), (5, 0));
+    assert_eq!(world.statuses().await, counted(&[("PENDING", 5)]));
+    let runs: i64 = sqlx::query_scalar("select count(*) from drip_runs").fetch_one(&world.db).await.unwrap();
+    assert_eq!(runs, 0);
+}
+
+#[sqlx::test(migrator = "MIGRATIONS")]
+async fn a_paused_campaign_sends_nothing(db: PgPool) {
+    let world = World::new(db).await;
+    let people = world.people(2).await;
+    let campaign = world.campaign().await;
+    world.enqueue(campaign, &people).await;
+    world.execute("update campaigns set status = 'PAUSED' where name = 'C'").await;
+    assert_eq!(world.drip().await.counts.claimed, 0);
+}
+
+#[sqlx::test(migrator = "MIGRATIONS")]
+async fn a_corrected_address_is_followed(db: PgPool) {
+    let world = World::new(db).await;
+    let people = world.people(1).await;
+    let campaign = world.campaign().await;
+    world.enqueue(campaign, &people).await;
+    world.execute("update contacts set email = 'nueva@x.example' where email = 'p1@x.example'").await;
+    world.drip().await;
+    assert_eq!(world.mailbox.addresses(), ["nueva@x.example"]);
+    let kept: String =
+        sqlx::query_scalar("select destination from communication_logs").fetch_one(&world.db).await.unwrap();
+    assert_eq!(kept, "nueva@x.example");
+}
+
+#[sqlx::test(migrator = "MIGRATIONS")]
+async fn the_database_refuses_to_forget_or_to_go_backwards(db: PgPool) {
+    let world = World::new(db).await;
+    let people = world.people(1).await;
+    let campaign = world.campaign().await;
+    world.enqueue(campaign, &people).await;
+    world.drip().await;
+    for sql in [
+        "delete from communication_logs",
+        "truncate communication_logs cascade",
+        "update communication_logs set status = 'PENDING'",
+        "update communication_logs set destination = 'other@x.example'",
+        "update communication_logs set sent_at = sent_at - interval '1 day'",
+        "delete from communication_events",
+        "update communication_events set answer = 'nothing happened'",
+        "truncate communication_events",
+    ] {
+        assert!(sqlx::query(sql).execute(&world.db).await.is_err(), "{sql}");
+    }
+}

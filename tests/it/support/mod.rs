@@ -1,5 +1,6 @@
 //! The application on a database of its own, with a clock and a mailbox in hand.
 
+pub(crate) mod mailbox;
 pub(crate) mod smtp;
 
 use axum::{

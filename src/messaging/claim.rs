@@ -1,0 +1,483 @@
+//! What is due, asked of the gate page by page, and set apart for one run.
+
+use super::{
+    gate::{self, Asked, Decision, Facts, Rules},
+    kinds::{DeferReason, MessageType, OriginKind},
+    limits::{Cap, Counted},
+    outbox::{self, Deferral, Refusal},
+    template::{self, Compiled},
+    values::Recipient,
+};
+use crate::{
+    channels::Channel,
+    chile::{business_hours::BusinessHours, holidays::Calendar, time},
+    db::Tx,
+    error::{Error, Result},
+    ids::{CampaignId, ContactId, DripRunId, MessageId, TemplateId},
+};
+use chrono::{DateTime, Days, Utc};
+use sqlx::PgConnection;
+use std::{collections::HashMap, sync::Arc};
+use uuid::Uuid;
+
+/// Messages looked at in one transaction, at most.
+const PAGE: u32 = 1000;
+
+/// A message that the gate let go.
+#[derive(Clone)]
+pub(super) struct Claimed {
+    pub(super) id: i64,
+    pub(super) token: Uuid,
+    pub(super) campaign: Option<i64>,
+    pub(super) origin: OriginKind,
+    pub(super) kind: MessageType,
+    pub(super) destination: String,
+    pub(super) recipient: Recipient,
+    pub(super) template: TemplateId,
+    pub(super) text: Text,
+    pub(super) attempts: u32,
+}
+
+/// A compiled text, or why it is broken.
+#[derive(Clone)]
+pub(super) struct Text(pub(super) std::result::Result<Arc<Prepared>, String>);
+
+/// A text with what it can't do without.
+pub(super) struct Prepared {
+    pub(super) compiled: Compiled,
+    required: Vec<&'static str>,
+}
+
+/// Due messages that share a batch: a campaign's, or those of no campaign.
+#[derive(Clone, Debug)]
+pub(super) struct Stream {
+    pub(super) campaign: Option<CampaignId>,
+    /// The campaign's text as it stands now; none: each message's own.
+    template: Option<TemplateId>,
+    /// Messages that may leave in this run.
+    pub(super) batch: u32,
+    daily_cap: Option<u32>,
+    hours: Option<BusinessHours>,
+    /// Seconds between two messages.
+    pub(super) spacing: u32,
+}
+
+/// The rules of one run.
+pub(super) struct Book {
+    pub(super) channel: Channel,
+    pub(super) calendar: Calendar,
+    pub(super) hours: BusinessHours,
+    pub(super) caps: Vec<Cap>,
+    pub(super) channel_cap: Option<u32>,
+    pub(super) texts: HashMap<TemplateId, Text>,
+}
+
+/// What one page came to.
+#[derive(Default)]
+pub(super) struct Page {
+    pub(super) allowed: Vec<Claimed>,
+    pub(super) deferred: u32,
+    pub(super) blocked: u32,
+    /// Put off for a reason that holds for the whole stream, so that looking further is idle.
+    pub(super) stream_is_shut: bool,
+    pub(super) looked_at: u32,
+}
+
+/// The streams that have something due.
+///
+/// # Errors
+/// When the database fails.
+pub(super) async fn streams(
+    db: &mut PgConnection,
+    channel: Channel,
+    now: DateTime<Utc>,
+    batch: Option<u32>,
+) -> Result<Vec<Stream>> {
+    let free = sqlx::query_scalar!(
+        r#"select exists (select 1 from communication_logs
+               where communication_type = $1 and campaign_id is null and status = 'PENDING'
+                 and drip_run_id is null and next_attempt_at <= $2) as "due!""#,
+        channel.code(),
+        now
+    )
+    .fetch_one(&mut *db)
+    .await?;
+    let campaigns = sqlx::query!(
+        "select id, template_id, batch_size, daily_cap, spacing_seconds, business_hours from campaigns c
+         where status = 'RUNNING' and communication_type = $1
+           and exists (select 1 from communication_logs l
+                       where l.communication_type = $1 and l.campaign_id = c.id and l.status = 'PENDING'
+                         and l.drip_run_id is null and l.next_attempt_at <= $2)
+         order by id",
+        channel.code(),
+        now
+    )
+    .fetch_all(db)
+    .await?;
+    let int = |n: i32| u32::try_from(n).unwrap_or_default();
+    let mut streams = Vec::new();
+    if free {
+        // Service messages and workflow steps are not dripped: each was asked for on its own.
+        let batch = batch.unwrap_or(10_000);
+        streams.push(Stream {
+            campaign: None,
+            template: None,
+            batch,
+            daily_cap: None,
+            hours: None,
+            spacing: 0,
+        });
+    }
+    streams.extend(campaigns.into_iter().map(|it| Stream {
+        campaign: Some(CampaignId(it.id)),
+        template: it.template_id.map(TemplateId),
+        batch: batch.unwrap_or(int(it.batch_size)),
+        daily_cap: it.daily_cap.map(int),
+        hours: it.business_hours.and_then(|value| serde_json::from_value(value).ok()),
+        spacing: int(it.spacing_seconds),
+    }));
+    Ok(streams)
+}
+
+struct Due {
+    id: i64,
+    token: Uuid,
+    origin: OriginKind,
+    kind: MessageType,
+    contact: Option<ContactId>,
+    destination: Option<String>,
+    template: Option<TemplateId>,
+    attempts: u32,
+}
+
+/// Look at the next page of `stream`, decide, and write the decisions down. `room`: how many more may leave.
+///
+/// # Errors
+/// When the database fails; nothing is then written.
+pub(super) async fn page(
+    tx: &mut Tx<'_>,
+    now: DateTime<Utc>,
+    run: DripRunId,
+    book: &mut Book,
+    stream: &Stream,
+    room: u32,
+) -> Result<Page> {
+    let due = lock_due(tx, now, book.channel, stream, room.min(PAGE)).await?;
+    decide_and_write(tx, now, run, book, stream, due).await
+}
+
+/// The same for one message, wherever it stands in the queue.
+///
+/// # Errors
+/// When the database fails; nothing is then written.
+pub(super) async fn only(
+    tx: &mut Tx<'_>,
+    now: DateTime<Utc>,
+    run: DripRunId,
+    book: &mut Book,
+    id: MessageId,
+) -> Result<Page> {
+    let rows = sqlx::query!(
+        "select id, token, origin, message_type, contact_id, destination, template_id, attempts
+         from communication_logs
+         where id = $1 and communication_type = $2 and status = 'PENDING' and drip_run_id is null
+         for update skip locked",
+        id.0,
+        book.channel.code()
+    )
+    .fetch_all(&mut **tx)
+    .await?;
+    let due = rows
+        .into_iter()
+        .filter_map(|it| {
+            due_of(
+                it.id,
+                it.token,
+                &it.origin,
+                &it.message_type,
+                it.contact_id,
+                it.destination,
+                it.template_id,
+                it.attempts,
+            )
+        })
+        .collect();
+    let stream =
+        Stream { campaign: None, template: None, batch: 1, daily_cap: None, hours: None, spacing: 0 };
+    decide_and_write(tx, now, run, book, &stream, due).await
+}
+
+#[expect(clippy::too_many_arguments, reason = "the columns of one row")]
+fn due_of(
+    id: i64,
+    token: Uuid,
+    origin: &str,
+    kind: &str,
+    contact: Option<i64>,
+    destination: Option<String>,
+    template: Option<i64>,
+    attempts: i32,
+) -> Option<Due> {
+    Some(Due {
+        id,
+        token,
+        origin: OriginKind::from_code(origin)?,
+        kind: MessageType::from_code(kind)?,
+        contact: contact.map(ContactId),
+        destination,
+        template: template.map(TemplateId),
+        attempts: u32::try_from(attempts).unwrap_or_default(),
+    })
+}
+
+async fn lock_due(
+    tx: &mut Tx<'_>,
+    now: DateTime<Utc>,
+    channel: Channel,
+    stream: &Stream,
+    limit: u32,
+) -> Result<Vec<Due>> {
+    // Two statements, for the index serves "= campaign" and "is null" but not both in one.
+    let due: Vec<Option<Due>> = if let Some(campaign) = stream.campaign {
+        sqlx::query!(
+            "select id, token, origin, message_type, contact_id, destination, template_id, attempts
+             from communication_logs
+             where communication_type = $1 and campaign_id = $2 and status = 'PENDING' and origin <> 'TEST'
+               and drip_run_id is null and next_attempt_at <= $3
+             order by next_attempt_at, id limit $4 for update skip locked",
+            channel.code(),
+            campaign.0,
+            now,
+            i64::from(limit)
+        )
+        .fetch_all(&mut **tx)
+        .await?
+        .into_iter()
+        .map(|it| {
+            due_of(
+                it.id,
+                it.token,
+                &it.origin,
+                &it.message_type,
+                it.contact_id,
+                it.destination,
+                it.template_id,
+                it.attempts,
+            )
+        })
+        .collect()
+    } else {
+        sqlx::query!(
+            "select id, token, origin, message_type, contact_id, destination, template_id, attempts
+             from communication_logs
+             where communication_type = $1 and campaign_id is null and status = 'PENDING'
+               and drip_run_id is null and next_attempt_at <= $2
+             order by next_attempt_at, id limit $3 for update skip locked",
+            channel.code(),
+            now,
+            i64::from(limit)
+        )
+        .fetch_all(&mut **tx)
+        .await?
+        .into_iter()
+        .map(|it| {
+            due_of(
+                it.id,
+                it.token,
+                &it.origin,
+                &it.message_type,
+                it.contact_id,
+                it.destination,
+                it.template_id,
+                it.attempts,
+            )
+        })
+        .collect()
+    };
+    Ok(due.into_iter().flatten().collect())
+}
+
+async fn decide_and_write(
+    tx: &mut Tx<'_>,
+    now: DateTime<Utc>,
+    run: DripRunId,
+    book: &mut Book,
+    stream: &Stream,
+    due: Vec<Due>,
+) -> Result<Page> {
+    let mut page = Page { looked_at: u32::try_from(due.len()).unwrap_or(u32::MAX), ..Page::default() };
+    if due.is_empty() {
+        return Ok(page);
+    }
+    lock_contacts(tx, &due).await?;
+    let asked: Vec<Asked> = due
+        .iter()
+        .map(|it| Asked { contact: it.contact, destination: it.destination.clone(), kind: it.kind })
+        .collect();
+    let facts = gate::facts(tx, book.channel, &asked, history_since(&book.caps, now)).await?;
+    let (mut channel_left, mut campaign_left) = left_today(tx, now, book, stream).await?;
+    // What this page itself lets go counts for the same person's next message.
+    let mut let_go: HashMap<ContactId, Vec<Counted>> = HashMap::new();
+    let (mut deferrals, mut refusals) = (Vec::new(), Vec::new());
+    for (it, mut facts) in due.into_iter().zip(facts) {
+        if let Some(more) = it.contact.and_then(|id| let_go.get(&id)) {
+            facts.history.extend(more);
+        }
+        let template = stream
+            .template
+            .or(it.template)
+            .ok_or_else(|| Error::Internal("a message without text".into()))?;
+        let text = text(tx, book, template).await?;
+        let required: &[&str] = text.0.as_ref().map_or(&[], |it| it.required.as_slice());
+        let hours = stream.hours.as_ref().unwrap_or(&book.hours);
+        let rules = Rules { calendar: &book.calendar, hours, caps: &book.caps, channel_left, campaign_left };
+        match gate::decide(it.origin, it.kind, required, &facts, &rules, now) {
+            Decision::Allow => {
+                if it.kind.is_promotional() && it.origin != OriginKind::Test {
+                    channel_left = channel_left.map(|n| n.saturating_sub(1));
+                    campaign_left = campaign_left.map(|n| n.saturating_sub(1));
+                    if let Some(contact) = it.contact {
+                        let_go.entry(contact).or_default().push(Counted { message_type: it.kind, at: now });
+                    }
+                }
+                page.allowed.extend(claimed(it, facts, template, text, stream));
+            }
+            Decision::Defer { until, reason, detail } => {
+                page.stream_is_shut |= matches!(
+                    reason,
+                    DeferReason::OutsideWindow
+                        | DeferReason::Holiday
+                        | DeferReason::DailyCap
+                        | DeferReason::CampaignDailyCap
+                );
+                deferrals.push(Deferral { id: it.id, until, reason, detail });
+            }
+            Decision::Block { reason, detail } => refusals.push(Refusal { id: it.id, reason, detail }),
+        }
+    }
+    page.deferred = u32::try_from(deferrals.len()).unwrap_or(u32::MAX);
+    page.blocked = u32::try_from(refusals.len()).unwrap_or(u32::MAX);
+    write(tx, now, run, &mut page, &deferrals, &refusals).await?;
+    Ok(page)
+}
+
+fn claimed(it: Due, facts: Facts, template: TemplateId, text: Text, stream: &Stream) -> Option<Claimed> {
+    Some(Claimed {
+        id: it.id,
+        token: it.token,
+        campaign: stream.campaign.map(|it| it.0),
+        origin: it.origin,
+        kind: it.kind,
+        destination: facts.destination?,
+        recipient: facts.recipient,
+        template,
+        text,
+        attempts: it.attempts,
+    })
+}
+
+async fn write(
+    tx: &mut Tx<'_>,
+    now: DateTime<Utc>,
+    run: DripRunId,
+    page: &mut Page,
+    deferrals: &[Deferral],
+    refusals: &[Refusal],
+) -> Result<()> {
+    let ids: Vec<i64> = page.allowed.iter().map(|it| it.id).collect();
+    if !ids.is_empty() {
+        follow_changed_addresses(tx, &ids).await?;
+        outbox::reserve(tx, now, run, &ids).await?;
+    }
+    if !deferrals.is_empty() {
+        outbox::defer(tx, now, run, deferrals).await?;
+    }
+    if !refusals.is_empty() {
+        outbox::block(tx, now, run, refusals).await?;
+    }
+    Ok(())
+}
+
+/// A person whose address was corrected after queueing gets the message at the new one.
+async fn follow_changed_addresses(tx: &mut Tx<'_>, ids: &[i64]) -> Result<()> {
+    sqlx::query!(
+        "update communication_logs l
+         set destination = case l.communication_type when 'EMAIL' then c.email else c.phone end
+         from contacts c
+         where l.id = any($1) and c.id = l.contact_id and l.status = 'PENDING'
+           and case l.communication_type when 'EMAIL' then c.email else c.phone end <> l.destination",
+        ids
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// Two runs that hold messages of one person decide one after the other, so that caps are exact.
+async fn lock_contacts(tx: &mut Tx<'_>, due: &[Due]) -> Result<()> {
+    let ids: Vec<i64> = due.iter().filter_map(|it| it.contact.map(|id| id.0)).collect();
+    sqlx::query!("select id from contacts where id = any($1) order by id for no key update", &ids)
+        .fetch_all(&mut **tx)
+        .await?;
+    Ok(())
+}
+
+/// The start of the longest cap's window; none: there is no cap.
+fn history_since(caps: &[Cap], now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    let longest = caps.iter().map(|it| it.days).max()?;
+    Some(time::start_of_day(time::local_date(now) - Days::new(u64::from(longest))))
+}
+
+/// How many promotions the channel, and the campaign, may still send this local day.
+async fn left_today(
+    tx: &mut Tx<'_>,
+    now: DateTime<Utc>,
+    book: &Book,
+    stream: &Stream,
+) -> Result<(Option<u32>, Option<u32>)> {
+    if book.channel_cap.is_none() && stream.daily_cap.is_none() {
+        return Ok((None, None));
+    }
+    let since = time::start_of_day(time::local_date(now));
+    let gone = sqlx::query!(
+        r#"with counted as (
+               select campaign_id, count(*) as n from communication_logs
+               where communication_type = $1 and sent_at >= $2 and origin <> 'TEST' and message_type = any($4)
+               group by campaign_id
+               union all
+               select campaign_id, count(*) from communication_logs
+               where communication_type = $1 and sent_at is null and claimed_at >= $2 and drip_run_id is not null
+                 and status in ('PENDING', 'SENDING', 'UNCONFIRMED') and origin <> 'TEST' and message_type = any($4)
+               group by campaign_id
+           )
+           select coalesce(sum(n), 0)::bigint as "all!",
+                  coalesce(sum(n) filter (where campaign_id = $3), 0)::bigint as "own!" from counted"#,
+        book.channel.code(),
+        since,
+        stream.campaign.map(|it| it.0),
+        &MessageType::promotional_codes()
+    )
+    .fetch_one(&mut **tx)
+    .await?;
+    let left = |cap: Option<u32>, gone: i64| {
+        cap.map(|cap| cap.saturating_sub(u32::try_from(gone).unwrap_or(u32::MAX)))
+    };
+    Ok((left(book.channel_cap, gone.all), left(stream.daily_cap, gone.own)))
+}
+
+/// The text of one version, compiled once a run.
+async fn text(tx: &mut Tx<'_>, book: &mut Book, id: TemplateId) -> Result<Text> {
+    if let Some(text) = book.texts.get(&id) {
+        return Ok(text.clone());
+    }
+    let (source, _) = template::version(tx, id).await?;
+    let text = Text(match template::compile(&source) {
+        Ok(compiled) => {
+            let required = compiled.required();
+            Ok(Arc::new(Prepared { compiled, required }))
+        }
+        Err(problems) => Err(problems.into_iter().map(|it| it.message).collect::<Vec<_>>().join(" ")),
+    });
+    book.texts.insert(id, text.clone());
+    Ok(text)
+}

@@ -1,0 +1,446 @@
+//! The one gate: decides for each message if it may go, must wait, or must not go.
+//!
+//! The order is fixed: address, suppression, consent, preference, the text's
+//! needs; then frequency cap, the person's quiet hours, business window and
+//! holidays, daily caps. The first half is asked when a message is queued and again when it
+//! is about to leave; the second half only then. Pure but for [`facts`].
+
+use super::{
+    kinds::{BlockReason, DeferReason, MessageType, OriginKind, SuppressionReason},
+    limits::{self, Cap, Counted},
+    values::Recipient,
+};
+use crate::{
+    channels::Channel,
+    chile::{
+        business_hours::{BusinessHours, Closed},
+        comunas,
+        holidays::Calendar,
+        time,
+    },
+    error::Result,
+    ids::ContactId,
+};
+use chrono::{DateTime, Days, NaiveTime, Utc};
+use sqlx::PgConnection;
+use std::collections::HashMap;
+
+/// What is known of one message's recipient at the moment of deciding.
+#[derive(Clone, Debug, Default)]
+pub struct Facts {
+    /// Address on the channel, as it stands now.
+    pub destination: Option<String>,
+    /// Whether the message is to someone in the address book.
+    pub is_contact: bool,
+    /// Suppression in force that covers the kind of message.
+    pub suppressed: Option<SuppressionReason>,
+    /// Whether there is a lawful basis for promotions on the channel.
+    pub has_basis: bool,
+    /// The person declined this kind of message.
+    pub declined: bool,
+    /// The person's own quiet hours, local: from, until.
+    pub quiet: Option<(NaiveTime, NaiveTime)>,
+    /// What the person got, or is about to get, within the longest cap.
+    pub history: Vec<Counted>,
+    /// What the text may say of them.
+    pub recipient: Recipient,
+}
+
+/// The rules at the moment of deciding.
+#[derive(Clone, Debug)]
+pub struct Rules<'a> {
+    /// Holidays.
+    pub calendar: &'a Calendar,
+    /// When promotions may leave.
+    pub hours: &'a BusinessHours,
+    /// Frequency caps of the channel.
+    pub caps: &'a [Cap],
+    /// Promotions that the channel may still send today; none: no cap.
+    pub channel_left: Option<u32>,
+    /// Messages that the campaign may still send today; none: no cap.
+    pub campaign_left: Option<u32>,
+}
+
+/// What the gate says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// It may go now.
+    Allow,
+    /// It must wait.
+    Defer {
+        /// Until when.
+        until: DateTime<Utc>,
+        /// Why.
+        reason: DeferReason,
+        /// In words, more exactly.
+        detail: String,
+    },
+    /// It must not go.
+    Block {
+        /// Why.
+        reason: BlockReason,
+        /// In words, more exactly.
+        detail: String,
+    },
+}
+
+/// Whether a message may be sent to this person at all: the first half of the gate.
+///
+/// # Errors
+/// The reason why not, and its detail.
+pub fn eligible(
+    origin: OriginKind,
+    kind: MessageType,
+    required: &[&str],
+    facts: &Facts,
+) -> std::result::Result<(), (BlockReason, String)> {
+    if facts.destination.is_none() {
+        return Err((BlockReason::NoAddress, String::new()));
+    }
+    if let Some(reason) = facts.suppressed {
+        return Err((BlockReason::Suppressed, reason.label().to_owned()));
+    }
+    if origin != OriginKind::Test {
+        if kind.is_promotional() && !facts.has_basis {
+            return Err((BlockReason::NoConsent, String::new()));
+        }
+        if facts.declined {
+            return Err((BlockReason::Preference, kind.label().to_owned()));
+        }
+    }
+    match required.iter().find(|name| lacks(&facts.recipient, name)) {
+        Some(name) => Err((BlockReason::MissingVariable, (*name).to_owned())),
+        None => Ok(()),
+    }
+}
+
+/// Whether `recipient` lacks the personal variable `name`.
+#[must_use]
+pub fn lacks(recipient: &Recipient, name: &str) -> bool {
+    let value = match name {
+        "first_name" => &recipient.first_name,
+        "last_name" => &recipient.last_name,
+        "company" => &recipient.company,
+        "job_title" => &recipient.job_title,
+        "comuna" => &recipient.comuna,
+        "industry" => &recipient.industry,
+        _ => return false,
+    };
+    value.trim().is_empty()
+}
+
+/// Decide for one message that is due at `now`.
+#[must_use]
+pub fn decide(
+    origin: OriginKind,
+    kind: MessageType,
+    required: &[&str],
+    facts: &Facts,
+    rules: &Rules<'_>,
+    now: DateTime<Utc>,
+) -> Decision {
+    if let Err((reason, detail)) = eligible(origin, kind, required, facts) {
+        return Decision::Block { reason, detail };
+    }
+    if origin == OriginKind::Test || !kind.is_promotional() {
+        return Decision::Allow;
+    }
+    let opens = |at: DateTime<Utc>| {
+        // A window that never opens is a setting to mend: look again tomorrow.
+        rules.hours.next_open(at, rules.calendar).unwrap_or(at + Days::new(1))
+    };
+    let tomorrow = || opens(time::start_of_day(time::local_date(now) + Days::new(1)));
+    if let Some(full) = limits::full(rules.caps, kind, &facts.history, now) {
+        let until = opens(time::start_of_day(full.frees_on));
+        return Decision::Defer { until, reason: DeferReason::FrequencyCap, detail: full.detail };
+    }
+    if let Some(ends) = facts.quiet.and_then(|(from, until)| quiet_until(from, until, now)) {
+        return Decision::Defer {
+            until: opens(ends),
+            reason: DeferReason::QuietHours,
+            detail: String::new(),
+        };
+    }
+    if let Some(closed) = rules.hours.closed_because(now, rules.calendar) {
+        let reason = match closed {
+            Closed::Holiday(_) => DeferReason::Holiday,
+            Closed::Weekday(_) | Closed::OutsideHours => DeferReason::OutsideWindow,
+        };
+        return Decision::Defer { until: opens(now), reason, detail: closed.to_string() };
+    }
+    if rules.channel_left == Some(0) {
+        return Decision::Defer { until: tomorrow(), reason: DeferReason::DailyCap, detail: String::new() };
+    }
+    if rules.campaign_left == Some(0) {
+        return Decision::Defer {
+            until: tomorrow(),
+            reason: DeferReason::CampaignDailyCap,
+            detail: String::new(),
+        };
+    }
+    Decision::Allow
+}
+
+/// When the quiet hours that hold at `now` end; none: they do not hold.
+fn quiet_until(from: NaiveTime, until: NaiveTime, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    let local = time::local(now);
+    let (date, clock) = (local.date_naive(), local.time());
+    let day = if from <= until {
+        (clock >= from && clock < until).then_some(date)
+    } else if clock >= from {
+        Some(date + Days::new(1))
+    } else {
+        (clock < until).then_some(date)
+    }?;
+    Some(time::at_local(day, until))
+}
+
+/// A message to find the facts of.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    /// Who it is to.
+    pub contact: Option<ContactId>,
+    /// The address, for those outside the address book.
+    pub destination: Option<String>,
+    /// Its kind.
+    pub kind: MessageType,
+}
+
+/// The facts of each of `asked`, in the same order. `history_since` none: without history.
+///
+/// # Errors
+/// When the database fails.
+pub async fn facts(
+    db: &mut PgConnection,
+    channel: Channel,
+    asked: &[Asked],
+    history_since: Option<DateTime<Utc>>,
+) -> Result<Vec<Facts>> {
+    let contacts: Vec<Option<i64>> = asked.iter().map(|it| it.contact.map(|id| id.0)).collect();
+    let destinations: Vec<Option<String>> = asked.iter().map(|it| it.destination.clone()).collect();
+    let kinds: Vec<String> = asked.iter().map(|it| it.kind.code().to_owned()).collect();
+    let promotional: Vec<bool> = asked.iter().map(|it| it.kind.is_promotional()).collect();
+    let rows = sqlx::query!(
+        r#"select
+               c.id as "contact_id?", c.first_name as "first_name?", c.last_name as "last_name?", c.job_title,
+               coalesce(c.comuna, k.comuna) as comuna, k.name as "company?", k.industry as "industry?",
+               c.quiet_from, c.quiet_until,
+               a.address,
+               case $5 when 'EMAIL' then c.email_basis when 'SMS' then c.sms_basis else c.whatsapp_basis end as basis,
+               s.reason as "suppressed?",
+               coalesce(not p.allowed, false) as "declined!"
+           from unnest($1::bigint[], $2::text[], $3::text[], $4::bool[]) with ordinality
+               as w (contact_id, destination, kind, promotional, place)
+           left join contacts c on c.id = w.contact_id
+           left join companies k on k.id = c.company_id
+           cross join lateral (
+               select case when w.contact_id is null then w.destination
+                           when $5 = 'EMAIL' then c.email else c.phone end as address
+           ) a
+           left join lateral (
+               select reason from suppressions
+               where communication_type = $5 and destination = a.address and lifted_at is null
+                 and (scope = 'ALL' or w.promotional)
+               order by scope limit 1
+           ) s on true
+           left join contact_preferences p
+               on p.contact_id = c.id and p.communication_type = $5 and p.message_type = w.kind
+           order by w.place"#,
+        &contacts as &[Option<i64>],
+        &destinations as &[Option<String>],
+        &kinds,
+        &promotional,
+        channel.code()
+    )
+    .fetch_all(&mut *db)
+    .await?;
+    let mut history = match history_since {
+        Some(since) => history(db, channel, &contacts, since).await?,
+        None => HashMap::new(),
+    };
+    Ok(rows
+        .into_iter()
+        .map(|it| Facts {
+            destination: it.address.filter(|it| !it.is_empty()),
+            is_contact: it.contact_id.is_some(),
+            suppressed: it.suppressed.as_deref().and_then(SuppressionReason::from_code),
+            has_basis: it.basis.is_some(),
+            declined: it.declined,
+            quiet: it.quiet_from.zip(it.quiet_until),
+            history: it.contact_id.and_then(|id| history.remove(&id)).unwrap_or_default(),
+            recipient: Recipient {
+                first_name: it.first_name.unwrap_or_default(),
+                last_name: it.last_name.unwrap_or_default(),
+                company: it.company.unwrap_or_default(),
+                job_title: it.job_title.unwrap_or_default(),
+                comuna: it
+                    .comuna
+                    .and_then(|code| comunas::by_code(&code))
+                    .map(|it| it.name.to_owned())
+                    .unwrap_or_default(),
+                industry: it.industry.unwrap_or_default(),
+            },
+        })
+        .collect())
+}
+
+/// What each contact got since `since`, or has set apart: what a cap counts.
+async fn history(
+    db: &mut PgConnection,
+    channel: Channel,
+    contacts: &[Option<i64>],
+    since: DateTime<Utc>,
+) -> Result<HashMap<i64, Vec<Counted>>> {
+    let ids: Vec<i64> = contacts.iter().flatten().copied().collect();
+    let rows = sqlx::query!(
+        r#"select contact_id as "contact_id!", message_type, coalesce(sent_at, claimed_at) as "at!"
+           from communication_logs
+           where contact_id = any($1) and communication_type = $2 and origin <> 'TEST'
+             and coalesce(sent_at, claimed_at) >= $3
+             and (status in ('SENDING', 'UNCONFIRMED', 'SENT', 'DELIVERED', 'OPENED', 'CLICKED', 'REPLIED', 'BOUNCED')
+                  or (status = 'PENDING' and drip_run_id is not null))"#,
+        &ids,
+        channel.code(),
+        since
+    )
+    .fetch_all(db)
+    .await?;
+    let mut history: HashMap<i64, Vec<Counted>> = HashMap::new();
+    for row in rows {
+        if let Some(message_type) = MessageType::from_code(&row.message_type) {
+            history.entry(row.contact_id).or_default().push(Counted { message_type, at: row.at });
+        }
+    }
+    Ok(history)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A Monday, 12:00 in Santiago.
+    const NOON: &str = "2026-11-23T15:00:00Z";
+
+    fn fine() -> Facts {
+        Facts { destination: Some("a@b.cl".into()), is_contact: true, has_basis: true, ..Facts::default() }
+    }
+
+    fn ask(kind: MessageType, facts: &Facts, at: &str, change: impl FnOnce(&mut Rules<'_>)) -> Decision {
+        let calendar = Calendar::default();
+        let hours = BusinessHours::default();
+        let caps = [Cap { id: 1, channel: Channel::Email, message_type: None, max_messages: 1, days: 7 }];
+        let mut rules = Rules {
+            calendar: &calendar,
+            hours: &hours,
+            caps: &caps,
+            channel_left: None,
+            campaign_left: None,
+        };
+        change(&mut rules);
+        decide(OriginKind::Campaign, kind, &["first_name"], facts, &rules, at.parse().unwrap())
+    }
+
+    fn named() -> Facts {
+        Facts { recipient: Recipient { first_name: "Ana".into(), ..Recipient::default() }, ..fine() }
+    }
+
+    fn blocked(decision: &Decision) -> Option<BlockReason> {
+        match decision {
+            Decision::Block { reason, .. } => Some(*reason),
+            _ => None,
+        }
+    }
+
+    fn deferred(decision: &Decision) -> Option<(DeferReason, String)> {
+        match decision {
+            Decision::Defer { reason, until, .. } => {
+                Some((*reason, time::local(*until).format("%F %H:%M").to_string()))
+            }
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn a_contactable_person_in_the_window_is_let_go() {
+        assert_eq!(ask(MessageType::Promocional, &named(), NOON, |_| ()), Decision::Allow);
+    }
+
+    #[test]
+    fn reasons_to_block_come_in_the_fixed_order() {
+        let mut facts = Facts {
+            suppressed: Some(SuppressionReason::Unsubscribed),
+            declined: true,
+            has_basis: false,
+            destination: None,
+            ..fine()
+        };
+        let reason = |facts: &Facts| blocked(&ask(MessageType::Promocional, facts, NOON, |_| ()));
+        assert_eq!(reason(&facts), Some(BlockReason::NoAddress));
+        facts.destination = Some("a@b.cl".into());
+        assert_eq!(reason(&facts), Some(BlockReason::Suppressed));
+        facts.suppressed = None;
+        assert_eq!(reason(&facts), Some(BlockReason::NoConsent));
+        facts.has_basis = true;
+        assert_eq!(reason(&facts), Some(BlockReason::Preference));
+        facts.declined = false;
+        assert_eq!(reason(&facts), Some(BlockReason::MissingVariable));
+    }
+
+    #[test]
+    fn a_service_message_needs_no_consent_and_no_window() {
+        let facts = Facts { has_basis: false, ..named() };
+        assert_eq!(
+            ask(MessageType::BookingReminder, &facts, "2026-11-22T05:00:00Z", |_| ()),
+            Decision::Allow
+        );
+        let declined = Facts { declined: true, ..named() };
+        assert_eq!(
+            blocked(&ask(MessageType::BookingReminder, &declined, NOON, |_| ())),
+            Some(BlockReason::Preference)
+        );
+    }
+
+    #[test]
+    fn a_capped_person_waits_until_the_window_opens_on_the_day_it_frees() {
+        let sent =
+            Counted { message_type: MessageType::Newsletter, at: "2026-11-20T15:00:00Z".parse().unwrap() };
+        let facts = Facts { history: vec![sent], ..named() };
+        let decision = ask(MessageType::Promocional, &facts, NOON, |_| ());
+        assert_eq!(deferred(&decision), Some((DeferReason::FrequencyCap, "2026-11-27 09:00".into())));
+    }
+
+    #[test]
+    fn outside_the_window_it_waits_for_the_next_opening() {
+        let check = |at: &str, opens: &str| {
+            let decision = ask(MessageType::Promocional, &named(), at, |_| ());
+            assert_eq!(deferred(&decision), Some((DeferReason::OutsideWindow, opens.into())), "{at}");
+        };
+        check("2026-11-21T15:00:00Z", "2026-11-23 09:00");
+        check("2026-11-23T21:00:00Z", "2026-11-24 09:00");
+        // Inmaculada Concepción, Ley 2.977: a Tuesday.
+        let holiday = ask(MessageType::Promocional, &named(), "2026-12-08T15:00:00Z", |_| ());
+        assert_eq!(deferred(&holiday), Some((DeferReason::Holiday, "2026-12-09 09:00".into())));
+    }
+
+    #[test]
+    fn quiet_hours_over_midnight_hold_on_both_sides() {
+        let time = |text: &str| text.parse().unwrap();
+        let facts = Facts { quiet: Some((time("11:00:00"), time("14:30:00"))), ..named() };
+        let decision = ask(MessageType::Promocional, &facts, NOON, |_| ());
+        assert_eq!(deferred(&decision), Some((DeferReason::QuietHours, "2026-11-23 14:30".into())));
+        let night = Facts { quiet: Some((time("22:00:00"), time("12:30:00"))), ..named() };
+        let decision = ask(MessageType::Promocional, &night, NOON, |_| ());
+        assert_eq!(deferred(&decision), Some((DeferReason::QuietHours, "2026-11-23 12:30".into())));
+        let other = Facts { quiet: Some((time("13:00:00"), time("11:00:00"))), ..named() };
+        assert_eq!(ask(MessageType::Promocional, &other, NOON, |_| ()), Decision::Allow);
+    }
+
+    #[test]
+    fn used_up_daily_caps_wait_for_the_next_working_day() {
+        let decision =
+            ask(MessageType::Promocional, &named(), "2026-11-27T15:00:00Z", |it| it.channel_left = Some(0));
+        assert_eq!(deferred(&decision), Some((DeferReason::DailyCap, "2026-11-30 09:00".into())));
+        let decision = ask(MessageType::Promocional, &named(), NOON, |it| it.campaign_left = Some(0));
+        assert_eq!(deferred(&decision), Some((DeferReason::CampaignDailyCap, "2026-11-24 09:00".into())));
+    }
+}

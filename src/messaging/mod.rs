@@ -1,0 +1,21 @@
+//! One queue and one gate for every message of every channel.
+//!
+//! `communication_logs` is queue and log in one. Who wants to send calls
+//! [`outbox::enqueue`] in the transaction that caused it; [`drain`] claims what
+//! is due, asks the [`gate`] again, hands it to the channel and writes down what
+//! came of it. Nothing here knows of audiences, workflows or pages.
+
+pub mod kinds;
+pub mod plain_text;
+pub mod template;
+pub mod values;
+pub mod limits;
+pub mod suppression;
+pub mod gate;
+pub mod outbox;
+pub mod compose;
+pub mod claim;
+pub mod runs;
+pub mod drain;
+pub mod story;
+pub mod links;

@@ -1,0 +1,689 @@
+//! The state machine of messages: one function for each arrow drawn in
+//! `migrations/0006_messaging.sql`, each of which also appends to the story. Knows
+//! no channel and no rule: the gate decides, the drain sends, this writes down.
+
+use super::{
+    gate::{self, Asked},
+    kinds::{BlockReason, DeferReason, MessageType, OriginKind},
+};
+use crate::{
+    access::{Actor, Permission},
+    audit,
+    channels::Channel,
+    db::Tx,
+    error::{Error, Result},
+    ids::{CampaignId, ContactId, DripRunId, MessageId, TemplateId},
+};
+use chrono::{DateTime, Utc};
+use serde_json::json;
+use std::collections::BTreeMap;
+
+/// Who asks for messages.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// A campaign.
+    Campaign(CampaignId),
+    /// A step of a workflow; asking twice with one key makes one message a contact.
+    Workflow {
+        /// The step.
+        step: i64,
+        /// What makes it one.
+        key: String,
+    },
+    /// Something that people asked for; asking twice with one key makes one message a contact.
+    Transactional {
+        /// What makes it one.
+        key: String,
+    },
+    /// Someone on the staff, by hand; asking twice with one key makes one message a contact.
+    Manual {
+        /// What makes it one.
+        key: String,
+    },
+}
+
+impl Origin {
+    /// Its kind.
+    #[must_use]
+    pub fn kind(&self) -> OriginKind {
+        match self {
+            Origin::Campaign(_) => OriginKind::Campaign,
+            Origin::Workflow { .. } => OriginKind::Workflow,
+            Origin::Transactional { .. } => OriginKind::Transactional,
+            Origin::Manual { .. } => OriginKind::Manual,
+        }
+    }
+
+    fn campaign(&self) -> Option<i64> {
+        match self {
+            Origin::Campaign(id) => Some(id.0),
+            _ => None,
+        }
+    }
+
+    fn dedupe_key(&self, contact: ContactId) -> Option<String> {
+        match self {
+            Origin::Campaign(_) => None,
+            Origin::Workflow { step, key } => Some(format!("workflow:{step}:{key}:{contact}")),
+            Origin::Transactional { key } => Some(format!("transactional:{key}:{contact}")),
+            Origin::Manual { key } => Some(format!("manual:{key}:{contact}")),
+        }
+    }
+}
+
+/// Messages that have yet to be addressed.
+#[derive(Clone, Debug)]
+pub struct Draft<'a> {
+    /// Who asks.
+    pub origin: Origin,
+    /// How they travel.
+    pub channel: Channel,
+    /// What they are for.
+    pub message_type: MessageType,
+    /// The text as it stands; a campaign's is looked up again when sending.
+    pub template: TemplateId,
+    /// Personal variables that the text can't do without ([`super::template::Compiled::required`]).
+    pub required: &'a [&'a str],
+    /// Not before.
+    pub scheduled_at: DateTime<Utc>,
+}
+
+/// What became of a request to send.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Enqueued {
+    /// Messages in the queue.
+    pub queued: u64,
+    /// Messages refused, by reason; each has its row too.
+    pub blocked: BTreeMap<BlockReason, u64>,
+}
+
+impl Enqueued {
+    /// Add another page's counts.
+    pub fn add(&mut self, other: &Enqueued) {
+        self.queued += other.queued;
+        for (reason, count) in &other.blocked {
+            *self.blocked.entry(*reason).or_default() += count;
+        }
+    }
+}
+
+/// Queue `draft` for each of `contacts`: a PENDING row for who may get it, a
+/// BLOCKED row with its reason for who may not. The only way into the log; asking
+/// twice for the same origin adds nothing.
+///
+/// # Errors
+/// When the database fails.
+pub async fn enqueue(
+    tx: &mut Tx<'_>,
+    now: DateTime<Utc>,
+    actor: &Actor,
+    draft: &Draft<'_>,
+    contacts: &[ContactId],
+) -> Result<Enqueued> {
+    let asked: Vec<Asked> = contacts
+        .iter()
+        .map(|id| Asked { contact: Some(*id), destination: None, kind: draft.message_type })
+        .collect();
+    let facts = gate::facts(tx, draft.channel, &asked, None).await?;
+    let mut rows = NewRows::default();
+    for (contact, facts) in contacts.iter().zip(&facts) {
+        if !facts.is_contact {
+            continue;
+        }
+        let refusal = gate::eligible(draft.origin.kind(), draft.message_type, draft.required, facts).err();
+        rows.push(*contact, draft.origin.dedupe_key(*contact), facts.destination.clone(), refusal);
+    }
+    let mut done = insert(tx, now, actor, draft, &rows).await?;
+    if draft.origin.campaign().is_some() && done.inserted < rows.contacts.len() {
+        // Left over are those already there, and those whose address another recipient has.
+        rows.block_all(BlockReason::DuplicateAddress);
+        done.add(insert(tx, now, actor, draft, &rows).await?);
+    }
+    Ok(done.enqueued)
+}
+
+#[derive(Default)]
+struct NewRows {
+    contacts: Vec<i64>,
+    keys: Vec<Option<String>>,
+    destinations: Vec<Option<String>>,
+    reasons: Vec<Option<String>>,
+    details: Vec<Option<String>>,
+}
+
+impl NewRows {
+    fn push(
+        &mut self,
+        contact: ContactId,
+        key: Option<String>,
+        destination: Option<String>,
+        refusal: Option<(BlockReason, String)>,
+    ) {
+        let (reason, detail) = refusal.unzip();
+        self.contacts.push(contact.0);
+        self.keys.push(key);
+        self.destinations.push(destination);
+        self.reasons.push(reason.map(|it| it.code().to_owned()));
+        self.details.push(detail.filter(|it| !it.is_empty()));
+    }
+
+    fn block_all(&mut self, reason: BlockReason) {
+        self.reasons = vec![Some(reason.code().to_owned()); self.contacts.len()];
+        self.details = vec![None; self.contacts.len()];
+    }
+}
+
+#[derive(Default)]
+struct Inserted {
+    inserted: usize,
+    enqueued: Enqueued,
+}
+
+impl Inserted {
+    fn add(&mut self, other: Inserted) {
+        self.inserted += other.inserted;
+        self.enqueued.add(&other.enqueued);
+    }
+}
+
+async fn insert(
+    tx: &mut Tx<'_>,
+    now: DateTime<Utc>,
+    actor: &Actor,
+    draft: &Draft<'_>,
+    rows: &NewRows,
+) -> Result<Inserted> {
+    let step = if let Origin::Workflow { step, .. } = draft.origin { Some(step) } else { None };
+    let counts = sqlx::query!(
+        r#"with wanted as (
+               select * from unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[])
+                   as w (contact_id, dedupe_key, destination, reason, detail)
+           ), made as (
+               insert into communication_logs
+                   (origin, campaign_id, workflow_step_id, contact_id, dedupe_key, destination, communication_type,
+                    message_type, template_id, status, block_reason, scheduled_at, next_attempt_at, requested_by, created_at)
+               select $6, $7, $8, contact_id, dedupe_key, destination, $9, $10, $11,
+                      case when reason is null then 'PENDING' else 'BLOCKED' end, reason, $12, $12, $13, $14
+               from wanted
+               on conflict do nothing
+               returning id, contact_id, block_reason
+           ), told as (
+               insert into communication_events (communication_log_id, at, kind, reason, answer, staff_user_id)
+               select made.id, $14, case when made.block_reason is null then 'QUEUED' else 'BLOCKED' end,
+                      made.block_reason, wanted.detail, $13
+               from made join wanted using (contact_id)
+               returning reason
+           )
+           select reason, count(*) as "count!" from told group by reason"#,
+        &rows.contacts,
+        &rows.keys as &[Option<String>],
+        &rows.destinations as &[Option<String>],
+        &rows.reasons as &[Option<String>],
+        &rows.details as &[Option<String>],
+        draft.origin.kind().code(),
+        draft.origin.campaign(),
+        step,
+        draft.channel.code(),
+        draft.message_type.code(),
+        draft.template.0,
+        draft.scheduled_at,
+        actor.staff_id().map(|it| it.0),
+        now
+    )
+    .fetch_all(&mut **tx)
+    .await?;
+    let mut result = Inserted::default();
+    for row in counts {
+        let count = u64::try_from(row.count).unwrap_or_default();
+        result.inserted += usize::try_from(count).unwrap_or_default();
+        match row.reason.as_deref().and_then(BlockReason::from_code) {
+            None => result.enqueued.queued += count,
+            Some(reason) => *result.enqueued.blocked.entry(reason).or_default() += count,
+        }
+    }
+    Ok(result)
+}
+
+/// Queue a test of a campaign's text to `destination`, as `contact` would get it. It leaves at the next chance,
+/// whatever the window and the caps.
+///
+/// # Errors
+/// When the database fails.
+pub async fn enqueue_test(
+    tx: &mut Tx<'_>,
+    now: DateTime<Utc>,
+    actor: &Actor,
+    campaign: CampaignId,
+    draft: &Draft<'_>,
+    destination: &str,
+) -> Result<MessageId> {
+    let id = sqlx::query_scalar!(
+        "with made as (
+             insert into communication_logs
+                 (origin, campaign_id, destination, communication_type, message_type, template_id, status,
+                  scheduled_at, next_attempt_at, requested_by, created_at)
+             values ('TEST', $1, $2, $3, $4, $5, 'PENDING', $6, $6, $7, $6)
+             returning id
+         )
+         insert into communication_events (communication_log_id, at, kind, staff_user_id)
+         select id, $6, 'QUEUED', $7 from made
+         returning communication_log_id",
+        campaign.0,
+        destination,
+        draft.channel.code(),
+        draft.message_type.code(),
+        draft.template.0,
+        now,
+        actor.staff_id().map(|it| it.0)
+    )
+    .fetch_one(&mut **tx)
+    .await?;
+    Ok(MessageId(id))
+}
+
+/// PENDING, reserved for `run` so that no other run takes it and caps count it.
+pub(super) async fn reserve(tx: &mut Tx<'_>, now: DateTime<Utc>, run: DripRunId, ids: &[i64]) -> Result<()> {
+    sqlx::query!(
+        "with held as (
+             update communication_logs set drip_run_id = $2, claimed_at = $3, defer_reason = null
+             where id = any($1) and status = 'PENDING' and drip_run_id is null
+             returning id
+         )
+         insert into communication_events (communication_log_id, at, kind, drip_run_id)
+         select id, $3, 'ALLOWED', $2 from held",
+        ids,
+        run.0,
+        now
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// One message that the gate put off.
+#[derive(Clone, Debug)]
+pub(super) struct Deferral {
+    pub(super) id: i64,
+    pub(super) until: DateTime<Utc>,
+    pub(super) reason: DeferReason,
+    pub(super) detail: String,
+}
+
+/// PENDING -> PENDING at a later time, for the gate's reasons.
+pub(super) async fn defer(
+    tx: &mut Tx<'_>,
+    now: DateTime<Utc>,
+    run: DripRunId,
+    all: &[Deferral],
+) -> Result<()> {
+    let ids: Vec<i64> = all.iter().map(|it| it.id).collect();
+    let until: Vec<DateTime<Utc>> = all.iter().map(|it| it.until).collect();
+    let reasons: Vec<String> = all.iter().map(|it| it.reason.code().to_owned()).collect();
+    let details: Vec<Option<String>> =
+        all.iter().map(|it| Some(it.detail.clone()).filter(|it| !it.is_empty())).collect();
+    sqlx::query!(
+        "with given as (
+             select * from unnest($1::bigint[], $2::timestamptz[], $3::text[], $4::text[]) as g (id, until, reason, detail)
+         ), put as (
+             update communication_logs l set next_attempt_at = g.until, defer_reason = g.reason
+             from given g where l.id = g.id and l.status = 'PENDING'
+             returning l.id
+         )
+         insert into communication_events (communication_log_id, at, kind, reason, until, answer, drip_run_id)
+         select g.id, $5, 'DEFERRED', g.reason, g.until, g.detail, $6 from given g join put using (id)",
+        &ids,
+        &until,
+        &reasons,
+        &details as &[Option<String>],
+        now,
+        run.0
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// One message that the gate refused.
+#[derive(Clone, Debug)]
+pub(super) struct Refusal {
+    pub(super) id: i64,
+    pub(super) reason: BlockReason,
+    pub(super) detail: String,
+}
+
+/// PENDING -> BLOCKED.
+pub(super) async fn block(
+    tx: &mut Tx<'_>,
+    now: DateTime<Utc>,
+    run: DripRunId,
+    all: &[Refusal],
+) -> Result<()> {
+    let ids: Vec<i64> = all.iter().map(|it| it.id).collect();
+    let reasons: Vec<String> = all.iter().map(|it| it.reason.code().to_owned()).collect();
+    let details: Vec<Option<String>> =
+        all.iter().map(|it| Some(it.detail.clone()).filter(|it| !it.is_empty())).collect();
+    sqlx::query!(
+        "with given as (
+             select * from unnest($1::bigint[], $2::text[], $3::text[]) as g (id, reason, detail)
+         ), put as (
+             update communication_logs l set status = 'BLOCKED', block_reason = g.reason, defer_reason = null
+             from given g where l.id = g.id and l.status = 'PENDING'
+             returning l.id
+         )
+         insert into communication_events (communication_log_id, at, kind, reason, answer, drip_run_id)
+         select g.id, $4, 'BLOCKED', g.reason, g.detail, $5 from given g join put using (id)",
+        &ids,
+        &reasons,
+        &details as &[Option<String>],
+        now,
+        run.0
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// A filled message on the point of leaving.
+#[derive(Clone, Debug)]
+pub(super) struct Start {
+    pub(super) id: i64,
+    pub(super) subject: String,
+    pub(super) template: TemplateId,
+    pub(super) external_id: String,
+}
+
+/// PENDING -> SENDING, durable before anything is handed over. Gives the ids
+/// that may go: not those whose reservation was lost, whose campaign stopped, or
+/// whose address was suppressed since the gate let them go.
+pub(super) async fn begin(
+    tx: &mut Tx<'_>,
+    run: DripRunId,
+    channel: Channel,
+    starts: &[Start],
+) -> Result<Vec<i64>> {
+    let ids: Vec<i64> = starts.iter().map(|it| it.id).collect();
+    let subjects: Vec<String> = starts.iter().map(|it| it.subject.clone()).collect();
+    let templates: Vec<i64> = starts.iter().map(|it| it.template.0).collect();
+    let external: Vec<String> = starts.iter().map(|it| it.external_id.clone()).collect();
+    let begun = sqlx::query_scalar!(
+        "update communication_logs l
+         set status = 'SENDING', attempts = l.attempts + 1, subject = g.subject, template_id = g.template_id,
+             external_id = g.external_id
+         from unnest($1::bigint[], $2::text[], $3::bigint[], $4::text[]) as g (id, subject, template_id, external_id)
+         where l.id = g.id and l.status = 'PENDING' and l.drip_run_id = $5
+           and (l.origin = 'TEST' or l.campaign_id is null
+                or exists (select 1 from campaigns c where c.id = l.campaign_id and c.status = 'RUNNING'))
+           and not exists (
+               select 1 from suppressions s
+               where s.communication_type = $6 and s.destination = l.destination and s.lifted_at is null
+                 and (s.scope = 'ALL' or (l.origin <> 'TEST' and l.message_type = any($7))))
+         returning l.id",
+        &ids,
+        &subjects,
+        &templates,
+        &external,
+        run.0,
+        channel.code(),
+        &MessageType::promotional_codes()
+    )
+    .fetch_all(&mut **tx)
+    .await?;
+    Ok(begun)
+}
+
+/// What came of handing one message over.
+#[derive(Clone, Debug)]
+pub(super) enum Outcome {
+    /// The provider took it.
+    Sent { external_id: String, answer: String },
+    /// It surely did not; again at `until`.
+    Retry { until: DateTime<Utc>, answer: String },
+    /// It surely did not, and nothing was asked: back as it was.
+    Untouched { answer: String },
+    /// It never will; `dead`: the address, where it does not exist.
+    Failed { answer: String, dead: Option<String> },
+    /// It may have.
+    Unconfirmed { answer: String },
+}
+
+/// One message and what came of it.
+#[derive(Clone, Debug)]
+pub(super) struct Finished {
+    pub(super) id: i64,
+    pub(super) at: DateTime<Utc>,
+    pub(super) outcome: Outcome,
+}
+
+/// SENDING -> SENT, PENDING, FAILED or UNCONFIRMED. Also UNCONFIRMED -> the same, for a
+/// run that lost its database for a while and was taken for dead, but knows better.
+pub(super) async fn finish(tx: &mut Tx<'_>, run: DripRunId, all: &[Finished]) -> Result<()> {
+    let mut rows = OutcomeRows::default();
+    for it in all {
+        rows.push(it);
+    }
+    sqlx::query!(
+        "with given as (
+             select * from unnest($1::bigint[], $2::timestamptz[], $3::text[], $4::text[], $5::text[], $6::timestamptz[], $7::text[])
+                 as g (id, at, status, kind, answer, until, external_id)
+         ), put as (
+             update communication_logs l set
+                 status = g.status,
+                 sent_at = case when g.status = 'SENT' then g.at end,
+                 external_id = coalesce(g.external_id, l.external_id),
+                 error = case when g.status = 'SENT' then null else g.answer end,
+                 next_attempt_at = coalesce(g.until, l.next_attempt_at),
+                 defer_reason = case when g.kind = 'RETRY' then 'RETRY' end,
+                 attempts = case when g.kind = 'REQUEUED' then greatest(l.attempts - 1, 0) else l.attempts end,
+                 drip_run_id = case when g.status = 'PENDING' then null else l.drip_run_id end,
+                 claimed_at = case when g.status = 'PENDING' then null else l.claimed_at end
+             from given g
+             where l.id = g.id and l.drip_run_id = $8
+               and (l.status = 'SENDING' or (l.status = 'UNCONFIRMED' and g.status <> 'UNCONFIRMED'))
+             returning l.id, l.attempts
+         )
+         insert into communication_events (communication_log_id, at, kind, attempt, answer, until, drip_run_id)
+         select g.id, g.at, g.kind, put.attempts, g.answer, g.until, $8 from given g join put using (id)",
+        &rows.ids,
+        &rows.at,
+        &rows.statuses,
+        &rows.kinds,
+        &rows.answers,
+        &rows.until as &[Option<DateTime<Utc>>],
+        &rows.external as &[Option<String>],
+        run.0
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+#[derive(Default)]
+struct OutcomeRows {
+    ids: Vec<i64>,
+    at: Vec<DateTime<Utc>>,
+    statuses: Vec<String>,
+    kinds: Vec<String>,
+    answers: Vec<String>,
+    until: Vec<Option<DateTime<Utc>>>,
+    external: Vec<Option<String>>,
+}
+
+impl OutcomeRows {
+    fn push(&mut self, it: &Finished) {
+        let (status, kind, answer, until, external) = match &it.outcome {
+            Outcome::Sent { external_id, answer } => {
+                ("SENT", "SENT", answer, None, Some(external_id.clone()))
+            }
+            Outcome::Retry { until, answer } => ("PENDING", "RETRY", answer, Some(*until), None),
+            Outcome::Untouched { answer } => ("PENDING", "REQUEUED", answer, None, None),
+            Outcome::Failed { answer, .. } => ("FAILED", "FAILED", answer, None, None),
+            Outcome::Unconfirmed { answer } => ("UNCONFIRMED", "UNCONFIRMED", answer, None, None),
+        };
+        self.ids.push(it.id);
+        self.at.push(it.at);
+        self.statuses.push(status.to_owned());
+        self.kinds.push(kind.to_owned());
+        self.answers.push(answer.clone());
+        self.until.push(until);
+        self.external.push(external);
+    }
+}
+
+/// PENDING and reserved -> PENDING and free: what a run set apart and did not begin.
+pub(super) async fn release(tx: &mut Tx<'_>, run: DripRunId) -> Result<u64> {
+    let done = sqlx::query!(
+        "update communication_logs set drip_run_id = null, claimed_at = null where drip_run_id = $1 and status = 'PENDING'",
+        run.0
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(done.rows_affected())
+}
+
+/// SENDING -> UNCONFIRMED for a run that was cut off. Returns how many.
+pub(super) async fn cut_off(tx: &mut Tx<'_>, now: DateTime<Utc>, run: DripRunId) -> Result<u64> {
+    let done = sqlx::query!(
+        "with cut as (
+             update communication_logs set status = 'UNCONFIRMED' where drip_run_id = $1 and status = 'SENDING'
+             returning id, attempts
+         )
+         insert into communication_events (communication_log_id, at, kind, attempt, answer, drip_run_id)
+         select id, $2, 'UNCONFIRMED', attempts, 'El programa se detuvo mientras entregaba este mensaje.', $1 from cut",
+        run.0,
+        now
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(done.rows_affected())
+}
+
+/// PENDING -> CANCELLED for all that is left of a campaign. Returns how many.
+///
+/// # Errors
+/// When the database fails.
+pub async fn cancel_campaign(
+    tx: &mut Tx<'_>,
+    now: DateTime<Utc>,
+    actor: &Actor,
+    campaign: CampaignId,
+) -> Result<u64> {
+    let done = sqlx::query!(
+        "with gone as (
+             update communication_logs set status = 'CANCELLED', defer_reason = null
+             where campaign_id = $1 and status = 'PENDING' and origin = 'CAMPAIGN'
+             returning id
+         )
+         insert into communication_events (communication_log_id, at, kind, staff_user_id)
+         select id, $2, 'CANCELLED', $3 from gone",
+        campaign.0,
+        now,
+        actor.staff_id().map(|it| it.0)
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(done.rows_affected())
+}
+
+/// FAILED -> PENDING for all of a campaign, by a person's decision. Returns how many.
+///
+/// # Errors
+/// [`Error::Forbidden`], or the database's.
+pub async fn retry_failed(
+    tx: &mut Tx<'_>,
+    now: DateTime<Utc>,
+    actor: &Actor,
+    campaign: CampaignId,
+) -> Result<u64> {
+    actor.require(Permission::DecideMessages)?;
+    let done = sqlx::query!(
+        "with back as (
+             update communication_logs
+             set status = 'PENDING', next_attempt_at = $2, attempts = 0, drip_run_id = null, claimed_at = null, error = null
+             where campaign_id = $1 and status = 'FAILED' and origin = 'CAMPAIGN'
+             returning id
+         )
+         insert into communication_events (communication_log_id, at, kind, staff_user_id)
+         select id, $2, 'REQUEUED', $3 from back",
+        campaign.0,
+        now,
+        actor.staff_id().map(|it| it.0)
+    )
+    .execute(&mut **tx)
+    .await?;
+    let count = done.rows_affected();
+    let change = audit::Change {
+        action: "campaign.retry_failed",
+        subject_kind: "campaign",
+        subject_id: Some(campaign.0),
+        before: None,
+        after: Some(json!({ "messages": count })),
+    };
+    audit::record(tx, now, actor, change).await?;
+    Ok(count)
+}
+
+/// What a person decides on one message that is UNCONFIRMED or FAILED.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It left: count it as sent.
+    Left,
+    /// It did not, or sending it again does no harm: back into the queue.
+    Again,
+    /// Let it be.
+    Drop,
+}
+
+/// UNCONFIRMED -> SENT, PENDING or CANCELLED; FAILED -> PENDING, by a person's decision.
+///
+/// # Errors
+/// [`Error::Forbidden`]; [`Error::Refused`] when the message is not waiting for that decision; or the database's.
+pub async fn settle(
+    tx: &mut Tx<'_>,
+    now: DateTime<Utc>,
+    actor: &Actor,
+    id: MessageId,
+    verdict: Verdict,
+) -> Result<()> {
+    actor.require(Permission::DecideMessages)?;
+    let (status, kind) = match verdict {
+        Verdict::Left => ("SENT", "CONFIRMED"),
+        Verdict::Again => ("PENDING", "REQUEUED"),
+        Verdict::Drop => ("CANCELLED", "CANCELLED"),
+    };
+    let done = sqlx::query!(
+        "with put as (
+             update communication_logs set
+                 status = $2,
+                 sent_at = case when $2 = 'SENT' then coalesce(claimed_at, $3) end,
+                 next_attempt_at = case when $2 = 'PENDING' then $3 else next_attempt_at end,
+                 attempts = case when $2 = 'PENDING' then 0 else attempts end,
+                 drip_run_id = case when $2 = 'PENDING' then null else drip_run_id end,
+                 claimed_at = case when $2 = 'PENDING' then null else claimed_at end,
+                 error = null
+             where id = $1 and (status = 'UNCONFIRMED' or (status = 'FAILED' and $2 = 'PENDING'))
+             returning id
+         )
+         insert into communication_events (communication_log_id, at, kind, staff_user_id)
+         select id, $3, $4, $5 from put",
+        id.0,
+        status,
+        now,
+        kind,
+        actor.staff_id().map(|it| it.0)
+    )
+    .execute(&mut **tx)
+    .await?;
+    if done.rows_affected() == 0 {
+        return Err(Error::refused(
+            "Este mensaje ya no espera una decisión: alguien la tomó antes, o cambió de estado. Vuelve a abrirlo para ver cómo está.",
+        ));
+    }
+    let change = audit::Change {
+        action: "message.decide",
+        subject_kind: "message",
+        subject_id: Some(id.0),
+        before: None,
+        after: Some(json!({ "status": status })),
+    };
+    audit::record(tx, now, actor, change).await
+}

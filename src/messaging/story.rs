@@ -1,0 +1,294 @@
+//! Messages as people look at them: lists behind every number, and the whole
+//! story of one. Reads only.
+
+use super::kinds::{BlockReason, DeferReason, EventKind, MessageType, OriginKind, Status};
+use crate::{
+    channels::Channel,
+    error::{Error, Result},
+    ids::{CampaignId, ContactId, MessageId, TemplateId},
+};
+use chrono::{DateTime, Utc};
+use sqlx::{PgConnection, Postgres, QueryBuilder, Row, postgres::PgRow};
+use uuid::Uuid;
+
+/// Which messages to list. Every field narrows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Of this campaign.
+    pub campaign: Option<CampaignId>,
+    /// To this person.
+    pub contact: Option<ContactId>,
+    /// In this state.
+    pub status: Option<Status>,
+    /// Refused for this reason.
+    pub block_reason: Option<BlockReason>,
+    /// Pending and put off, for this reason or for any.
+    pub deferred: Option<Deferred>,
+    /// That have left, whatever became of them: SENT and all that follows it.
+    pub left: bool,
+    /// By this channel.
+    pub channel: Option<Channel>,
+    /// Whose recipient unsubscribed by its link.
+    pub unsubscribed: bool,
+    /// Tests too; else only messages to others.
+    pub tests: bool,
+}
+
+/// Whether a pending message waits for a reason.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deferred {
+    /// For no reason: only its turn.
+    No,
+    /// For any reason.
+    Any,
+    /// For this one.
+    For(DeferReason),
+}
+
+/// A message in a list.
+#[derive(Clone, Debug)]
+pub struct Line {
+    /// Row.
+    pub id: MessageId,
+    /// Recipient's name, where they are in the address book.
+    pub contact_name: String,
+    /// Recipient.
+    pub contact: Option<ContactId>,
+    /// Campaign.
+    pub campaign: Option<CampaignId>,
+    /// Its name.
+    pub campaign_name: Option<String>,
+    /// Address.
+    pub destination: Option<String>,
+    /// Subject, once filled.
+    pub subject: Option<String>,
+    /// Channel.
+    pub channel: Channel,
+    /// State.
+    pub status: Status,
+    /// Who asked.
+    pub origin: OriginKind,
+    /// Why it was refused.
+    pub block_reason: Option<BlockReason>,
+    /// Why it waits.
+    pub defer_reason: Option<DeferReason>,
+    /// When it is tried next, while pending.
+    pub next_attempt_at: DateTime<Utc>,
+    /// When it was asked for.
+    pub created_at: DateTime<Utc>,
+    /// When the provider took it.
+    pub sent_at: Option<DateTime<Utc>>,
+    /// What the provider said, or the fault.
+    pub error: Option<String>,
+}
+
+/// The newest messages below `before` that pass `filter`.
+///
+/// # Errors
+/// When the database fails.
+pub async fn list(
+    db: &mut PgConnection,
+    filter: &Filter,
+    before: Option<MessageId>,
+    limit: i64,
+) -> Result<Vec<Line>> {
+    let mut sql = QueryBuilder::new(
+        "select l.id, l.contact_id, l.campaign_id, l.destination, l.subject, l.communication_type, l.status, l.origin,
+                l.block_reason, l.defer_reason, l.next_attempt_at, l.created_at, l.sent_at, l.error,
+                trim(coalesce(c.first_name, '') || ' ' || coalesce(c.last_name, '')) as contact_name,
+                k.name as campaign_name
+         from communication_logs l
+         left join contacts c on c.id = l.contact_id
+         left join campaigns k on k.id = l.campaign_id
+         where true",
+    );
+    narrow(&mut sql, filter);
+    if let Some(before) = before {
+        sql.push(" and l.id < ").push_bind(before.0);
+    }
+    sql.push(" order by l.id desc limit ").push_bind(limit);
+    let rows = sql.build().fetch_all(db).await?;
+    rows.iter().map(line).collect()
+}
+
+fn narrow(sql: &mut QueryBuilder<Postgres>, filter: &Filter) {
+    if let Some(id) = filter.campaign {
+        sql.push(" and l.campaign_id = ").push_bind(id.0);
+    }
+    if let Some(id) = filter.contact {
+        sql.push(" and l.contact_id = ").push_bind(id.0);
+    }
+    if let Some(status) = filter.status {
+        sql.push(" and l.status = ").push_bind(status.code());
+    }
+    if let Some(reason) = filter.block_reason {
+        sql.push(" and l.block_reason = ").push_bind(reason.code());
+    }
+    match filter.deferred {
+        None => (),
+        Some(Deferred::No) => {
+            sql.push(" and l.status = 'PENDING' and l.defer_reason is null");
+        }
+        Some(Deferred::Any) => {
+            sql.push(" and l.status = 'PENDING' and l.defer_reason is not null");
+        }
+        Some(Deferred::For(reason)) => {
+            sql.push(" and l.status = 'PENDING' and l.defer_reason = ").push_bind(reason.code());
+        }
+    }
+    if filter.left {
+        sql.push(" and l.status in ('SENT', 'DELIVERED', 'OPENED', 'CLICKED', 'REPLIED', 'BOUNCED')");
+    }
+    if let Some(channel) = filter.channel {
+        sql.push(" and l.communication_type = ").push_bind(channel.code());
+    }
+    if filter.unsubscribed {
+        sql.push(" and l.unsubscribed_at is not null");
+    }
+    if !filter.tests {
+        sql.push(" and l.origin <> 'TEST'");
+    }
+}
+
+fn line(row: &PgRow) -> Result<Line> {
+    let code = |column: &str| -> Result<String> { Ok(row.try_get::<String, _>(column)?) };
+    let optional = |column: &str| -> Result<Option<String>> { Ok(row.try_get::<Option<String>, _>(column)?) };
+    Ok(Line {
+        id: MessageId(row.try_get("id")?),
+        contact_name: code("contact_name")?,
+        contact: row.try_get::<Option<i64>, _>("contact_id")?.map(ContactId),
+        campaign: row.try_get::<Option<i64>, _>("campaign_id")?.map(CampaignId),
+        campaign_name: optional("campaign_name")?,
+        destination: optional("destination")?,
+        subject: optional("subject")?,
+        channel: known(Channel::from_code(&code("communication_type")?))?,
+        status: known(Status::from_code(&code("status")?))?,
+        origin: known(OriginKind::from_code(&code("origin")?))?,
+        block_reason: optional("block_reason")?.as_deref().and_then(BlockReason::from_code),
+        defer_reason: optional("defer_reason")?.as_deref().and_then(DeferReason::from_code),
+        next_attempt_at: row.try_get("next_attempt_at")?,
+        created_at: row.try_get("created_at")?,
+        sent_at: row.try_get("sent_at")?,
+        error: optional("error")?,
+    })
+}
+
+fn known<T>(code: Option<T>) -> Result<T> {
+    code.ok_or_else(|| Error::Internal("a stored code that this build does not know".to_owned()))
+}
+
+/// One message, whole.
+#[derive(Clone, Debug)]
+pub struct Message {
+    /// As in a list.
+    pub line: Line,
+    /// Public token.
+    pub token: Uuid,
+    /// What it is for.
+    pub message_type: MessageType,
+    /// The text that it carried, or will.
+    pub template: Option<TemplateId>,
+    /// Version of that text.
+    pub template_version: Option<i32>,
+    /// Provider's id.
+    pub external_id: Option<String>,
+    /// Tries so far.
+    pub attempts: i32,
+    /// Who asked, where it was a person.
+    pub requested_by: Option<String>,
+    /// When its recipient unsubscribed by it.
+    pub unsubscribed_at: Option<DateTime<Utc>>,
+}
+
+/// One thing that happened to a message.
+#[derive(Clone, Debug)]
+pub struct Event {
+    /// When.
+    pub at: DateTime<Utc>,
+    /// What.
+    pub kind: EventKind,
+    /// Why, in words; empty: no reason.
+    pub reason: String,
+    /// Until when, for what was put off.
+    pub until: Option<DateTime<Utc>>,
+    /// Which try.
+    pub attempt: Option<i32>,
+    /// What the provider said, or the detail of the reason.
+    pub answer: Option<String>,
+    /// In which run.
+    pub drip_run: Option<i64>,
+    /// Who, where it was a person.
+    pub staff_name: Option<String>,
+}
+
+/// One message, whole.
+///
+/// # Errors
+/// [`Error::NotFound`], or the database's.
+pub async fn message(db: &mut PgConnection, id: MessageId) -> Result<Message> {
+    let mut found = list_by_id(db, id).await?;
+    let line = found.pop().ok_or(Error::NotFound)?;
+    let it = sqlx::query!(
+        r#"select l.token, l.message_type, l.template_id, t.version as "version?", l.external_id, l.attempts,
+               s.name as "requested_by?", l.unsubscribed_at
+           from communication_logs l
+           left join message_templates t on t.id = l.template_id
+           left join staff_users s on s.id = l.requested_by
+           where l.id = $1"#,
+        id.0
+    )
+    .fetch_one(db)
+    .await?;
+    Ok(Message {
+        line,
+        token: it.token,
+        message_type: known(MessageType::from_code(&it.message_type))?,
+        template: it.template_id.map(TemplateId),
+        template_version: it.version,
+        external_id: it.external_id,
+        attempts: it.attempts,
+        requested_by: it.requested_by,
+        unsubscribed_at: it.unsubscribed_at,
+    })
+}
+
+async fn list_by_id(db: &mut PgConnection, id: MessageId) -> Result<Vec<Line>> {
+    let filter = Filter { tests: true, ..Filter::default() };
+    let mut lines = list(db, &filter, Some(MessageId(id.0 + 1)), 1).await?;
+    lines.retain(|it| it.id == id);
+    Ok(lines)
+}
+
+/// What happened to a message, oldest first.
+///
+/// # Errors
+/// When the database fails.
+pub async fn events(db: &mut PgConnection, id: MessageId) -> Result<Vec<Event>> {
+    let rows = sqlx::query!(
+        r#"select e.at, e.kind, e.reason, e.until, e.attempt, e.answer, e.drip_run_id, s.name as "staff_name?"
+           from communication_events e
+           left join staff_users s on s.id = e.staff_user_id
+           where e.communication_log_id = $1 order by e.id"#,
+        id.0
+    )
+    .fetch_all(db)
+    .await?;
+    rows.into_iter()
+        .map(|it| {
+            let reason = it.reason.as_deref().unwrap_or_default();
+            let words = BlockReason::from_code(reason)
+                .map(BlockReason::label)
+                .or_else(|| DeferReason::from_code(reason).map(DeferReason::label));
+            Ok(Event {
+                at: it.at,
+                kind: known(EventKind::from_code(&it.kind))?,
+                reason: words.unwrap_or_default().to_owned(),
+                until: it.until,
+                attempt: it.attempt,
+                answer: it.answer,
+                drip_run: it.drip_run_id,
+                staff_name: it.staff_name,
+            })
+        })
+        .collect()
+}

@@ -1,0 +1,439 @@
+//! Texts with variables: checked when saved, compiled once for each version, and
+//! strict: an unknown or empty variable is an error, never a hole in a message.
+
+use super::{plain_text, values::VARIABLES};
+use crate::{
+    access::Actor,
+    channels::Channel,
+    db::Tx,
+    error::{Error, FieldError, Result},
+    ids::TemplateId,
+};
+use chrono::{DateTime, Utc};
+use minijinja::{AutoEscape, Environment, ErrorKind, UndefinedBehavior, Value};
+use sqlx::PgConnection;
+use std::{collections::BTreeSet, sync::Arc};
+
+/// How a body is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub enum BodyFormat {
+    /// Plain text; empty lines part paragraphs, addresses become links.
+    #[default]
+    #[serde(rename = "TEXT")]
+    Text,
+    /// HTML.
+    #[serde(rename = "HTML")]
+    Html,
+}
+
+impl BodyFormat {
+    /// As stored.
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        match self {
+            BodyFormat::Text => "TEXT",
+            BodyFormat::Html => "HTML",
+        }
+    }
+
+    /// From the stored code; anything unknown is plain text.
+    #[must_use]
+    pub fn from_code(code: &str) -> BodyFormat {
+        if code == "HTML" { BodyFormat::Html } else { BodyFormat::Text }
+    }
+}
+
+/// A text as people write it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Source {
+    /// Subject line.
+    pub subject: String,
+    /// Body.
+    pub body: String,
+    /// How the body is written.
+    pub body_format: BodyFormat,
+    /// Legal footer, plain text.
+    pub footer: String,
+}
+
+/// A text ready to be filled. Cheap to clone.
+#[derive(Clone)]
+pub struct Compiled {
+    env: Arc<Environment<'static>>,
+}
+
+/// A filled text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rendered {
+    /// Subject, on one line.
+    pub subject: String,
+    /// HTML part.
+    pub html: String,
+    /// Plain-text part.
+    pub plain: String,
+}
+
+/// Why a text could not be filled for one recipient.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RenderError {
+    /// A variable that the text needs has no value. Its name, where it can be told.
+    #[error("missing value: {0}")]
+    Missing(String),
+    /// The text itself fails; English detail for the log.
+    #[error("broken template: {0}")]
+    Broken(String),
+}
+
+const SUBJECT: &str = "subject";
+const HTML: &str = "html";
+const PLAIN: &str = "plain";
+
+/// Longest rendering, in engine steps: far above any newsletter, far below an endless loop.
+const FUEL: u64 = 500_000;
+
+/// Check `source` and make it ready to be filled.
+///
+/// # Errors
+/// What is wrong at which field, in Spanish.
+pub fn compile(source: &Source) -> Result<Compiled, Vec<FieldError>> {
+    let mut problems = Vec::new();
+    for (field, text) in [("subject", &source.subject), ("body", &source.body), ("footer", &source.footer)] {
+        problems.extend(problems_of(field, text));
+    }
+    if source.subject.contains(['\r', '\n']) {
+        problems.push(FieldError::new("subject", "El asunto debe caber en una línea."));
+    }
+    if source.subject.chars().count() > 300 {
+        problems.push(FieldError::new("subject", "El asunto tiene más de 300 caracteres: acórtalo."));
+    }
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    let mut env = Environment::new();
+    env.set_undefined_behavior(UndefinedBehavior::SemiStrict);
+    env.set_fuel(Some(FUEL));
+    env.set_auto_escape_callback(|name| if name == HTML { AutoEscape::Html } else { AutoEscape::None });
+    for (name, text) in
+        [(SUBJECT, source.subject.clone()), (HTML, html_of(source)), (PLAIN, plain_of(source))]
+    {
+        if env.add_template_owned(name, text).is_err() {
+            problems.push(FieldError::new(
+                "body",
+                "El texto y el pie no se pueden unir: revisa las etiquetas {% … %}.",
+            ));
+        }
+    }
+    if problems.is_empty() { Ok(Compiled { env: Arc::new(env) }) } else { Err(problems) }
+}
+
+/// What is wrong with the tags of one field.
+fn problems_of(field: &'static str, text: &str) -> Vec<FieldError> {
+    let env = Environment::new();
+    let template = match env.template_from_str(text) {
+        Ok(template) => template,
+        Err(error) => {
+            let line = error.line().map(|it| format!(" en la línea {it}")).unwrap_or_default();
+            let message = format!("Hay una etiqueta mal escrita{line}: revisa que cada {{{{ tenga su }}}}.");
+            return vec![FieldError::new(field, message)];
+        }
+    };
+    let mut unknown: Vec<_> = template
+        .undeclared_variables(false)
+        .into_iter()
+        .filter(|name| VARIABLES.iter().all(|it| it.name != name))
+        .collect();
+    unknown.sort();
+    unknown.iter().map(|name| FieldError::new(field, unknown_variable(name))).collect()
+}
+
+fn unknown_variable(name: &str) -> String {
+    let nearest = VARIABLES.iter().map(|it| (distance(name, it.name), it.name)).min();
+    match nearest {
+        Some((steps, near)) if steps <= 4 => {
+            format!("La variable {{{{ {name} }}}} no existe. ¿Quisiste decir {{{{ {near} }}}}?")
+        }
+        _ => format!("La variable {{{{ {name} }}}} no existe: elige una de la lista de variables."),
+    }
+}
+
+/// Edit distance (Levenshtein) of two short names.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut corner = std::mem::replace(&mut row[0], i + 1);
+        for (j, y) in b.iter().enumerate() {
+            let next = (corner + usize::from(x != *y)).min(row[j] + 1).min(row[j + 1] + 1);
+            corner = std::mem::replace(&mut row[j + 1], next);
+        }
+    }
+    row[b.len()]
+}
+
+fn footer_html(footer: &str) -> String {
+    format!(
+        "<div style=\"margin-top:24px;padding-top:16px;border-top:1px solid #dddddd;font-family:Arial,Helvetica,sans-serif;\
+         font-size:12px;line-height:18px;color:#666666\">\n{}</div>\n",
+        plain_text::to_html(footer)
+    )
+}
+
+fn html_of(source: &Source) -> String {
+    let footer = if source.footer.trim().is_empty() { String::new() } else { footer_html(&source.footer) };
+    match source.body_format {
+        BodyFormat::Text => format!(
+            "<!DOCTYPE html>\n<html lang=\"es-CL\"><head><meta charset=\"utf-8\">\
+             <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"></head>\n\
+             <body style=\"margin:0;padding:24px;background:#ffffff\">\n\
+             <div style=\"max-width:600px;margin:0 auto;font-family:Arial,Helvetica,sans-serif;font-size:15px;line-height:23px;color:#222222\">\n\
+             {}{footer}</div>\n</body></html>\n",
+            plain_text::to_html(&source.body)
+        ),
+        BodyFormat::Html => {
+            let lower = source.body.to_ascii_lowercase();
+            match lower.rfind("</body>") {
+                Some(at) => format!("{}{footer}{}", &source.body[..at], &source.body[at..]),
+                None => format!("{}\n{footer}", source.body),
+            }
+        }
+    }
+}
+
+fn plain_of(source: &Source) -> String {
+    let body = match source.body_format {
+        BodyFormat::Text => source.body.replace("\r\n", "\n"),
+        BodyFormat::Html => plain_text::from_html(&source.body),
+    };
+    if source.footer.trim().is_empty() {
+        return body;
+    }
+    format!("{}\n\n-- \n{}\n", body.trim_end(), source.footer.replace("\r\n", "\n").trim_end())
+}
+
+impl Compiled {
+    /// Fill the text.
+    ///
+    /// # Errors
+    /// [`RenderError`]: a value is missing, or the text fails.
+    pub fn render(&self, values: &Value) -> Result<Rendered, RenderError> {
+        let subject = self.part(SUBJECT, values)?;
+        Ok(Rendered {
+            subject: subject.split_whitespace().collect::<Vec<_>>().join(" "),
+            html: self.part(HTML, values)?,
+            plain: self.part(PLAIN, values)?,
+        })
+    }
+
+    fn part(&self, name: &str, values: &Value) -> Result<String, RenderError> {
+        self.env.get_template(name).and_then(|it| it.render(values.clone())).map_err(|error| {
+            if error.kind() == ErrorKind::UndefinedError {
+                RenderError::Missing(self.first_missing(values))
+            } else {
+                RenderError::Broken(error.to_string())
+            }
+        })
+    }
+
+    /// Names of the variables that the text mentions.
+    #[must_use]
+    pub fn mentioned(&self) -> BTreeSet<String> {
+        [SUBJECT, HTML, PLAIN]
+            .iter()
+            .filter_map(|it| self.env.get_template(it).ok())
+            .flat_map(|it| it.undeclared_variables(false))
+            .collect()
+    }
+
+    /// Names of the variables without which the text can't be filled: those
+    /// that it shows and gives no default for.
+    #[must_use]
+    pub fn required(&self) -> Vec<&'static str> {
+        let mentioned = self.mentioned();
+        VARIABLES
+            .iter()
+            .filter(|it| mentioned.contains(it.name))
+            .filter(|without| {
+                let others = VARIABLES.iter().filter(|it| it.name != without.name);
+                let values = Value::from_pairs(others.map(|it| (it.name, Value::from(it.sample))));
+                [SUBJECT, HTML, PLAIN].iter().any(|part| {
+                    self.env
+                        .get_template(part)
+                        .and_then(|it| it.render(values.clone()))
+                        .is_err_and(|error| error.kind() == ErrorKind::UndefinedError)
+                })
+            })
+            .map(|it| it.name)
+            .collect()
+    }
+
+    fn first_missing(&self, values: &Value) -> String {
+        self.required()
+            .into_iter()
+            .find(|name| values.get_attr(name).map_or(true, |it| it.is_undefined()))
+            .unwrap_or("")
+            .to_owned()
+    }
+}
+
+/// Keep `source` as the next version of the text called `name`; the same words as the last version keep that one.
+///
+/// # Errors
+/// [`Error::Invalid`] when the text does not compile; otherwise the database's.
+pub async fn save_version(
+    tx: &mut Tx<'_>,
+    now: DateTime<Utc>,
+    actor: &Actor,
+    channel: Channel,
+    name: &str,
+    source: &Source,
+) -> Result<TemplateId> {
+    compile(source).map_err(Error::Invalid)?;
+    let last = sqlx::query!(
+        "select id, version, subject, body, body_format, footer from message_templates
+         where name = $1 order by version desc limit 1",
+        name
+    )
+    .fetch_optional(&mut **tx)
+    .await?;
+    if let Some(it) = &last
+        && (&it.subject, &it.body, it.body_format.as_str(), &it.footer)
+            == (&source.subject, &source.body, source.body_format.code(), &source.footer)
+    {
+        return Ok(TemplateId(it.id));
+    }
+    let id = sqlx::query_scalar!(
+        "insert into message_templates
+             (communication_type, name, version, subject, body, body_format, footer, created_at, created_by)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9) returning id",
+        channel.code(),
+        name,
+        last.map_or(1, |it| it.version + 1),
+        source.subject,
+        source.body,
+        source.body_format.code(),
+        source.footer,
+        now,
+        actor.staff_id().map(|it| it.0)
+    )
+    .fetch_one(&mut **tx)
+    .await?;
+    Ok(TemplateId(id))
+}
+
+/// The words of one version, and its number.
+///
+/// # Errors
+/// [`Error::NotFound`], or the database's.
+pub async fn version(db: &mut PgConnection, id: TemplateId) -> Result<(Source, i32)> {
+    let it = sqlx::query!(
+        "select version, subject, body, body_format, footer from message_templates where id = $1",
+        id.0
+    )
+    .fetch_optional(db)
+    .await?
+    .ok_or(Error::NotFound)?;
+    let source = Source {
+        subject: it.subject,
+        body: it.body,
+        body_format: BodyFormat::from_code(&it.body_format),
+        footer: it.footer,
+    };
+    Ok((source, it.version))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        messaging::values::{self, Links, Recipient},
+        settings::Business,
+    };
+
+    fn source(subject: &str, body: &str) -> Source {
+        Source { subject: subject.into(), body: body.into(), ..Source::default() }
+    }
+
+    fn ana() -> Value {
+        let recipient =
+            Recipient { first_name: "Ana".into(), company: "Peñón <SpA>".into(), ..Recipient::default() };
+        values::of(
+            &recipient,
+            &Business::default(),
+            &Links { unsubscribe: "https://x.cl/baja/t".into(), ..Links::default() },
+        )
+    }
+
+    #[test]
+    fn a_text_is_filled_and_escaped_only_where_it_is_html() {
+        let compiled =
+            compile(&source("Para {{ company }}", "Hola {{ first_name }} de {{ company }}")).ok().unwrap();
+        let rendered = compiled.render(&ana()).unwrap();
+        assert_eq!(rendered.subject, "Para Peñón <SpA>");
+        assert_eq!(rendered.plain, "Hola Ana de Peñón <SpA>");
+        assert!(rendered.html.contains("Hola Ana de Peñón &lt;SpA&gt;"), "{}", rendered.html);
+    }
+
+    #[test]
+    fn an_unknown_variable_is_an_error_with_the_nearest_name() {
+        let problems = compile(&source("Hola {{ nombre }}", "{{ frist_name }}")).err().unwrap();
+        assert_eq!(problems.len(), 2);
+        assert!(problems[1].message.contains("first_name"), "{problems:?}");
+    }
+
+    #[test]
+    fn an_open_tag_is_an_error_at_its_field() {
+        for body in ["Hola {{ first_name", "{% if first_name %}", "{{ }}", "{% nope %}"] {
+            let problems = compile(&source("x", body)).err().unwrap();
+            assert_eq!(problems[0].field, "body", "{body}");
+        }
+    }
+
+    #[test]
+    fn an_empty_value_is_never_a_hole() {
+        let compiled = compile(&source("Hola {{ last_name }}", "x")).ok().unwrap();
+        assert_eq!(compiled.render(&ana()), Err(RenderError::Missing("last_name".into())));
+        let with_default =
+            compile(&source("Hola {{ last_name | default('amiga') }}", "{% if job_title %}a{% endif %}"));
+        assert_eq!(with_default.ok().unwrap().render(&ana()).unwrap().subject, "Hola amiga");
+    }
+
+    #[test]
+    fn required_are_those_shown_without_default() {
+        let compiled = compile(&source(
+            "{{ first_name }}",
+            "{{ company | default('x') }}{% if comuna %}{{ comuna }}{% endif %}",
+        ));
+        assert_eq!(compiled.ok().unwrap().required(), ["first_name"]);
+    }
+
+    #[test]
+    fn a_value_cannot_break_the_subject_line_nor_run_as_template() {
+        let recipient = Recipient { first_name: "A\r\nBcc: x {{ company }}".into(), ..Recipient::default() };
+        let values = values::of(&recipient, &Business::default(), &Links::default());
+        let rendered = compile(&source("Hola {{ first_name }}", "x")).ok().unwrap().render(&values).unwrap();
+        assert_eq!(rendered.subject, "Hola A Bcc: x {{ company }}");
+    }
+
+    #[test]
+    fn an_endless_text_is_broken_not_endless() {
+        let body = "{% for a in range(9999) %}{% for b in range(9999) %}x{% endfor %}{% endfor %}";
+        let compiled = compile(&source("x", body));
+        if let Ok(compiled) = compiled {
+            assert!(matches!(compiled.render(&ana()), Err(RenderError::Broken(_))));
+        }
+    }
+
+    #[test]
+    fn the_footer_stands_in_both_parts_and_inside_the_body_tag() {
+        let source = Source {
+            subject: "x".into(),
+            body: "<html><body><p>Hola</p></body></html>".into(),
+            body_format: BodyFormat::Html,
+            footer: "Baja: {{ unsubscribe_url }}".into(),
+        };
+        let rendered = compile(&source).ok().unwrap().render(&ana()).unwrap();
+        assert!(rendered.plain.ends_with("-- \nBaja: https://x.cl/baja/t"), "{}", rendered.plain);
+        let footer = rendered.html.find("https://x.cl/baja/t").unwrap();
+        assert!(footer < rendered.html.find("</body>").unwrap());
+    }
+}

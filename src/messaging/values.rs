@@ -1,0 +1,143 @@
+//! What a text may say of its recipient and of the business: the variables of templates.
+
+use crate::settings::Business;
+use minijinja::Value;
+
+/// A variable of templates.
+#[derive(Clone, Copy, Debug)]
+pub struct Variable {
+    /// As written between `{{` and `}}`.
+    pub name: &'static str,
+    /// What it is, for the list beside the editor.
+    pub label: &'static str,
+    /// An example, for previews without a contact.
+    pub sample: &'static str,
+    /// Whether it is of the recipient, so that one may lack it.
+    pub personal: bool,
+}
+
+const fn personal(name: &'static str, label: &'static str, sample: &'static str) -> Variable {
+    Variable { name, label, sample, personal: true }
+}
+
+const fn ours(name: &'static str, label: &'static str, sample: &'static str) -> Variable {
+    Variable { name, label, sample, personal: false }
+}
+
+/// Every variable that a text may use.
+pub const VARIABLES: &[Variable] = &[
+    personal("first_name", "Nombre de la persona", "Camila"),
+    personal("last_name", "Apellidos de la persona", "Barría Oyarzún"),
+    personal("company", "Empresa de la persona", "Lácteos del Sur SpA"),
+    personal("job_title", "Cargo de la persona", "Jefa de Compras"),
+    personal("comuna", "Comuna de la persona o de su empresa", "Puerto Montt"),
+    personal("industry", "Rubro de la empresa", "Lechería"),
+    ours("business_name", "Nombre de tu negocio", "Mi Negocio"),
+    ours("business_address", "Dirección de tu negocio", "Urmeneta 305, Puerto Montt"),
+    ours("business_email", "Correo de tu negocio", "contacto@minegocio.example"),
+    ours("business_phone", "Teléfono de tu negocio", "+56 65 225 0000"),
+    ours("business_website", "Sitio web de tu negocio", "https://minegocio.example"),
+    ours("unsubscribe_url", "Enlace para darse de baja", "https://crm.minegocio.example/baja/ejemplo"),
+    ours(
+        "preferences_url",
+        "Enlace a las preferencias",
+        "https://crm.minegocio.example/preferencias/ejemplo",
+    ),
+];
+
+/// What is known of a recipient. Empty means unknown.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Recipient {
+    /// First name.
+    pub first_name: String,
+    /// Last name.
+    pub last_name: String,
+    /// Name of the company they work at.
+    pub company: String,
+    /// Job title.
+    pub job_title: String,
+    /// Name of the comuna, their own or the company's.
+    pub comuna: String,
+    /// Industry of the company.
+    pub industry: String,
+}
+
+impl Recipient {
+    /// The samples of [`VARIABLES`], for previews without a contact.
+    #[must_use]
+    pub fn sample() -> Recipient {
+        let sample = |name| VARIABLES.iter().find(|it| it.name == name).map_or("", |it| it.sample).to_owned();
+        Recipient {
+            first_name: sample("first_name"),
+            last_name: sample("last_name"),
+            company: sample("company"),
+            job_title: sample("job_title"),
+            comuna: sample("comuna"),
+            industry: sample("industry"),
+        }
+    }
+}
+
+/// Public addresses of one message.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Links {
+    /// Page and one-click address of unsubscribing.
+    pub unsubscribe: String,
+    /// Page of preferences.
+    pub preferences: String,
+}
+
+/// The variables of one message. Unknown data are left out, so that a text
+/// that needs them fails instead of showing a hole.
+#[must_use]
+pub fn of(recipient: &Recipient, business: &Business, links: &Links) -> Value {
+    let all = [
+        ("first_name", &recipient.first_name),
+        ("last_name", &recipient.last_name),
+        ("company", &recipient.company),
+        ("job_title", &recipient.job_title),
+        ("comuna", &recipient.comuna),
+        ("industry", &recipient.industry),
+        ("business_name", &business.name),
+        ("business_address", &business.address),
+        ("business_email", &business.email),
+        ("business_phone", &business.phone),
+        ("business_website", &business.website),
+    ];
+    // Our own links hold nothing to escape, and read better unescaped in HTML.
+    let links = [("unsubscribe_url", &links.unsubscribe), ("preferences_url", &links.preferences)]
+        .into_iter()
+        .filter(|(_, value)| !value.is_empty())
+        .map(|(name, value)| (name, Value::from_safe_string(value.clone())));
+    let known = all.into_iter().filter(|(_, value)| !value.trim().is_empty());
+    Value::from_pairs(known.map(|(name, value)| (name, Value::from(value.trim()))).chain(links))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_variable_is_filled_by_a_full_recipient() {
+        let business = Business {
+            name: "a".into(),
+            address: "b".into(),
+            email: "c".into(),
+            phone: "d".into(),
+            website: "e".into(),
+            ..Business::default()
+        };
+        let links = Links { unsubscribe: "f".into(), preferences: "g".into() };
+        let values = of(&Recipient::sample(), &business, &links);
+        for variable in VARIABLES {
+            assert!(values.get_attr(variable.name).is_ok_and(|it| !it.is_undefined()), "{}", variable.name);
+        }
+    }
+
+    #[test]
+    fn blanks_count_as_unknown() {
+        let recipient = Recipient { first_name: "  ".into(), ..Recipient::default() };
+        let values = of(&recipient, &Business::default(), &Links::default());
+        assert!(values.get_attr("first_name").is_ok_and(|it| it.is_undefined()));
+    }
+}
