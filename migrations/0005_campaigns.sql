@@ -20,6 +20,7 @@ create trigger message_templates_are_kept before update or delete on message_tem
     for each row execute function refuse_rewriting();
 
 -- DRAFT -> RUNNING <-> PAUSED, RUNNING -> FINISHED; DRAFT, RUNNING, PAUSED -> CANCELLED
+-- FINISHED -> RUNNING when a person sends a failed or unconfirmed message again
 create table campaigns (
     id bigint generated always as identity primary key,
     name text not null,
@@ -46,9 +47,13 @@ create table campaigns (
     constraint campaigns_channel_known check (communication_type in ('EMAIL', 'SMS', 'WHATSAPP')),
     constraint campaigns_batch_sane check (batch_size between 1 and 100000),
     constraint campaigns_cap_sane check (daily_cap > 0),
-    constraint campaigns_spacing_sane check (spacing_seconds between 0 and 60)
+    constraint campaigns_spacing_sane check (spacing_seconds between 0 and 60),
+    constraint campaigns_named check (btrim(name) <> '')
 );
 comment on column campaigns.daily_cap is 'messages a local day; null: only the channel''s own cap';
 comment on column campaigns.business_hours is 'null: the channel''s';
+comment on column campaigns.pause_reason is 'Spanish, for the user: what a person wrote, or what went wrong and what to do';
+comment on column campaigns.paused_by is 'null with a reason: the program itself';
+comment on column campaigns.enqueue_done is 'every recipient has their row: from then on no open row means finished';
 comment on column campaigns.enqueued_through is 'checkpoint: contacts up to this id have their row in communication_logs';
 create index campaigns_by_status on campaigns (status, id);

@@ -3,8 +3,8 @@ with text_ as (
     insert into message_templates (communication_type, name, version, subject, body, body_format, footer, created_at)
     values (
         'EMAIL', 'campaign:prospeccion-los-lagos', 1,
-        '{{ first_name }}, una idea para {{ company }}',
-        E'Hola {{ first_name }}:\n\nTe escribo de {{ business_name }}. Trabajamos con empresas de la Región de Los Lagos y creemos que podemos ayudar a {{ company }}.\n\n¿Te parece si conversamos quince minutos esta semana? Puedes responder directamente a este correo.\n\nSaludos cordiales,\n{{ business_name }}',
+        '{{ first_name | default("Hola") }}, una idea para {{ company }}',
+        E'Hola {{ first_name | default("equipo") }}:\n\nTe escribo de {{ business_name }}. Trabajamos con empresas de la Región de Los Lagos y creemos que podemos ayudar a {{ company }}.\n\n¿Te parece si conversamos quince minutos esta semana? Puedes responder directamente a este correo.\n\nSaludos cordiales,\n{{ business_name }}',
         'TEXT',
         E'Este correo promocional lo envía {{ business_name }}, {{ business_address }}. Contacto: {{ business_email }}.\nSi no quieres recibir más correos, puedes darte de baja aquí: {{ unsubscribe_url }}',
         '2026-11-21 12:00:00+00')

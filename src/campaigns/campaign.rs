@@ -1,0 +1,547 @@
+//! A campaign as it is written: its text, audience and pace. Writes the
+//! `campaigns` table; the words themselves are versions kept by `messaging::template`.
+
+use super::{audience::Rule, checklist};
+use crate::{
+    access::{Actor, Permission},
+    audit,
+    channels::Channel,
+    chile::business_hours::BusinessHours,
+    config::Config,
+    db::Tx,
+    error::{Error, FieldError, Result},
+    ids::{CampaignId, TemplateId},
+    messaging::{
+        kinds::MessageType,
+        template::{self, BodyFormat, Source},
+    },
+};
+use chrono::{DateTime, Utc};
+use sqlx::{PgConnection, PgExecutor};
+
+/// Where a campaign stands. The arrows are drawn in `migrations/0005_campaigns.sql`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+pub enum Status {
+    /// Being written; nothing is queued.
+    #[serde(rename = "DRAFT")]
+    Draft,
+    /// Its messages leave as window and caps allow.
+    #[serde(rename = "RUNNING")]
+    Running,
+    /// Its messages wait until a person resumes it.
+    #[serde(rename = "PAUSED")]
+    Paused,
+    /// Nothing is left to send.
+    #[serde(rename = "FINISHED")]
+    Finished,
+    /// Stopped for good by a person.
+    #[serde(rename = "CANCELLED")]
+    Cancelled,
+}
+
+impl Status {
+    /// Every status, in order of life.
+    pub const ALL: [Status; 5] =
+        [Status::Draft, Status::Running, Status::Paused, Status::Finished, Status::Cancelled];
+
+    /// As stored.
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        match self {
+            Status::Draft => "DRAFT",
+            Status::Running => "RUNNING",
+            Status::Paused => "PAUSED",
+            Status::Finished => "FINISHED",
+            Status::Cancelled => "CANCELLED",
+        }
+    }
+
+    /// From the stored code.
+    #[must_use]
+    pub fn from_code(code: &str) -> Option<Status> {
+        Status::ALL.into_iter().find(|it| it.code() == code)
+    }
+
+    /// As people read it.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Status::Draft => "Borrador",
+            Status::Running => "En curso",
+            Status::Paused => "En pausa",
+            Status::Finished => "Terminada",
+            Status::Cancelled => "Cancelada",
+        }
+    }
+
+    /// Whether it was started and may still send.
+    #[must_use]
+    pub fn is_live(self) -> bool {
+        matches!(self, Status::Running | Status::Paused)
+    }
+
+    /// Whether its text and pace may still be changed.
+    #[must_use]
+    pub fn is_editable(self) -> bool {
+        matches!(self, Status::Draft | Status::Running | Status::Paused)
+    }
+}
+
+/// A campaign, its text included.
+#[derive(Clone, Debug)]
+pub struct Campaign {
+    /// Row.
+    pub id: CampaignId,
+    /// Name, for the staff alone.
+    pub name: String,
+    /// How its messages travel.
+    pub channel: Channel,
+    /// What its messages are for.
+    pub message_type: MessageType,
+    /// Where it stands.
+    pub status: Status,
+    /// Whom it is for.
+    pub audience: Rule,
+    /// The version of the text in force; none: nothing was written yet.
+    pub template: Option<TemplateId>,
+    /// Number of that version; 0 where there is none.
+    pub version: i32,
+    /// The text in force.
+    pub source: Source,
+    /// Messages a run.
+    pub batch_size: u32,
+    /// Messages a local day; none: only the channel's cap.
+    pub daily_cap: Option<u32>,
+    /// Seconds between two messages.
+    pub spacing_seconds: u32,
+    /// Its own window; none: the channel's.
+    pub business_hours: Option<BusinessHours>,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+    /// When it was last changed.
+    pub updated_at: DateTime<Utc>,
+    /// When it was started.
+    pub launched_at: Option<DateTime<Utc>>,
+    /// Who started it, by name.
+    pub launched_by: Option<String>,
+    /// When its last message was settled, or it was cancelled.
+    pub finished_at: Option<DateTime<Utc>>,
+    /// Why it waits, in Spanish.
+    pub pause_reason: Option<String>,
+    /// Who paused it, by name; none with a reason: the system.
+    pub paused_by: Option<String>,
+    /// Whether every recipient has their row in the queue.
+    pub enqueue_done: bool,
+}
+
+/// What people write of a campaign.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Edit {
+    /// Name, for the staff alone.
+    pub name: String,
+    /// What its messages are for; fixed once it started.
+    pub message_type: MessageType,
+    /// Whom it is for; fixed once it started.
+    pub audience: Rule,
+    /// The text.
+    pub source: Source,
+    /// Messages a run, 1 to 100 000.
+    pub batch_size: u32,
+    /// Messages a local day; none: only the channel's cap.
+    pub daily_cap: Option<u32>,
+    /// Seconds between two messages, 0 to 60.
+    pub spacing_seconds: u32,
+    /// Its own window; none: the channel's.
+    pub business_hours: Option<BusinessHours>,
+}
+
+/// The legal footer of Ley 19.496 art. 28 B that a new campaign starts with.
+pub const DEFAULT_FOOTER: &str = "Este correo promocional lo envía {{ business_name }}, {{ business_address }}. Contacto: {{ business_email }}.\n\
+     Si no quieres recibir más correos, puedes darte de baja aquí: {{ unsubscribe_url }}";
+
+impl Default for Edit {
+    fn default() -> Edit {
+        Edit {
+            name: String::new(),
+            message_type: MessageType::Promocional,
+            audience: Rule::default(),
+            source: Source { footer: DEFAULT_FOOTER.to_owned(), ..Source::default() },
+            batch_size: 30,
+            daily_cap: None,
+            spacing_seconds: 0,
+            business_hours: None,
+        }
+    }
+}
+
+impl Edit {
+    /// `campaign` as it may be edited.
+    #[must_use]
+    pub fn of(campaign: &Campaign) -> Edit {
+        Edit {
+            name: campaign.name.clone(),
+            message_type: campaign.message_type,
+            audience: campaign.audience.clone(),
+            source: campaign.source.clone(),
+            batch_size: campaign.batch_size,
+            daily_cap: campaign.daily_cap,
+            spacing_seconds: campaign.spacing_seconds,
+            business_hours: campaign.business_hours.clone(),
+        }
+    }
+
+    /// What is wrong at which field, in Spanish: an empty list for what may be saved.
+    #[must_use]
+    pub fn problems(&self) -> Vec<FieldError> {
+        let mut found = Vec::new();
+        if self.name.trim().is_empty() {
+            found.push(FieldError::new("name", "Ponle un nombre a la campaña: solo lo ve tu equipo."));
+        } else if self.name.chars().count() > 200 {
+            found.push(FieldError::new("name", "El nombre tiene más de 200 caracteres: acórtalo."));
+        }
+        if !(1..=100_000).contains(&self.batch_size) {
+            found.push(FieldError::new(
+                "batch_size",
+                "Escribe un número entre 1 y 100.000; recomendamos de 20 a 50.",
+            ));
+        }
+        if self.daily_cap.is_some_and(|it| !(1..=10_000_000).contains(&it)) {
+            found.push(FieldError::new("daily_cap", "Escribe un número mayor que cero, o déjalo en blanco."));
+        }
+        if self.spacing_seconds > 60 {
+            found.push(FieldError::new("spacing_seconds", "Escribe un número de segundos entre 0 y 60."));
+        }
+        if let Some(Err(Error::Invalid(problems))) = self.business_hours.as_ref().map(BusinessHours::validate)
+        {
+            found.extend(problems);
+        }
+        if let Err(problems) = template::compile(&self.source) {
+            found.extend(problems);
+        }
+        found
+    }
+}
+
+/// The campaign `id`.
+///
+/// # Errors
+/// [`Error::NotFound`], or the database's.
+pub async fn get(db: &mut PgConnection, id: CampaignId) -> Result<Campaign> {
+    let it = sqlx::query!(
+        r#"select c.*, t.version as "version?", t.subject as "subject?", t.body as "body?",
+                  t.body_format as "body_format?", t.footer as "footer?",
+                  launcher.name as "launcher?", pauser.name as "pauser?"
+           from campaigns c
+           left join message_templates t on t.id = c.template_id
+           left join staff_users launcher on launcher.id = c.launched_by
+           left join staff_users pauser on pauser.id = c.paused_by
+           where c.id = $1"#,
+        id.0
+    )
+    .fetch_optional(db)
+    .await?
+    .ok_or(Error::NotFound)?;
+    let unreadable = || Error::Internal(format!("campaign {id} holds a code that is not known"));
+    Ok(Campaign {
+        id,
+        name: it.name,
+        channel: Channel::from_code(&it.communication_type).ok_or_else(unreadable)?,
+        message_type: MessageType::from_code(&it.message_type).ok_or_else(unreadable)?,
+        status: Status::from_code(&it.status).ok_or_else(unreadable)?,
+        audience: serde_json::from_value(it.audience).map_err(|_| unreadable())?,
+        template: it.template_id.map(TemplateId),
+        version: it.version.unwrap_or_default(),
+        source: Source {
+            subject: it.subject.unwrap_or_default(),
+            body: it.body.unwrap_or_default(),
+            body_format: it.body_format.as_deref().map(BodyFormat::from_code).unwrap_or_default(),
+            footer: it.footer.unwrap_or_default(),
+        },
+        batch_size: u32::try_from(it.batch_size).unwrap_or(1),
+        daily_cap: it.daily_cap.and_then(|cap| u32::try_from(cap).ok()),
+        spacing_seconds: u32::try_from(it.spacing_seconds).unwrap_or_default(),
+        business_hours: it.business_hours.and_then(|value| serde_json::from_value(value).ok()),
+        created_at: it.created_at,
+        updated_at: it.updated_at,
+        launched_at: it.launched_at,
+        launched_by: it.launcher,
+        finished_at: it.finished_at,
+        pause_reason: it.pause_reason,
+        paused_by: it.pauser,
+        enqueue_done: it.enqueue_done,
+    })
+}
+
+/// One line of the list of campaigns.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Summary {
+    /// Row.
+    pub id: CampaignId,
+    /// Name.
+    pub name: String,
+    /// Where it stands.
+    pub status: Status,
+    /// How its messages travel.
+    pub channel: Channel,
+    /// When it was last changed.
+    pub updated_at: DateTime<Utc>,
+    /// When it was started.
+    pub launched_at: Option<DateTime<Utc>>,
+    /// Messages in the queue or on their way.
+    pub queued: i64,
+    /// Messages that left.
+    pub sent: i64,
+    /// Messages that never will.
+    pub failed: i64,
+    /// Messages that the gate refused.
+    pub blocked: i64,
+    /// Messages of which nobody knows if they left.
+    pub unconfirmed: i64,
+}
+
+/// Campaigns with an id below `before`, newest first, at most `limit`; of one status, where one is given.
+///
+/// # Errors
+/// When the database fails.
+pub async fn list(
+    db: impl PgExecutor<'_>,
+    status: Option<Status>,
+    before: Option<CampaignId>,
+    limit: i64,
+) -> Result<Vec<Summary>> {
+    let rows = sqlx::query!(
+        r#"with page as (
+               select id, name, status, communication_type, updated_at, launched_at from campaigns
+               where ($1::text is null or status = $1) and id < coalesce($2, 9223372036854775807)
+               order by id desc limit $3
+           )
+           select page.*, n.queued as "queued!", n.sent as "sent!", n.failed as "failed!",
+                  n.blocked as "blocked!", n.unconfirmed as "unconfirmed!"
+           from page cross join lateral (
+               select count(*) filter (where l.status in ('PENDING', 'SENDING')) as queued,
+                      count(*) filter (where l.status in
+                          ('SENT', 'DELIVERED', 'OPENED', 'CLICKED', 'REPLIED', 'BOUNCED')) as sent,
+                      count(*) filter (where l.status = 'FAILED') as failed,
+                      count(*) filter (where l.status = 'BLOCKED') as blocked,
+                      count(*) filter (where l.status = 'UNCONFIRMED') as unconfirmed
+               from communication_logs l where l.campaign_id = page.id and l.origin = 'CAMPAIGN'
+           ) n
+           order by page.id desc"#,
+        status.map(Status::code),
+        before.map(|it| it.0),
+        limit
+    )
+    .fetch_all(db)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .filter_map(|it| {
+            Some(Summary {
+                id: CampaignId(it.id),
+                status: Status::from_code(&it.status)?,
+                channel: Channel::from_code(&it.communication_type)?,
+                name: it.name,
+                updated_at: it.updated_at,
+                launched_at: it.launched_at,
+                queued: it.queued,
+                sent: it.sent,
+                failed: it.failed,
+                blocked: it.blocked,
+                unconfirmed: it.unconfirmed,
+            })
+        })
+        .collect())
+}
+
+/// How many campaigns stand at each status, in the order of [`Status::ALL`].
+///
+/// # Errors
+/// When the database fails.
+pub async fn counts(db: impl PgExecutor<'_>) -> Result<Vec<(Status, i64)>> {
+    let rows = sqlx::query!(r#"select status, count(*) as "count!" from campaigns group by status"#)
+        .fetch_all(db)
+        .await?;
+    let count = |status: Status| rows.iter().find(|it| it.status == status.code()).map_or(0, |it| it.count);
+    Ok(Status::ALL.into_iter().map(|it| (it, count(it))).collect())
+}
+
+/// Make a draft.
+///
+/// # Errors
+/// [`Error::Forbidden`], [`Error::Invalid`], or the database's.
+pub async fn create(tx: &mut Tx<'_>, now: DateTime<Utc>, actor: &Actor, edit: &Edit) -> Result<CampaignId> {
+    actor.require(Permission::EditCampaigns)?;
+    refuse_problems(edit)?;
+    let (audience, hours) = documents(edit)?;
+    let id = sqlx::query_scalar!(
+        "insert into campaigns (name, message_type, audience, batch_size, daily_cap, spacing_seconds, business_hours,
+                                created_at, updated_at, created_by)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $8, $9) returning id",
+        edit.name.trim(),
+        edit.message_type.code(),
+        audience,
+        int(edit.batch_size),
+        edit.daily_cap.map(int),
+        int(edit.spacing_seconds),
+        hours,
+        now,
+        actor.staff_id().map(|it| it.0)
+    )
+    .fetch_one(&mut **tx)
+    .await?;
+    let id = CampaignId(id);
+    save_text(tx, now, actor, id, &edit.source).await?;
+    let change = audit::Change {
+        action: "campaign.create",
+        subject_kind: "campaign",
+        subject_id: Some(id.0),
+        before: None,
+        after: Some(document(edit)),
+    };
+    audit::record(tx, now, actor, change).await?;
+    Ok(id)
+}
+
+/// Change a campaign. While it runs or waits, its text and pace may change (the
+/// remaining recipients get the new version); whom it is for may not.
+///
+/// # Errors
+/// [`Error::Forbidden`], [`Error::NotFound`], [`Error::Invalid`], [`Error::Refused`] once it ended, or the database's.
+pub async fn update(
+    tx: &mut Tx<'_>,
+    now: DateTime<Utc>,
+    actor: &Actor,
+    config: &Config,
+    id: CampaignId,
+    edit: &Edit,
+) -> Result<()> {
+    actor.require(Permission::EditCampaigns)?;
+    refuse_problems(edit)?;
+    lock(tx, id).await?;
+    let before = get(tx, id).await?;
+    if !before.status.is_editable() {
+        return Err(Error::refused(format!(
+            "Esta campaña está {}: ya no se puede editar. No se cambió nada; puedes crear una nueva con el mismo texto.",
+            before.status.label().to_lowercase()
+        )));
+    }
+    let mut edit = edit.clone();
+    if before.status.is_live() {
+        // Words and pace of a campaign that sends are the decision of who may send.
+        actor.require(Permission::SendCampaigns)?;
+        edit.audience = before.audience.clone();
+        edit.message_type = before.message_type;
+        let lacking = checklist::text_problems(tx, config, edit.message_type, &edit.source).await?;
+        if !lacking.is_empty() {
+            return Err(Error::Invalid(lacking));
+        }
+    }
+    save_text(tx, now, actor, id, &edit.source).await?;
+    let (audience, hours) = documents(&edit)?;
+    sqlx::query!(
+        "update campaigns set name = $2, message_type = $3, audience = $4, batch_size = $5, daily_cap = $6,
+                              spacing_seconds = $7, business_hours = $8, updated_at = $9
+         where id = $1",
+        id.0,
+        edit.name.trim(),
+        edit.message_type.code(),
+        audience,
+        int(edit.batch_size),
+        edit.daily_cap.map(int),
+        int(edit.spacing_seconds),
+        hours,
+        now
+    )
+    .execute(&mut **tx)
+    .await?;
+    let change = audit::Change {
+        action: "campaign.update",
+        subject_kind: "campaign",
+        subject_id: Some(id.0),
+        before: Some(document(&Edit::of(&before))),
+        after: Some(document(&edit)),
+    };
+    audit::record(tx, now, actor, change).await
+}
+
+/// Hold the campaign's row until the transaction ends.
+pub(super) async fn lock(tx: &mut Tx<'_>, id: CampaignId) -> Result<()> {
+    sqlx::query_scalar!("select id from campaigns where id = $1 for update", id.0)
+        .fetch_optional(&mut **tx)
+        .await?
+        .map(|_| ())
+        .ok_or(Error::NotFound)
+}
+
+/// Keep `source` as the campaign's next version. All versions share the name of the first.
+async fn save_text(
+    tx: &mut Tx<'_>,
+    now: DateTime<Utc>,
+    actor: &Actor,
+    id: CampaignId,
+    source: &Source,
+) -> Result<()> {
+    let named = sqlx::query_scalar!(
+        "select t.name from campaigns c join message_templates t on t.id = c.template_id where c.id = $1",
+        id.0
+    )
+    .fetch_optional(&mut **tx)
+    .await?;
+    let name = named.unwrap_or_else(|| format!("campaign:{id}"));
+    let template = template::save_version(tx, now, actor, Channel::Email, &name, source).await?;
+    sqlx::query!("update campaigns set template_id = $2 where id = $1", id.0, template.0)
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
+}
+
+fn refuse_problems(edit: &Edit) -> Result<()> {
+    let problems = edit.problems();
+    if problems.is_empty() { Ok(()) } else { Err(Error::Invalid(problems)) }
+}
+
+fn documents(edit: &Edit) -> Result<(serde_json::Value, Option<serde_json::Value>)> {
+    let broken = |it: serde_json::Error| Error::Internal(it.to_string());
+    let audience = serde_json::to_value(&edit.audience).map_err(broken)?;
+    let hours = edit.business_hours.as_ref().map(serde_json::to_value).transpose().map_err(broken)?;
+    Ok((audience, hours))
+}
+
+/// What the audit keeps of a campaign.
+fn document(edit: &Edit) -> serde_json::Value {
+    serde_json::json!({
+        "name": edit.name.trim(), "message_type": edit.message_type, "audience": edit.audience,
+        "source": edit.source, "batch_size": edit.batch_size, "daily_cap": edit.daily_cap,
+        "spacing_seconds": edit.spacing_seconds, "business_hours": edit.business_hours,
+    })
+}
+
+fn int(number: u32) -> i32 {
+    i32::try_from(number).unwrap_or(i32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn statuses_are_read_back() {
+        assert!(Status::ALL.iter().all(|it| Status::from_code(it.code()) == Some(*it)));
+    }
+
+    #[test]
+    fn each_wrong_field_is_named() {
+        let check = |change: &dyn Fn(&mut Edit)| {
+            let mut edit = Edit { name: "Otoño".into(), ..Edit::default() };
+            change(&mut edit);
+            edit.problems().iter().map(|it| it.field).collect::<Vec<_>>()
+        };
+        assert_eq!(check(&|_| ()), Vec::<&str>::new());
+        assert_eq!(check(&|it| it.name = "  ".into()), ["name"]);
+        assert_eq!(check(&|it| it.batch_size = 0), ["batch_size"]);
+        assert_eq!(check(&|it| it.batch_size = 100_001), ["batch_size"]);
+        assert_eq!(check(&|it| it.daily_cap = Some(0)), ["daily_cap"]);
+        assert_eq!(check(&|it| it.spacing_seconds = 61), ["spacing_seconds"]);
+        assert_eq!(check(&|it| it.source.subject = "{{ firstname }}".into()), ["subject"]);
+    }
+}

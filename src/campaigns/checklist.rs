@@ -1,0 +1,577 @@
+//! What is missing before a campaign may start. Each item is green, amber (it
+//! may start, but know this) or red (it may not), with what to do and where.
+
+use super::{
+    audience::{self, Preview, Question},
+    campaign::Campaign,
+    forecast,
+    outlook::{self, Outlook, day_and_hour},
+};
+use crate::{
+    chile::format,
+    config::Config,
+    error::{FieldError, Result},
+    ids::{CampaignId, TemplateId},
+    messaging::{
+        compose::Sender,
+        kinds::MessageType,
+        template::{self, RenderError, Source},
+        values::{self, Links, Recipient, VARIABLES},
+    },
+    settings::{self, Business, EmailChannel},
+};
+use chrono::{DateTime, Utc};
+use sqlx::PgConnection;
+
+/// How an item stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    /// Done.
+    Green,
+    /// It may start, but the person should know.
+    Amber,
+    /// It may not start.
+    Red,
+}
+
+/// One thing that was looked at.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Item {
+    /// Name for programs.
+    pub key: &'static str,
+    /// How it stands.
+    pub level: Level,
+    /// What was found, in Spanish.
+    pub found: String,
+    /// What to do; empty where there is nothing to do.
+    pub advice: String,
+    /// Where to do it: path in the panel.
+    pub link: Option<String>,
+}
+
+impl Item {
+    fn green(key: &'static str, found: impl Into<String>) -> Item {
+        Item { key, level: Level::Green, found: found.into(), advice: String::new(), link: None }
+    }
+
+    fn amber(key: &'static str, found: impl Into<String>, advice: impl Into<String>) -> Item {
+        Item { key, level: Level::Amber, found: found.into(), advice: advice.into(), link: None }
+    }
+
+    fn red(key: &'static str, found: impl Into<String>, advice: impl Into<String>) -> Item {
+        Item { key, level: Level::Red, found: found.into(), advice: advice.into(), link: None }
+    }
+
+    fn at(mut self, link: impl Into<String>) -> Item {
+        self.link = Some(link.into());
+        self
+    }
+}
+
+/// All that was looked at, and what would happen on starting now.
+#[derive(Clone, Debug)]
+pub struct Checklist {
+    /// Items, in the order of the work.
+    pub items: Vec<Item>,
+    /// What would become of the audience.
+    pub preview: Preview,
+    /// Those who would be queued and wait for a frequency cap.
+    pub capped: u64,
+    /// The window and the caps that its messages would leave under.
+    pub outlook: Outlook,
+}
+
+impl Checklist {
+    /// Whether nothing stands in the way of starting.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.items.iter().all(|it| it.level != Level::Red)
+    }
+
+    /// The items that stand in the way.
+    pub fn red(&self) -> impl Iterator<Item = &Item> {
+        self.items.iter().filter(|it| it.level == Level::Red)
+    }
+}
+
+/// Paths of the panel that the items point to.
+const SETTINGS_BUSINESS: &str = "/settings";
+const SETTINGS_EMAIL: &str = "/settings/email";
+
+/// Look at everything that `campaign` needs.
+///
+/// # Errors
+/// When the database fails.
+pub async fn of(
+    db: &mut PgConnection,
+    now: DateTime<Utc>,
+    config: &Config,
+    campaign: &Campaign,
+) -> Result<Checklist> {
+    let business: Business = settings::load(&mut *db, &config.first_values).await?;
+    let email: EmailChannel = settings::load(&mut *db, &config.first_values).await?;
+    let edit = format!("/campaigns/{}/edit", campaign.id);
+
+    let mut items = senders(config, &business, &email, campaign.message_type);
+    items.extend(text(campaign, &business, &edit));
+    let required = template::compile(&campaign.source).map(|it| it.required()).unwrap_or_default();
+    let question = Question {
+        rule: &campaign.audience,
+        channel: campaign.channel,
+        message_type: campaign.message_type,
+        required: &required,
+    };
+    let preview = audience::preview(&mut *db, question).await?;
+    let capped = match preview.reachable {
+        0 => 0,
+        _ if !campaign.message_type.is_promotional() => 0,
+        _ => audience::capped(db, now, question).await?,
+    };
+    items.extend(people(campaign, &preview, capped, &edit));
+
+    let outlook = outlook::of(db, now, config, campaign).await?;
+    items.push(window(campaign, now, &outlook, &edit));
+    items.push(batch(campaign, &edit));
+    items.push(cap(campaign, outlook.daily_cap, &edit));
+    items.push(tried(db, campaign).await?);
+    Ok(Checklist { items, preview, capped, outlook })
+}
+
+/// What the text of a campaign that is already under way lacks, at its fields.
+///
+/// # Errors
+/// When the database fails.
+pub async fn text_problems(
+    db: &mut PgConnection,
+    config: &Config,
+    message_type: MessageType,
+    source: &Source,
+) -> Result<Vec<FieldError>> {
+    let business: Business = settings::load(db, &config.first_values).await?;
+    let mut found = Vec::new();
+    for (field, text, what) in
+        [("subject", &source.subject, "El asunto"), ("body", &source.body, "El cuerpo")]
+    {
+        if text.trim().is_empty() {
+            found.push(FieldError::new(
+                field,
+                format!("{what} está vacío y la campaña ya está en curso: escríbelo."),
+            ));
+        }
+    }
+    match template::compile(source) {
+        Err(problems) => found.extend(problems),
+        Ok(_) => {
+            let lacking = footer_lacks(source, &business);
+            if message_type.is_promotional() && !lacking.is_empty() {
+                found.push(FieldError::new("footer", footer_advice(&lacking)));
+            }
+            if let Some(name) = own_gap(source, &business) {
+                found.push(FieldError::new("body", own_gap_sentence(name)));
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Who sends, and by which server.
+fn senders(config: &Config, business: &Business, email: &EmailChannel, kind: MessageType) -> Vec<Item> {
+    let mut items = Vec::new();
+    items.push(if business.is_legal_sender() {
+        Item::green(
+            "sender",
+            format!("Remitente legal: {}, {}.", business.name.trim(), business.address.trim()),
+        )
+    } else if kind.is_promotional() {
+        let lacking = [
+            ("el nombre", &business.name),
+            ("la dirección", &business.address),
+            ("el correo", &business.email),
+        ];
+        let lacking: Vec<_> = lacking.iter().filter(|it| it.1.trim().is_empty()).map(|it| it.0).collect();
+        Item::red(
+            "sender",
+            format!("Falta {} del remitente legal.", and(&lacking)),
+            "La ley 19.496 (art. 28 B) exige decir quién envía. Completa los datos de tu negocio.",
+        )
+        .at(SETTINGS_BUSINESS)
+    } else {
+        Item::amber(
+            "sender",
+            "Los datos de tu negocio están incompletos.",
+            "Complétalos para firmar tus mensajes.",
+        )
+        .at(SETTINGS_BUSINESS)
+    });
+    let from = Sender::of_email(config, business, email).from_email;
+    items.push(if from.split_once('@').is_some_and(|(name, host)| !name.is_empty() && !host.is_empty()) {
+        Item::green("from", format!("Los correos salen desde {from}."))
+    } else {
+        Item::red(
+            "from",
+            "No se sabe desde qué dirección enviar.",
+            "Escribe la dirección del remitente en los ajustes del canal de correo.",
+        )
+        .at(SETTINGS_EMAIL)
+    });
+    if config.smtp.is_none() {
+        items.push(
+            Item::amber(
+                "server",
+                "No hay un servidor de correo conectado.",
+                "Los mensajes no saldrán a internet: quedarán en la bandeja de salida, donde puedes leerlos.",
+            )
+            .at("/outbox"),
+        );
+    }
+    items
+}
+
+/// Subject, body, variables and footer.
+fn text(campaign: &Campaign, business: &Business, edit: &str) -> Vec<Item> {
+    let source = &campaign.source;
+    let mut items = Vec::new();
+    for (key, text, none) in [
+        ("subject", &source.subject, "Falta el asunto."),
+        ("body", &source.body, "Falta el cuerpo del mensaje."),
+    ] {
+        if text.trim().is_empty() {
+            items.push(Item::red(key, none, "Escríbelo para poder empezar.").at(format!("{edit}#{key}")));
+        }
+    }
+    if items.is_empty() {
+        items.push(Item::green("text", "El asunto y el cuerpo están escritos."));
+    }
+    if let Err(problems) = template::compile(source) {
+        items.extend(problems.into_iter().map(|it| {
+            Item::red(
+                "variables",
+                it.message,
+                "Corrige el texto; no se enviará nada con una variable desconocida.",
+            )
+            .at(format!("{edit}#{}", it.field))
+        }));
+        return items;
+    }
+    items.push(match own_gap(source, business) {
+        Some(name) => Item::red(
+            "variables",
+            own_gap_sentence(name),
+            "Complétalo en los datos de tu negocio, o quita la variable del texto.",
+        )
+        .at(SETTINGS_BUSINESS),
+        None => Item::green("variables", "Todas las variables del texto existen."),
+    });
+    if campaign.message_type.is_promotional() {
+        let lacking = footer_lacks(source, business);
+        items.push(if lacking.is_empty() {
+            Item::green("footer", "El pie dice quién envía, su dirección y cómo darse de baja.")
+        } else {
+            Item::red("footer", "El pie legal está incompleto.", footer_advice(&lacking))
+                .at(format!("{edit}#footer"))
+        });
+    }
+    items
+}
+
+/// What of Ley 19.496 art. 28 B a reader would not find in the message: found by filling it in.
+fn footer_lacks(source: &Source, business: &Business) -> Vec<&'static str> {
+    const UNSUBSCRIBE: &str = "https://baja.invalid/prueba";
+    let known = known(business);
+    let links =
+        Links { unsubscribe: UNSUBSCRIBE.into(), preferences: "https://preferencias.invalid/prueba".into() };
+    let values = values::of(&Recipient::sample(), &known, &links);
+    let Ok(rendered) =
+        template::compile(source).map_err(drop).and_then(|it| it.render(&values).map_err(drop))
+    else {
+        return Vec::new();
+    };
+    let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let plain = words(&rendered.plain);
+    let mut lacking = Vec::new();
+    if !plain.contains(&words(&known.name)) {
+        lacking.push("{{ business_name }}");
+    }
+    if !plain.contains(&words(&known.address)) {
+        lacking.push("{{ business_address }}");
+    }
+    if !plain.contains(UNSUBSCRIBE) || !rendered.html.contains(UNSUBSCRIBE) {
+        lacking.push("{{ unsubscribe_url }}");
+    }
+    lacking
+}
+
+fn footer_advice(lacking: &[&str]) -> String {
+    format!(
+        "Agrega {} al pie: la ley 19.496 (art. 28 B) pide decir quién envía, su dirección y cómo dejar de recibir.",
+        and(lacking)
+    )
+}
+
+/// The business as known, with samples where nothing is: what is missing there is another item's matter.
+fn known(business: &Business) -> Business {
+    let sample = |name| VARIABLES.iter().find(|it| it.name == name).map_or("", |it| it.sample).to_owned();
+    let or = |value: &String, name| if value.trim().is_empty() { sample(name) } else { value.clone() };
+    Business {
+        name: or(&business.name, "business_name"),
+        address: or(&business.address, "business_address"),
+        email: or(&business.email, "business_email"),
+        phone: or(&business.phone, "business_phone"),
+        website: or(&business.website, "business_website"),
+        ..business.clone()
+    }
+}
+
+/// A variable of the business that the text needs and nobody has told: it would be missing for everyone.
+fn own_gap(source: &Source, business: &Business) -> Option<&'static str> {
+    let compiled = template::compile(source).ok()?;
+    let links = Links { unsubscribe: "u".into(), preferences: "p".into() };
+    match compiled.render(&values::of(&Recipient::sample(), business, &links)) {
+        // Name, address and mailbox are the first item's matter.
+        Err(RenderError::Missing(_)) => compiled.required().into_iter().find(|name| match *name {
+            "business_phone" => business.phone.trim().is_empty(),
+            "business_website" => business.website.trim().is_empty(),
+            _ => false,
+        }),
+        _ => None,
+    }
+}
+
+fn own_gap_sentence(name: &str) -> String {
+    let label = VARIABLES.iter().find(|it| it.name == name).map_or(name, |it| it.label);
+    format!("El texto usa {{{{ {name} }}}}, y falta ese dato: {}.", label.to_lowercase())
+}
+
+/// Audience, and who would be left out.
+fn people(campaign: &Campaign, preview: &Preview, capped: u64, edit: &str) -> Vec<Item> {
+    let list = |reason: &str| format!("/campaigns/{}/audience?reason={reason}", campaign.id);
+    if preview.total == 0 {
+        return vec![if campaign.audience.is_everyone() {
+            Item::red(
+                "audience",
+                "Todavía no hay contactos que trabajen en una empresa.",
+                "Importa tus contactos y empresas.",
+            )
+            .at("/imports/new")
+        } else {
+            Item::red(
+                "audience",
+                "Nadie cumple con la audiencia elegida.",
+                "Elige otros rubros, comunas o importaciones.",
+            )
+            .at(format!("{edit}#audience"))
+        }];
+    }
+    let mut items = Vec::new();
+    items.push(if preview.reachable == 0 {
+        Item::red(
+            "audience",
+            format!("Ninguna de las {} personas de la audiencia puede recibirla.", n(preview.total)),
+            "Mira por qué queda fuera cada una. Lo más común: falta declarar la base legal al importar.",
+        )
+        .at(format!("/campaigns/{}/audience", campaign.id))
+    } else if preview.blocked() > 0 {
+        Item::amber(
+            "audience",
+            format!(
+                "La recibirán {} de {} personas; {} quedarán fuera.",
+                n(preview.reachable),
+                n(preview.total),
+                n(preview.blocked())
+            ),
+            "Revisa quiénes y por qué.",
+        )
+        .at(format!("/campaigns/{}/audience", campaign.id))
+    } else {
+        Item::green("audience", format!("La recibirán {}.", people_count(preview.total)))
+    });
+    for (name, count) in &preview.gaps {
+        items.push(
+            Item::amber(
+                "gaps",
+                format!("A {} les falta {{{{ {name} }}}} y quedarán fuera.", people_count(*count)),
+                format!(
+                    "Completa sus datos, o escribe un valor de reemplazo: {{{{ {name} | default(\"…\") }}}}."
+                ),
+            )
+            .at(list("MISSING_VARIABLE")),
+        );
+    }
+    if preview.gaps.is_empty() {
+        items.push(Item::green("gaps", "Nadie queda fuera por falta de un dato que el texto use."));
+    }
+    if capped > 0 {
+        items.push(Item::amber(
+            "frequency",
+            format!("{} ya recibieron todo lo que permite el tope de frecuencia.", people_count(capped)),
+            "Su mensaje quedará pospuesto y saldrá cuando el tope lo permita.",
+        ));
+    }
+    items
+}
+
+fn window(campaign: &Campaign, now: DateTime<Utc>, outlook: &Outlook, edit: &str) -> Item {
+    let Outlook { hours, calendar, .. } = outlook;
+    if !campaign.message_type.is_promotional() {
+        return Item::green("window", "No es promocional: sale a cualquier hora.");
+    }
+    if hours.is_open(now, calendar) {
+        return Item::green("window", "El horario de envío está abierto ahora.");
+    }
+    match hours.next_open(now, calendar) {
+        Some(opens) => Item::green("window", format!("El horario de envío abre el {}.", day_and_hour(opens))),
+        None => Item::red(
+            "window",
+            "El horario de envío no abre nunca.",
+            "Elige al menos un día y una franja horaria.",
+        )
+        .at(format!("{edit}#delivery")),
+    }
+}
+
+fn batch(campaign: &Campaign, edit: &str) -> Item {
+    let size = campaign.batch_size;
+    let found = format!(
+        "{} por corrida, cada {} minutos.",
+        format::count(i64::from(size), "mensaje", "mensajes"),
+        forecast::RUN_EVERY_MINUTES
+    );
+    match size {
+        20..=50 => Item::green("batch", found),
+        _ => Item::amber(
+            "batch",
+            found,
+            "Recomendamos de 20 a 50: los proveedores de correo desconfían de los envíos bruscos.",
+        )
+        .at(format!("{edit}#delivery")),
+    }
+}
+
+fn cap(campaign: &Campaign, daily_cap: Option<u32>, edit: &str) -> Item {
+    if !campaign.message_type.is_promotional() {
+        return Item::green("cap", "No es promocional: no la frena un tope diario.");
+    }
+    match daily_cap {
+        Some(cap) => Item::green(
+            "cap",
+            format!("Tope de {} al día.", format::count(i64::from(cap), "mensaje", "mensajes")),
+        ),
+        None => Item::amber(
+            "cap",
+            "No hay un tope diario.",
+            "Un tope protege la reputación de tu dirección; ponlo aquí o en el canal.",
+        )
+        .at(format!("{edit}#delivery")),
+    }
+}
+
+/// Whether someone has sent themselves the text as it stands.
+async fn tried(db: &mut PgConnection, campaign: &Campaign) -> Result<Item> {
+    let tried = sqlx::query_scalar!(
+        r#"select exists (select 1 from communication_logs
+               where campaign_id = $1 and origin = 'TEST' and template_id is not distinct from $2
+                 and sent_at is not null) as "tried!""#,
+        campaign.id.0,
+        campaign.template.map(|it: TemplateId| it.0)
+    )
+    .fetch_one(db)
+    .await?;
+    Ok(if tried {
+        Item::green("trial", "Ya enviaste una prueba de este texto.")
+    } else {
+        Item::amber(
+            "trial",
+            "Aún no te has enviado una prueba de este texto.",
+            "Mírala en tu correo antes de empezar.",
+        )
+        .at(format!("/campaigns/{}#trial", campaign.id))
+    })
+}
+
+/// Why the running campaigns may not go on sending as things stand: the legal
+/// sender is gone. Asked before each run, for what the gate blocks is blocked for good.
+///
+/// # Errors
+/// When the database fails.
+pub(super) async fn stop_reason(
+    db: &mut PgConnection,
+    config: &Config,
+    id: CampaignId,
+) -> Result<Option<String>> {
+    let campaign = super::campaign::get(db, id).await?;
+    let problems = text_problems(db, config, campaign.message_type, &campaign.source).await?;
+    if let Some(problem) = problems.into_iter().next() {
+        return Ok(Some(format!("Se pausó antes de enviar: {}", problem.message)));
+    }
+    let business: Business = settings::load(&mut *db, &config.first_values).await?;
+    Ok((campaign.message_type.is_promotional() && !business.is_legal_sender()).then(|| {
+        "Se pausó antes de enviar: faltan datos del remitente legal. Complétalos en Ajustes, Negocio, y reanúdala."
+            .to_owned()
+    }))
+}
+
+fn n(count: u64) -> String {
+    format::number(i64::try_from(count).unwrap_or(i64::MAX))
+}
+
+fn people_count(count: u64) -> String {
+    format::count(i64::try_from(count).unwrap_or(i64::MAX), "persona", "personas")
+}
+
+/// `a`, `a y b`, `a, b y c`.
+fn and(words: &[&str]) -> String {
+    match words {
+        [] => String::new(),
+        [one] => (*one).to_owned(),
+        [first @ .., last] => format!("{} y {last}", first.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn business() -> Business {
+        Business {
+            name: "Termas & Cía".into(),
+            address: "Ruta 5, km 1.020".into(),
+            email: "hola@termas.example".into(),
+            ..Business::default()
+        }
+    }
+
+    #[test]
+    fn a_footer_shows_who_where_and_how_to_stop() {
+        let check = |footer: &str| {
+            footer_lacks(
+                &Source { footer: footer.into(), body: "Hola".into(), ..Source::default() },
+                &business(),
+            )
+        };
+        assert_eq!(check(super::super::campaign::DEFAULT_FOOTER), Vec::<&str>::new());
+        assert_eq!(check("Termas & Cía, Ruta 5, km 1.020. Baja: {{ unsubscribe_url }}"), Vec::<&str>::new());
+        assert_eq!(check("{{ business_name }}"), ["{{ business_address }}", "{{ unsubscribe_url }}"]);
+        assert_eq!(
+            check(
+                "{% if false %}{{ business_name }} {{ business_address }} {{ unsubscribe_url }}{% endif %}"
+            )
+            .len(),
+            3
+        );
+    }
+
+    #[test]
+    fn what_the_business_never_told_is_a_gap_for_everyone() {
+        let source = Source { body: "Llámanos: {{ business_phone }}".into(), ..Source::default() };
+        assert_eq!(own_gap(&source, &business()), Some("business_phone"));
+        let told = Business { phone: "+56 65 225 0000".into(), ..business() };
+        assert_eq!(own_gap(&source, &told), None);
+    }
+
+    #[test]
+    fn lists_read_as_people_write_them() {
+        assert_eq!(and(&["a"]), "a");
+        assert_eq!(and(&["a", "b", "c"]), "a, b y c");
+    }
+}

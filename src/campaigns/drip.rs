@@ -1,0 +1,163 @@
+//! One run of the drip as the scheduler, the endpoint and the command line ask
+//! for it: who has no row yet is queued, campaigns that may not go on are paused,
+//! the queue is drained, and what came to its end is settled.
+
+use super::{checklist, launch, status};
+use crate::{
+    channels::Channel,
+    chile::business_hours::BusinessHours,
+    error::Result,
+    ids::CampaignId,
+    messaging::drain::{self, Engine, Options, Run},
+    settings::{self, EmailChannel},
+};
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+
+/// What a run came to: the answer of `POST /internal/drip`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RunReport {
+    /// `ok`, `already_running`, or `failed` when the provider refused us or could not be reached.
+    pub status: &'static str,
+    /// Its record; none for a rehearsal or where another run was under way.
+    pub run_id: Option<i64>,
+    /// `open` or `closed`: the channel's business window at the start.
+    pub window: &'static str,
+    /// Messages looked at.
+    pub claimed: u32,
+    /// Messages that left.
+    pub sent: u32,
+    /// Messages that never will.
+    pub failed: u32,
+    /// Messages put off by the gate or a temporary answer.
+    pub deferred: u32,
+    /// Messages refused by the gate.
+    pub blocked: u32,
+    /// Messages of which nobody knows if they left.
+    pub unconfirmed: u32,
+    /// Messages still in the queue of the channel.
+    pub pending: i64,
+    /// When the window opens next; now, where it is open.
+    pub next_window_opens_at: Option<DateTime<Utc>>,
+    /// Campaigns that were paused, each with the reason in Spanish.
+    pub paused: Vec<Paused>,
+    /// The provider could not be reached: what was said.
+    pub error: Option<String>,
+    /// Whether nothing was written or sent.
+    pub dry_run: bool,
+}
+
+/// A campaign that the run paused.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Paused {
+    /// The campaign.
+    pub campaign_id: CampaignId,
+    /// Why, in Spanish.
+    pub reason: String,
+}
+
+/// Run once. Two runs of one channel never overlap: the second one says so and does nothing.
+///
+/// # Errors
+/// When the channel can't send, or the database is away.
+pub async fn run_once(engine: &Engine, options: &Options) -> Result<RunReport> {
+    let now = engine.clock.now();
+    let mut paused = Vec::new();
+    if !options.dry_run {
+        launch::run_once(&engine.db, now).await?;
+        status::settle(&engine.db, now).await?;
+        paused = pause_the_unfit(engine, now).await?;
+    }
+    let run = drain::run(engine, options).await?;
+    let mut report = blank(engine, options.channel, now).await?;
+    report.dry_run = options.dry_run;
+    match run {
+        Run::AlreadyRunning => report.status = "already_running",
+        Run::Finished(done) => {
+            report.run_id = done.run.map(|it| it.0);
+            report.claimed = done.counts.claimed;
+            report.sent = done.counts.sent;
+            report.failed = done.counts.failed;
+            report.deferred = done.counts.deferred;
+            report.blocked = done.counts.blocked;
+            report.unconfirmed = done.counts.unconfirmed;
+            if done.unreachable.is_some() || !done.trouble.is_empty() {
+                report.status = "failed";
+            }
+            report.error = done.unreachable;
+            for (campaign, answer) in done.trouble {
+                let reason = format!(
+                    "El servidor de correo nos rechazó a nosotros, no a la persona: «{answer}». Corrige el remitente o el servidor en Ajustes y reanuda la campaña. No se perdió ningún mensaje."
+                );
+                pause(engine, campaign, reason, &mut paused).await?;
+            }
+        }
+    }
+    if !options.dry_run {
+        status::settle(&engine.db, engine.clock.now()).await?;
+    }
+    report.pending = pending(engine, options.channel).await?;
+    report.paused = paused;
+    Ok(report)
+}
+
+/// Pause the campaigns whose text or sender no longer is what the law asks, before their people are blocked for good.
+async fn pause_the_unfit(engine: &Engine, now: DateTime<Utc>) -> Result<Vec<Paused>> {
+    let mut paused = Vec::new();
+    for id in status::running(&engine.db).await? {
+        let mut tx = engine.db.begin().await?;
+        if let Some(reason) = checklist::stop_reason(&mut tx, &engine.config, id).await?
+            && status::pause_for_trouble(&mut tx, now, id, &reason).await?
+        {
+            paused.push(Paused { campaign_id: id, reason });
+        }
+        tx.commit().await?;
+    }
+    Ok(paused)
+}
+
+async fn pause(engine: &Engine, id: CampaignId, reason: String, paused: &mut Vec<Paused>) -> Result<()> {
+    let mut tx = engine.db.begin().await?;
+    if status::pause_for_trouble(&mut tx, engine.clock.now(), id, &reason).await? {
+        paused.push(Paused { campaign_id: id, reason });
+    }
+    tx.commit().await?;
+    Ok(())
+}
+
+/// A report of nothing, with the window as it stands.
+async fn blank(engine: &Engine, channel: Channel, now: DateTime<Utc>) -> Result<RunReport> {
+    let mut db = engine.db.acquire().await?;
+    let email: EmailChannel = settings::load(&mut *db, &engine.config.first_values).await?;
+    let calendar = settings::calendar(&mut *db).await?;
+    let hours = match channel {
+        Channel::Email => email.business_hours,
+        Channel::Sms | Channel::Whatsapp => BusinessHours::default(),
+    };
+    let open = hours.is_open(now, &calendar);
+    Ok(RunReport {
+        status: "ok",
+        run_id: None,
+        window: if open { "open" } else { "closed" },
+        claimed: 0,
+        sent: 0,
+        failed: 0,
+        deferred: 0,
+        blocked: 0,
+        unconfirmed: 0,
+        pending: 0,
+        next_window_opens_at: if open { Some(now) } else { hours.next_open(now, &calendar) },
+        paused: Vec::new(),
+        error: None,
+        dry_run: false,
+    })
+}
+
+async fn pending(engine: &Engine, channel: Channel) -> Result<i64> {
+    Ok(sqlx::query_scalar!(
+        r#"select count(*) as "count!" from communication_logs where communication_type = $1 and status = 'PENDING'"#,
+        channel.code()
+    )
+    .fetch_one(&engine.db)
+    .await?)
+}

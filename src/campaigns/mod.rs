@@ -1,0 +1,14 @@
+//! One text to one audience, dripped out: what a campaign is, whom it reaches,
+//! what it lacks before it may start, and how it stands. Knows the queue and the
+//! gate of `messaging`; knows no pages and no provider.
+
+pub mod campaign;
+pub mod audience;
+pub mod forecast;
+pub mod outlook;
+pub mod checklist;
+pub mod status;
+pub mod launch;
+pub mod progress;
+pub mod trial;
+pub mod drip;
