@@ -1,6 +1,5 @@
 //! Email over real sockets: what each answer and each cut of an SMTP server
-//! means for a message, how the line is protected, what signatures say, and the
-//! built-in outbox.
+//! means for a message, how the line is protected, and the built-in outbox.
 
 use crate::support::smtp::{Action, Moment, Options, Protection, Server, Stage};
 use chrono::{TimeZone, Utc};
@@ -10,13 +9,10 @@ use llovizna::{
         email::{Smtp, Timeouts},
         open, outbox,
     },
-    config::{self, Config, Dkim, Secret, SmtpTls},
+    config::{self, Config, Secret, SmtpTls},
 };
 use sqlx::PgPool;
 use std::{
-    io::Write as _,
-    path::PathBuf,
-    process::{Command, Stdio},
     sync::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
@@ -24,7 +20,8 @@ use std::{
     time::Duration,
 };
 
-fn settings(server: &Server, tls: SmtpTls) -> config::Smtp {
+/// How to reach `server`.
+pub(crate) fn settings(server: &Server, tls: SmtpTls) -> config::Smtp {
     config::Smtp { host: "127.0.0.1".to_owned(), port: server.port(), tls, credentials: None, connections: 4 }
 }
 
@@ -38,7 +35,8 @@ fn signed_in(server: &Server, password: &str) -> Smtp {
     Smtp::new(settings, None).unwrap()
 }
 
-fn email(number: i64) -> Email {
+/// A promotional message.
+pub(crate) fn email(number: i64) -> Email {
     Email {
         message: number,
         date: Utc.with_ymd_and_hms(2026, 10, 13, 12, 0, 0).unwrap(),
@@ -459,101 +457,6 @@ async fn each_accepted_message_is_a_line_of_the_ledger() {
         "1.prueba@nirehue.cl\tmaria.soto@ejemplo.cl\n2.prueba@nirehue.cl\tmaria.soto@ejemplo.cl\n"
     );
     assert!(server.received().is_empty());
-}
-
-fn file(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/it/files").join(name)
-}
-
-fn dkim(key: &str) -> Dkim {
-    Dkim {
-        domain: "nirehue.cl".to_owned(),
-        selector: "s1".to_owned(),
-        key_pem: Secret::new(std::fs::read_to_string(file(key)).unwrap()),
-    }
-}
-
-/// Asks an independent implementation (dkimpy, Debian's python3-dkim); gives the names that were signed.
-fn verified(message: &[u8], record: &str) -> Result<String, String> {
-    let debian = PathBuf::from("/usr/bin/python3");
-    let python = if debian.exists() { debian } else { PathBuf::from("python3") };
-    let mut verifier = Command::new(python)
-        .arg(file("verify_dkim.py"))
-        .arg(std::fs::read_to_string(file(record)).unwrap().trim())
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    verifier.stdin.take().unwrap().write_all(message).unwrap();
-    let output = verifier.wait_with_output().unwrap();
-    let told = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
-    if output.status.success() { Ok(told(&output.stdout)) } else { Err(told(&output.stderr)) }
-}
-
-#[tokio::test]
-async fn signatures_verify_with_an_independent_implementation() {
-    for (key, record) in [
-        ("dkim_rsa_pkcs1.pem", "dkim_rsa.txt"),
-        ("dkim_rsa_pkcs8.pem", "dkim_rsa.txt"),
-        ("dkim_ed25519.pem", "dkim_ed25519.txt"),
-    ] {
-        let server = Server::start();
-        let smtp = Smtp::new(settings(&server, SmtpTls::None), Some(&dkim(key))).unwrap();
-        let mut only_text = email(2);
-        only_text.html = String::new();
-        only_text.list_id = None;
-        only_text.subject = "  sin   adornos, con tab\ty muy largo ".repeat(9);
-        for it in [email(1), only_text] {
-            smtp.send(&Outgoing::Email(it)).await.unwrap();
-        }
-        for (number, received) in server.received().iter().enumerate() {
-            let signed = verified(&received.data, record)
-                .unwrap_or_else(|told| panic!("{key}: {told}\n{}", received.text()));
-            for name in [
-                "from",
-                "to",
-                "subject",
-                "date",
-                "message-id",
-                "reply-to",
-                "mime-version",
-                "list-unsubscribe",
-                "list-unsubscribe-post",
-                "feedback-id",
-            ] {
-                assert!(signed.split(' ').any(|it| it == name), "{name} is not among {signed}");
-            }
-            if number > 0 {
-                continue;
-            }
-            // Whoever alters the link or the text, or adds a second From, breaks it.
-            let text = received.text();
-            for (from, to) in [
-                ("crm.nirehue.cl/u/", "evil.example/u/"),
-                ("Hola", "Chao"),
-                ("\r\nFrom: ", "\r\nFrom: evil@evil.example\r\nFrom: "),
-            ] {
-                let altered = text.replacen(from, to, 1);
-                assert_ne!(altered, text);
-                assert!(verified(altered.as_bytes(), record).is_err(), "{key}: {from} may be altered");
-            }
-        }
-    }
-}
-
-#[tokio::test]
-async fn a_key_that_cannot_sign_is_told_at_start() {
-    let server = Server::start();
-    let refused = |dkim: &Dkim| Smtp::new(settings(&server, SmtpTls::None), Some(dkim)).err().unwrap();
-    assert!(refused(&dkim("dkim_rsa_1024.pem")).contains("2048 bits"));
-    assert!(refused(&dkim("dkim_rsa.txt")).contains("PEM"));
-    let mut other = dkim("dkim_ed25519.pem");
-    other.domain = "nirehue".to_owned();
-    assert!(refused(&other).contains("DKIM_DOMAIN"));
-    other.domain = "nirehue.cl".to_owned();
-    other.selector = "s 1; p=x".to_owned();
-    assert!(refused(&other).contains("DKIM_SELECTOR"));
 }
 
 #[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]

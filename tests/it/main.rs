@@ -14,5 +14,6 @@ mod messages;
 mod outbox;
 mod public;
 mod settings;
+mod signatures;
 mod support;
 mod web;

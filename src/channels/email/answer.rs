@@ -141,34 +141,32 @@ pub(super) fn classify(stage: Stage, answer: &Answer, recipient: &str) -> SendEr
     if !(500..600).contains(&answer.code) {
         // A 2xx or 3xx where it makes no sense: before the dot nothing was
         // taken, after it nobody knows.
-        return match stage {
-            Stage::Body => SendError::Uncertain { answer: shown },
-            _ => temporary(),
-        };
+        return if stage == Stage::Body { SendError::Uncertain { answer: shown } } else { temporary() };
     }
-    let too_big = matches!(enhanced, Some((2 | 3, 3 | 4))) || answer.code == 552;
-    match stage {
-        Stage::Opening => sender(),
-        Stage::Mail if too_big => recipient(false),
-        Stage::Mail => sender(),
-        Stage::Rcpt | Stage::Data | Stage::Body => match (answer.code, enhanced) {
-            (500 | 502..=504 | 521 | 523..=525 | 530 | 534 | 535 | 538, _) => sender(),
-            (556, _) => recipient(true),
-            _ if too_big => recipient(false),
-            // Who is refused in X.1.0 is only told by the words; 7 and 8 are the sender's address.
-            (_, Some((1, 0))) if says(&["sender"]) => sender(),
-            (_, Some((1, 7 | 8))) => sender(),
-            (_, Some((1, 0..=3 | 6 | 10) | (4, 4) | (7, 17 | 18))) => recipient(true),
-            // Closed for now, or to strangers (Exchange groups): theirs, and not for ever.
-            (_, Some((2, _) | (7, 13 | 124 | 129 | 133..=136))) => recipient(false),
-            (_, Some((7, _))) => sender(),
-            (_, Some((1, _))) => recipient(false),
-            (550 | 551 | 553 | 554, None) if says(&UNKNOWN) && !says(&["sender"]) => recipient(true),
-            _ if says(&FULL) => recipient(false),
-            _ if says(&POLICY) => sender(),
-            (554, None) => sender(),
-            _ => recipient(false),
-        },
+    // 552 5.7.x is Gmail's word for forbidden content.
+    let too_big = matches!(enhanced, Some((2, 3) | (3, 4)))
+        || (answer.code == 552 && !matches!(enhanced, Some((7, _))));
+    if too_big && stage != Stage::Opening {
+        return recipient(false);
+    }
+    if matches!(stage, Stage::Opening | Stage::Mail) {
+        return sender();
+    }
+    match (answer.code, enhanced) {
+        // Out of order, encryption or a password wanted, no mail service: ours to mend.
+        (500 | 502..=504 | 521 | 523..=525 | 530 | 534 | 535 | 538, _) => sender(),
+        (556, _) => recipient(true),
+        // Who is refused in X.1.0 is only told by the words; 7 and 8 are the sender's address.
+        (_, Some((1, 0))) if says(&["sender"]) => sender(),
+        (_, Some((1, 0..=3 | 6 | 10) | (4, 4) | (7, 17 | 18))) => recipient(true),
+        // Closed for now, or to strangers (Exchange groups): theirs, and not for ever.
+        (_, Some((2, _) | (7, 13 | 124 | 129 | 133..=136))) => recipient(false),
+        (_, Some((1, 7 | 8) | (7, _))) => sender(),
+        (550 | 551 | 553 | 554, None) if says(&UNKNOWN) && !says(&["sender"]) => recipient(true),
+        (_, Some((1, _))) => recipient(false),
+        _ if says(&FULL) => recipient(false),
+        _ if says(&POLICY) || (answer.code == 554 && enhanced.is_none()) => sender(),
+        _ => recipient(false),
     }
 }
 
@@ -265,6 +263,7 @@ mod tests {
             "550 5.1.8 Sender domain does not exist",
             "553 sender address does not exist",
             "530 5.7.0 Authentication Required",
+            "552 5.7.0 This message was blocked because its content presents a security issue",
             "503 5.5.1 Error: need MAIL command",
             "535 5.7.8 Username and Password not accepted",
         ] {

@@ -3,96 +3,63 @@
 //! failure, whether the server may already hold the message: a cut before the
 //! final dot is safe to repeat, one after it is not. It knows no email format.
 
-use super::answer::{Answer, Stage, classify};
-use crate::{
-    channels::SendError,
-    config::{Smtp, SmtpTls},
+use super::{
+    answer::{Answer, Stage},
+    wire::{CLOSED, Failure, Line, SLOW, Timeouts, Wire},
 };
+use crate::config::{Smtp, SmtpTls};
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
-use std::{future::poll_fn, io, pin::Pin, sync::Arc, task::Poll, time::Duration};
+use std::{io, sync::Arc};
 use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf},
+    io::{AsyncRead, AsyncWrite},
     net::TcpStream,
     time::timeout,
 };
 use tokio_rustls::{TlsConnector, rustls, rustls::pki_types::ServerName};
-
-/// How long each step may take.
-#[derive(Clone, Copy, Debug)]
-pub struct Timeouts {
-    /// DNS, TCP and TLS together.
-    pub connect: Duration,
-    /// From a command to its answer, and between two pieces of a message that leave.
-    pub command: Duration,
-    /// From the final dot to its answer: long, for giving up here leaves a message unconfirmed (RFC 5321 4.5.3.2.6).
-    pub accept: Duration,
-}
-
-impl Default for Timeouts {
-    fn default() -> Self {
-        Timeouts {
-            connect: Duration::from_secs(15),
-            command: Duration::from_secs(60),
-            accept: Duration::from_secs(180),
-        }
-    }
-}
-
-/// Why a step of the conversation failed.
-#[derive(Debug)]
-pub(super) enum Failure {
-    /// The server answered, and not with what was asked for.
-    Refused(Stage, Answer),
-    /// The line failed before the whole message was handed over.
-    Cut(Stage, String),
-    /// The line failed after the final dot and before the answer.
-    AfterDot(String),
-    /// We or the server are set up wrongly; a Spanish sentence.
-    Setup(String),
-    /// The server says beforehand that it takes no message of this size; a Spanish sentence.
-    TooBig(String),
-}
-
-impl Failure {
-    /// What it means for the message to `recipient`.
-    pub(super) fn meaning(&self, recipient: &str) -> SendError {
-        match self {
-            Failure::Refused(stage, answer) => classify(*stage, answer, recipient),
-            Failure::Cut(_, why) => SendError::Temporary { answer: why.clone() },
-            Failure::AfterDot(why) => SendError::Uncertain { answer: why.clone() },
-            Failure::Setup(why) => SendError::Sender { answer: why.clone() },
-            Failure::TooBig(why) => SendError::Recipient { answer: why.clone(), dead: false },
-        }
-    }
-
-    /// Whether the server had left an idle connection, so that nothing was ever
-    /// said about this message.
-    pub(super) fn is_stale(&self) -> bool {
-        match self {
-            Failure::Cut(stage, _) => *stage == Stage::Mail,
-            Failure::Refused(Stage::Mail, answer) => answer.code == 421,
-            _ => false,
-        }
-    }
-}
-
-const CLOSED: &str = "El servidor de correo cerró la conexión.";
-const SLOW: &str = "El servidor de correo no respondió a tiempo.";
-const NO_SENSE: &str = "El servidor respondió algo que no es SMTP.";
-/// Bytes of one answer beyond which the server is not speaking SMTP.
-const ANSWER_LIMIT: usize = 64 * 1024;
-
-trait Line: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Line for T {}
 
 /// What the server announced in its answer to EHLO.
 #[derive(Clone, Copy, Debug, Default)]
 struct Extensions {
     pipelining: bool,
     starttls: bool,
-    auth_plain: bool,
-    auth_login: bool,
+    auth: Option<Mechanism>,
+    /// Largest message; 0: it does not say.
     size: Option<usize>,
+}
+
+/// How a user and a password are given.
+#[derive(Clone, Copy, Debug)]
+enum Mechanism {
+    Plain,
+    Login,
+}
+
+impl Extensions {
+    fn read(lines: &[String]) -> Extensions {
+        let mut extensions = Extensions::default();
+        for line in lines.iter().skip(1) {
+            // Old servers write AUTH=LOGIN.
+            let line = line.get(4..).unwrap_or_default().to_ascii_uppercase().replacen('=', " ", 1);
+            let mut words = line.split_ascii_whitespace();
+            match words.next() {
+                Some("PIPELINING") => extensions.pipelining = true,
+                Some("STARTTLS") => extensions.starttls = true,
+                Some("SIZE") => {
+                    extensions.size = Some(words.next().and_then(|it| it.parse().ok()).unwrap_or(0));
+                }
+                Some("AUTH") => {
+                    let offered: Vec<&str> = words.collect();
+                    if offered.contains(&"PLAIN") {
+                        extensions.auth = Some(Mechanism::Plain);
+                    } else if offered.contains(&"LOGIN") && extensions.auth.is_none() {
+                        extensions.auth = Some(Mechanism::Login);
+                    }
+                }
+                _ => (),
+            }
+        }
+        extensions
+    }
 }
 
 /// A conversation in which the server is ready for the next message.
@@ -171,17 +138,16 @@ impl Connection {
     /// Hand over one message: `data` with CRLF line ends, unstuffed.
     pub(super) async fn deliver(&mut self, from: &str, to: &str, data: &[u8]) -> Result<Answer, Failure> {
         let result = self.talk(from, to, data).await;
-        match &result {
-            Ok(_) => (),
-            // The conversation is in step, unless the server is leaving.
-            Err(Failure::Refused(stage, answer)) if answer.code != 421 => {
-                if *stage != Stage::Body {
-                    self.usable = self.wire.command(Stage::Opening, "RSET\r\n").await.is_ok();
-                }
+        self.usable = match &result {
+            // The server is leaving.
+            Err(Failure::Refused(_, answer)) if answer.code == 421 => false,
+            // The conversation is in step, and what was begun must be forgotten.
+            Err(Failure::Refused(Stage::Mail | Stage::Rcpt | Stage::Data, _)) => {
+                self.wire.command(Stage::Opening, "RSET\r\n").await.is_ok()
             }
-            Err(Failure::TooBig(_)) => (),
-            Err(_) => self.usable = false,
-        }
+            Ok(_) | Err(Failure::TooBig(_) | Failure::Refused(..)) => true,
+            Err(_) => false,
+        };
         result
     }
 
@@ -223,7 +189,7 @@ impl Connection {
             self.wire.say(Stage::Data, "DATA\r\n").await?;
             expect_go_on(self.wire.answer(Stage::Data).await?)?;
         }
-        self.wire.hand_over(&stuffed(data)).await?;
+        self.wire.hand_over(data).await?;
         let answer = self.wire.accepted().await?;
         if answer.is_positive() { Ok(answer) } else { Err(Failure::Refused(Stage::Body, answer)) }
     }
@@ -238,19 +204,8 @@ fn expect_go_on(answer: Answer) -> Result<(), Failure> {
     if answer.code == 354 { Ok(()) } else { Err(Failure::Refused(Stage::Data, answer)) }
 }
 
-/// The bytes of an SMTP line, and the answers read from them.
-struct Wire<S> {
-    stream: S,
-    timeouts: Timeouts,
-    /// Received and not yet read as an answer.
-    received: Vec<u8>,
-}
-
+/// Opening a conversation, over a line encrypted or not.
 impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
-    fn new(stream: S, timeouts: Timeouts) -> Wire<S> {
-        Wire { stream, timeouts, received: Vec::new() }
-    }
-
     async fn greeting(&mut self) -> Result<(), Failure> {
         let answer = self.answer(Stage::Opening).await?;
         if answer.is_positive() { Ok(()) } else { Err(Failure::Refused(Stage::Opening, answer)) }
@@ -258,32 +213,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
 
     async fn hello(&mut self, own_name: &str) -> Result<Extensions, Failure> {
         self.say(Stage::Opening, &format!("EHLO {own_name}\r\n")).await?;
-        let lines = self.lines(Stage::Opening, self.timeouts.command).await?;
-        let answer =
-            Answer::parse(&lines).ok_or_else(|| Failure::Cut(Stage::Opening, NO_SENSE.to_owned()))?;
-        if !answer.is_positive() {
-            return Err(Failure::Refused(Stage::Opening, answer));
+        let lines = self.lines(Stage::Opening).await?;
+        match Answer::parse(&lines) {
+            Some(answer) if answer.is_positive() => Ok(Extensions::read(&lines)),
+            Some(answer) => Err(Failure::Refused(Stage::Opening, answer)),
+            None => Err(Failure::no_sense(Stage::Opening)),
         }
-        let mut extensions = Extensions::default();
-        for line in lines.iter().skip(1) {
-            let line = line.get(4..).unwrap_or_default().to_ascii_uppercase().replacen('=', " ", 1);
-            let mut words = line.split_ascii_whitespace();
-            match words.next() {
-                Some("PIPELINING") => extensions.pipelining = true,
-                Some("STARTTLS") => extensions.starttls = true,
-                Some("SIZE") => {
-                    extensions.size = Some(words.next().and_then(|it| it.parse().ok()).unwrap_or(0))
-                }
-                Some("AUTH") => {
-                    for word in words {
-                        extensions.auth_plain |= word == "PLAIN";
-                        extensions.auth_login |= word == "LOGIN";
-                    }
-                }
-                _ => (),
-            }
-        }
-        Ok(extensions)
     }
 
     /// Ask for encryption; gives back the bare line for the handshake.
@@ -296,160 +231,39 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         }
         self.command(Stage::Opening, "STARTTLS\r\n").await?;
         // Anything said before the handshake was not said by who the certificate names.
-        if !self.received.is_empty() {
-            return Err(Failure::Setup(
+        self.into_stream().ok_or_else(|| {
+            Failure::Setup(
                 "El servidor de correo envió datos antes de cifrar la conexión: no se confía en ella."
                     .to_owned(),
-            ));
-        }
-        Ok(self.stream)
+            )
+        })
     }
 
     async fn sign_in(&mut self, extensions: Extensions, user: &str, password: &str) -> Result<(), Failure> {
-        if extensions.auth_plain {
-            let token = BASE64.encode(format!("\0{user}\0{password}"));
-            self.command(Stage::Opening, &format!("AUTH PLAIN {token}\r\n")).await?;
-            return Ok(());
-        }
-        if !extensions.auth_login {
-            return Err(Failure::Setup(
-                "El servidor de correo no ofrece una forma conocida de entrar con usuario y contraseña (AUTH PLAIN o LOGIN)."
-                    .to_owned(),
-            ));
-        }
-        for text in ["AUTH LOGIN\r\n", &format!("{}\r\n", BASE64.encode(user))] {
-            self.say(Stage::Opening, text).await?;
-            let answer = self.answer(Stage::Opening).await?;
-            if answer.code != 334 {
-                return Err(Failure::Refused(Stage::Opening, answer));
+        let last = match extensions.auth {
+            Some(Mechanism::Plain) => {
+                format!("AUTH PLAIN {}\r\n", BASE64.encode(format!("\0{user}\0{password}")))
             }
-        }
-        self.command(Stage::Opening, &format!("{}\r\n", BASE64.encode(password))).await?;
-        Ok(())
-    }
-
-    /// Send a command that must be answered with yes.
-    async fn command(&mut self, stage: Stage, text: &str) -> Result<Answer, Failure> {
-        self.say(stage, text).await?;
-        let answer = self.answer(stage).await?;
-        if answer.is_positive() { Ok(answer) } else { Err(Failure::Refused(stage, answer)) }
-    }
-
-    async fn say(&mut self, stage: Stage, text: &str) -> Result<(), Failure> {
-        let writing = async {
-            self.stream.write_all(text.as_bytes()).await?;
-            self.stream.flush().await
-        };
-        match timeout(self.timeouts.command, writing).await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(_)) => Err(Failure::Cut(stage, CLOSED.to_owned())),
-            Err(_) => Err(Failure::Cut(stage, SLOW.to_owned())),
-        }
-    }
-
-    async fn answer(&mut self, stage: Stage) -> Result<Answer, Failure> {
-        let lines = self.lines(stage, self.timeouts.command).await?;
-        Answer::parse(&lines).ok_or_else(|| Failure::Cut(stage, NO_SENSE.to_owned()))
-    }
-
-    /// The answer to the final dot: from here on a failure leaves us not knowing.
-    async fn accepted(&mut self) -> Result<Answer, Failure> {
-        match self.lines(Stage::Body, self.timeouts.accept).await {
-            Ok(lines) => Answer::parse(&lines).ok_or_else(|| Failure::AfterDot(NO_SENSE.to_owned())),
-            Err(Failure::Cut(_, why)) => Err(Failure::AfterDot(why)),
-            Err(other) => Err(other),
-        }
-    }
-
-    /// The lines of one answer, without their ends.
-    async fn lines(&mut self, stage: Stage, within: Duration) -> Result<Vec<String>, Failure> {
-        let reading = async {
-            let mut lines = Vec::new();
-            let mut read = 0;
-            loop {
-                while let Some(end) = self.received.iter().position(|it| *it == b'\n') {
-                    let line: Vec<u8> = self.received.drain(..=end).collect();
-                    read += line.len();
-                    let is_last = line.get(3) != Some(&b'-');
-                    lines.push(String::from_utf8_lossy(&line).trim_end().to_owned());
-                    if is_last {
-                        return Ok(lines);
+            Some(Mechanism::Login) => {
+                for text in ["AUTH LOGIN\r\n", &format!("{}\r\n", BASE64.encode(user))] {
+                    self.say(Stage::Opening, text).await?;
+                    let answer = self.answer(Stage::Opening).await?;
+                    if answer.code != 334 {
+                        return Err(Failure::Refused(Stage::Opening, answer));
                     }
                 }
-                if read + self.received.len() > ANSWER_LIMIT {
-                    return Err(NO_SENSE);
-                }
-                match self.stream.read_buf(&mut self.received).await {
-                    Ok(0) | Err(_) => return Err(CLOSED),
-                    Ok(_) => (),
-                }
+                format!("{}\r\n", BASE64.encode(password))
+            }
+            None => {
+                return Err(Failure::Setup(
+                    "El servidor de correo no ofrece una forma conocida de entrar con usuario y contraseña (AUTH PLAIN o LOGIN)."
+                        .to_owned(),
+                ));
             }
         };
-        match timeout(within, reading).await {
-            Ok(Ok(lines)) => Ok(lines),
-            Ok(Err(why)) => Err(Failure::Cut(stage, why.to_owned())),
-            Err(_) => Err(Failure::Cut(stage, SLOW.to_owned())),
-        }
+        self.command(Stage::Opening, &last).await?;
+        Ok(())
     }
-
-    /// Whether something, or the end, has arrived that nobody asked for.
-    async fn heard_something(&mut self) -> bool {
-        let mut byte = [0; 1];
-        poll_fn(|cx| {
-            let mut buffer = ReadBuf::new(&mut byte);
-            Poll::Ready(match Pin::new(&mut self.stream).poll_read(cx, &mut buffer) {
-                Poll::Ready(_) => true,
-                Poll::Pending => !self.received.is_empty(),
-            })
-        })
-        .await
-    }
-
-    /// Write the stuffed message with its final dot. Fails with `Cut` while the
-    /// dot has surely not left, with `AfterDot` once it may have.
-    async fn hand_over(&mut self, stuffed: &[u8]) -> Result<(), Failure> {
-        let cut = |why: &str| Err(Failure::Cut(Stage::Body, why.to_owned()));
-        if self.heard_something().await {
-            return cut(CLOSED);
-        }
-        let mut rest = stuffed;
-        while !rest.is_empty() {
-            match timeout(self.timeouts.command, self.stream.write(rest)).await {
-                Ok(Ok(0) | Err(_)) => return cut(CLOSED),
-                Ok(Ok(written)) => rest = &rest[written..],
-                Err(_) => return cut(SLOW),
-            }
-        }
-        match timeout(self.timeouts.command, self.stream.flush()).await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(_)) => Err(Failure::AfterDot(CLOSED.to_owned())),
-            Err(_) => Err(Failure::AfterDot(SLOW.to_owned())),
-        }
-    }
-}
-
-impl<S: Line + 'static> Wire<S> {
-    fn boxed(self) -> Wire<Box<dyn Line>> {
-        Wire { stream: Box::new(self.stream), timeouts: self.timeouts, received: self.received }
-    }
-}
-
-/// `data` as it travels: dots at line starts doubled, ended by a line with a dot.
-fn stuffed(data: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(data.len() + data.len() / 64 + 8);
-    let mut line_start = true;
-    for line in data.split_inclusive(|it| *it == b'\n') {
-        if line_start && line.first() == Some(&b'.') {
-            out.push(b'.');
-        }
-        out.extend_from_slice(line);
-        line_start = line.ends_with(b"\n");
-    }
-    if !out.ends_with(b"\r\n") {
-        out.extend_from_slice(b"\r\n");
-    }
-    out.extend_from_slice(b".\r\n");
-    out
 }
 
 /// The TLS handshake over `tcp`, with the certificate checked for the host.
@@ -524,13 +338,8 @@ pub(super) fn connector(roots: rustls::RootCertStore) -> Result<TlsConnector, St
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn dots_at_line_starts_are_doubled_and_the_end_is_one_dot() {
-        assert_eq!(stuffed(b"a\r\n.b\r\n..\r\nc.\r\n"), b"a\r\n..b\r\n...\r\nc.\r\n.\r\n");
-        assert_eq!(stuffed(b"no end"), b"no end\r\n.\r\n");
-        assert_eq!(stuffed(b".\r\n"), b"..\r\n.\r\n");
-    }
+    use crate::channels::SendError;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
     /// A conversation with a server that takes `bytes` of the message, then
     /// leaves; the line holds no more than is read, as with a long message.

@@ -5,13 +5,14 @@ mod answer;
 mod connection;
 mod dkim;
 mod message;
+mod wire;
 
-pub use connection::Timeouts;
 pub(super) use message::readable_headers;
+pub use wire::Timeouts;
 
 use super::{Accepted, Checking, Email, Outgoing, SendError, Sender, Sending};
 use crate::config;
-use connection::{Connection, Failure};
+use connection::Connection;
 use dkim::Signer;
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -22,10 +23,11 @@ use tokio_rustls::{
     TlsConnector,
     rustls::{RootCertStore, pki_types::CertificateDer},
 };
+use wire::Failure;
 
 /// An idle connection older than this is not trusted to be there: servers and
 /// routers forget them, some without a word.
-const IDLE_LIMIT: Duration = Duration::from_secs(60);
+const IDLE_LIMIT: Duration = Duration::from_mins(1);
 
 /// Sends email through one SMTP server.
 pub struct Smtp {
@@ -127,7 +129,7 @@ impl Smtp {
 
 /// Sign off the threads that serve, where the key is slow.
 async fn sign(signer: &Arc<Signer>, at: i64, bytes: Vec<u8>) -> Result<Vec<u8>, SendError> {
-    let signed = if signer.is_slow() {
+    let outcome = if signer.is_slow() {
         let signer = Arc::clone(signer);
         match tokio::task::spawn_blocking(move || signer.sign(at, &bytes)).await {
             Ok(it) => it,
@@ -138,7 +140,7 @@ async fn sign(signer: &Arc<Signer>, at: i64, bytes: Vec<u8>) -> Result<Vec<u8>, 
     } else {
         signer.sign(at, &bytes)
     };
-    signed.map_err(|answer| SendError::Sender { answer })
+    outcome.map_err(|answer| SendError::Sender { answer })
 }
 
 impl Sender for Smtp {

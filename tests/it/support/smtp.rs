@@ -454,19 +454,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Talk<'_, S> {
     async fn auth(&mut self, line: &str) -> io::Result<()> {
         let decode = |text: &str| BASE64.decode(text).map(|it| String::from_utf8_lossy(&it).into_owned());
         let mut words = line.split(' ').skip(1);
-        let given = match words.next() {
-            Some("PLAIN") => {
-                let token = decode(words.next().unwrap_or_default()).unwrap_or_default();
-                let mut parts = token.split('\0').skip(1).map(str::to_owned);
-                (parts.next().unwrap_or_default(), parts.next().unwrap_or_default())
-            }
-            _ => {
-                self.say("334 VXNlcm5hbWU6").await?;
-                let user = self.line().await?;
-                self.say("334 UGFzc3dvcmQ6").await?;
-                let password = self.line().await?;
-                (decode(&user).unwrap_or_default(), decode(&password).unwrap_or_default())
-            }
+        let given = if words.next() == Some("PLAIN") {
+            let token = decode(words.next().unwrap_or_default()).unwrap_or_default();
+            let mut parts = token.split('\0').skip(1).map(str::to_owned);
+            (parts.next().unwrap_or_default(), parts.next().unwrap_or_default())
+        } else {
+            self.say("334 VXNlcm5hbWU6").await?;
+            let user = self.line().await?;
+            self.say("334 UGFzc3dvcmQ6").await?;
+            let password = self.line().await?;
+            (decode(&user).unwrap_or_default(), decode(&password).unwrap_or_default())
         };
         let right =
             self.shared.options.user.is_some_and(|(user, password)| given.0 == user && given.1 == password);
