@@ -58,6 +58,17 @@ impl Role {
         }
     }
 
+    /// What it is for, in a line.
+    #[must_use]
+    pub fn help(self) -> &'static str {
+        match self {
+            Role::SuperAdmin => "Todo, también las cuentas de otros superadministradores.",
+            Role::Admin => "Envía campañas, cambia los ajustes y administra el equipo.",
+            Role::Staff => "Contactos, empresas, importaciones y preparar campañas, sin iniciarlas.",
+            Role::ReadOnly => "Mira y no cambia nada.",
+        }
+    }
+
     /// Whether the role includes `permission`. The one home of this rule.
     #[must_use]
     pub fn may(self, permission: Permission) -> bool {

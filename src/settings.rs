@@ -5,13 +5,14 @@ use crate::{
     chile::{
         business_hours::BusinessHours,
         holidays::{Calendar, Correction},
+        rut::Rut,
     },
     config::FirstValues,
     db::Tx,
-    error::Result,
+    error::{Error, FieldError, OnConstraint, Result},
     ids::StaffId,
 };
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use sqlx::PgExecutor;
 
@@ -51,6 +52,67 @@ impl Business {
     pub fn is_legal_sender(&self) -> bool {
         [&self.name, &self.address, &self.email].iter().all(|it| !it.trim().is_empty())
     }
+
+    /// Tidied, with its RUT as we keep it.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] with each wrong field.
+    pub fn checked(self) -> Result<Business> {
+        let mut wrong = Vec::new();
+        let mut line = |field: &'static str, text: &str, most: usize| {
+            let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+            if text.chars().count() > most {
+                wrong.push(FieldError::new(field, format!("Usa a lo más {most} caracteres.")));
+            }
+            text
+        };
+        let mut clean = Business {
+            name: line("name", &self.name, 100),
+            legal_name: line("legal_name", &self.legal_name, 150),
+            rut: line("rut", &self.rut, 20),
+            address: line("address", &self.address, 200),
+            email: line("email", &self.email, 254).to_lowercase(),
+            phone: line("phone", &self.phone, 40),
+            website: line("website", &self.website, 200),
+        };
+        if clean.name.is_empty() {
+            wrong.push(FieldError::new("name", "Escribe el nombre de tu negocio."));
+        }
+        if !clean.rut.is_empty() {
+            match clean.rut.parse::<Rut>() {
+                Ok(rut) => clean.rut = rut.stored(),
+                Err(error) => wrong.push(FieldError::new("rut", format!("El RUT {error}."))),
+            }
+        }
+        if !clean.email.is_empty() && !is_address(&clean.email) {
+            wrong.push(FieldError::new("email", "Escribe un correo como contacto@tunegocio.cl."));
+        }
+        if !clean.website.is_empty() {
+            if !clean.website.contains("://") {
+                clean.website = format!("https://{}", clean.website);
+            }
+            let is_site = url::Url::parse(&clean.website).is_ok_and(|it| {
+                matches!(it.scheme(), "http" | "https") && it.host_str().is_some_and(|it| it.contains('.'))
+            });
+            if !is_site {
+                wrong.push(FieldError::new("website", "Escribe una dirección como www.tunegocio.cl."));
+            }
+        }
+        if wrong.is_empty() { Ok(clean) } else { Err(Error::Invalid(wrong)) }
+    }
+}
+
+/// Whether `text` has the shape of an email address; whether it exists, only a message can tell.
+#[must_use]
+pub fn is_address(text: &str) -> bool {
+    let Some((local, domain)) = text.split_once('@') else { return false };
+    let is_label = |it: &str| !it.is_empty() && !it.starts_with('-') && !it.ends_with('-');
+    !local.is_empty()
+        && text.len() <= 254
+        && domain.contains('.')
+        && domain.split('.').all(is_label)
+        && !text.chars().any(|it| it.is_whitespace() || it.is_control() || "<>()[]\\,;:\"".contains(it))
+        && !domain.contains('@')
 }
 
 impl Subject for Business {
@@ -92,6 +154,31 @@ impl Default for EmailChannel {
             from_email: String::new(),
             reply_to: String::new(),
         }
+    }
+}
+
+impl EmailChannel {
+    /// Tidied.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] with each wrong field.
+    pub fn checked(self) -> Result<EmailChannel> {
+        let clean = EmailChannel {
+            from_name: self.from_name.split_whitespace().collect::<Vec<_>>().join(" "),
+            from_email: self.from_email.trim().to_lowercase(),
+            reply_to: self.reply_to.trim().to_lowercase(),
+            ..self
+        };
+        let mut wrong = Vec::new();
+        if clean.from_name.chars().count() > 100 {
+            wrong.push(FieldError::new("from_name", "Usa a lo más 100 caracteres."));
+        }
+        for (field, text) in [("from_email", &clean.from_email), ("reply_to", &clean.reply_to)] {
+            if !text.is_empty() && !is_address(text) {
+                wrong.push(FieldError::new(field, "Escribe un correo como hola@tunegocio.cl."));
+            }
+        }
+        if wrong.is_empty() { Ok(clean) } else { Err(Error::Invalid(wrong)) }
     }
 }
 
@@ -153,4 +240,67 @@ pub async fn calendar(db: impl PgExecutor<'_>) -> Result<Calendar> {
     let rows = sqlx::query!("select day, closed, name from holidays order by day").fetch_all(db).await?;
     let corrections = rows.into_iter().map(|it| Correction { day: it.day, name: it.name, closed: it.closed });
     Ok(Calendar::new(corrections))
+}
+
+/// One correction to the computed calendar of public holidays.
+#[derive(Clone, Debug)]
+pub struct Holiday {
+    /// The row.
+    pub id: i64,
+    /// Local day.
+    pub day: NaiveDate,
+    /// Why, as shown.
+    pub name: String,
+    /// Nothing promotional leaves that day; else a computed holiday that is worked.
+    pub closed: bool,
+}
+
+/// The corrections to the computed calendar, in order.
+///
+/// # Errors
+/// When the database fails.
+pub async fn holidays(db: impl PgExecutor<'_>) -> Result<Vec<Holiday>> {
+    Ok(sqlx::query_as!(Holiday, "select id, day, name, closed from holidays order by day")
+        .fetch_all(db)
+        .await?)
+}
+
+/// Correct the calendar at one day.
+///
+/// # Errors
+/// [`Error::Invalid`] at `name` or `day`.
+pub async fn add_holiday(
+    tx: &mut Tx<'_>,
+    now: DateTime<Utc>,
+    day: NaiveDate,
+    name: &str,
+    closed: bool,
+) -> Result<i64> {
+    let name = name.trim();
+    if name.is_empty() || name.chars().count() > 100 {
+        return Err(Error::invalid("name", "Escribe un motivo de hasta 100 caracteres."));
+    }
+    sqlx::query_scalar!(
+        "insert into holidays (day, name, closed, created_at) values ($1, $2, $3, $4) returning id",
+        day,
+        name,
+        closed,
+        now
+    )
+    .fetch_one(&mut **tx)
+    .await
+    .on_constraint("holidays_day_once", || {
+        Error::invalid("day", "Ese día ya tiene una corrección: quítala antes de poner otra.")
+    })
+}
+
+/// Take a correction back, and give what it was.
+///
+/// # Errors
+/// [`Error::NotFound`].
+pub async fn remove_holiday(tx: &mut Tx<'_>, id: i64) -> Result<Holiday> {
+    sqlx::query_as!(Holiday, "delete from holidays where id = $1 returning id, day, name, closed", id)
+        .fetch_optional(&mut **tx)
+        .await?
+        .ok_or(Error::NotFound)
 }

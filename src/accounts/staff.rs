@@ -7,6 +7,7 @@ use crate::{
     db::Tx,
     error::{Error, FieldError, OnConstraint, Result},
     ids::StaffId,
+    settings,
 };
 use chrono::{DateTime, Utc};
 use serde_json::json;
@@ -118,11 +119,7 @@ pub async fn is_nobody(db: impl PgExecutor<'_>) -> Result<bool> {
 /// [`Error::Invalid`] at the field `email`.
 pub fn normal_email(text: &str) -> Result<String> {
     let text = text.trim().to_lowercase();
-    let is_address = text.split_once('@').is_some_and(|(local, domain)| {
-        !local.is_empty() && domain.contains('.') && !domain.starts_with('.') && !domain.ends_with('.')
-    });
-    let is_clean = text.len() <= 254 && !text.chars().any(|it| it.is_whitespace() || it.is_control());
-    if is_address && is_clean && text.matches('@').count() == 1 {
+    if settings::is_address(&text) {
         Ok(text)
     } else {
         Err(Error::invalid("email", "Escribe un correo como nombre@negocio.cl."))

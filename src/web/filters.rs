@@ -1,1 +1,95 @@
-//! How values look in a page.
+//! How values look in a page. A file whose template uses them says `use super::filters;`.
+
+use crate::chile::format;
+use askama::{Result, Values};
+use chrono::{DateTime, NaiveDate, Utc};
+
+/// A value that a filter takes, behind any number of references, as templates pass them.
+pub(super) trait As<T> {
+    /// The value itself.
+    fn value(&self) -> T;
+}
+
+impl<T, R: As<T> + ?Sized> As<T> for &R {
+    fn value(&self) -> T {
+        (**self).value()
+    }
+}
+
+impl As<i64> for i64 {
+    fn value(&self) -> i64 {
+        *self
+    }
+}
+
+impl As<i64> for i32 {
+    fn value(&self) -> i64 {
+        i64::from(*self)
+    }
+}
+
+impl As<i64> for u32 {
+    fn value(&self) -> i64 {
+        i64::from(*self)
+    }
+}
+
+impl As<i64> for u64 {
+    fn value(&self) -> i64 {
+        i64::try_from(*self).unwrap_or(i64::MAX)
+    }
+}
+
+impl As<i64> for usize {
+    fn value(&self) -> i64 {
+        i64::try_from(*self).unwrap_or(i64::MAX)
+    }
+}
+
+impl As<NaiveDate> for NaiveDate {
+    fn value(&self) -> NaiveDate {
+        *self
+    }
+}
+
+impl As<DateTime<Utc>> for DateTime<Utc> {
+    fn value(&self) -> DateTime<Utc> {
+        *self
+    }
+}
+
+/// Whole pesos, `$1.234.567`.
+#[askama::filter_fn]
+pub(super) fn money(it: impl As<i64>, _: &dyn Values) -> Result<String> {
+    Ok(format::money(it.value()))
+}
+
+/// A count, `1.234`.
+#[askama::filter_fn]
+pub(super) fn number(it: impl As<i64>, _: &dyn Values) -> Result<String> {
+    Ok(format::number(it.value()))
+}
+
+/// A day, `21-11-2026`.
+#[askama::filter_fn]
+pub(super) fn date(it: impl As<NaiveDate>, _: &dyn Values) -> Result<String> {
+    Ok(format::date(it.value()))
+}
+
+/// An instant in Chile's time, `21-11-2026 09:05`.
+#[askama::filter_fn]
+pub(super) fn datetime(it: impl As<DateTime<Utc>>, _: &dyn Values) -> Result<String> {
+    Ok(format::datetime(it.value()))
+}
+
+/// An instant for machines, for `<time datetime>`.
+#[askama::filter_fn]
+pub(super) fn iso(it: impl As<DateTime<Utc>>, _: &dyn Values) -> Result<String> {
+    Ok(it.value().to_rfc3339_opts(chrono::SecondsFormat::Secs, true))
+}
+
+/// How far from `now`, `hace 5 minutos`: `{{ at|relative(now) }}`.
+#[askama::filter_fn]
+pub(super) fn relative(it: impl As<DateTime<Utc>>, _: &dyn Values, now: &DateTime<Utc>) -> Result<String> {
+    Ok(format::relative(it.value(), *now))
+}

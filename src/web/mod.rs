@@ -18,6 +18,9 @@ mod upload;
 mod home;
 mod login;
 mod outbox;
+mod settings;
+mod setup;
+mod staff;
 
 pub use routes::{Access, Route, table};
 

@@ -122,7 +122,17 @@ impl Route {
 /// Every route of the application, static files aside.
 #[must_use]
 pub fn table() -> Vec<Route> {
-    [super::home::routes(), super::login::routes(), super::outbox::routes()].into_iter().flatten().collect()
+    [
+        super::home::routes(),
+        super::login::routes(),
+        super::outbox::routes(),
+        super::settings::routes(),
+        super::setup::routes(),
+        super::staff::routes(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 /// Whether there is a page at `path`: the navigation shows what exists.

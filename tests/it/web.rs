@@ -13,7 +13,7 @@ use sqlx::PgPool;
 
 /// The route's pattern with something in the place of each parameter.
 fn example(path: &str) -> String {
-    path.split('/').map(|it| if it.starts_with('{') { "1" } else { it }).collect::<Vec<_>>().join("/")
+    path.split('/').map(|it| if it.starts_with('{') { "987654" } else { it }).collect::<Vec<_>>().join("/")
 }
 
 #[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]

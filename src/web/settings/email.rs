@@ -1,0 +1,249 @@
+//! How email leaves: the sender's address, the daily cap, and a way to try it.
+
+use super::{
+    Shell,
+    flash::Flash,
+    form::{Errors, Form},
+    html::{self, Answer},
+};
+use crate::{
+    access::{Actor, Permission},
+    audit::{self, Change},
+    channels::{Channel, Email, Outgoing, SendError},
+    config::{Config, SmtpTls},
+    error::{Error, Result},
+    settings::{self, Business, EmailChannel},
+    state::AppState,
+    web::routes::Route,
+};
+use askama::Template;
+use axum::{extract::State, response::Response};
+use serde::Deserialize;
+use std::time::Duration;
+
+/// A mail server that does not answer in this time does not answer.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+pub(super) fn routes() -> Vec<Route> {
+    use Permission::{EditSettings, SendTests};
+    vec![
+        Route::get("/settings/email", EditSettings, show),
+        Route::post("/settings/email", EditSettings, save),
+        Route::post("/settings/email/check", EditSettings, check),
+        Route::post("/settings/email/test", SendTests, test),
+    ]
+}
+
+/// What the environment says of the mail server, without its password.
+pub(in crate::web) struct Server {
+    /// `smtp.proveedor.cl:587`.
+    pub address: String,
+    /// How the line is protected, in words.
+    pub protection: &'static str,
+    /// Who we sign in as.
+    pub user: Option<String>,
+    /// Domain of the DKIM signature.
+    pub dkim: Option<String>,
+}
+
+impl Server {
+    /// None: no server is set, and email lands in the built-in outbox.
+    pub(in crate::web) fn of(config: &Config) -> Option<Server> {
+        let smtp = config.smtp.as_ref()?;
+        Some(Server {
+            address: format!("{}:{}", smtp.host, smtp.port),
+            protection: match smtp.tls {
+                SmtpTls::StartTls => "cifrada (STARTTLS)",
+                SmtpTls::Tls => "cifrada (TLS)",
+                SmtpTls::None => "sin cifrar",
+            },
+            user: smtp.credentials.as_ref().map(|it| it.0.clone()),
+            dkim: config.dkim.as_ref().map(|it| it.domain.clone()),
+        })
+    }
+}
+
+#[derive(Template)]
+#[template(path = "settings/email.html")]
+struct EmailPage {
+    shell: Shell,
+    form: EmailForm,
+    errors: Errors,
+    server: Option<Server>,
+    /// The address that messages leave from as things stand.
+    sender: String,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct EmailForm {
+    from_name: String,
+    from_email: String,
+    reply_to: String,
+    daily_cap: String,
+}
+
+impl EmailForm {
+    fn of(channel: &EmailChannel) -> EmailForm {
+        EmailForm {
+            from_name: channel.from_name.clone(),
+            from_email: channel.from_email.clone(),
+            reply_to: channel.reply_to.clone(),
+            daily_cap: channel.daily_cap.map(|it| it.to_string()).unwrap_or_default(),
+        }
+    }
+
+    /// `channel` with what the form says.
+    fn apply(&self, channel: EmailChannel) -> Result<EmailChannel> {
+        let digits = self.daily_cap.replace(['.', ' '], "");
+        let daily_cap = match digits.parse::<u32>() {
+            _ if digits.is_empty() => None,
+            Ok(cap) if (1..=10_000_000).contains(&cap) => Some(cap),
+            _ => {
+                return Err(Error::invalid(
+                    "daily_cap",
+                    "Escribe un número desde 1, o deja el campo vacío para no poner tope.",
+                ));
+            }
+        };
+        EmailChannel {
+            from_name: self.from_name.clone(),
+            from_email: self.from_email.clone(),
+            reply_to: self.reply_to.clone(),
+            daily_cap,
+            ..channel
+        }
+        .checked()
+    }
+}
+
+async fn show(State(state): State<AppState>, shell: Shell) -> Answer {
+    let channel: EmailChannel = settings::load(&state.db, &state.config.first_values).await?;
+    page(&state, shell, EmailForm::of(&channel), Errors::default()).await
+}
+
+async fn page(state: &AppState, shell: Shell, form: EmailForm, errors: Errors) -> Answer {
+    let failed = errors.any();
+    let server = Server::of(&state.config);
+    let (_, sender) = sender(state).await?;
+    let page = EmailPage { shell, form, errors, server, sender };
+    if failed { html::invalid(&page) } else { html::page(&page) }
+}
+
+async fn save(
+    State(state): State<AppState>,
+    actor: Actor,
+    shell: Shell,
+    Form(form): Form<EmailForm>,
+) -> Answer {
+    let channel: EmailChannel = settings::load(&state.db, &state.config.first_values).await?;
+    match form.apply(channel) {
+        Ok(channel) => {
+            super::save(&state, &actor, &channel).await?;
+            Ok(Flash::good("El canal de correo quedó guardado.").to("/settings/email"))
+        }
+        Err(error) => page(&state, shell, form, Errors::from_error(error)?).await,
+    }
+}
+
+/// Where the answer is shown: the settings, or the last step of the set-up.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct TestForm {
+    to: String,
+    back: String,
+}
+
+impl TestForm {
+    fn answer(&self, flash: Flash) -> Response {
+        flash.to(if self.back == "setup" { "/setup/email" } else { "/settings/email" })
+    }
+}
+
+async fn check(State(state): State<AppState>, Form(form): Form<TestForm>) -> Answer {
+    let Some(provider) = state.senders.get(&Channel::Email) else {
+        return Ok(form.answer(Flash::bad("El canal de correo no está disponible.")));
+    };
+    let said = tokio::time::timeout(PATIENCE, provider.check()).await;
+    let flash = match said {
+        Ok(Ok(said)) if provider.is_real() => Flash::good(format!("El servidor de correo respondió: {said}")),
+        Ok(Ok(said)) => Flash::plain(said),
+        Ok(Err(reason)) => Flash::bad(format!("No se pudo usar el servidor de correo. {reason}")),
+        Err(_) => Flash::bad(
+            "El servidor de correo no respondió en 20 segundos. Revisa EMAIL_HOST y EMAIL_PORT, y que tu red permita esa salida.",
+        ),
+    };
+    Ok(form.answer(flash))
+}
+
+async fn test(
+    State(state): State<AppState>,
+    actor: Actor,
+    shell: Shell,
+    Form(form): Form<TestForm>,
+) -> Answer {
+    let to = if form.to.trim().is_empty() { shell.email } else { form.to.trim().to_lowercase() };
+    if !settings::is_address(&to) {
+        return Ok(
+            form.answer(Flash::bad("No enviamos la prueba: escribe un correo como nombre@negocio.cl."))
+        );
+    }
+    let (from_name, from_email) = sender(&state).await?;
+    if from_email.is_empty() {
+        return Ok(form.answer(Flash::bad(
+            "No enviamos la prueba: falta el correo del remitente. Escríbelo aquí o en los datos de tu negocio.",
+        )));
+    }
+    let Some(provider) = state.senders.get(&Channel::Email) else {
+        return Ok(form.answer(Flash::bad("El canal de correo no está disponible.")));
+    };
+    let now = state.clock.now();
+    let domain = from_email.rsplit_once('@').map_or("localhost", |(_, domain)| domain);
+    let text = "Esta es una prueba enviada desde los ajustes de Llovizna. Si la lees, el correo funciona.";
+    let message = Outgoing::Email(Email {
+        message: 0,
+        date: now,
+        from_name,
+        message_id: format!("prueba.{}@{domain}", uuid::Uuid::now_v7().simple()),
+        from_email,
+        to_email: to,
+        subject: "Prueba de correo de Llovizna".to_owned(),
+        html: format!("<p>{text}</p>"),
+        plain: text.to_owned(),
+        auto_submitted: true,
+        ..Email::default()
+    });
+    let sent = tokio::time::timeout(PATIENCE, provider.send(&message)).await;
+    let mut tx = state.db.begin().await?;
+    let change = Change { action: "settings.email_test", subject_kind: "email", ..Change::default() };
+    audit::record(&mut tx, now, &actor, change).await?;
+    tx.commit().await?;
+    let flash = match sent {
+        Ok(Ok(_)) if !provider.is_real() => {
+            Flash::plain("La prueba quedó en la bandeja de salida; nada salió a internet.")
+        }
+        Ok(Ok(accepted)) => {
+            Flash::good(format!("El servidor aceptó la prueba: {}. Revisa la casilla.", accepted.answer))
+        }
+        Ok(Err(
+            SendError::Temporary { answer }
+            | SendError::Sender { answer }
+            | SendError::Recipient { answer, .. },
+        )) => Flash::bad(format!("La prueba no salió. El servidor respondió: {answer}")),
+        Ok(Err(SendError::Uncertain { answer })) => Flash::bad(format!(
+            "La conexión se cortó justo al final ({answer}): revisa la casilla antes de probar otra vez."
+        )),
+        Err(_) => Flash::bad("El servidor de correo no respondió en 20 segundos y la prueba no salió."),
+    };
+    Ok(form.answer(flash))
+}
+
+/// Name and address that messages leave from.
+async fn sender(state: &AppState) -> Result<(String, String)> {
+    let first = &state.config.first_values;
+    let business: Business = settings::load(&state.db, first).await?;
+    let channel: EmailChannel = settings::load(&state.db, first).await?;
+    let name = if channel.from_name.is_empty() { business.name } else { channel.from_name };
+    let email = if channel.from_email.is_empty() { business.email } else { channel.from_email };
+    Ok((name, email))
+}

@@ -1,0 +1,121 @@
+//! When promotions may leave, and how often one person may get them.
+
+use super::{
+    Shell,
+    flash::Flash,
+    form::{Errors, Form},
+    html::{self, Answer},
+};
+use crate::{
+    access::{Actor, Permission},
+    chile::business_hours::BusinessHours,
+    error::{Error, Result},
+    settings::{self, EmailChannel},
+    state::AppState,
+    web::routes::Route,
+};
+use askama::Template;
+use axum::extract::State;
+use chrono::NaiveTime;
+use serde::Deserialize;
+
+pub(super) fn routes() -> Vec<Route> {
+    vec![
+        Route::get("/settings/limits", Permission::EditSettings, show),
+        Route::post("/settings/hours", Permission::EditSettings, save_hours),
+    ]
+}
+
+/// Names of the days, Monday first, with the field's value of each.
+pub(super) const DAYS: [(&str, &str); 7] = [
+    ("mon", "Lunes"),
+    ("tue", "Martes"),
+    ("wed", "Miércoles"),
+    ("thu", "Jueves"),
+    ("fri", "Viernes"),
+    ("sat", "Sábado"),
+    ("sun", "Domingo"),
+];
+
+#[derive(Template)]
+#[template(path = "settings/limits.html")]
+struct LimitsPage {
+    shell: Shell,
+    form: HoursForm,
+    errors: Errors,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct HoursForm {
+    days: Vec<String>,
+    opens: String,
+    closes: String,
+    skip_holidays: Option<String>,
+}
+
+impl HoursForm {
+    fn of(hours: &BusinessHours) -> HoursForm {
+        HoursForm {
+            days: DAYS
+                .iter()
+                .zip(hours.days)
+                .filter(|(_, open)| *open)
+                .map(|((code, _), _)| (*code).to_owned())
+                .collect(),
+            opens: hours.opens.format("%H:%M").to_string(),
+            closes: hours.closes.format("%H:%M").to_string(),
+            skip_holidays: hours.skip_holidays.then(|| "on".to_owned()),
+        }
+    }
+
+    fn has(&self, day: &str) -> bool {
+        self.days.iter().any(|it| it == day)
+    }
+
+    fn parse(&self) -> Result<BusinessHours> {
+        let time = |field: &'static str, text: &str| {
+            NaiveTime::parse_from_str(text.trim(), "%H:%M")
+                .or_else(|_| NaiveTime::parse_from_str(text.trim(), "%H:%M:%S"))
+                .map_err(|_| Error::invalid(field, "Escribe una hora como 09:00."))
+        };
+        let hours = BusinessHours {
+            days: DAYS.map(|(code, _)| self.has(code)),
+            opens: time("opens", &self.opens)?,
+            closes: time("closes", &self.closes)?,
+            skip_holidays: self.skip_holidays.is_some(),
+        };
+        if !hours.days.contains(&true) {
+            return Err(Error::invalid(
+                "days",
+                "Elige al menos un día: sin días no saldría ninguna campaña.",
+            ));
+        }
+        if hours.opens >= hours.closes {
+            return Err(Error::invalid("closes", "La hora de término debe ser posterior a la de inicio."));
+        }
+        Ok(hours)
+    }
+}
+
+async fn show(State(state): State<AppState>, shell: Shell) -> Answer {
+    let channel: EmailChannel = settings::load(&state.db, &state.config.first_values).await?;
+    let form = HoursForm::of(&channel.business_hours);
+    html::page(&LimitsPage { shell, form, errors: Errors::default() })
+}
+
+async fn save_hours(
+    State(state): State<AppState>,
+    actor: Actor,
+    shell: Shell,
+    Form(form): Form<HoursForm>,
+) -> Answer {
+    match form.parse() {
+        Ok(business_hours) => {
+            let channel: EmailChannel = settings::load(&state.db, &state.config.first_values).await?;
+            super::save(&state, &actor, &EmailChannel { business_hours, ..channel }).await?;
+            Ok(Flash::good("El horario de envío quedó guardado.").to("/settings/limits"))
+        }
+        Err(error) => html::invalid(&LimitsPage { shell, form, errors: Errors::from_error(error)? }),
+    }
+}

@@ -1,0 +1,43 @@
+//! The business's own choices: who sends, how email leaves, when, how often, and on which days not.
+
+mod business;
+pub(super) mod email;
+mod holidays;
+mod hours;
+
+use super::{
+    filters, flash, form, html,
+    routes::Route,
+    shell::{self, Shell},
+};
+use crate::{
+    access::Actor,
+    audit::{self, Change},
+    error::{Error, Result},
+    settings::{self, Subject},
+    state::AppState,
+};
+
+pub(super) fn routes() -> Vec<Route> {
+    [business::routes(), email::routes(), hours::routes(), holidays::routes()].into_iter().flatten().collect()
+}
+
+/// Save a subject of settings, and write down what it was and became.
+pub(super) async fn save<S: Subject + PartialEq>(state: &AppState, actor: &Actor, value: &S) -> Result<()> {
+    let mut tx = state.db.begin().await?;
+    let now = state.clock.now();
+    let before: S = settings::load(&mut *tx, &state.config.first_values).await?;
+    if before != *value {
+        settings::save(&mut tx, now, actor.staff_id(), value).await?;
+        let document = |it: &S| serde_json::to_value(it).map_err(|it| Error::Internal(it.to_string()));
+        let change = Change {
+            action: "settings.update",
+            subject_kind: S::NAME,
+            before: Some(document(&before)?),
+            after: Some(document(value)?),
+            ..Change::default()
+        };
+        audit::record(&mut tx, now, actor, change).await?;
+    }
+    Ok(tx.commit().await?)
+}
