@@ -118,6 +118,16 @@ impl Letter {
     }
 }
 
+/// The captured form of the message `id` of the log, if it was captured.
+///
+/// # Errors
+/// When the database fails.
+pub async fn of_message(db: &PgPool, id: i64) -> Result<Option<i64>> {
+    let captured =
+        sqlx::query_scalar!("select id from outbox_messages where communication_log_id = $1 limit 1", id);
+    Ok(captured.fetch_optional(db).await?)
+}
+
 /// Which page of the outbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {

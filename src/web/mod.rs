@@ -2,6 +2,7 @@
 //! holds no SQL and no rules of its own.
 
 mod assets;
+mod badges;
 mod csrf;
 mod error;
 mod filters;
@@ -17,6 +18,7 @@ mod upload;
 
 mod home;
 mod login;
+mod messages;
 mod outbox;
 mod settings;
 mod setup;

@@ -125,6 +125,7 @@ pub fn table() -> Vec<Route> {
     [
         super::home::routes(),
         super::login::routes(),
+        super::messages::routes(),
         super::outbox::routes(),
         super::settings::routes(),
         super::setup::routes(),

@@ -1,1 +1,112 @@
-//! To come.
+//! The pages of messages: lists behind numbers, the story, decisions.
+
+use crate::support::TestApp;
+use axum::http::StatusCode;
+use llovizna::access::Role;
+use sqlx::PgPool;
+
+/// One message in each of three states, with its events: pending and put off, refused, and unconfirmed.
+async fn three_messages(db: &PgPool) -> [i64; 3] {
+    sqlx::query(
+        "insert into contacts (first_name, last_name, email, search_key, created_at, updated_at)
+         values ('Camila', 'Barría', 'camila@sur.example', 'camila barria', '2026-11-01', '2026-11-01')",
+    )
+    .execute(db)
+    .await
+    .unwrap();
+    let ids: Vec<i64> = sqlx::query_scalar(
+        "insert into communication_logs (origin, contact_id, dedupe_key, communication_type, message_type, destination, subject,
+             status, block_reason, defer_reason, scheduled_at, next_attempt_at, created_at)
+         select 'MANUAL', (select max(id) from contacts), s, 'EMAIL', 'PROMOCIONAL', 'camila@sur.example', 'Asunto ' || s, s, b, d,
+                '2026-11-23', '2026-11-30 12:00Z', '2026-11-23'
+         from (values ('PENDING', null, 'FREQUENCY_CAP'), ('BLOCKED', 'NO_CONSENT', null), ('UNCONFIRMED', null, null)) as v (s, b, d)
+         returning id",
+    )
+    .fetch_all(db)
+    .await
+    .unwrap();
+    sqlx::query(
+        "insert into communication_events (communication_log_id, at, kind, reason, until, answer)
+         values ($1, '2026-11-23 12:00Z', 'QUEUED', null, null, null),
+                ($1, '2026-11-23 13:00Z', 'DEFERRED', 'FREQUENCY_CAP', '2026-11-30 12:00Z', '1 de 1 en 7 días'),
+                ($2, '2026-11-23 13:00Z', 'BLOCKED', 'NO_CONSENT', null, null),
+                ($3, '2026-11-23 13:00Z', 'UNCONFIRMED', null, null, 'Se cortó <b>la línea</b>')",
+    )
+    .bind(ids[0])
+    .bind(ids[1])
+    .bind(ids[2])
+    .execute(db)
+    .await
+    .unwrap();
+    [ids[0], ids[1], ids[2]]
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn the_list_shows_who_and_why_and_is_narrowed_by_state(db: PgPool) {
+    three_messages(&db).await;
+    let app = TestApp::new(db);
+    let all = app.get("/messages").await;
+    assert_eq!(all.status, StatusCode::OK);
+    let text = all.text();
+    for words in
+        ["Camila Barría", "Pospuesto", "Bloqueado", "Por confirmar", "Sin consentimiento", "30-11-2026"]
+    {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+    let blocked = app.get("/messages?status=BLOCKED").await;
+    assert!(blocked.body.contains("Asunto BLOCKED") && !blocked.body.contains("Asunto PENDING"));
+    let deferred = app.get("/messages?deferred=FREQUENCY_CAP").await;
+    assert!(deferred.body.contains("Asunto PENDING") && !deferred.body.contains("Asunto BLOCKED"));
+    let nothing = app.get("/messages?deferred=HOLIDAY").await;
+    assert!(nothing.text().contains("Ningún mensaje con este filtro"));
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn a_message_tells_its_story_and_escapes_what_servers_say(db: PgPool) {
+    let [pending, _, unconfirmed] = three_messages(&db).await;
+    let app = TestApp::new(db);
+    let page = app.get(&format!("/messages/{pending}")).await.text();
+    for words in [
+        "Se puso en la cola",
+        "Se pospuso",
+        "Tope de frecuencia",
+        "1 de 1 en 7 días",
+        "hasta el 30-11-2026 09:00",
+    ] {
+        assert!(page.contains(words), "{words}: {page}");
+    }
+    let page = app.get(&format!("/messages/{unconfirmed}")).await;
+    assert!(!page.body.contains("<b>la línea</b>"));
+    assert_eq!(app.get("/messages/999999").await.status, StatusCode::NOT_FOUND);
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn an_unconfirmed_message_is_decided_once_and_only_by_who_may(db: PgPool) {
+    let [pending, _, unconfirmed] = three_messages(&db).await;
+    let app = TestApp::new(db.clone());
+    let path = format!("/messages/{unconfirmed}/decision");
+    let staff = app.as_role(Role::Staff).await;
+    assert_eq!(staff.post(&path, &[("verdict", "left")]).await.status, StatusCode::FORBIDDEN);
+    let wrong = app.post(&path, &[("verdict", "maybe")]).await;
+    assert_eq!(wrong.status, StatusCode::CONFLICT);
+    let done = app.post(&path, &[("verdict", "left")]).await;
+    assert_eq!(
+        (done.status, done.location()),
+        (StatusCode::SEE_OTHER, format!("/messages/{unconfirmed}").as_str())
+    );
+    assert_eq!(app.post(&path, &[("verdict", "again")]).await.status, StatusCode::CONFLICT);
+    let other = app.post(&format!("/messages/{pending}/decision"), &[("verdict", "left")]).await;
+    assert_eq!(other.status, StatusCode::CONFLICT);
+    let status: String = sqlx::query_scalar("select status from communication_logs where id = $1")
+        .bind(unconfirmed)
+        .fetch_one(&db)
+        .await
+        .unwrap();
+    assert_eq!(status, "SENT");
+    let audited: i64 =
+        sqlx::query_scalar("select count(*) from audit_events where action = 'message.decide'")
+            .fetch_one(&db)
+            .await
+            .unwrap();
+    assert_eq!(audited, 1);
+}

@@ -1,0 +1,31 @@
+//! How states look: word, icon and colour together, the same on every page.
+
+use crate::messaging::kinds::{DeferReason, Status};
+
+/// A state as shown.
+pub(super) struct Badge {
+    /// Word.
+    pub label: &'static str,
+    /// Colour: grey waits, blue is on its way, green went well, yellow waits for a time, orange needs a person, red did not go.
+    pub tone: &'static str,
+    /// Icon.
+    pub icon: &'static str,
+}
+
+/// The state of a message; a pending one that was put off shows so.
+pub(super) fn message(status: Status, deferred: Option<DeferReason>) -> Badge {
+    let badge = |tone, icon| Badge { label: status.label(), tone, icon };
+    match status {
+        Status::Pending if deferred.is_some() => {
+            Badge { label: "Pospuesto", tone: "yellow", icon: "calendar-time" }
+        }
+        Status::Pending => badge("secondary", "clock"),
+        Status::Sending => badge("blue", "send"),
+        Status::Sent | Status::Delivered => badge("green", "check"),
+        Status::Opened | Status::Clicked | Status::Replied => badge("green", "mail-opened"),
+        Status::Unconfirmed => badge("orange", "mail-question"),
+        Status::Bounced | Status::Failed => badge("red", "alert-circle"),
+        Status::Blocked => badge("red", "ban"),
+        Status::Cancelled => badge("secondary", "x"),
+    }
+}

@@ -1,0 +1,341 @@
+//! The messages behind every number, and the whole story of one.
+
+use super::{
+    badges::{self, Badge},
+    flash::Flash,
+    form::Form,
+    html::{self, Answer},
+    routes::Route,
+    shell::Shell,
+};
+use crate::{
+    access::{Actor, Permission},
+    channels::{Channel, outbox as captured},
+    chile::format,
+    error::Error,
+    ids::{CampaignId, ContactId, MessageId},
+    messaging::{
+        kinds::{BlockReason, DeferReason, EventKind, Status},
+        outbox::{self, Verdict},
+        story::{self, Deferred, Event, Filter, Line, Message},
+    },
+    state::AppState,
+};
+use askama::Template;
+use axum::extract::{Path, Query, State};
+use chrono::{DateTime, Utc};
+use serde::Deserialize;
+
+pub(super) fn routes() -> Vec<Route> {
+    vec![
+        Route::get("/messages", Permission::View, list),
+        Route::get("/messages/{id}", Permission::View, show),
+        Route::post("/messages/{id}/decision", Permission::DecideMessages, decide),
+    ]
+}
+
+const PAGE: i64 = 50;
+
+/// The filters of the list, as in the address.
+#[derive(Clone, Default, Deserialize)]
+#[serde(default)]
+struct Asked {
+    campaign: String,
+    contact: String,
+    status: String,
+    reason: String,
+    deferred: String,
+    channel: String,
+    left: String,
+    unsubscribed: String,
+    tests: String,
+    before: String,
+}
+
+impl Asked {
+    fn filter(&self) -> Filter {
+        Filter {
+            campaign: self.campaign.parse().ok().map(CampaignId),
+            contact: self.contact.parse().ok().map(ContactId),
+            status: Status::from_code(&self.status),
+            block_reason: BlockReason::from_code(&self.reason),
+            deferred: match self.deferred.as_str() {
+                "" => None,
+                "no" => Some(Deferred::No),
+                code => Some(DeferReason::from_code(code).map_or(Deferred::Any, Deferred::For)),
+            },
+            left: !self.left.is_empty(),
+            channel: Channel::from_code(&self.channel),
+            unsubscribed: !self.unsubscribed.is_empty(),
+            tests: !self.tests.is_empty(),
+        }
+    }
+
+    /// The address of the list with these filters.
+    fn address(&self) -> String {
+        let mut query = url::form_urlencoded::Serializer::new(String::new());
+        for (name, value) in [
+            ("campaign", &self.campaign),
+            ("contact", &self.contact),
+            ("status", &self.status),
+            ("reason", &self.reason),
+            ("deferred", &self.deferred),
+            ("channel", &self.channel),
+            ("left", &self.left),
+            ("unsubscribed", &self.unsubscribed),
+            ("tests", &self.tests),
+            ("before", &self.before),
+        ] {
+            if !value.is_empty() {
+                query.append_pair(name, value);
+            }
+        }
+        let query = query.finish();
+        if query.is_empty() { "/messages".to_owned() } else { format!("/messages?{query}") }
+    }
+
+    /// The same people, another state.
+    fn state(&self, change: impl FnOnce(&mut Asked)) -> Asked {
+        let mut other = Asked {
+            campaign: self.campaign.clone(),
+            contact: self.contact.clone(),
+            channel: self.channel.clone(),
+            ..Asked::default()
+        };
+        change(&mut other);
+        other
+    }
+}
+
+struct Chip {
+    label: &'static str,
+    address: String,
+    active: bool,
+}
+
+struct Row {
+    line: Line,
+    badge: Badge,
+    /// Why it stands so, in words.
+    why: String,
+    when: String,
+}
+
+#[derive(Template)]
+#[template(path = "messages/list.html")]
+struct ListPage {
+    shell: Shell,
+    chips: Vec<Chip>,
+    /// What the list is narrowed to beside its state, with the address without it.
+    narrowed: Vec<(String, String)>,
+    rows: Vec<Row>,
+    newer: String,
+    older: String,
+    is_filtered: bool,
+}
+
+async fn list(State(state): State<AppState>, shell: Shell, Query(asked): Query<Asked>) -> Answer {
+    let mut db = state.db.acquire().await?;
+    let before = asked.before.parse().ok().map(MessageId);
+    let mut lines = story::list(&mut db, &asked.filter(), before, PAGE + 1).await?;
+    let more = lines.len() as i64 > PAGE;
+    lines.truncate(usize::try_from(PAGE).unwrap_or_default());
+    let older = match lines.last() {
+        Some(last) if more => Asked { before: last.id.to_string(), ..asked.clone() }.address(),
+        _ => String::new(),
+    };
+    let newer = if before.is_some() {
+        Asked { before: String::new(), ..asked.clone() }.address()
+    } else {
+        String::new()
+    };
+    let mut narrowed = Vec::new();
+    if let Some(first) = lines.first() {
+        if !asked.campaign.is_empty() {
+            let name = first.campaign_name.clone().unwrap_or_default();
+            narrowed.push((
+                format!("Campaña: {name}"),
+                Asked { campaign: String::new(), ..asked.clone() }.address(),
+            ));
+        }
+        if !asked.contact.is_empty() {
+            let name = first.contact_name.clone();
+            narrowed.push((
+                format!("Contacto: {name}"),
+                Asked { contact: String::new(), ..asked.clone() }.address(),
+            ));
+        }
+    }
+    if let Some(reason) = BlockReason::from_code(&asked.reason) {
+        narrowed
+            .push((reason.label().to_owned(), Asked { reason: String::new(), ..asked.clone() }.address()));
+    }
+    if let Some(reason) = DeferReason::from_code(&asked.deferred) {
+        narrowed
+            .push((reason.label().to_owned(), Asked { deferred: "1".to_owned(), ..asked.clone() }.address()));
+    }
+    let is_filtered = asked.address() != "/messages";
+    let rows = lines.into_iter().map(row).collect();
+    html::page(&ListPage { shell, chips: chips(&asked), narrowed, rows, newer, older, is_filtered })
+}
+
+/// The states to choose from.
+fn chips(asked: &Asked) -> Vec<Chip> {
+    let here = Asked { before: String::new(), reason: String::new(), ..asked.clone() };
+    let here = if DeferReason::from_code(&here.deferred).is_some() {
+        Asked { deferred: "1".to_owned(), ..here }.address()
+    } else {
+        here.address()
+    };
+    let status = |status: Status| asked.state(|it| it.status = status.code().to_owned());
+    [
+        ("Todos", asked.state(|_| ())),
+        ("Pendientes", asked.state(|it| it.deferred = "no".to_owned())),
+        ("Pospuestos", asked.state(|it| it.deferred = "1".to_owned())),
+        ("Enviados", asked.state(|it| it.left = "1".to_owned())),
+        ("Fallidos", status(Status::Failed)),
+        ("Bloqueados", status(Status::Blocked)),
+        ("Por confirmar", status(Status::Unconfirmed)),
+        ("Cancelados", status(Status::Cancelled)),
+        ("Bajas", asked.state(|it| it.unsubscribed = "1".to_owned())),
+    ]
+    .into_iter()
+    .map(|(label, other)| {
+        let address = other.address();
+        Chip { label, active: address == here, address }
+    })
+    .collect()
+}
+
+fn row(line: Line) -> Row {
+    let badge = badges::message(line.status, line.defer_reason);
+    let why = match (line.block_reason, line.defer_reason) {
+        (Some(reason), _) => reason.label().to_owned(),
+        (None, Some(reason)) if line.status == Status::Pending => {
+            format!("{}; sale desde el {}", reason.label(), format::datetime(line.next_attempt_at))
+        }
+        _ => line.error.clone().unwrap_or_default(),
+    };
+    let when = format::datetime(line.sent_at.unwrap_or(line.created_at));
+    Row { line, badge, why, when }
+}
+
+struct Step {
+    event: Event,
+    when: String,
+    icon: &'static str,
+    /// When it is tried again, in words.
+    until: String,
+}
+
+#[derive(Template)]
+#[template(path = "messages/show.html")]
+struct ShowPage {
+    shell: Shell,
+    message: Message,
+    badge: Badge,
+    steps: Vec<Step>,
+    /// What is said of the state: what it means and what follows.
+    meaning: String,
+    may_decide: bool,
+    outbox: Option<i64>,
+    created: String,
+    sent: String,
+}
+
+async fn show(State(state): State<AppState>, shell: Shell, Path(id): Path<i64>) -> Answer {
+    let mut db = state.db.acquire().await?;
+    let message = story::message(&mut db, MessageId(id)).await?;
+    let steps = story::events(&mut db, MessageId(id)).await?.into_iter().map(step).collect();
+    let outbox = captured::of_message(&state.db, id).await?;
+    let badge = badges::message(message.line.status, message.line.defer_reason);
+    let decidable = matches!(message.line.status, Status::Unconfirmed | Status::Failed);
+    let may_decide = decidable && shell.may(Permission::DecideMessages);
+    html::page(&ShowPage {
+        meaning: meaning(&message),
+        created: format::datetime(message.line.created_at),
+        sent: message.line.sent_at.map(format::datetime).unwrap_or_default(),
+        shell,
+        message,
+        badge,
+        steps,
+        may_decide,
+        outbox,
+    })
+}
+
+fn step(event: Event) -> Step {
+    let until = |at: DateTime<Utc>| format!("hasta el {}", format::datetime(at));
+    Step {
+        when: format::datetime(event.at),
+        until: event.until.map(until).unwrap_or_default(),
+        icon: match event.kind {
+            EventKind::Queued | EventKind::Requeued => "clock",
+            EventKind::Allowed | EventKind::Confirmed => "check",
+            EventKind::Deferred | EventKind::Retry => "calendar-time",
+            EventKind::Blocked | EventKind::Unsubscribed => "ban",
+            EventKind::Sent => "send",
+            EventKind::Failed => "alert-circle",
+            EventKind::Unconfirmed => "mail-question",
+            EventKind::Cancelled => "x",
+        },
+        event,
+    }
+}
+
+/// What the state means and what follows, in a sentence.
+fn meaning(message: &Message) -> String {
+    let line = &message.line;
+    match line.status {
+        Status::Pending => match line.defer_reason {
+            Some(reason) => {
+                format!("Espera por «{}». Se vuelve a intentar desde el {}.", reason.label(), format::datetime(line.next_attempt_at))
+            }
+            None => "Está en la cola: sale en una de las próximas corridas, cada 10 minutos dentro del horario de envío.".to_owned(),
+        },
+        Status::Sending => "Se está entregando al servidor de correo en este momento.".to_owned(),
+        Status::Blocked => format!(
+            "No salió ni saldrá: {}.",
+            line.block_reason.map_or("sin motivo", BlockReason::label).to_lowercase()
+        ),
+        Status::Failed => "El servidor de correo lo rechazó, o se agotaron los intentos. No se volverá a intentar, salvo que tú lo decidas.".to_owned(),
+        Status::Unconfirmed => {
+            "El envío se cortó justo al entregar el mensaje, así que no sabemos si llegó. No se reenvía solo, para no duplicarlo: decide tú.".to_owned()
+        }
+        Status::Cancelled => "Se canceló antes de salir.".to_owned(),
+        Status::Bounced => "Volvió: la dirección no lo recibió.".to_owned(),
+        _ => "El servidor de correo lo recibió.".to_owned(),
+    }
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Decision {
+    verdict: String,
+}
+
+async fn decide(
+    State(state): State<AppState>,
+    actor: Actor,
+    Path(id): Path<i64>,
+    Form(form): Form<Decision>,
+) -> Answer {
+    let (verdict, said) = match form.verdict.as_str() {
+        "left" => (Verdict::Left, "Quedó como enviado."),
+        "again" => (
+            Verdict::Again,
+            "Volvió a la cola: sale en la próxima corrida si el horario y los topes lo permiten.",
+        ),
+        "drop" => (Verdict::Drop, "Quedó cancelado: no se enviará."),
+        _ => {
+            return Err(Error::refused(
+                "Esa decisión no existe. No se cambió nada: vuelve al mensaje y elige una.",
+            )
+            .into());
+        }
+    };
+    let mut tx = state.db.begin().await?;
+    outbox::settle(&mut tx, state.clock.now(), &actor, MessageId(id), verdict).await?;
+    tx.commit().await?;
+    Ok(Flash::good(said).to(&format!("/messages/{id}")))
+}
