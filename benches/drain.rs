@@ -1,8 +1,12 @@
-//! How fast email leaves: 20 000 messages of 15 KB to a sink on this machine.
+//! How fast email leaves: 20 000 messages of 15 KB to a sink on this machine,
+//! first by the SMTP sender alone, then drained from the queue, gate decided and
+//! each result durable.
 //!
-//! `cargo bench --bench drain` starts a sink of its own as a separate process;
-//! `SINK=127.0.0.1:2525` takes another. `MESSAGES` and `CONNECTIONS` choose other
-//! sizes.
+//! `DATABASE_URL=postgres://... cargo bench --bench drain` makes a database
+//! `llovizna_bench_drain` on that server and drops it; without the variable only
+//! the sender is measured. A sink is started as a process of its own;
+//! `SINK=127.0.0.1:2525` takes another. `MESSAGES`, `CONNECTIONS` and `KEYS`
+//! (`unsigned,RSA-2048,Ed25519`) choose other sizes.
 #![expect(
     clippy::print_stdout,
     clippy::disallowed_methods,
@@ -15,10 +19,22 @@ mod smtp;
 
 use chrono::Utc;
 use llovizna::{
-    channels::{Email, Outgoing, Sender, email::Smtp},
-    config::{self, Dkim, Secret, SmtpTls},
+    access::Actor,
+    channels::{self, Channel, Email, Outgoing, Sender, email::Smtp},
+    clock::Clock,
+    config::{self, Config, Dkim, Secret, SmtpTls},
+    db,
+    ids::{CampaignId, ContactId, TemplateId},
+    messaging::{
+        drain::{self, Engine, Options, Run},
+        kinds::MessageType,
+        outbox::{self, Draft, Origin},
+        runs::Trigger,
+    },
 };
+use sqlx::{Connection as _, PgConnection, PgPool, postgres::PgConnectOptions};
 use std::{
+    collections::HashMap,
     fmt::Write as _,
     io::{BufRead as _, BufReader, Read as _},
     net::SocketAddr,
@@ -47,14 +63,21 @@ fn main() {
     );
     println!("load before: {}", std::fs::read_to_string("/proc/loadavg").unwrap_or_default().trim());
 
+    let keys = std::env::var("KEYS").unwrap_or_else(|_| "unsigned,RSA-2048,Ed25519".to_owned());
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    for (name, key) in
-        [("unsigned", None), ("RSA-2048", Some("dkim_rsa_pkcs8.pem")), ("Ed25519", Some("dkim_ed25519.pem"))]
-    {
+    for key in keys.split(',') {
         let smtp = Arc::new(sender(address, connections, key));
         let started = Instant::now();
         runtime.block_on(send_all(smtp, messages, connections));
-        report(&format!("sender alone, {name}"), messages, started);
+        report(&format!("sender alone, {key}"), messages, started);
+    }
+    match std::env::var("DATABASE_URL") {
+        Ok(url) => {
+            for key in keys.split(',') {
+                runtime.block_on(drain_queue(&url, messages, key, sender(address, connections, key)));
+            }
+        }
+        Err(_) => println!("DATABASE_URL is not set: the drain of the queue was not measured"),
     }
     if let Some((mut child, _)) = own {
         child.kill().ok();
@@ -86,7 +109,7 @@ fn sink() {
     std::io::stdin().read_to_end(&mut rest).ok();
 }
 
-fn sender(address: SocketAddr, connections: usize, key: Option<&str>) -> Smtp {
+fn sender(address: SocketAddr, connections: usize, key: &str) -> Smtp {
     let settings = config::Smtp {
         host: address.ip().to_string(),
         port: address.port(),
@@ -94,7 +117,12 @@ fn sender(address: SocketAddr, connections: usize, key: Option<&str>) -> Smtp {
         credentials: None,
         connections,
     };
-    let dkim = key.map(|file| Dkim {
+    let file = match key {
+        "RSA-2048" => Some("dkim_rsa_pkcs8.pem"),
+        "Ed25519" => Some("dkim_ed25519.pem"),
+        _ => None,
+    };
+    let dkim = file.map(|file| Dkim {
         domain: "llovizna.example".to_owned(),
         selector: "s1".to_owned(),
         key_pem: Secret::new(
@@ -125,6 +153,97 @@ async fn send_all(smtp: Arc<Smtp>, messages: usize, lanes: usize) {
     for lane in lanes {
         lane.await.unwrap();
     }
+}
+
+/// Queue `messages` to as many people in a database of our own, and empty the queue.
+async fn drain_queue(url: &str, messages: usize, key: &str, smtp: Smtp) {
+    const NAME: &str = "llovizna_bench_drain";
+    let options: PgConnectOptions = url.parse().expect("DATABASE_URL");
+    let mut server = PgConnection::connect_with(&options).await.expect("the server answers");
+    sqlx::raw_sql("drop database if exists llovizna_bench_drain").execute(&mut server).await.unwrap();
+    sqlx::raw_sql("create database llovizna_bench_drain").execute(&mut server).await.unwrap();
+    let pool = db::connect(options.database(NAME), 10).await.unwrap();
+    db::migrate(&pool).await.unwrap();
+    let fsync: String = sqlx::query_scalar("show fsync").fetch_one(&pool).await.unwrap();
+
+    // A Monday at noon in Chile: the business window is open.
+    let clock = Clock::fixed("2026-11-23T15:00:00Z".parse().unwrap());
+    let config = Config::read(|name| match name {
+        "BUSINESS_NAME" => Some("Turismo Ñirehue".to_owned()),
+        "BUSINESS_ADDRESS" => Some("San Francisco 100, Puerto Varas".to_owned()),
+        "BUSINESS_EMAIL" => Some("ventas@llovizna.example".to_owned()),
+        "EMAIL_DAILY_CAP" => Some("0".to_owned()),
+        _ => None,
+    });
+    let (campaign, template) = campaign(&pool, &clock).await;
+    let people = people(&pool, &clock, messages).await;
+    let started = Instant::now();
+    for page in people.chunks(1000) {
+        let draft = Draft {
+            origin: Origin::Campaign(campaign),
+            channel: Channel::Email,
+            message_type: MessageType::Promocional,
+            template,
+            required: &["first_name"],
+            scheduled_at: clock.now(),
+        };
+        let mut tx = pool.begin().await.unwrap();
+        outbox::enqueue(&mut tx, clock.now(), &Actor::System, &draft, page).await.unwrap();
+        tx.commit().await.unwrap();
+    }
+    report("queued by the gate", messages, started);
+
+    let sender: Arc<dyn Sender> = Arc::new(smtp);
+    let senders: channels::Senders = Arc::new(HashMap::from([(Channel::Email, sender)]));
+    let engine = Engine { db: pool.clone(), senders, config: Arc::new(config.unwrap()), clock };
+    let options = Options {
+        batch_size: Some(u32::try_from(messages).unwrap()),
+        ..Options::new(Channel::Email, Trigger::CommandLine)
+    };
+    let started = Instant::now();
+    let Run::Finished(run) = drain::run(&engine, &options).await.unwrap() else {
+        panic!("another run lives")
+    };
+    report(&format!("drained from the queue, {key}, fsync {fsync}"), messages, started);
+    assert_eq!(run.counts.sent as usize, messages, "{run:?}");
+    pool.close().await;
+    sqlx::raw_sql("drop database llovizna_bench_drain").execute(&mut server).await.unwrap();
+}
+
+async fn campaign(pool: &PgPool, clock: &Clock) -> (CampaignId, TemplateId) {
+    let (campaign, template) = sqlx::query_as::<_, (i64, i64)>(
+        "with t as (
+             insert into message_templates
+                 (communication_type, name, version, subject, body, body_format, footer, created_at)
+             values ('EMAIL', 'bench', 1, 'Novedades para {{ first_name }}', $2, 'HTML',
+                     'Baja: {{ unsubscribe_url }}', $1)
+             returning id
+         )
+         insert into campaigns (name, status, audience, template_id, enqueue_done, created_at, updated_at)
+         select 'Medición', 'RUNNING', '{}', id, true, $1, $1 from t
+         returning id, template_id",
+    )
+    .bind(clock.now())
+    .bind(self::template())
+    .fetch_one(pool)
+    .await
+    .unwrap();
+    (CampaignId(campaign), TemplateId(template))
+}
+
+async fn people(pool: &PgPool, clock: &Clock, count: usize) -> Vec<ContactId> {
+    let ids = sqlx::query_scalar::<_, i64>(
+        "insert into contacts (first_name, email, email_basis, search_key, created_at, updated_at)
+         select 'Persona ' || i, 'persona' || i || '@ejemplo.cl', 'CONSENT', 'persona ' || i, $2, $2
+         from generate_series(1, $1) i
+         returning id",
+    )
+    .bind(i64::try_from(count).unwrap())
+    .bind(clock.now())
+    .fetch_all(pool)
+    .await
+    .unwrap();
+    ids.into_iter().map(ContactId).collect()
 }
 
 fn email(number: usize, html: String) -> Email {
