@@ -1,7 +1,7 @@
 create table companies (
     id bigint generated always as identity primary key,
     name text not null,
-    name_key text not null,
+    name_key text collate "C" not null,
     rut text,
     industry text,
     comuna text,
@@ -49,7 +49,7 @@ create table contacts (
     whatsapp_basis text,
     quiet_from time,
     quiet_until time,
-    search_key text not null,
+    search_key text collate "C" not null,
     import_id bigint,
     created_at timestamptz not null,
     updated_at timestamptz not null,
@@ -67,11 +67,15 @@ create table contacts (
 );
 comment on column contacts.email_basis is 'lawful basis for promotions by email as it stands (Ley 21.719 art. 12 and 13); null: none. The ledger is consent_events';
 comment on column contacts.quiet_from is 'local time from which this person wants no promotions; with quiet_until';
-comment on column contacts.search_key is 'name, email and phone without case and accents, for the search box';
+comment on column contacts.search_key is 'name, email and phone without case, accents and punctuation: for the search box and to list by name';
+create index contacts_by_name on contacts (search_key, id);
 create index contacts_by_company on contacts (company_id, id);
 create index contacts_by_phone on contacts (phone) where phone is not null;
 create index contacts_by_import on contacts (import_id) where import_id is not null;
 create index contacts_by_comuna on contacts (comuna, id);
+-- Most contacts are leads from imports: only the others are worth an index, and imports stay quick.
+create index contacts_by_lifecycle on contacts (lifecycle, id) where lifecycle <> 'LEAD';
+create index contacts_by_source on contacts (source, id) where source not in ('IMPORT', 'OTRO');
 create index contacts_search_trigrams on contacts using gin (search_key gin_trgm_ops);
 
 -- Every yes and no to promotions, with its proof. Appended to, never altered.

@@ -1,5 +1,7 @@
 //! Postgres: the pool, the migrations and the ways to hold a connection.
 
+pub mod keyset;
+
 use crate::error::{Error, Result};
 use sqlx::{
     PgPool,

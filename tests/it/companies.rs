@@ -1,1 +1,179 @@
-//! To come.
+//! Companies: made, found however they are spelt, changed without losing another's work.
+
+use crate::support::monday_noon;
+use llovizna::{
+    access::{Actor, Role},
+    contacts::{
+        company::{self, Draft, Outcome},
+        company_list::{self, Filter, Sort},
+    },
+    db::keyset::Place,
+    error::Error,
+    ids::{CompanyId, StaffId},
+};
+use sqlx::{PgConnection, PgPool};
+
+fn named(name: &str) -> Draft {
+    Draft { name: name.to_owned(), ..Draft::default() }
+}
+
+async fn create(db: &PgPool, draft: &Draft) -> Result<CompanyId, Error> {
+    let mut tx = db.begin().await.unwrap();
+    let id = company::create(&mut tx, monday_noon(), &Actor::CommandLine, &draft.check()?).await?;
+    tx.commit().await.unwrap();
+    Ok(id)
+}
+
+fn fields(error: &Error) -> Vec<&'static str> {
+    match error {
+        Error::Invalid(fields) => fields.iter().map(|it| it.field).collect(),
+        other => panic!("expected wrong fields, not {other}"),
+    }
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn a_company_is_kept_in_normal_form_and_audited(db: PgPool) {
+    let draft = Draft {
+        name: "  Salmones   del Sur Ltda. ".to_owned(),
+        rut: "76.354.771-k".to_owned(),
+        industry: "Salmonicultura".to_owned(),
+        comuna: "pto. montt".to_owned(),
+        website: "www.salmones.example".to_owned(),
+        phone: "652345678".to_owned(),
+        email: " Ventas@Salmones.example".to_owned(),
+        ..Draft::default()
+    };
+    let id = create(&db, &draft).await.unwrap();
+    let it = company::get(&db, id).await.unwrap();
+    assert_eq!(it.name, "Salmones del Sur Ltda.");
+    assert_eq!(it.rut.as_deref(), Some("76354771-K"));
+    assert_eq!(it.comuna.as_deref(), Some("10101"));
+    assert_eq!(it.website.as_deref(), Some("https://www.salmones.example"));
+    assert_eq!(it.phone.as_deref(), Some("+56652345678"));
+    assert_eq!(it.email.as_deref(), Some("ventas@salmones.example"));
+    assert_eq!(
+        it.draft().check().unwrap(),
+        draft.check().unwrap(),
+        "what is shown for editing means the same"
+    );
+    let (action, actor): (String, String) =
+        sqlx::query_as("select action, actor from audit_events where subject_id = $1")
+            .bind(id.0)
+            .fetch_one(&db)
+            .await
+            .unwrap();
+    assert_eq!((action.as_str(), actor.as_str()), ("company.create", "línea de comandos"));
+}
+
+#[test]
+fn every_wrong_field_is_told_at_once() {
+    let draft = Draft {
+        name: " . ".to_owned(),
+        rut: "76.354.771-0".to_owned(),
+        comuna: "Gotham".to_owned(),
+        website: "javascript:alert(1)".to_owned(),
+        phone: "12".to_owned(),
+        email: "ventas@".to_owned(),
+        ..Draft::default()
+    };
+    assert_eq!(fields(&draft.check().unwrap_err()), ["name", "rut", "comuna", "website", "phone", "email"]);
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn one_name_without_rut_is_one_company_and_two_ruts_are_two(db: PgPool) {
+    create(&db, &named("Ñandú y Cía.")).await.unwrap();
+    let again = named("NANDU Y CIA");
+    assert_eq!(fields(&create(&db, &again).await.unwrap_err()), ["name"]);
+    let rival = company::rival(&db, None, &again).await.unwrap().unwrap();
+    assert_eq!((rival.name.as_str(), rival.field), ("Ñandú y Cía.", "name"));
+    let with_rut = Draft { rut: "76086428-5".to_owned(), ..again };
+    create(&db, &with_rut).await.unwrap();
+    let other = Draft { name: "Otra".to_owned(), ..with_rut };
+    assert_eq!(fields(&create(&db, &other).await.unwrap_err()), ["rut"]);
+    assert_eq!(company::rival(&db, None, &other).await.unwrap().unwrap().field, "rut");
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn an_edit_does_not_overwrite_what_it_has_not_seen(db: PgPool) {
+    let id = create(&db, &named("Aserradero Alerce")).await.unwrap();
+    let seen = company::get(&db, id).await.unwrap();
+    let change = async |industry: &str| {
+        let draft = Draft { industry: industry.to_owned(), ..seen.draft() };
+        let mut tx = db.begin().await.unwrap();
+        let later = monday_noon() + chrono::TimeDelta::minutes(1);
+        let outcome = company::update(
+            &mut tx,
+            later,
+            &Actor::CommandLine,
+            id,
+            seen.updated_at,
+            &draft.check().unwrap(),
+        )
+        .await
+        .unwrap();
+        tx.commit().await.unwrap();
+        outcome
+    };
+    assert_eq!(change("").await, Outcome::Unchanged);
+    assert_eq!(change("Maderas").await, Outcome::Saved);
+    assert_eq!(change("Turismo").await, Outcome::Stale);
+    assert_eq!(change("Maderas").await, Outcome::Unchanged, "the same change twice is no conflict");
+    assert_eq!(company::get(&db, id).await.unwrap().industry.as_deref(), Some("Maderas"));
+    let after: serde_json::Value =
+        sqlx::query_scalar("select after from audit_events where action = 'company.update'")
+            .fetch_one(&db)
+            .await
+            .unwrap();
+    assert_eq!(after, serde_json::json!({ "industry": "Maderas" }));
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn a_reader_changes_nothing(db: PgPool) {
+    let reader = Actor::Staff { id: StaffId(1), name: "Lectora".to_owned(), role: Role::ReadOnly };
+    let mut tx = db.begin().await.unwrap();
+    let refused = company::create(&mut tx, monday_noon(), &reader, &named("X").check().unwrap()).await;
+    assert!(matches!(refused, Err(Error::Forbidden)));
+}
+
+async fn names(db: &mut PgConnection, filter: &Filter) -> Vec<String> {
+    let page = company_list::page(db, filter, Sort::Name, Place::First, 50).await.unwrap();
+    page.rows.into_iter().map(|it| it.name).collect()
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn companies_are_found_by_name_rut_place_and_industry(db: PgPool) {
+    for (name, rut, industry, comuna) in [
+        ("Hotel Volcán Osorno", "", "Hotelería", "Puerto Varas"),
+        ("Ferretería Ñuñoa Sur", "76086428-5", "Ferretería", "Osorno"),
+        ("Clínica Alerce", "", "Clínica dental", "Temuco"),
+    ] {
+        let draft = Draft {
+            rut: rut.to_owned(),
+            industry: industry.to_owned(),
+            comuna: comuna.to_owned(),
+            ..named(name)
+        };
+        create(&db, &draft).await.unwrap();
+    }
+    let db = &mut *db.acquire().await.unwrap();
+    let q = |q: &str| Filter { q: q.to_owned(), ..Filter::default() };
+    assert_eq!(
+        names(db, &Filter::default()).await,
+        ["Clínica Alerce", "Ferretería Ñuñoa Sur", "Hotel Volcán Osorno"]
+    );
+    assert_eq!(names(db, &q("NUNOA ferr")).await, ["Ferretería Ñuñoa Sur"]);
+    assert_eq!(names(db, &q("al")).await, ["Clínica Alerce"], "two letters are looked for where words start");
+    assert_eq!(names(db, &q("76.086.428-5")).await, ["Ferretería Ñuñoa Sur"]);
+    assert_eq!(names(db, &q("%")).await.len(), 3, "a search without words lets all through");
+    let comuna = |it: &str| Filter { comuna: Some(it.to_owned()), ..Filter::default() };
+    assert_eq!(names(db, &comuna("10")).await, ["Ferretería Ñuñoa Sur", "Hotel Volcán Osorno"]);
+    assert_eq!(names(db, &comuna("10109")).await, ["Hotel Volcán Osorno"]);
+    let industry = Filter { industry: Some("Ferretería".to_owned()), ..Filter::default() };
+    assert_eq!(names(db, &industry).await, ["Ferretería Ñuñoa Sur"]);
+    assert_eq!(company_list::count(db, &comuna("10"), 1000).await.unwrap(), 2);
+    assert_eq!(company_list::industries(db).await.unwrap(), ["Clínica dental", "Ferretería", "Hotelería"]);
+    assert_eq!(
+        company_list::choices(db, "ferre", 10).await.unwrap(),
+        ["Ferretería Ñuñoa Sur · 76.086.428-5"]
+    );
+}

@@ -1,0 +1,396 @@
+//! One company: made, read, changed. Lists are `company_list`'s.
+
+use super::check::Check;
+use crate::{
+    access::{Actor, Permission},
+    audit,
+    chile::{rut::Rut, text},
+    db::Tx,
+    error::{Error, OnConstraint as _, Result},
+    ids::{CompanyId, ImportId, StaffId},
+};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use sqlx::PgExecutor;
+
+/// A company as it is typed.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Draft {
+    /// Name, as people know it.
+    pub name: String,
+    /// RUT in any spelling.
+    pub rut: String,
+    /// Line of business.
+    pub industry: String,
+    /// CUT code or name of the comuna.
+    pub comuna: String,
+    /// Street address.
+    pub address: String,
+    /// Web site, with or without its scheme.
+    pub website: String,
+    /// Telephone in any spelling.
+    pub phone: String,
+    /// Email address.
+    pub email: String,
+    /// Anything else.
+    pub notes: String,
+    /// Row of the person on the staff who looks after it; empty: nobody.
+    pub owner_id: String,
+}
+
+/// A company's facts, checked and in normal form.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Details {
+    name: String,
+    rut: Option<String>,
+    industry: Option<String>,
+    comuna: Option<String>,
+    address: Option<String>,
+    website: Option<String>,
+    phone: Option<String>,
+    email: Option<String>,
+    notes: Option<String>,
+    owner_id: Option<i64>,
+}
+
+impl Draft {
+    /// The facts in normal form.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] with every field that is wrong.
+    pub fn check(&self) -> Result<Details> {
+        let mut check = Check::default();
+        let name = check.short("name", &self.name);
+        if text::fold(&name).is_empty() {
+            check.wrong("name", "Escribe el nombre de la empresa.");
+        }
+        let details = Details {
+            name,
+            rut: check.rut("rut", &self.rut),
+            industry: check.optional("industry", &self.industry),
+            comuna: check.comuna("comuna", &self.comuna),
+            address: check.optional("address", &self.address),
+            website: check.website("website", &self.website),
+            phone: check.phone("phone", &self.phone),
+            email: check.email("email", &self.email),
+            notes: check.long("notes", &self.notes),
+            owner_id: self.owner_id.trim().parse().ok(),
+        };
+        check.done()?;
+        Ok(details)
+    }
+}
+
+/// A company as it stands.
+#[derive(Clone, Debug)]
+pub struct Company {
+    /// Row.
+    pub id: CompanyId,
+    /// Name.
+    pub name: String,
+    /// RUT as stored.
+    pub rut: Option<String>,
+    /// Line of business.
+    pub industry: Option<String>,
+    /// CUT code.
+    pub comuna: Option<String>,
+    /// Street address.
+    pub address: Option<String>,
+    /// Web site.
+    pub website: Option<String>,
+    /// E.164.
+    pub phone: Option<String>,
+    /// Email address.
+    pub email: Option<String>,
+    /// Notes.
+    pub notes: Option<String>,
+    /// Who looks after it.
+    pub owner_id: Option<StaffId>,
+    /// Their name.
+    pub owner: Option<String>,
+    /// The import that made it.
+    pub import_id: Option<ImportId>,
+    /// Since when it is here.
+    pub created_at: DateTime<Utc>,
+    /// Last change: what an edit must have seen.
+    pub updated_at: DateTime<Utc>,
+}
+
+impl Company {
+    /// As it would be typed.
+    #[must_use]
+    pub fn draft(&self) -> Draft {
+        let text = |it: &Option<String>| it.clone().unwrap_or_default();
+        Draft {
+            name: self.name.clone(),
+            rut: self.rut.as_deref().map(Rut::show).unwrap_or_default(),
+            industry: text(&self.industry),
+            comuna: text(&self.comuna),
+            address: text(&self.address),
+            website: text(&self.website),
+            phone: self.phone.as_deref().map(crate::chile::phone::Phone::show).unwrap_or_default(),
+            email: text(&self.email),
+            notes: text(&self.notes),
+            owner_id: self.owner_id.map(|it| it.to_string()).unwrap_or_default(),
+        }
+    }
+
+    fn details(&self) -> Details {
+        Details {
+            name: self.name.clone(),
+            rut: self.rut.clone(),
+            industry: self.industry.clone(),
+            comuna: self.comuna.clone(),
+            address: self.address.clone(),
+            website: self.website.clone(),
+            phone: self.phone.clone(),
+            email: self.email.clone(),
+            notes: self.notes.clone(),
+            owner_id: self.owner_id.map(|it| it.0),
+        }
+    }
+}
+
+/// What came of a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It was made.
+    Saved,
+    /// There was nothing to change.
+    Unchanged,
+    /// Somebody else changed the row since it was read; nothing was saved.
+    Stale,
+}
+
+/// The company `id`.
+///
+/// # Errors
+/// [`Error::NotFound`], or the database's.
+pub async fn get(db: impl PgExecutor<'_>, id: CompanyId) -> Result<Company> {
+    let it = sqlx::query!(
+        r#"select k.*, s.name as "owner?" from companies k left join staff_users s on s.id = k.owner_id where k.id = $1"#,
+        id.0
+    )
+    .fetch_optional(db)
+    .await?
+    .ok_or(Error::NotFound)?;
+    Ok(Company {
+        id: CompanyId(it.id),
+        name: it.name,
+        rut: it.rut,
+        industry: it.industry,
+        comuna: it.comuna,
+        address: it.address,
+        website: it.website,
+        phone: it.phone,
+        email: it.email,
+        notes: it.notes,
+        owner_id: it.owner_id.map(StaffId),
+        owner: it.owner,
+        import_id: it.import_id.map(ImportId),
+        created_at: it.created_at,
+        updated_at: it.updated_at,
+    })
+}
+
+/// A company that stands in the way of another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rival {
+    /// Row.
+    pub id: CompanyId,
+    /// Name.
+    pub name: String,
+    /// Field that both would share, `rut` or `name`.
+    pub field: &'static str,
+}
+
+/// The company other than `own` that `draft` would collide with: it has the RUT,
+/// or the name where neither has a RUT.
+///
+/// # Errors
+/// When the database fails.
+pub async fn rival(db: impl PgExecutor<'_>, own: Option<CompanyId>, draft: &Draft) -> Result<Option<Rival>> {
+    let rut = draft.rut.parse::<Rut>().ok().map(Rut::stored);
+    let found = sqlx::query!(
+        r#"select id, name, rut is not null as "by_rut!" from companies
+           where id is distinct from $1
+             and (rut = $2 or ($2::text is null and rut is null and name_key = $3))
+           limit 1"#,
+        own.map(|it| it.0),
+        rut,
+        text::fold(&draft.name)
+    )
+    .fetch_optional(db)
+    .await?;
+    Ok(found.map(|it| Rival {
+        id: CompanyId(it.id),
+        name: it.name,
+        field: if it.by_rut { "rut" } else { "name" },
+    }))
+}
+
+fn name_taken() -> Error {
+    Error::invalid(
+        "name",
+        "Ya existe una empresa con este nombre. Si es otra, escribe su RUT para distinguirlas.",
+    )
+}
+
+fn rut_taken() -> Error {
+    Error::invalid("rut", "Ya existe una empresa con este RUT.")
+}
+
+/// Make a company.
+///
+/// # Errors
+/// [`Error::Forbidden`]; [`Error::Invalid`] when the name or the RUT is taken; or the database's.
+pub async fn create(
+    tx: &mut Tx<'_>,
+    now: DateTime<Utc>,
+    actor: &Actor,
+    details: &Details,
+) -> Result<CompanyId> {
+    actor.require(Permission::EditContacts)?;
+    let id = sqlx::query_scalar!(
+        "insert into companies (name, name_key, rut, industry, comuna, address, website, phone, email, notes, owner_id,
+             created_at, updated_at)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12) returning id",
+        details.name,
+        text::fold(&details.name),
+        details.rut,
+        details.industry,
+        details.comuna,
+        details.address,
+        details.website,
+        details.phone,
+        details.email,
+        details.notes,
+        details.owner_id,
+        now
+    )
+    .fetch_one(&mut **tx)
+    .await
+    .on_constraint("companies_name_once", name_taken)
+    .on_constraint("companies_rut_once", rut_taken)?;
+    let change = audit::Change {
+        action: "company.create",
+        subject_kind: "company",
+        subject_id: Some(id),
+        before: None,
+        after: Some(json!(details)),
+    };
+    audit::record(tx, now, actor, change).await?;
+    Ok(CompanyId(id))
+}
+
+/// Change a company that was read when its `updated_at` was `seen`.
+///
+/// # Errors
+/// [`Error::Forbidden`], [`Error::NotFound`]; [`Error::Invalid`] when the name or the RUT is taken; or the database's.
+pub async fn update(
+    tx: &mut Tx<'_>,
+    now: DateTime<Utc>,
+    actor: &Actor,
+    id: CompanyId,
+    seen: DateTime<Utc>,
+    details: &Details,
+) -> Result<Outcome> {
+    actor.require(Permission::EditContacts)?;
+    sqlx::query!("select id from companies where id = $1 for update", id.0)
+        .fetch_optional(&mut **tx)
+        .await?
+        .ok_or(Error::NotFound)?;
+    let company = get(&mut **tx, id).await?;
+    let before = company.details();
+    if before == *details {
+        return Ok(Outcome::Unchanged);
+    }
+    if company.updated_at != seen {
+        return Ok(Outcome::Stale);
+    }
+    sqlx::query!(
+        "update companies set name = $2, name_key = $3, rut = $4, industry = $5, comuna = $6, address = $7,
+             website = $8, phone = $9, email = $10, notes = $11, owner_id = $12, updated_at = $13
+         where id = $1",
+        id.0,
+        details.name,
+        text::fold(&details.name),
+        details.rut,
+        details.industry,
+        details.comuna,
+        details.address,
+        details.website,
+        details.phone,
+        details.email,
+        details.notes,
+        details.owner_id,
+        now
+    )
+    .execute(&mut **tx)
+    .await
+    .on_constraint("companies_name_once", name_taken)
+    .on_constraint("companies_rut_once", rut_taken)?;
+    let (before, after) = super::check::changed(&json!(before), &json!(details));
+    let change = audit::Change {
+        action: "company.update",
+        subject_kind: "company",
+        subject_id: Some(id.0),
+        before: Some(before),
+        after: Some(after),
+    };
+    audit::record(tx, now, actor, change).await?;
+    Ok(Outcome::Saved)
+}
+
+/// The company that `typed` names, by its name, its RUT or both as
+/// [`choice`](super::company_list::choice) writes them; made where there is none. None for an empty text.
+///
+/// # Errors
+/// [`Error::Invalid`] at `company` when several bear the name; [`create`]'s; or the database's.
+pub async fn resolve(
+    tx: &mut Tx<'_>,
+    now: DateTime<Utc>,
+    actor: &Actor,
+    typed: &str,
+) -> Result<Option<CompanyId>> {
+    let typed = text::tidy(typed);
+    if typed.is_empty() {
+        return Ok(None);
+    }
+    let rut = typed.rsplit_once('·').map_or(typed.as_str(), |it| it.1).parse::<Rut>().ok().map(Rut::stored);
+    let by_rut = rut.is_some();
+    let found = sqlx::query_scalar!(
+        "select id from companies where case when $1::text is null then name_key = $2 else rut = $1 end
+         order by id limit 2",
+        rut,
+        text::fold(&typed)
+    )
+    .fetch_all(&mut **tx)
+    .await?;
+    match found.as_slice() {
+        [one] => Ok(Some(CompanyId(*one))),
+        [_, _, ..] => Err(Error::invalid(
+            "company",
+            "Hay más de una empresa con ese nombre: elige una de la lista o escribe su RUT.",
+        )),
+        [] if by_rut => {
+            Err(Error::invalid("company", "No hay una empresa con ese RUT: escribe su nombre para crearla."))
+        }
+        [] => {
+            let details = Draft { name: typed, ..Draft::default() }.check().map_err(|it| at_company(it))?;
+            create(tx, now, actor, &details).await.map(Some)
+        }
+    }
+}
+
+/// An error of the company's own name, told at the field of the form that names a company.
+fn at_company(error: Error) -> Error {
+    match error {
+        Error::Invalid(fields) => Error::Invalid(
+            fields.into_iter().map(|it| crate::error::FieldError { field: "company", ..it }).collect(),
+        ),
+        other => other,
+    }
+}

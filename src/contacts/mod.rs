@@ -1,0 +1,14 @@
+//! The address book: companies, the people in it, and what each of them agreed
+//! to receive. The only writer of those tables; knows no message and no campaign.
+
+pub mod address;
+pub mod vocabulary;
+pub mod company;
+pub mod company_list;
+pub mod contact;
+pub mod contact_list;
+pub mod consent;
+pub mod preferences;
+
+mod check;
+mod search;

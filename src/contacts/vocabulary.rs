@@ -1,0 +1,113 @@
+//! The closed lists of the address book: as stored, and as people read them.
+
+use serde::{Deserialize, Serialize};
+
+macro_rules! vocabulary {
+    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $code:literal, $label:literal;)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        pub enum $name {
+            $($(#[$vdoc])* #[serde(rename = $code)] $variant,)*
+        }
+
+        impl $name {
+            /// Every one, in the order in which they are offered.
+            pub const ALL: &[$name] = &[$($name::$variant),*];
+
+            /// As stored.
+            #[must_use]
+            pub fn code(self) -> &'static str {
+                match self { $($name::$variant => $code,)* }
+            }
+
+            /// From the stored code.
+            #[must_use]
+            pub fn from_code(code: &str) -> Option<$name> {
+                match code { $($code => Some($name::$variant),)* _ => None }
+            }
+
+            /// As people read it.
+            #[must_use]
+            pub fn label(self) -> &'static str {
+                match self { $($name::$variant => $label,)* }
+            }
+        }
+    };
+}
+
+vocabulary! {
+    /// Where a contact came from.
+    Source {
+        /// Instagram.
+        Instagram = "INSTAGRAM", "Instagram";
+        /// Facebook.
+        Facebook = "FACEBOOK", "Facebook";
+        /// Google.
+        Google = "GOOGLE", "Google";
+        /// Sent by somebody.
+        Referral = "REFERIDO", "Referido";
+        /// A fair, a seminar.
+        Event = "EVENTO", "Evento";
+        /// The business's own site.
+        Web = "WEB", "Sitio web";
+        /// Came in from the street.
+        WalkIn = "WALK_IN", "Visita al local";
+        /// A file.
+        Import = "IMPORT", "Importación";
+        /// The newsletter form.
+        Newsletter = "NEWSLETTER", "Boletín";
+        /// None of these.
+        Other = "OTRO", "Otro";
+    }
+}
+
+vocabulary! {
+    /// How far the relationship has come.
+    Lifecycle {
+        /// Known, nothing more.
+        Lead = "LEAD", "Lead";
+        /// Showed interest.
+        Prospect = "PROSPECTO", "Prospecto";
+        /// Bought.
+        Customer = "CLIENTE", "Cliente";
+        /// Stopped buying.
+        Inactive = "INACTIVO", "Inactivo";
+    }
+}
+
+vocabulary! {
+    /// Lawful basis for promotions (Ley 21.719 art. 12 and 13).
+    Basis {
+        /// The person said yes.
+        Consent = "CONSENT", "Consentimiento";
+        /// The person has a contract with the business.
+        Contract = "CONTRACT", "Relación contractual";
+        /// The business's interest outweighs, and says why.
+        LegitimateInterest = "LEGITIMATE_INTEREST", "Interés legítimo";
+    }
+}
+
+vocabulary! {
+    /// A person, or somebody at a company. Derived from having a company.
+    Kind {
+        /// Works at a company.
+        Business = "B2B", "De empresa";
+        /// A private person.
+        Person = "B2C", "Persona";
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_lead_back_to_themselves() {
+        assert!(Source::ALL.iter().all(|it| Source::from_code(it.code()) == Some(*it)));
+        assert!(Lifecycle::ALL.iter().all(|it| Lifecycle::from_code(it.code()) == Some(*it)));
+        assert!(Basis::ALL.iter().all(|it| Basis::from_code(it.code()) == Some(*it)));
+        assert!(Kind::ALL.iter().all(|it| Kind::from_code(it.code()) == Some(*it)));
+        assert_eq!(Source::from_code("IMPORTACION"), None);
+        assert_eq!(serde_json::to_string(&Basis::LegitimateInterest).unwrap(), "\"LEGITIMATE_INTEREST\"");
+    }
+}
