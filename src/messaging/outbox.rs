@@ -405,12 +405,14 @@ pub(super) async fn begin(
     let subjects: Vec<String> = starts.iter().map(|it| it.subject.clone()).collect();
     let templates: Vec<i64> = starts.iter().map(|it| it.template.0).collect();
     let external: Vec<String> = starts.iter().map(|it| it.external_id.clone()).collect();
+    // "is not distinct from", so that rows are found by their id: on a table without statistics the planner
+    // would rather walk all rows of the run, for each few that begin.
     let begun = sqlx::query_scalar!(
         "update communication_logs l
          set status = 'SENDING', attempts = l.attempts + 1, subject = g.subject, template_id = g.template_id,
              external_id = g.external_id
          from unnest($1::bigint[], $2::text[], $3::bigint[], $4::text[]) as g (id, subject, template_id, external_id)
-         where l.id = g.id and l.status = 'PENDING' and l.drip_run_id = $5
+         where l.id = g.id and l.status = 'PENDING' and l.drip_run_id is not distinct from $5
            and (l.origin = 'TEST' or l.campaign_id is null
                 or exists (select 1 from campaigns c where c.id = l.campaign_id and c.status = 'RUNNING'))
            and not exists (
