@@ -1,16 +1,23 @@
 //! Public links of a message: their tokens, and what following them does.
 
 use super::{
-    kinds::{MessageType, OriginKind},
+    kinds::{MessageType, OriginKind, Scope, SuppressionReason},
+    suppression::{self, Entry},
     values::Links,
 };
 use crate::{
+    access::Actor,
     channels::Channel,
+    chile::time,
+    contacts::{consent, preferences, vocabulary::Basis},
+    db::Tx,
     error::{Error, Result},
     ids::{ContactId, MessageId},
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
+use std::collections::HashSet;
 use uuid::Uuid;
 
 /// The token as links carry it: 22 characters.
@@ -80,6 +87,152 @@ pub async fn holder(db: &mut PgConnection, token: Uuid) -> Result<Holder> {
         destination: it.destination.ok_or(Error::NotFound)?,
         unsubscribed: it.unsubscribed,
     })
+}
+
+/// Stop all promotions to the holder's address on the message's channel: the list,
+/// the ledger of consent and the story of the message. Doing it twice changes nothing.
+///
+/// # Errors
+/// When the database fails.
+pub async fn unsubscribe(tx: &mut Tx<'_>, now: DateTime<Utc>, holder: &Holder) -> Result<()> {
+    if holder.origin == OriginKind::Test {
+        return Ok(());
+    }
+    let entry = Entry {
+        channel: holder.channel,
+        destination: &holder.destination,
+        scope: Scope::Promotional,
+        reason: SuppressionReason::Unsubscribed,
+        detail: None,
+        message: Some(holder.message),
+    };
+    if !suppression::suppress(tx, now, &Actor::System, &entry).await? {
+        return Ok(());
+    }
+    if let Some(contact) = holder.contact {
+        consent::withdraw(
+            tx,
+            now,
+            &Actor::System,
+            contact,
+            holder.channel,
+            "Enlace de baja",
+            Some(holder.message),
+        )
+        .await?;
+    }
+    sqlx::query!(
+        "with marked as (
+             update communication_logs set unsubscribed_at = $2 where id = $1 and unsubscribed_at is null returning id
+         )
+         insert into communication_events (communication_log_id, at, kind) select id, $2, 'UNSUBSCRIBED' from marked",
+        holder.message.0,
+        now
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// What a person may choose on the preferences page, and how it stands.
+#[derive(Clone, Debug, Default)]
+pub struct Known {
+    /// Promotions may be sent to the holder's address.
+    pub subscribed: bool,
+    /// Channels on which the person has an address; empty: not in the address book.
+    pub channels: Vec<Channel>,
+    /// What was declined.
+    pub declined: HashSet<(Channel, MessageType)>,
+}
+
+/// One box of the page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Choice {
+    /// Channel.
+    pub channel: Channel,
+    /// Kind of message.
+    pub kind: MessageType,
+    /// Wanted.
+    pub allowed: bool,
+}
+
+/// How the holder's choices stand.
+///
+/// # Errors
+/// When the database fails.
+pub async fn choices(db: &mut PgConnection, holder: &Holder) -> Result<Known> {
+    let Some(contact) = holder.contact else {
+        return Ok(Known { subscribed: !holder.unsubscribed, ..Known::default() });
+    };
+    let it = sqlx::query!(
+        r#"select email is not null as "email!", phone is not null as "phone!",
+               case $2 when 'EMAIL' then email_basis when 'SMS' then sms_basis else whatsapp_basis end as basis
+           from contacts where id = $1"#,
+        contact.0,
+        holder.channel.code()
+    )
+    .fetch_one(&mut *db)
+    .await?;
+    let has = |channel: &Channel| if *channel == Channel::Email { it.email } else { it.phone };
+    let declined = preferences::of(&mut *db, contact)
+        .await?
+        .into_iter()
+        .filter(|it| !it.allowed)
+        .filter_map(|it| Some((it.channel, MessageType::from_code(&it.message_type)?)))
+        .collect();
+    Ok(Known {
+        subscribed: !holder.unsubscribed && it.basis.is_some(),
+        channels: Channel::ALL.into_iter().filter(has).collect(),
+        declined,
+    })
+}
+
+/// Keep the holder's choices.
+///
+/// # Errors
+/// When the database fails.
+pub async fn choose(tx: &mut Tx<'_>, now: DateTime<Utc>, holder: &Holder, choices: &[Choice]) -> Result<()> {
+    let Some(contact) = holder.contact.filter(|_| holder.origin != OriginKind::Test) else {
+        return Ok(());
+    };
+    let before = self::choices(tx, holder).await?.declined;
+    for it in choices {
+        // Only what changed is written: no row means yes.
+        if before.contains(&(it.channel, it.kind)) == it.allowed {
+            preferences::set(tx, now, contact, it.channel, it.kind.code(), it.allowed).await?;
+        }
+    }
+    Ok(())
+}
+
+/// The holder wants promotions again, by their own hand: their own unsubscribing is
+/// taken back, which is written down as a consent. An address that is dead, or that someone else put on the list, stays there.
+///
+/// # Errors
+/// When the database fails.
+pub async fn resubscribe(tx: &mut Tx<'_>, now: DateTime<Utc>, holder: &Holder) -> Result<()> {
+    if holder.origin == OriginKind::Test || choices(tx, holder).await?.subscribed {
+        return Ok(());
+    }
+    sqlx::query!(
+        "update suppressions set lifted_at = $3
+         where communication_type = $1 and destination = $2 and reason = 'UNSUBSCRIBED' and lifted_at is null",
+        holder.channel.code(),
+        holder.destination,
+        now
+    )
+    .execute(&mut **tx)
+    .await?;
+    if let Some(contact) = holder.contact {
+        let grant = consent::Grant {
+            channel: holder.channel,
+            basis: Basis::Consent,
+            source: "Página de preferencias".to_owned(),
+            obtained_on: time::local_date(now),
+        };
+        consent::grant(tx, now, &Actor::System, contact, &grant).await?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -17,5 +17,6 @@ pub mod compose;
 pub mod claim;
 pub mod runs;
 pub mod drain;
+pub mod health;
 pub mod story;
 pub mod links;

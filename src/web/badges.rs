@@ -29,3 +29,13 @@ pub(super) fn message(status: Status, deferred: Option<DeferReason>) -> Badge {
         Status::Cancelled => badge("secondary", "x"),
     }
 }
+
+/// The state of a job's run.
+pub(super) fn job(status: &str) -> Badge {
+    match status {
+        "DONE" => Badge { label: "Terminado", tone: "green", icon: "check" },
+        "RUNNING" => Badge { label: "En marcha", tone: "blue", icon: "loader" },
+        "INTERRUPTED" => Badge { label: "Interrumpido", tone: "orange", icon: "alert-triangle" },
+        _ => Badge { label: "Falló", tone: "red", icon: "alert-circle" },
+    }
+}

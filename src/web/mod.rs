@@ -16,13 +16,17 @@ mod session;
 mod shell;
 mod upload;
 
+mod health;
 mod home;
+mod jobs;
 mod login;
 mod messages;
 mod outbox;
+mod public;
 mod settings;
 mod setup;
 mod staff;
+mod suppressions;
 
 pub use routes::{Access, Route, table};
 

@@ -123,13 +123,17 @@ impl Route {
 #[must_use]
 pub fn table() -> Vec<Route> {
     [
+        super::health::routes(),
         super::home::routes(),
+        super::jobs::routes(),
         super::login::routes(),
         super::messages::routes(),
         super::outbox::routes(),
+        super::public::routes(),
         super::settings::routes(),
         super::setup::routes(),
         super::staff::routes(),
+        super::suppressions::routes(),
     ]
     .into_iter()
     .flatten()

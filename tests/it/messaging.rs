@@ -12,6 +12,7 @@ use llovizna::{
     messaging::{
         drain::{self, Engine, Options, Report, Run},
         kinds::{BlockReason, DeferReason, MessageType, Scope, SuppressionReason},
+        links,
         outbox::{self, Draft, Enqueued, Origin, Verdict},
         runs::Trigger,
         suppression::{self, Entry},
@@ -468,4 +469,34 @@ async fn the_database_refuses_to_forget_or_to_go_backwards(db: PgPool) {
     ] {
         assert!(sqlx::query(sql).execute(&world.db).await.is_err(), "{sql}");
     }
+}
+
+#[sqlx::test(migrator = "MIGRATIONS")]
+async fn unsubscribing_by_the_link_holds_for_the_address(db: PgPool) {
+    let world = World::new(db).await;
+    let people = world.people(1).await;
+    let campaign = world.campaign().await;
+    world.enqueue(campaign, &people).await;
+    world.drip().await;
+    let url = world.mailbox.taken()[0].unsubscribe_url.clone().unwrap();
+    let token = links::decode(url.rsplit('/').next().unwrap()).unwrap();
+    for _ in 0..2 {
+        let mut tx = world.db.begin().await.unwrap();
+        let holder = links::holder(&mut tx, token).await.unwrap();
+        links::unsubscribe(&mut tx, world.now(), &holder).await.unwrap();
+        tx.commit().await.unwrap();
+    }
+    let basis: Option<String> =
+        sqlx::query_scalar("select email_basis from contacts").fetch_one(&world.db).await.unwrap();
+    assert_eq!(basis, None);
+    let ledger: i64 = sqlx::query_scalar("select count(*) from consent_events where basis = 'WITHDRAWN'")
+        .fetch_one(&world.db)
+        .await
+        .unwrap();
+    assert_eq!(ledger, 1);
+    // Even with a new basis, the list holds.
+    world.execute("update contacts set email_basis = 'CONSENT'").await;
+    let next = world.campaign().await;
+    world.clock.advance(TimeDelta::days(14));
+    assert_eq!(world.enqueue(next, &people).await.blocked.get(&BlockReason::Suppressed), Some(&1));
 }

@@ -1,0 +1,95 @@
+//! The table of scheduled jobs: name, when, what.
+
+use super::slots::When;
+use crate::{
+    accounts::cleanup,
+    campaigns::drip,
+    channels::Channel,
+    chile::format,
+    error::{Error, Result},
+    messaging::{
+        drain::{Engine, Options},
+        runs::Trigger,
+    },
+    state::AppState,
+};
+use std::{future::Future, pin::Pin, time::Duration};
+use tokio_util::sync::CancellationToken;
+
+/// What a job gives: its outcome in a Spanish sentence.
+type Running = Pin<Box<dyn Future<Output = Result<String>> + Send>>;
+
+/// A scheduled job.
+pub struct Job {
+    /// As on the command line and in `job_runs`.
+    pub name: &'static str,
+    /// As people read it.
+    pub label: &'static str,
+    /// What it does, in a sentence.
+    pub about: &'static str,
+    /// Its slots.
+    pub when: When,
+    pub(super) run: fn(AppState, CancellationToken) -> Running,
+}
+
+/// Every job.
+pub const JOBS: &[Job] = &[
+    Job {
+        name: "drip",
+        label: "Goteo de mensajes",
+        about: "Envía lo que está en la cola, de a poco y dentro del horario.",
+        when: When::EveryMinutes(10),
+        run: |state, stop| Box::pin(drip(state, stop)),
+    },
+    Job {
+        name: "cleanup",
+        label: "Limpieza",
+        about: "Borra sesiones vencidas e intentos de entrada antiguos.",
+        when: When::DailyAt(4),
+        run: |state, _| Box::pin(clean(state)),
+    },
+];
+
+/// The job called `name`.
+#[must_use]
+pub fn find(name: &str) -> Option<&'static Job> {
+    JOBS.iter().find(|it| it.name == name)
+}
+
+async fn drip(state: AppState, stop: CancellationToken) -> Result<String> {
+    let engine = Engine {
+        db: state.db.clone(),
+        senders: state.senders.clone(),
+        config: state.config.clone(),
+        clock: state.clock.clone(),
+    };
+    let options = Options {
+        // A run gives way before the next slot.
+        time_box: Some(Duration::from_secs(9 * 60)),
+        stop,
+        ..Options::new(Channel::Email, Trigger::Scheduler)
+    };
+    let report = drip::run_once(&engine, &options).await?;
+    if report.status == "already_running" {
+        return Ok("Ya había una corrida en marcha.".to_owned());
+    }
+    let trouble = report.error.or_else(|| report.paused.first().map(|it| it.reason.clone()));
+    if let Some(trouble) = trouble {
+        return Err(Error::refused(trouble));
+    }
+    Ok(format!(
+        "{}, {}, {}, {}.",
+        format::count(i64::from(report.sent), "enviado", "enviados"),
+        format::count(i64::from(report.deferred), "pospuesto", "pospuestos"),
+        format::count(i64::from(report.blocked), "bloqueado", "bloqueados"),
+        format::count(i64::from(report.failed), "fallido", "fallidos"),
+    ))
+}
+
+async fn clean(state: AppState) -> Result<String> {
+    let gone = cleanup::run_once(&state.db, state.clock.now()).await?;
+    Ok(format!(
+        "{}.",
+        format::count(i64::try_from(gone).unwrap_or(i64::MAX), "registro borrado", "registros borrados")
+    ))
+}

@@ -1,0 +1,114 @@
+//! What happens without a request: jobs at set times, each once a slot over all
+//! replicas, and engines that look for work all the time. Drives functions of the
+//! domains; holds no rule of theirs.
+
+pub mod jobs;
+pub mod runs;
+pub mod slots;
+
+use crate::{campaigns::launch, error::Result, state::AppState};
+use jobs::{JOBS, Job};
+use runs::Trigger;
+use std::time::Duration;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+/// How often due jobs are looked for.
+const TICK: Duration = Duration::from_secs(5);
+
+/// How long an engine that found nothing rests.
+const REST: Duration = Duration::from_secs(1);
+
+/// How long an engine that failed rests: a database that is away must not be hammered.
+const REST_AFTER_FAILURE: Duration = Duration::from_secs(5);
+
+/// Start the jobs and the engines. They end once `stop` is cancelled and what is in hand is finished.
+#[must_use]
+pub fn start(state: &AppState, stop: &CancellationToken) -> JoinSet<()> {
+    let mut all = JoinSet::new();
+    for job in JOBS {
+        all.spawn(follow(state.clone(), job, stop.clone()));
+    }
+    start_engines(state, stop, &mut all);
+    all
+}
+
+/// Start only the engines: what people wait for on a page also happens where the clock is someone else's (`SCHEDULER=off`).
+pub fn start_engines(state: &AppState, stop: &CancellationToken, all: &mut JoinSet<()>) {
+    all.spawn(keep_going("campaign queue", state.clone(), stop.clone(), async |state| {
+        Ok(launch::run_once(&state.db, state.clock.now()).await? > 0)
+    }));
+}
+
+/// Run `job` at its slots until `stop`.
+async fn follow(state: AppState, job: &'static Job, stop: CancellationToken) {
+    loop {
+        if let Err(error) = tick(&state, job, &stop).await {
+            tracing::error!(job.name = job.name, error = ?error, "A scheduled job could not run");
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(TICK) => (),
+        }
+    }
+}
+
+/// Run `job` if its latest slot has not been taken. A slot that was missed is caught
+/// up once: the latest, however many there were. Returns whether it ran.
+///
+/// # Errors
+/// When the database fails; what fails in the job is written to its run.
+pub async fn tick(state: &AppState, job: &'static Job, stop: &CancellationToken) -> Result<bool> {
+    let slot = job.when.latest(state.clock.now());
+    runs::bury_the_dead(&state.db, state.clock.now()).await?;
+    perform(state, job, slot, Trigger::Scheduler, stop).await
+}
+
+/// Run `job` now, because someone asks. Returns false if this very instant was asked for already.
+///
+/// # Errors
+/// When the database fails; what fails in the job is written to its run.
+pub async fn run_now(state: &AppState, job: &'static Job, stop: &CancellationToken) -> Result<bool> {
+    perform(state, job, state.clock.now(), Trigger::Manual, stop).await
+}
+
+async fn perform(
+    state: &AppState,
+    job: &'static Job,
+    slot: chrono::DateTime<chrono::Utc>,
+    trigger: Trigger,
+    stop: &CancellationToken,
+) -> Result<bool> {
+    let Some(run) = runs::take(&state.db, state.clock.now(), job.name, slot, trigger).await? else {
+        return Ok(false);
+    };
+    let result = (job.run)(state.clone(), stop.clone()).await;
+    if let Err(error) = &result {
+        tracing::error!(job.name = job.name, error = ?error, "Scheduled job failed");
+    }
+    run.end(&state.db, state.clock.now(), result.map_err(|it| it.to_string())).await?;
+    Ok(true)
+}
+
+/// Let an engine work until it finds nothing, rest, and look again, until `stop`.
+async fn keep_going(
+    name: &'static str,
+    state: AppState,
+    stop: CancellationToken,
+    pass: impl AsyncFn(&AppState) -> Result<bool>,
+) {
+    while !stop.is_cancelled() {
+        let rest = match pass(&state).await {
+            Ok(true) => continue,
+            Ok(false) => REST,
+            Err(error) => {
+                tracing::error!(engine = name, error = ?error, "Engine failed");
+                REST_AFTER_FAILURE
+            }
+        };
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(rest) => (),
+        }
+    }
+}

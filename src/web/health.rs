@@ -1,0 +1,87 @@
+//! For whoever operates the program: is it alive, is it ready, how is it doing. No personal data.
+
+use super::routes::Route;
+use crate::{db::MIGRATIONS, error::Result, state::AppState};
+use axum::{
+    extract::State,
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use std::{fmt::Write, time::Duration};
+
+pub(super) fn routes() -> Vec<Route> {
+    vec![
+        Route::public_get("/healthz", async || "ok\n"),
+        Route::public_get("/readyz", ready),
+        Route::public_get("/metrics", metrics),
+    ]
+}
+
+/// Longest wait for the database before it counts as away.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// 200 once the database answers with this build's schema, 503 else.
+async fn ready(State(state): State<AppState>) -> Response {
+    let newest = MIGRATIONS.iter().map(|it| it.version).max().unwrap_or_default();
+    let asked =
+        sqlx::query_scalar::<_, Option<i64>>("select max(version) from _sqlx_migrations where success");
+    let away = |why: &'static str| (StatusCode::SERVICE_UNAVAILABLE, why).into_response();
+    match tokio::time::timeout(PATIENCE, asked.fetch_one(&state.db)).await {
+        Ok(Ok(Some(version))) if version >= newest => "ready\n".into_response(),
+        Ok(Ok(_)) => away("migrating\n"),
+        Ok(Err(_)) | Err(_) => away("database away\n"),
+    }
+}
+
+/// Prometheus text format, version 0.0.4.
+async fn metrics(State(state): State<AppState>) -> Response {
+    let text = match tokio::time::timeout(PATIENCE, measure(&state)).await {
+        Ok(Ok(text)) => format!("{text}llovizna_database_up 1\n"),
+        Ok(Err(_)) | Err(_) => "# TYPE llovizna_database_up gauge\nllovizna_database_up 0\n".to_owned(),
+    };
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
+}
+
+async fn measure(state: &AppState) -> Result<String> {
+    let mut text = String::new();
+    let mut metric = |name: &str, kind: &str, help: &str, values: &[(String, i64)]| {
+        let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}");
+        for (labels, value) in values {
+            let _ = writeln!(text, "{name}{labels} {value}");
+        }
+    };
+    let queued = crate::messaging::health::queue(&state.db, state.clock.now()).await?;
+    let channel = |code: &str| format!("{{channel=\"{code}\"}}");
+    let pick = |of: fn(&crate::messaging::health::Queue) -> i64| -> Vec<(String, i64)> {
+        queued.iter().map(|it| (channel(it.channel.code()), of(it))).collect()
+    };
+    metric("llovizna_messages_pending", "gauge", "Messages in the queue.", &pick(|it| it.pending));
+    metric(
+        "llovizna_messages_due",
+        "gauge",
+        "Messages in the queue whose time has come.",
+        &pick(|it| it.due),
+    );
+    metric(
+        "llovizna_messages_unconfirmed",
+        "gauge",
+        "Messages that wait for a decision.",
+        &pick(|it| it.unconfirmed),
+    );
+    metric("llovizna_messages_sent_total", "counter", "Messages taken by the provider.", &pick(|it| it.sent));
+    metric("llovizna_messages_failed_total", "counter", "Messages refused for good.", &pick(|it| it.failed));
+    metric(
+        "llovizna_drip_last_success_timestamp_seconds",
+        "gauge",
+        "End of the last drip run that did its work.",
+        &pick(|it| it.last_success.map_or(0, |at| at.timestamp())),
+    );
+    let pool = [
+        ("{state=\"open\"}", state.db.size()),
+        ("{state=\"idle\"}", u32::try_from(state.db.num_idle()).unwrap_or(0)),
+    ];
+    let pool: Vec<_> = pool.iter().map(|(labels, n)| ((*labels).to_owned(), i64::from(*n))).collect();
+    metric("llovizna_database_connections", "gauge", "Connections of the pool.", &pool);
+    text.push_str("# TYPE llovizna_database_up gauge\n");
+    Ok(text)
+}

@@ -1,0 +1,128 @@
+//! The scheduled jobs: when each ran, what came of it, when it runs next, and running it now.
+
+use super::{
+    badges::{self, Badge},
+    flash::Flash,
+    html::{self, Answer},
+    routes::Route,
+    shell::Shell,
+};
+use crate::{
+    access::{Actor, Permission},
+    audit,
+    chile::format,
+    error::{Error, Result},
+    scheduler::{self, jobs::JOBS, runs},
+    state::AppState,
+};
+use askama::Template;
+use axum::extract::{Path, State};
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+pub(super) fn routes() -> Vec<Route> {
+    vec![
+        Route::get("/jobs", Permission::View, list),
+        Route::get("/jobs/{name}", Permission::View, show),
+        Route::post("/jobs/{name}/run", Permission::RunJobs, run).within(Duration::from_mins(10)),
+    ]
+}
+
+struct Row {
+    name: &'static str,
+    label: &'static str,
+    about: &'static str,
+    rhythm: String,
+    next: String,
+    last: Option<RunRow>,
+}
+
+struct RunRow {
+    badge: Badge,
+    started: String,
+    took: String,
+    outcome: String,
+    by_hand: bool,
+}
+
+fn run_row(it: runs::Record) -> RunRow {
+    let took = it.finished_at.map(|end| {
+        let millis = (end - it.started_at).num_milliseconds();
+        if millis < 1000 { "menos de 1 s".to_owned() } else { format!("{} s", millis / 1000) }
+    });
+    RunRow {
+        badge: badges::job(&it.status),
+        started: format::datetime(it.started_at),
+        took: took.unwrap_or_default(),
+        outcome: it.outcome.unwrap_or_default(),
+        by_hand: it.by_hand,
+    }
+}
+
+#[derive(Template)]
+#[template(path = "jobs/list.html")]
+struct ListPage {
+    shell: Shell,
+    rows: Vec<Row>,
+    scheduler_is_on: bool,
+}
+
+async fn list(State(state): State<AppState>, shell: Shell) -> Answer {
+    let now = state.clock.now();
+    let mut rows = Vec::new();
+    for job in JOBS {
+        let last = runs::latest(&state.db, job.name, 1).await?.pop().map(run_row);
+        rows.push(Row {
+            name: job.name,
+            label: job.label,
+            about: job.about,
+            rhythm: job.when.label(),
+            next: format::datetime(job.when.next(now)),
+            last,
+        });
+    }
+    html::page(&ListPage { shell, rows, scheduler_is_on: state.config.scheduler })
+}
+
+#[derive(Template)]
+#[template(path = "jobs/show.html")]
+struct ShowPage {
+    shell: Shell,
+    label: &'static str,
+    about: &'static str,
+    rhythm: String,
+    runs: Vec<RunRow>,
+}
+
+async fn show(State(state): State<AppState>, shell: Shell, Path(name): Path<String>) -> Answer {
+    let job = scheduler::jobs::find(&name).ok_or(Error::NotFound)?;
+    let runs = runs::latest(&state.db, job.name, 100).await?.into_iter().map(run_row).collect();
+    html::page(&ShowPage { shell, label: job.label, about: job.about, rhythm: job.when.label(), runs })
+}
+
+async fn run(State(state): State<AppState>, actor: Actor, Path(name): Path<String>) -> Answer {
+    let job = scheduler::jobs::find(&name).ok_or(Error::NotFound)?;
+    let mut tx = state.db.begin().await?;
+    let change = audit::Change {
+        action: "job.run",
+        subject_kind: "job",
+        after: Some(name.into()),
+        ..audit::Change::default()
+    };
+    audit::record(&mut tx, state.clock.now(), &actor, change).await?;
+    tx.commit().await?;
+    // A task of its own: a reader who closes the page must not cut a message off.
+    let inner = state.clone();
+    let done = tokio::spawn(async move { scheduler::run_now(&inner, job, &CancellationToken::new()).await });
+    done.await.map_err(|it| Error::Internal(format!("job task: {it}")))??;
+    Ok(flash(&state, job).await?.to("/jobs"))
+}
+
+async fn flash(state: &AppState, job: &scheduler::jobs::Job) -> Result<Flash> {
+    let last = runs::latest(&state.db, job.name, 1).await?.pop();
+    let outcome = last.as_ref().and_then(|it| it.outcome.clone()).unwrap_or_default();
+    Ok(match last.map(|it| it.status).as_deref() {
+        Some("DONE") => Flash::good(format!("{}: {outcome}", job.label)),
+        _ => Flash::bad(format!("{} no terminó bien: {outcome}", job.label)),
+    })
+}

@@ -1,0 +1,140 @@
+//! The suppression list: who must not be written to, and why.
+
+use super::{
+    flash::Flash,
+    form::{Errors, Form},
+    html::{self, Answer},
+    routes::Route,
+    shell::Shell,
+};
+use crate::{
+    access::{Actor, Permission},
+    channels::Channel,
+    chile::format,
+    contacts::address::EmailAddress,
+    error::Error,
+    messaging::{
+        kinds::{Scope, SuppressionReason},
+        suppression::{self, Entry, Listed},
+    },
+    state::AppState,
+};
+use askama::Template;
+use axum::extract::{Path, Query, State};
+use serde::Deserialize;
+
+pub(super) fn routes() -> Vec<Route> {
+    vec![
+        Route::get("/suppressions", Permission::View, list),
+        Route::post("/suppressions", Permission::EditContacts, create),
+        Route::delete("/suppressions/{id}", Permission::DecideMessages, lift),
+    ]
+}
+
+const PAGE: usize = 50;
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Asked {
+    address: String,
+    before: String,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct NewEntry {
+    email: String,
+    scope: String,
+    detail: String,
+}
+
+struct Row {
+    entry: Listed,
+    since: String,
+}
+
+#[derive(Template)]
+#[template(path = "suppressions/list.html")]
+struct ListPage {
+    shell: Shell,
+    asked: Asked,
+    new: NewEntry,
+    errors: Errors,
+    rows: Vec<Row>,
+    newer: String,
+    older: String,
+}
+
+async fn page(
+    state: &AppState,
+    shell: Shell,
+    asked: Asked,
+    new: NewEntry,
+    errors: Errors,
+) -> Result<ListPage, Error> {
+    let mut db = state.db.acquire().await?;
+    let before = asked.before.parse().ok();
+    let limit = i64::try_from(PAGE).unwrap_or(i64::MAX) + 1;
+    let mut entries = suppression::list(&mut db, Some(&asked.address), before, limit).await?;
+    let more = entries.len() > PAGE;
+    entries.truncate(PAGE);
+    let address = |before: Option<i64>| {
+        let mut query = url::form_urlencoded::Serializer::new(String::from("/suppressions?"));
+        if !asked.address.is_empty() {
+            query.append_pair("address", &asked.address);
+        }
+        if let Some(id) = before {
+            query.append_pair("before", &id.to_string());
+        }
+        query.finish()
+    };
+    let older = entries.last().filter(|_| more).map(|it| address(Some(it.id))).unwrap_or_default();
+    let newer = before.map(|_| address(None)).unwrap_or_default();
+    let rows =
+        entries.into_iter().map(|entry| Row { since: format::datetime(entry.created_at), entry }).collect();
+    Ok(ListPage { shell, asked, new, errors, rows, newer, older })
+}
+
+async fn list(State(state): State<AppState>, shell: Shell, Query(asked): Query<Asked>) -> Answer {
+    html::page(&page(&state, shell, asked, NewEntry::default(), Errors::default()).await?)
+}
+
+async fn create(
+    State(state): State<AppState>,
+    actor: Actor,
+    shell: Shell,
+    Form(new): Form<NewEntry>,
+) -> Answer {
+    let address = match new.email.parse::<EmailAddress>() {
+        Ok(address) => address,
+        Err(reason) => {
+            let errors = Errors::from_error(Error::invalid("email", reason.to_string()))?;
+            return html::invalid(&page(&state, shell, Asked::default(), new, errors).await?);
+        }
+    };
+    let entry = Entry {
+        channel: Channel::Email,
+        destination: address.as_str(),
+        scope: if new.scope == "ALL" { Scope::All } else { Scope::Promotional },
+        reason: SuppressionReason::Manual,
+        detail: Some(new.detail.trim()).filter(|it| !it.is_empty()),
+        message: None,
+    };
+    let mut tx = state.db.begin().await?;
+    let made = suppression::suppress(&mut tx, state.clock.now(), &actor, &entry).await?;
+    tx.commit().await?;
+    let flash = if made {
+        Flash::good("La dirección quedó en la lista: no se le enviará nada de lo que elegiste.")
+    } else {
+        Flash::plain("Esa dirección ya estaba en la lista.")
+    };
+    Ok(flash.to("/suppressions"))
+}
+
+async fn lift(State(state): State<AppState>, actor: Actor, Path(id): Path<i64>) -> Answer {
+    let mut tx = state.db.begin().await?;
+    suppression::lift(&mut tx, state.clock.now(), &actor, id).await?;
+    tx.commit().await?;
+    Ok(Flash::good("La dirección salió de la lista. Queda registrado quién lo hizo. Para promociones aún necesita consentimiento vigente.")
+        .to("/suppressions"))
+}
