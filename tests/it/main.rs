@@ -9,6 +9,7 @@ mod drip;
 mod email;
 mod embedded;
 mod imports;
+mod jobs;
 mod messaging;
 mod messages;
 mod outbox;

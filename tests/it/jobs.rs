@@ -1,0 +1,71 @@
+//! Scheduled jobs: once a slot over all replicas, caught up once, and their page; what operations ask.
+
+use crate::support::TestApp;
+use axum::http::StatusCode;
+use chrono::TimeDelta;
+use llovizna::{
+    access::Role,
+    scheduler::{self, jobs},
+};
+use sqlx::PgPool;
+use tokio_util::sync::CancellationToken;
+
+async fn runs(db: &PgPool) -> Vec<(String, String)> {
+    sqlx::query_as("select trigger, status from job_runs order by id").fetch_all(db).await.unwrap()
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn a_slot_is_taken_once_and_a_missed_one_is_caught_up_once(db: PgPool) {
+    let app = TestApp::new(db.clone());
+    let (job, stop) = (jobs::find("drip").unwrap(), CancellationToken::new());
+    let (one, other) =
+        tokio::join!(scheduler::tick(&app.state, job, &stop), scheduler::tick(&app.state, job, &stop));
+    assert_eq!([one.unwrap(), other.unwrap()].into_iter().filter(|it| *it).count(), 1);
+    app.state.clock.advance(TimeDelta::minutes(9));
+    assert!(!scheduler::tick(&app.state, job, &stop).await.unwrap());
+    app.state.clock.advance(TimeDelta::hours(5));
+    assert!(scheduler::tick(&app.state, job, &stop).await.unwrap());
+    assert!(!scheduler::tick(&app.state, job, &stop).await.unwrap());
+    assert_eq!(runs(&db).await.len(), 2);
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn a_run_whose_process_is_gone_is_shown_as_interrupted(db: PgPool) {
+    let app = TestApp::new(db.clone());
+    sqlx::query("insert into job_runs (name, slot, trigger, started_at) values ('drip', '2026-11-20', 'SCHEDULER', '2026-11-20')")
+        .execute(&db)
+        .await
+        .unwrap();
+    let job = jobs::find("cleanup").unwrap();
+    scheduler::tick(&app.state, job, &CancellationToken::new()).await.unwrap();
+    assert_eq!(runs(&db).await[0].1, "INTERRUPTED");
+    assert!(app.get("/jobs").await.text().contains("Interrumpido"));
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn who_may_runs_a_job_from_its_page(db: PgPool) {
+    let app = TestApp::new(db.clone());
+    let staff = app.as_role(Role::Staff).await;
+    assert_eq!(staff.post("/jobs/drip/run", &[]).await.status, StatusCode::FORBIDDEN);
+    assert_eq!(app.post("/jobs/nothing/run", &[]).await.status, StatusCode::NOT_FOUND);
+    assert_eq!(app.post("/jobs/drip/run", &[]).await.status, StatusCode::SEE_OTHER);
+    assert_eq!(runs(&db).await, [("MANUAL".to_owned(), "DONE".to_owned())]);
+    let page = app.get("/jobs").await.text();
+    assert!(page.contains("0 enviados") && page.contains("Terminado"), "{page}");
+    assert!(app.get("/jobs/drip").await.text().contains("a pedido"));
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn operations_learn_that_it_lives_is_ready_and_how_it_does(db: PgPool) {
+    let app = TestApp::new(db.clone());
+    let anonymous = app.anonymous();
+    assert_eq!(anonymous.get("/healthz").await.status, StatusCode::OK);
+    assert_eq!(anonymous.get("/readyz").await.status, StatusCode::OK);
+    let metrics = anonymous.get("/metrics").await.body;
+    assert!(metrics.contains("llovizna_messages_pending{channel=\"EMAIL\"} 0"), "{metrics}");
+    assert!(metrics.contains("llovizna_database_up 1"));
+    db.close().await;
+    assert_eq!(anonymous.get("/readyz").await.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(anonymous.get("/healthz").await.status, StatusCode::OK);
+    assert!(anonymous.get("/metrics").await.body.contains("llovizna_database_up 0"));
+}
