@@ -51,6 +51,8 @@ create table audit_events (
 );
 comment on column audit_events.actor is 'who it was, as shown: a name, "línea de comandos", "sistema"';
 create index audit_events_by_subject on audit_events (subject_kind, subject_id, id desc);
+create index audit_events_by_kind on audit_events (subject_kind, id desc);
+create index audit_events_by_staff on audit_events (staff_user_id, id desc);
 
 create function refuse_rewriting() returns trigger language plpgsql as $$
 begin

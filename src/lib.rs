@@ -23,6 +23,7 @@ pub mod contacts;
 pub mod messaging;
 pub mod imports;
 pub mod campaigns;
+pub mod reports;
 pub mod accounts;
 pub mod demo;
 // edges

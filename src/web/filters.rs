@@ -70,6 +70,12 @@ pub(super) fn number(it: impl As<i64>, _: &dyn Values) -> Result<String> {
     Ok(format::number(it.value()))
 }
 
+/// A count of something, `1 contacto`, `1.250 contactos`: `{{ n|count("contacto", "contactos") }}`.
+#[askama::filter_fn]
+pub(super) fn count(it: impl As<i64>, _: &dyn Values, one: &str, many: &str) -> Result<String> {
+    Ok(format::count(it.value(), one, many))
+}
+
 /// A day, `21-11-2026`.
 #[askama::filter_fn]
 pub(super) fn date(it: impl As<NaiveDate>, _: &dyn Values) -> Result<String> {

@@ -1,13 +1,19 @@
 //! The first page, and the theme that is chosen on every page.
 
 use super::{
+    filters,
     form::Form,
     html::{self, Answer},
     routes::Route,
     session,
     shell::{Shell, THEME_COOKIE, Theme},
 };
-use crate::{access::Permission, state::AppState};
+use crate::{
+    access::Permission,
+    campaigns::campaign::{self, Status, Summary},
+    reports::home::{self, Attention, Queue, Start},
+    state::AppState,
+};
 use askama::Template;
 use axum::{
     extract::State,
@@ -15,20 +21,35 @@ use axum::{
     response::{IntoResponse, Redirect},
 };
 use axum_extra::extract::cookie::{Cookie, SameSite};
+use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
 pub(super) fn routes() -> Vec<Route> {
     vec![Route::get("/", Permission::View, show), Route::post("/theme", Permission::View, choose_theme)]
 }
 
+/// Campaigns shown.
+const CAMPAIGNS: i64 = 5;
+
 #[derive(Template)]
 #[template(path = "home/show.html")]
 struct HomePage {
     shell: Shell,
+    now: DateTime<Utc>,
+    attention: Attention,
+    queue: Queue,
+    start: Start,
+    campaigns: Vec<Summary>,
 }
 
-async fn show(shell: Shell) -> Answer {
-    html::page(&HomePage { shell })
+async fn show(State(state): State<AppState>, shell: Shell) -> Answer {
+    let now = state.clock.now();
+    let first = &state.config.first_values;
+    let attention = home::attention(&state.db, now).await?;
+    let queue = home::queue(&state.db, now, first).await?;
+    let start = home::start(&state.db, first).await?;
+    let campaigns = campaign::list(&state.db, None, None, CAMPAIGNS).await?;
+    html::page(&HomePage { shell, now, attention, queue, start, campaigns })
 }
 
 #[derive(Deserialize)]

@@ -16,6 +16,7 @@ mod session;
 mod shell;
 mod upload;
 
+mod audit;
 mod health;
 mod home;
 mod jobs;

@@ -123,6 +123,7 @@ impl Route {
 #[must_use]
 pub fn table() -> Vec<Route> {
     [
+        super::audit::routes(),
         super::health::routes(),
         super::home::routes(),
         super::jobs::routes(),

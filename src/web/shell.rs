@@ -10,6 +10,7 @@ use crate::{
     accounts::session::Session,
     channels::Channel,
     error::Error,
+    reports::home,
     state::AppState,
 };
 use axum::{
@@ -70,6 +71,8 @@ pub(super) struct NavItem {
     pub icon: &'static str,
     pub path: &'static str,
     pub active: bool,
+    /// What waits there for a person; 0 is not shown.
+    pub waiting: i64,
 }
 
 /// The frame around a page.
@@ -88,6 +91,8 @@ pub(super) struct Shell {
     pub theme: Theme,
     /// Email lands in the built-in outbox.
     pub email_is_simulated: bool,
+    /// Messages of which nobody knows if they left.
+    pub unconfirmed: i64,
     /// Path of the page.
     pub path: String,
     /// What was searched for, if this is the page of a search.
@@ -121,6 +126,8 @@ impl FromRequestParts<AppState> for Shell {
             flash: session.notice.clone().and_then(|it| serde_json::from_value(it).ok()),
             theme: Theme::of(&parts.headers),
             email_is_simulated: state.senders.get(&Channel::Email).is_none_or(|it| !it.is_real()),
+            // A frame without its counts is better than no page.
+            unconfirmed: home::unconfirmed(&state.db, 100).await.unwrap_or_default(),
             path: parts.uri.path().to_owned(),
             query,
         })
@@ -180,7 +187,13 @@ impl Shell {
                 let items: Vec<NavItem> = entries
                     .iter()
                     .filter(|(_, _, path, needs)| self.role.may(*needs) && routes::has_page(path))
-                    .map(|(label, icon, path, _)| NavItem { label, icon, path, active: Some(*path) == here })
+                    .map(|(label, icon, path, _)| NavItem {
+                        label,
+                        icon,
+                        path,
+                        active: Some(*path) == here,
+                        waiting: if *path == "/messages" { self.unconfirmed } else { 0 },
+                    })
                     .collect();
                 let active = items.iter().any(|it| it.active);
                 NavGroup { label, icon, items, active }

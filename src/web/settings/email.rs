@@ -12,6 +12,7 @@ use crate::{
     channels::{Channel, Email, Outgoing, SendError},
     config::{Config, SmtpTls},
     error::{Error, Result},
+    messaging::compose::Sender,
     settings::{self, Business, EmailChannel},
     state::AppState,
     web::routes::Route,
@@ -125,7 +126,7 @@ async fn show(State(state): State<AppState>, shell: Shell) -> Answer {
 async fn page(state: &AppState, shell: Shell, form: EmailForm, errors: Errors) -> Answer {
     let failed = errors.any();
     let server = Server::of(&state.config);
-    let (_, sender) = sender(state).await?;
+    let sender = sender(state).await?.from_email;
     let page = EmailPage { shell, form, errors, server, sender };
     if failed { html::invalid(&page) } else { html::page(&page) }
 }
@@ -188,8 +189,8 @@ async fn test(
             form.answer(Flash::bad("No enviamos la prueba: escribe un correo como nombre@negocio.cl."))
         );
     }
-    let (from_name, from_email) = sender(&state).await?;
-    if from_email.is_empty() {
+    let sender = sender(&state).await?;
+    if sender.from_email.is_empty() {
         return Ok(form.answer(Flash::bad(
             "No enviamos la prueba: falta el correo del remitente. Escríbelo aquí o en los datos de tu negocio.",
         )));
@@ -198,14 +199,14 @@ async fn test(
         return Ok(form.answer(Flash::bad("El canal de correo no está disponible.")));
     };
     let now = state.clock.now();
-    let domain = from_email.rsplit_once('@').map_or("localhost", |(_, domain)| domain);
     let text = "Esta es una prueba enviada desde los ajustes de Llovizna. Si la lees, el correo funciona.";
     let message = Outgoing::Email(Email {
         message: 0,
         date: now,
-        from_name,
-        message_id: format!("prueba.{}@{domain}", uuid::Uuid::now_v7().simple()),
-        from_email,
+        message_id: format!("prueba.{}@{}", uuid::Uuid::now_v7().simple(), sender.domain()),
+        from_name: sender.from_name,
+        from_email: sender.from_email,
+        reply_to: sender.reply_to,
         to_email: to,
         subject: "Prueba de correo de Llovizna".to_owned(),
         html: format!("<p>{text}</p>"),
@@ -238,12 +239,10 @@ async fn test(
     Ok(form.answer(flash))
 }
 
-/// Name and address that messages leave from.
-async fn sender(state: &AppState) -> Result<(String, String)> {
+/// Who messages leave from as things stand.
+async fn sender(state: &AppState) -> Result<Sender> {
     let first = &state.config.first_values;
     let business: Business = settings::load(&state.db, first).await?;
     let channel: EmailChannel = settings::load(&state.db, first).await?;
-    let name = if channel.from_name.is_empty() { business.name } else { channel.from_name };
-    let email = if channel.from_email.is_empty() { business.email } else { channel.from_email };
-    Ok((name, email))
+    Ok(Sender::of_email(&state.config, &business, &channel))
 }

@@ -8,8 +8,13 @@ use super::{
 };
 use crate::{
     access::{Actor, Permission},
+    channels::Channel,
     chile::business_hours::BusinessHours,
     error::{Error, Result},
+    messaging::{
+        kinds::MessageType,
+        limits::{self, Cap},
+    },
     settings::{self, EmailChannel},
     state::AppState,
     web::routes::Route,
@@ -43,12 +48,28 @@ struct LimitsPage {
     shell: Shell,
     form: HoursForm,
     errors: Errors,
+    /// The caps of each channel that has any.
+    caps: Vec<(Channel, Vec<Cap>)>,
+    kinds: Vec<MessageType>,
+}
+
+async fn page(state: &AppState, shell: Shell, form: HoursForm, errors: Errors) -> Answer {
+    let all = limits::list(&state.db).await?;
+    let caps = Channel::ALL
+        .into_iter()
+        .map(|channel| (channel, all.iter().filter(|it| it.channel == channel).cloned().collect::<Vec<_>>()))
+        .filter(|(_, caps)| !caps.is_empty())
+        .collect();
+    let kinds = MessageType::ALL.iter().copied().filter(|it| it.is_promotional()).collect();
+    let failed = errors.any();
+    let page = LimitsPage { shell, form, errors, caps, kinds };
+    if failed { html::invalid(&page) } else { html::page(&page) }
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct HoursForm {
-    days: Vec<String>,
+    weekdays: Vec<String>,
     opens: String,
     closes: String,
     skip_holidays: Option<String>,
@@ -57,7 +78,7 @@ struct HoursForm {
 impl HoursForm {
     fn of(hours: &BusinessHours) -> HoursForm {
         HoursForm {
-            days: DAYS
+            weekdays: DAYS
                 .iter()
                 .zip(hours.days)
                 .filter(|(_, open)| *open)
@@ -70,7 +91,7 @@ impl HoursForm {
     }
 
     fn has(&self, day: &str) -> bool {
-        self.days.iter().any(|it| it == day)
+        self.weekdays.iter().any(|it| it == day)
     }
 
     fn parse(&self) -> Result<BusinessHours> {
@@ -101,7 +122,7 @@ impl HoursForm {
 async fn show(State(state): State<AppState>, shell: Shell) -> Answer {
     let channel: EmailChannel = settings::load(&state.db, &state.config.first_values).await?;
     let form = HoursForm::of(&channel.business_hours);
-    html::page(&LimitsPage { shell, form, errors: Errors::default() })
+    page(&state, shell, form, Errors::default()).await
 }
 
 async fn save_hours(
@@ -116,6 +137,6 @@ async fn save_hours(
             super::save(&state, &actor, &EmailChannel { business_hours, ..channel }).await?;
             Ok(Flash::good("El horario de envío quedó guardado.").to("/settings/limits"))
         }
-        Err(error) => html::invalid(&LimitsPage { shell, form, errors: Errors::from_error(error)? }),
+        Err(error) => page(&state, shell, form, Errors::from_error(error)?).await,
     }
 }

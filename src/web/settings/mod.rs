@@ -1,6 +1,7 @@
 //! The business's own choices: who sends, how email leaves, when, how often, and on which days not.
 
 mod business;
+mod caps;
 pub(super) mod email;
 mod holidays;
 mod hours;
@@ -19,7 +20,10 @@ use crate::{
 };
 
 pub(super) fn routes() -> Vec<Route> {
-    [business::routes(), email::routes(), hours::routes(), holidays::routes()].into_iter().flatten().collect()
+    [business::routes(), caps::routes(), email::routes(), hours::routes(), holidays::routes()]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 /// Save a subject of settings, and write down what it was and became.

@@ -1,0 +1,183 @@
+//! The figures of the first page, each of which leads to the very rows that it counts.
+
+use crate::{
+    channels::Channel,
+    chile::{holidays::Calendar, time},
+    config::FirstValues,
+    error::Result,
+    ids::{CampaignId, ImportId},
+    settings::{self, Business, EmailChannel},
+};
+use chrono::{DateTime, TimeDelta, Utc};
+use sqlx::PgPool;
+
+/// Counting stops here: past it, "more than" says as much.
+pub const ENOUGH: i64 = 10_000;
+
+/// What a person must look at.
+#[derive(Clone, Debug, Default)]
+pub struct Attention {
+    /// Messages of which nobody knows if they left.
+    pub unconfirmed: i64,
+    /// Messages that failed in the last seven days.
+    pub failed: i64,
+    /// Campaigns that the program paused, with its reason.
+    pub paused: Vec<(CampaignId, String, String)>,
+    /// Imports read and waiting for a yes: row and file name.
+    pub imports: Vec<(ImportId, String)>,
+    /// Scheduled jobs whose last run failed.
+    pub jobs: Vec<String>,
+}
+
+impl Attention {
+    /// Nothing at all.
+    #[must_use]
+    pub fn is_nothing(&self) -> bool {
+        self.unconfirmed == 0
+            && self.failed == 0
+            && self.paused.is_empty()
+            && self.imports.is_empty()
+            && self.jobs.is_empty()
+    }
+}
+
+/// How email goes today.
+#[derive(Clone, Debug)]
+pub struct Queue {
+    /// Waiting.
+    pub pending: i64,
+    /// Promotions that left today, of all campaigns.
+    pub sent_today: i64,
+    /// Most that may leave today.
+    pub daily_cap: Option<u32>,
+    /// Promotions may leave at this moment.
+    pub is_open: bool,
+    /// When they next may.
+    pub opens_at: Option<DateTime<Utc>>,
+}
+
+/// What a newcomer has done.
+#[derive(Clone, Copy, Debug)]
+pub struct Start {
+    /// The legal sender is known.
+    pub has_sender: bool,
+    /// There is someone to write to.
+    pub has_contacts: bool,
+    /// A campaign was started.
+    pub has_launched: bool,
+}
+
+impl Start {
+    /// Everything.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        self.has_sender && self.has_contacts && self.has_launched
+    }
+}
+
+/// What waits for a person.
+///
+/// # Errors
+/// When the database fails.
+pub async fn attention(db: &PgPool, now: DateTime<Utc>) -> Result<Attention> {
+    let paused = sqlx::query!(
+        "select id, name, coalesce(pause_reason, '') as \"reason!\" from campaigns
+         where status = 'PAUSED' and paused_by is null order by id desc limit 5"
+    )
+    .fetch_all(db)
+    .await?;
+    let imports =
+        sqlx::query!("select id, filename from imports where status = 'READY' order by id desc limit 5")
+            .fetch_all(db)
+            .await?;
+    let jobs = sqlx::query_scalar!(
+        "select name from (select distinct on (name) name, status from job_runs order by name, id desc) last
+         where status = 'FAILED'"
+    )
+    .fetch_all(db)
+    .await?;
+    let failed = sqlx::query_scalar!(
+        r#"select count(*) as "n!" from (
+               select from communication_logs where status = 'FAILED' and created_at > $1 limit $2) found"#,
+        now - TimeDelta::days(7),
+        ENOUGH
+    )
+    .fetch_one(db)
+    .await?;
+    Ok(Attention {
+        unconfirmed: unconfirmed(db, ENOUGH).await?,
+        failed,
+        paused: paused.into_iter().map(|it| (CampaignId(it.id), it.name, it.reason)).collect(),
+        imports: imports.into_iter().map(|it| (ImportId(it.id), it.filename)).collect(),
+        jobs,
+    })
+}
+
+/// Messages of which nobody knows if they left, counted up to `enough`.
+///
+/// # Errors
+/// When the database fails.
+pub async fn unconfirmed(db: &PgPool, enough: i64) -> Result<i64> {
+    Ok(sqlx::query_scalar!(
+        r#"select count(*) as "n!" from (
+               select from communication_logs where status = 'UNCONFIRMED' limit $1) found"#,
+        enough
+    )
+    .fetch_one(db)
+    .await?)
+}
+
+/// How email goes today.
+///
+/// # Errors
+/// When the database fails.
+pub async fn queue(db: &PgPool, now: DateTime<Utc>, first: &FirstValues) -> Result<Queue> {
+    let channel: EmailChannel = settings::load(db, first).await?;
+    let calendar: Calendar = settings::calendar(db).await?;
+    let pending = sqlx::query_scalar!(
+        r#"select count(*) as "n!" from (
+               select from communication_logs
+               where communication_type = $1 and status = 'PENDING' limit $2) found"#,
+        Channel::Email.code(),
+        ENOUGH
+    )
+    .fetch_one(db)
+    .await?;
+    let sent_today = sqlx::query_scalar!(
+        r#"select count(*) as "n!" from (
+               select from communication_logs
+               where communication_type = $1 and sent_at >= $2 limit $3) found"#,
+        Channel::Email.code(),
+        time::start_of_day(time::local_date(now)),
+        ENOUGH
+    )
+    .fetch_one(db)
+    .await?;
+    let hours = &channel.business_hours;
+    Ok(Queue {
+        pending,
+        sent_today,
+        daily_cap: channel.daily_cap,
+        is_open: hours.is_open(now, &calendar),
+        opens_at: hours.next_open(now, &calendar),
+    })
+}
+
+/// What a newcomer has done.
+///
+/// # Errors
+/// When the database fails.
+pub async fn start(db: &PgPool, first: &FirstValues) -> Result<Start> {
+    let business: Business = settings::load(db, first).await?;
+    let done = sqlx::query!(
+        r#"select exists (select from contacts) as "contacts!",
+                  exists (select from campaigns where launched_at is not null) as "launched!""#
+    )
+    .fetch_one(db)
+    .await?;
+    Ok(Start {
+        has_sender: business.is_legal_sender(),
+        has_contacts: done.contacts,
+        has_launched: done.launched,
+    })
+}

@@ -1,0 +1,3 @@
+//! Read-only views over every table: what needs a person, and how things go. Writes nothing.
+
+pub mod home;
