@@ -2,6 +2,7 @@
 //! alternatives. Nothing that a person typed can add a header: control
 //! characters become spaces and lengths are bounded. It knows no SMTP.
 
+use super::quoted_printable;
 use crate::channels::{Email, SendError};
 use lettre::{
     Address, Message,
@@ -134,9 +135,9 @@ fn list_id(text: &str) -> String {
 
 fn with_body(builder: MessageBuilder, email: &Email) -> Result<Message, SendError> {
     let part = |text: &str, kind: ContentType| {
-        // Quoted-printable never fails, holds any line and reads almost as it is.
-        Body::new_with_encoding(text.to_owned(), ContentTransferEncoding::QuotedPrintable)
-            .map(|body| SinglePart::builder().header(kind).body(body))
+        let encoding = ContentTransferEncoding::QuotedPrintable;
+        let body = Body::dangerous_pre_encoded(quoted_printable::encode(text), encoding);
+        SinglePart::builder().header(kind).body(body)
     };
     let plain = || part(&email.plain, ContentType::TEXT_PLAIN);
     let html = || part(&email.html, ContentType::TEXT_HTML);
@@ -144,16 +145,11 @@ fn with_body(builder: MessageBuilder, email: &Email) -> Result<Message, SendErro
         (true, true) => {
             return Err(SendError::Sender { answer: "El mensaje no tiene contenido.".to_owned() });
         }
-        (true, false) => html().map(|it| builder.singlepart(it)),
-        (false, true) => plain().map(|it| builder.singlepart(it)),
-        (false, false) => plain().and_then(|plain| {
-            html().map(|html| builder.multipart(MultiPart::alternative().singlepart(plain).singlepart(html)))
-        }),
+        (true, false) => builder.singlepart(html()),
+        (false, true) => builder.singlepart(plain()),
+        (false, false) => builder.multipart(MultiPart::alternative().singlepart(plain()).singlepart(html())),
     };
-    match built {
-        Ok(Ok(message)) => Ok(message),
-        _ => Err(SendError::Sender { answer: "El mensaje no se pudo armar.".to_owned() }),
-    }
+    built.map_err(|_| SendError::Sender { answer: "El mensaje no se pudo armar.".to_owned() })
 }
 
 /// An address that can travel: ASCII, its domain in punycode.

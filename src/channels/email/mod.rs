@@ -5,6 +5,7 @@ mod answer;
 mod connection;
 mod dkim;
 mod message;
+mod quoted_printable;
 mod wire;
 
 pub(super) use message::readable_headers;
