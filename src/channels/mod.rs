@@ -119,7 +119,9 @@ pub struct Accepted {
 }
 
 /// Why a message did not leave. `answer` is what the provider said, or Spanish
-/// words for a fault of the line; it never holds an address.
+/// words for a fault of the line: at most 500 characters, and no address in it,
+/// so that it may be stored and shown. Each kind asks for another act of the
+/// caller; when in doubt a provider is given the kind that marks nobody.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SendError {
     /// The provider is busy or unreachable and surely did not take it: try again later.
@@ -128,7 +130,7 @@ pub enum SendError {
         /// What was said.
         answer: String,
     },
-    /// The provider will never take this message.
+    /// The provider will never take this message for this recipient; others are unaffected.
     #[error("refused: {answer}")]
     Recipient {
         /// What was said.
@@ -136,13 +138,15 @@ pub enum SendError {
         /// The address does not exist: it must not be written to again.
         dead: bool,
     },
-    /// The provider refuses us: authentication, policy, reputation, configuration. No message will leave.
+    /// The provider refuses us: authentication, policy, reputation, TLS, configuration. No message will leave until a
+    /// person mends it, and no recipient is to blame.
     #[error("sender refused: {answer}")]
     Sender {
         /// What was said.
         answer: String,
     },
-    /// The line was cut after the whole message was handed over and before the answer: it may have left.
+    /// The line was cut after the whole message was handed over and before the answer: it may have left. Never to be
+    /// sent again blindly.
     #[error("unconfirmed: {answer}")]
     Uncertain {
         /// What was seen.
@@ -158,7 +162,8 @@ pub type Checking<'a> = Pin<Box<dyn Future<Output = Result<String, String>> + Se
 
 /// One provider.
 pub trait Sender: Send + Sync {
-    /// Hand `message` to the provider.
+    /// Hand `message` to the provider. Waits while all lanes are taken. A call that is dropped before its end may or
+    /// may not have sent.
     fn send<'a>(&'a self, message: &'a Outgoing) -> Sending<'a>;
 
     /// How many messages it can take at once.
@@ -167,7 +172,7 @@ pub trait Sender: Send + Sync {
     /// Whether messages really leave; false for the built-in outbox and simulators.
     fn is_real(&self) -> bool;
 
-    /// Connect and sign in, without sending anything.
+    /// Connect and sign in, without sending anything: for the settings and `doctor`.
     fn check(&self) -> Checking<'_>;
 }
 

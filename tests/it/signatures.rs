@@ -12,6 +12,7 @@ use std::{
     io::Write as _,
     path::PathBuf,
     process::{Command, Stdio},
+    sync::LazyLock,
 };
 
 fn file(name: &str) -> PathBuf {
@@ -26,11 +27,22 @@ fn dkim(key: &str) -> Dkim {
     }
 }
 
-/// Asks an independent implementation (dkimpy, Debian's python3-dkim); gives the names that were signed.
+/// The Python that knows dkimpy: Debian's own has the package python3-dkim.
+fn python() -> &'static str {
+    let knows = |python: &&str| {
+        let asked = Command::new(python).args(["-c", "import dkim, nacl"]).stderr(Stdio::null()).status();
+        asked.is_ok_and(|it| it.success())
+    };
+    ["/usr/bin/python3", "python3"]
+        .into_iter()
+        .find(knows)
+        .expect("dkimpy and PyNaCl: apt install python3-dkim python3-nacl")
+}
+
+/// Asks an independent implementation; gives the names that were signed.
 fn verified(message: &[u8], record: &str) -> Result<String, String> {
-    let debian = PathBuf::from("/usr/bin/python3");
-    let python = if debian.exists() { debian } else { PathBuf::from("python3") };
-    let mut verifier = Command::new(python)
+    static PYTHON: LazyLock<&str> = LazyLock::new(python);
+    let mut verifier = Command::new(*PYTHON)
         .arg(file("verify_dkim.py"))
         .arg(std::fs::read_to_string(file(record)).unwrap().trim())
         .stdin(Stdio::piped())
