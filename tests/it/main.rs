@@ -5,6 +5,7 @@ mod architecture;
 mod campaigns;
 mod companies;
 mod contacts;
+mod demo;
 mod drip;
 mod email;
 mod embedded;

@@ -1,0 +1,285 @@
+//! A business to look around in: believable people and companies of the Región de
+//! Los Lagos, all under the reserved TLD `.example`, and a past campaign that really
+//! went through the queue. Written through the domains, as a person would.
+
+mod words;
+
+use crate::{
+    access::{Actor, Role},
+    accounts::staff::{self, NewStaff},
+    campaigns::{
+        audience::Rule,
+        campaign::{self, Edit},
+        drip, launch,
+    },
+    channels::{Channel, Sender, outbox::Outbox},
+    chile::{business_hours::BusinessHours, rut::Rut, text},
+    clock::Clock,
+    config::Config,
+    contacts::{
+        company, consent,
+        contact::{self, Draft},
+        vocabulary::Basis,
+    },
+    db::Tx,
+    error::{Error, Result},
+    ids::CampaignId,
+    messaging::{
+        drain::{Engine, Options},
+        kinds::MessageType,
+        links,
+        runs::Trigger,
+        template::{BodyFormat, Source},
+    },
+    settings::{self, Business},
+};
+use chrono::{DateTime, Days, TimeDelta, Utc};
+use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom};
+use sqlx::PgPool;
+use std::{collections::HashMap, sync::Arc};
+
+/// Who signs in to look around.
+pub const EMAIL: &str = "demo@llovizna.example";
+/// Their password: no secret, since it is printed at start and opens made-up data only.
+pub const PASSWORD: &str = "gotas de prueba";
+
+const COMPANIES: usize = 60;
+const CONTACTS: usize = 260;
+
+/// Fill an empty database. One that holds an account or a contact is left alone; returns whether it was filled.
+///
+/// # Errors
+/// When the database fails; what was written up to then stays.
+pub async fn fill(db: &PgPool, config: &Config, now: DateTime<Utc>) -> Result<bool> {
+    let mut tx = db.begin().await?;
+    let used = sqlx::query_scalar!(
+        r#"select exists (select 1 from contacts) or exists (select 1 from companies)
+               or exists (select 1 from staff_users where email <> $1) as "used!""#,
+        EMAIL
+    )
+    .fetch_one(&mut *tx)
+    .await?;
+    if used {
+        return Ok(false);
+    }
+    let past = now - TimeDelta::days(20);
+    let actor = account(&mut tx, past).await?;
+    settings::save(&mut tx, past, actor.staff_id(), &business()).await?;
+    let mut rng = StdRng::seed_from_u64(20_261_121);
+    let companies = companies(&mut tx, past, &actor, &mut rng).await?;
+    people(&mut tx, past, &actor, &mut rng, &companies).await?;
+    tx.commit().await?;
+    campaign(db, config, now, &actor).await?;
+    Ok(true)
+}
+
+async fn account(tx: &mut Tx<'_>, now: DateTime<Utc>) -> Result<Actor> {
+    let name = "Javiera Mansilla".to_owned();
+    let new = NewStaff {
+        email: EMAIL.to_owned(),
+        name: name.clone(),
+        role: Role::SuperAdmin,
+        password: PASSWORD.to_owned(),
+    };
+    let id = staff::create(tx, now, &Actor::System, new).await?;
+    Ok(Actor::Staff { id, name, role: Role::SuperAdmin })
+}
+
+fn business() -> Business {
+    Business {
+        name: "Termas del Reloncaví".to_owned(),
+        legal_name: "Turismo y Termas Reloncaví SpA".to_owned(),
+        rut: rut(76_214_903),
+        address: "Camino a Ralún km 12, Cochamó, Región de Los Lagos".to_owned(),
+        email: "hola@termasdelreloncavi.example".to_owned(),
+        phone: "+56 65 225 4180".to_owned(),
+        website: "https://termasdelreloncavi.example".to_owned(),
+    }
+}
+
+/// The RUT with this body: one of its eleven check digits is right.
+fn rut(body: u32) -> String {
+    "0123456789K"
+        .chars()
+        .find_map(|digit| format!("{body}-{digit}").parse::<Rut>().ok())
+        .map_or_else(String::new, Rut::stored)
+}
+
+fn pick<'a>(rng: &mut StdRng, words: &[&'a str]) -> &'a str {
+    words.choose(rng).copied().unwrap_or_default()
+}
+
+async fn companies(
+    tx: &mut Tx<'_>,
+    now: DateTime<Utc>,
+    actor: &Actor,
+    rng: &mut StdRng,
+) -> Result<Vec<String>> {
+    let mut names = Vec::new();
+    for i in 0..COMPANIES {
+        let (industry, kinds) = words::INDUSTRIES[i % words::INDUSTRIES.len()];
+        let place = words::PLACES[(i / words::INDUSTRIES.len() + i * 7) % words::PLACES.len()];
+        let name = format!("{} {place} {}", pick(rng, kinds), pick(rng, words::FORMS));
+        if names.contains(&name) {
+            continue;
+        }
+        let domain = domain(&name);
+        let draft = company::Draft {
+            rut: rut(76_000_000 + rng.random_range(10_000..900_000)),
+            industry: industry.to_owned(),
+            comuna: pick(rng, words::COMUNAS).to_owned(),
+            address: format!("{} {}", pick(rng, words::STREETS), rng.random_range(100..1900)),
+            website: format!("https://www.{domain}"),
+            phone: format!("65 2 {}", rng.random_range(200_000..299_999)),
+            email: format!("contacto@{domain}"),
+            name: name.clone(),
+            ..company::Draft::default()
+        };
+        company::create(tx, now, actor, &draft.check()?).await?;
+        names.push(name);
+    }
+    Ok(names)
+}
+
+/// `lacteosdelsur.example`.
+fn domain(name: &str) -> String {
+    format!("{}.example", text::fold(name).replace(' ', ""))
+}
+
+async fn people(
+    tx: &mut Tx<'_>,
+    now: DateTime<Utc>,
+    actor: &Actor,
+    rng: &mut StdRng,
+    companies: &[String],
+) -> Result<()> {
+    let mut seen: HashMap<String, u32> = HashMap::new();
+    for i in 0..CONTACTS {
+        let (first, last) = (
+            pick(rng, words::FIRST_NAMES),
+            format!("{} {}", pick(rng, words::LAST_NAMES), pick(rng, words::LAST_NAMES)),
+        );
+        let employer = if i % 5 == 4 { None } else { companies.choose(rng) };
+        let host = employer.map_or_else(|| "correo.example".to_owned(), |it| domain(it));
+        let local =
+            format!("{}.{}", text::fold(first), text::fold(last.split(' ').next().unwrap_or_default()));
+        let again = seen.entry(format!("{local}@{host}")).or_default();
+        *again += 1;
+        let local = if *again > 1 { format!("{local}{again}") } else { local };
+        let draft = Draft {
+            first_name: first.to_owned(),
+            last_name: last,
+            email: format!("{local}@{host}"),
+            phone: if rng.random_bool(0.8) {
+                format!("9{}", rng.random_range(30_000_000..99_999_999))
+            } else {
+                String::new()
+            },
+            company: employer.cloned().unwrap_or_default(),
+            job_title: if employer.is_some() { pick(rng, words::JOBS).to_owned() } else { String::new() },
+            comuna: pick(rng, words::COMUNAS).to_owned(),
+            source: pick(rng, words::SOURCES).to_owned(),
+            lifecycle: pick(rng, words::LIFECYCLES).to_owned(),
+            ..Draft::default()
+        };
+        let id = contact::create(tx, now, actor, &draft.check(now)?).await?;
+        // One in eight never said yes: the panel shows them as not contactable.
+        if i % 8 != 3 {
+            let grant = consent::Grant {
+                channel: Channel::Email,
+                basis: if employer.is_some() { Basis::LegitimateInterest } else { Basis::Consent },
+                source: if employer.is_some() {
+                    "Directorio público de empresas".to_owned()
+                } else {
+                    "Formulario en recepción".to_owned()
+                },
+                obtained_on: crate::chile::time::local_date(now),
+            };
+            consent::grant(tx, now, actor, id, &grant).await?;
+        }
+    }
+    Ok(())
+}
+
+/// A campaign of two weeks ago, sent drop by drop on the days that followed, into the built-in outbox whatever the server.
+async fn campaign(db: &PgPool, config: &Config, now: DateTime<Utc>, actor: &Actor) -> Result<()> {
+    let hours = BusinessHours::default();
+    let mut connection = db.acquire().await?;
+    let calendar = settings::calendar(&mut *connection).await?;
+    drop(connection);
+    let opens = |at: DateTime<Utc>| hours.next_open(at, &calendar).unwrap_or(at);
+    let start = opens(now - Days::new(15)) + TimeDelta::minutes(40);
+    let clock = Clock::fixed(start);
+    let id = write(db, start, actor).await?;
+    let mut tx = db.begin().await?;
+    launch::launch(&mut tx, start, actor, config, id).await?;
+    tx.commit().await?;
+    let sender: Arc<dyn Sender> = Arc::new(Outbox::new(db.clone()));
+    let engine = Engine {
+        db: db.clone(),
+        senders: Arc::new(HashMap::from([(Channel::Email, sender)])),
+        config: Arc::new(config.clone()),
+        clock: clock.clone(),
+    };
+    let options = Options::new(Channel::Email, Trigger::Scheduler);
+    for _ in 0..24 {
+        let report = drip::run_once(&engine, &options).await?;
+        if report.pending == 0 {
+            break;
+        }
+        // The next slot, or the next morning once the day's share is gone.
+        let next = clock.now() + TimeDelta::minutes(10);
+        clock.set(if report.sent == 0 { opens(next + TimeDelta::hours(16)) } else { opens(next) });
+        if clock.now() >= now {
+            break;
+        }
+    }
+    unsubscribe_two(db, clock.now()).await
+}
+
+async fn write(db: &PgPool, at: DateTime<Utc>, actor: &Actor) -> Result<CampaignId> {
+    let industries = ["Turismo rural", "Hotelería", "Restaurante"].map(str::to_owned).to_vec();
+    let edit = Edit {
+        name: "Escapada de primavera".to_owned(),
+        message_type: MessageType::Promocional,
+        audience: Rule { industries, ..Rule::default() },
+        source: Source {
+            subject: "{{ first_name | default(\"Hola\") }}, un día de termas para tu equipo".to_owned(),
+            body: words::CAMPAIGN_BODY.to_owned(),
+            body_format: BodyFormat::Text,
+            ..Edit::default().source
+        },
+        ..Edit::default()
+    };
+    let mut tx = db.begin().await?;
+    let id = campaign::create(&mut tx, at, actor, &edit).await?;
+    tx.commit().await?;
+    Ok(id)
+}
+
+/// Two of those who got it followed the link to unsubscribe.
+async fn unsubscribe_two(db: &PgPool, now: DateTime<Utc>) -> Result<()> {
+    let mut tx = db.begin().await?;
+    let tokens = sqlx::query_scalar!(
+        "select token from communication_logs where status = 'SENT' order by id limit 2 offset 9"
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    for token in tokens {
+        let holder = links::holder(&mut tx, token).await?;
+        links::unsubscribe(&mut tx, now, &holder).await?;
+    }
+    tx.commit().await?;
+    Ok::<(), Error>(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn made_up_ruts_are_valid() {
+        assert_eq!(rut(12_531_909), "12531909-2");
+        assert!((76_000_000..76_000_200).all(|body| rut(body).parse::<Rut>().is_ok()));
+    }
+}

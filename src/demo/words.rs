@@ -1,0 +1,148 @@
+//! The words that the demo's names are made of.
+
+/// Industries, each with the beginnings of its companies' names.
+pub(super) const INDUSTRIES: &[(&str, &[&str])] = &[
+    ("Turismo rural", &["Agroturismo", "Cabañas", "Senderos"]),
+    ("Hotelería", &["Hotel", "Hostería", "Lodge"]),
+    ("Restaurante", &["Restaurante", "Cocinería", "Fogón"]),
+    ("Lechería", &["Lácteos", "Quesos", "Lechería"]),
+    ("Salmonicultura", &["Salmones", "Cultivos", "Piscicultura"]),
+    ("Transporte marítimo", &["Naviera", "Transportes", "Lanchas"]),
+    ("Construcción", &["Constructora", "Maderas", "Montajes"]),
+    ("Clínica dental", &["Clínica Dental", "Centro Dental", "Odontología"]),
+    ("Cervecería artesanal", &["Cervecería", "Cervezas", "Bodega"]),
+    ("Educación", &["Colegio", "Instituto", "Academia"]),
+];
+
+/// Places after which companies are called.
+pub(super) const PLACES: &[&str] = &[
+    "Reloncaví",
+    "Seno Azul",
+    "Llanquihue",
+    "Canal Chacao",
+    "Volcán Osorno",
+    "Los Ulmos",
+    "Angelmó",
+    "Río Puelo",
+    "Isla Tenglo",
+    "Bahía Ancud",
+    "Los Alerces",
+    "Piedra Azul",
+    "Ñuñaco",
+    "Puyehue Sur",
+    "Cordillera",
+    "El Mañío",
+];
+
+/// Legal forms.
+pub(super) const FORMS: &[&str] = &["SpA", "Ltda.", "S.A.", "E.I.R.L."];
+
+/// Comunas of the region.
+pub(super) const COMUNAS: &[&str] = &[
+    "Puerto Montt",
+    "Puerto Montt",
+    "Osorno",
+    "Puerto Varas",
+    "Castro",
+    "Ancud",
+    "Calbuco",
+    "Frutillar",
+    "Llanquihue",
+    "Cochamó",
+    "Dalcahue",
+    "Quellón",
+    "Hualaihué",
+    "Purranque",
+];
+
+/// Streets.
+pub(super) const STREETS: &[&str] = &[
+    "Av. Diego Portales",
+    "Benavente",
+    "Urmeneta",
+    "Los Notros",
+    "San Martín",
+    "Av. Costanera",
+    "Pedro Montt",
+    "Ramírez",
+];
+
+/// First names.
+pub(super) const FIRST_NAMES: &[&str] = &[
+    "Camila",
+    "Matías",
+    "Constanza",
+    "Ignacio",
+    "Rocío",
+    "Sebastián",
+    "Ximena",
+    "Óscar",
+    "Mónica",
+    "Héctor",
+    "Ángela",
+    "Tomás",
+    "Verónica",
+    "Cristóbal",
+    "Bárbara",
+    "Andrés",
+    "Sofía",
+    "Raúl",
+    "Inés",
+    "Felipe",
+    "Daniela",
+    "Nicolás",
+    "Patricia",
+    "José",
+    "Carolina",
+    "Martín",
+];
+
+/// Last names.
+pub(super) const LAST_NAMES: &[&str] = &[
+    "Barría",
+    "Oyarzún",
+    "Mansilla",
+    "Ojeda",
+    "Cárdenas",
+    "Nahuelquín",
+    "Güenante",
+    "Vargas",
+    "Muñoz",
+    "Núñez",
+    "Soto",
+    "Almonacid",
+    "Huenchumán",
+    "Paredes",
+    "Alvarado",
+    "Ruiz",
+    "Villegas",
+    "Peñaloza",
+    "Gallardo",
+    "Yáñez",
+];
+
+/// Job titles.
+pub(super) const JOBS: &[&str] = &[
+    "Gerenta General",
+    "Jefe de Compras",
+    "Administradora",
+    "Encargado de Personas",
+    "Dueña",
+    "Contador",
+    "Jefa de Operaciones",
+    "Recepción",
+];
+
+/// Codes of sources.
+pub(super) const SOURCES: &[&str] = &["WEB", "REFERIDO", "EVENTO", "INSTAGRAM", "GOOGLE", "WALK_IN"];
+
+/// Codes of lifecycles, the commoner ones more often.
+pub(super) const LIFECYCLES: &[&str] =
+    &["LEAD", "LEAD", "LEAD", "PROSPECTO", "PROSPECTO", "CLIENTE", "INACTIVO"];
+
+/// The text of the past campaign.
+pub(super) const CAMPAIGN_BODY: &str = "Hola {{ first_name | default(\"equipo\") }}:\n\n\
+Esta primavera abrimos las tinajas frente al estuario de martes a domingo. Para {{ company | default(\"tu empresa\") }} reservamos \
+un día completo: tinajas calientes, almuerzo y traslado desde Puerto Montt.\n\n\
+Si respondes este correo te contamos fechas y valores para grupos de 8 a 20 personas.\n\n\
+Un abrazo,\nJaviera, {{ business_name }}";

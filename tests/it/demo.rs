@@ -1,0 +1,33 @@
+//! The demo data: believable, whole, and only into an empty database.
+
+use crate::support::TestApp;
+use axum::http::StatusCode;
+use llovizna::demo;
+use sqlx::PgPool;
+
+async fn count(db: &PgPool, sql: &'static str) -> i64 {
+    sqlx::query_scalar(sql).fetch_one(db).await.unwrap()
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn an_empty_database_is_filled_once_and_its_pages_open(db: PgPool) {
+    let app = TestApp::new(db.clone());
+    assert!(demo::fill(&db, &app.state.config, app.now()).await.unwrap());
+    assert!(!demo::fill(&db, &app.state.config, app.now()).await.unwrap());
+    assert!(count(&db, "select count(*) from contacts").await > 200);
+    assert!(count(&db, "select count(*) from companies").await > 40);
+    assert!(count(&db, "select count(*) from communication_logs where status = 'SENT'").await > 30);
+    assert_eq!(count(&db, "select count(*) from suppressions").await, 2);
+    // What was sent really lies in the built-in outbox, and nothing is from the future.
+    let sent = count(&db, "select count(*) from communication_logs where status = 'SENT'").await;
+    assert_eq!(count(&db, "select count(*) from outbox_messages").await, sent);
+    let future: i64 = sqlx::query_scalar("select count(*) from communication_logs where sent_at > $1")
+        .bind(app.now())
+        .fetch_one(&db)
+        .await
+        .unwrap();
+    assert_eq!(future, 0);
+    for path in ["/", "/messages", "/outbox", "/jobs", "/suppressions"] {
+        assert_eq!(app.get(path).await.status, StatusCode::OK, "{path}");
+    }
+}
