@@ -55,6 +55,8 @@
   document.addEventListener("submit", function (event) {
     var form = event.target;
     if (form.method !== "post") return;
+    // A preview goes to a frame of the page; it sends nothing for good.
+    if (event.submitter && event.submitter.formTarget) return;
     if (form.dataset.sent) {
       event.preventDefault();
       return;
@@ -123,6 +125,35 @@
       it.hidden = count === 0;
     });
   });
+
+  // Writing a campaign: variables at the cursor, the message's frame, the own window.
+  var lastField = null;
+  document.addEventListener("focusin", function (event) {
+    if (event.target instanceof Element && event.target.matches("[data-insert-scope] textarea, [data-insert-scope] input[type=text]")) {
+      lastField = event.target;
+    }
+  });
+  document.addEventListener("click", function (event) {
+    var button = event.target instanceof Element ? event.target.closest("[data-insert]") : null;
+    if (!button) return;
+    var field = lastField || document.getElementById("field-body");
+    if (!field) return;
+    field.focus();
+    field.setRangeText(button.dataset.insert, field.selectionStart, field.selectionEnd, "end");
+    field.dispatchEvent(new Event("input", { bubbles: true }));
+  });
+  document.addEventListener("htmx:afterSwap", function (event) {
+    if (!event.detail.target || event.detail.target.id !== "preview") return;
+    var button = document.querySelector("[data-preview]");
+    if (button) button.form.requestSubmit(button);
+  });
+  function reveal() {
+    document.querySelectorAll("[data-reveals]").forEach(function (it) {
+      document.getElementById(it.dataset.reveals).hidden = !it.checked;
+    });
+  }
+  document.addEventListener("change", reveal);
+  document.addEventListener("DOMContentLoaded", reveal);
 
   // Copy to the clipboard.
   document.addEventListener("click", function (event) {

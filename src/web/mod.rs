@@ -17,8 +17,12 @@ mod shell;
 mod upload;
 
 mod audit;
+mod campaigns;
+mod campaigns_actions;
+mod campaigns_form;
 mod health;
 mod home;
+mod internal;
 mod jobs;
 mod login;
 mod messages;

@@ -124,8 +124,10 @@ impl Route {
 pub fn table() -> Vec<Route> {
     [
         super::audit::routes(),
+        super::campaigns::routes(),
         super::health::routes(),
         super::home::routes(),
+        super::internal::routes(),
         super::jobs::routes(),
         super::login::routes(),
         super::messages::routes(),

@@ -1,0 +1,454 @@
+//! Campaigns: their list, and the page of one with its checklist or its live counts.
+
+use super::{
+    campaigns_actions,
+    campaigns_form::{self, Tried},
+    filters,
+    html::{self, Answer},
+    routes::Route,
+    shell::Shell,
+};
+use crate::{
+    access::Permission,
+    campaigns::{
+        audience::{self, Person, Preview, Question, Which},
+        campaign::{self, Campaign, Status, Summary},
+        checklist::{self, Checklist, Level},
+        outlook,
+        progress::{self, Progress},
+    },
+    chile::{comunas, format},
+    error::Result,
+    ids::{CampaignId, ContactId},
+    messaging::{
+        kinds::{BlockReason, Status as MessageStatus},
+        template,
+    },
+    state::AppState,
+};
+use askama::Template;
+use axum::{
+    extract::{Path, Query, State},
+    response::IntoResponse,
+};
+use chrono::{DateTime, Utc};
+use serde::Deserialize;
+use sqlx::PgConnection;
+
+/// Lines of a page of any list here.
+const PAGE: i64 = 50;
+
+pub(super) fn routes() -> Vec<Route> {
+    let mut all = vec![
+        Route::get("/campaigns", Permission::View, list),
+        Route::get("/campaigns/{id}", Permission::View, show),
+        Route::get("/campaigns/{id}/progress", Permission::View, live),
+        Route::get("/campaigns/{id}/audience", Permission::View, people),
+    ];
+    all.extend(campaigns_form::routes());
+    all.extend(campaigns_actions::routes());
+    all
+}
+
+/// Colour of a status, as the badge takes it.
+pub(super) fn tone(status: &Status) -> &'static str {
+    match status {
+        Status::Draft | Status::Cancelled => "secondary",
+        Status::Running => "blue",
+        Status::Paused => "yellow",
+        Status::Finished => "green",
+    }
+}
+
+/// Icon of a status.
+pub(super) fn status_icon(status: &Status) -> &'static str {
+    match status {
+        Status::Draft => "edit",
+        Status::Running => "send",
+        Status::Paused => "player-pause",
+        Status::Finished => "circle-check",
+        Status::Cancelled => "ban",
+    }
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct ListQuery {
+    status: String,
+    before: Option<i64>,
+}
+
+struct Tab {
+    label: &'static str,
+    href: String,
+    count: i64,
+    active: bool,
+}
+
+#[derive(Template)]
+#[template(path = "campaigns/list.html")]
+struct ListPage {
+    shell: Shell,
+    now: DateTime<Utc>,
+    tabs: Vec<Tab>,
+    campaigns: Vec<Summary>,
+    newer: String,
+    older: String,
+    filtered: bool,
+}
+
+async fn list(State(state): State<AppState>, shell: Shell, Query(query): Query<ListQuery>) -> Answer {
+    let status = Status::from_code(&query.status);
+    let before = query.before.map(CampaignId);
+    let mut campaigns = campaign::list(&state.db, status, before, PAGE + 1).await?;
+    let more = campaigns.len() > PAGE as usize;
+    campaigns.truncate(PAGE as usize);
+    let counts = campaign::counts(&state.db).await?;
+    let all = Tab {
+        label: "Todas",
+        href: "/campaigns".to_owned(),
+        count: counts.iter().map(|it| it.1).sum(),
+        active: status.is_none(),
+    };
+    let tabs = std::iter::once(all)
+        .chain(counts.iter().map(|(it, count)| Tab {
+            label: it.label(),
+            href: format!("/campaigns?status={}", it.code()),
+            count: *count,
+            active: status == Some(*it),
+        }))
+        .collect();
+    let base = status.map_or("/campaigns?".to_owned(), |it| format!("/campaigns?status={}&", it.code()));
+    let older =
+        campaigns.last().filter(|_| more).map_or(String::new(), |it| format!("{base}before={}", it.id));
+    let newer = if before.is_some() { base.trim_end_matches(['?', '&']).to_owned() } else { String::new() };
+    html::page(&ListPage {
+        shell,
+        now: state.clock.now(),
+        tabs,
+        campaigns,
+        newer,
+        older,
+        filtered: status.is_some(),
+    })
+}
+
+/// A number with the people behind it.
+pub(super) struct Tile {
+    label: &'static str,
+    icon: &'static str,
+    tone: &'static str,
+    count: i64,
+    href: String,
+}
+
+/// A reason with the people behind it.
+pub(super) struct Reason {
+    label: &'static str,
+    count: i64,
+    href: String,
+}
+
+/// The counts of a campaign that was started.
+pub(super) struct Live {
+    id: CampaignId,
+    status: Status,
+    tiles: Vec<Tile>,
+    blocked: Vec<Reason>,
+    deferred: Vec<Reason>,
+    settled: i64,
+    recipients: i64,
+    percent: i64,
+    sentence: Option<String>,
+    next: Option<String>,
+    failed: i64,
+    enqueueing: bool,
+}
+
+impl Live {
+    /// Whether anything may still change by itself.
+    fn moves(&self) -> bool {
+        self.status == Status::Running || self.enqueueing
+    }
+}
+
+async fn live_of(db: &mut PgConnection, state: &AppState, campaign: &Campaign) -> Result<Live> {
+    let now = state.clock.now();
+    let progress = progress::of(&mut *db, campaign.id).await?;
+    let outlook = outlook::of(db, now, &state.config, campaign).await?;
+    let waits = campaign.status == Status::Running && progress.open() > 0;
+    let sentence = if waits { outlook.sentence(campaign, progress.open(), now) } else { None };
+    let next = progress
+        .next_attempt_at
+        .filter(|at| waits && *at > now)
+        .map(|at| format!("El próximo mensaje puede salir el {}.", outlook::day_and_hour(at)));
+    let messages = |query: &str| format!("/messages?campaign={}&{query}", campaign.id);
+    let mut blocked: Vec<Reason> = progress
+        .blocked
+        .iter()
+        .map(|(reason, count)| Reason {
+            label: reason.label(),
+            count: int(*count),
+            href: messages(&format!("status=BLOCKED&reason={}", reason.code())),
+        })
+        .collect();
+    blocked.sort_by_key(|it| std::cmp::Reverse(it.count));
+    let deferred = progress
+        .deferred
+        .iter()
+        .map(|(reason, count)| Reason {
+            label: reason.label(),
+            count: int(*count),
+            href: messages(&format!("status=PENDING&deferred={}", reason.code())),
+        })
+        .collect();
+    Ok(Live {
+        id: campaign.id,
+        status: campaign.status,
+        tiles: tiles(&progress, &messages),
+        blocked,
+        deferred,
+        settled: int(progress.recipients() - progress.open()),
+        recipients: int(progress.recipients()),
+        percent: int(progress.percent()),
+        sentence,
+        next,
+        failed: int(progress.count(MessageStatus::Failed)),
+        enqueueing: campaign.status.is_live() && !campaign.enqueue_done,
+    })
+}
+
+fn tiles(progress: &Progress, messages: &dyn Fn(&str) -> String) -> Vec<Tile> {
+    let of = |status: MessageStatus| progress.count(status);
+    let all = [
+        ("En cola", "clock", "secondary", of(MessageStatus::Pending), "status=PENDING", true),
+        ("Enviando", "send", "blue", of(MessageStatus::Sending), "status=SENDING", false),
+        ("Enviados", "mail-check", "green", progress.left(), "left=1", true),
+        ("Pospuestos", "hourglass", "yellow", progress.waiting(), "status=PENDING&deferred=ANY", true),
+        ("Fallidos", "mail-x", "red", of(MessageStatus::Failed), "status=FAILED", true),
+        ("Bloqueados", "ban", "red", of(MessageStatus::Blocked), "status=BLOCKED", true),
+        (
+            "Por confirmar",
+            "mail-question",
+            "orange",
+            of(MessageStatus::Unconfirmed),
+            "status=UNCONFIRMED",
+            false,
+        ),
+        ("Rebotados", "mail-off", "red", of(MessageStatus::Bounced), "status=BOUNCED", false),
+        ("Cancelados", "circle-minus", "secondary", of(MessageStatus::Cancelled), "status=CANCELLED", false),
+        ("Bajas", "user-off", "orange", progress.unsubscribed, "unsubscribed=1", false),
+    ];
+    all.into_iter()
+        .filter(|it| it.5 || it.3 > 0)
+        .map(|(label, icon, tone, count, query, _)| Tile {
+            label,
+            icon,
+            tone,
+            count: int(count),
+            href: messages(query),
+        })
+        .collect()
+}
+
+fn int(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+/// What a campaign is, in words, for the side of its page.
+pub(super) struct Facts {
+    industries: String,
+    comunas: String,
+    imports: String,
+    hours: String,
+    spacing: String,
+    cap: String,
+}
+
+impl Facts {
+    fn of(campaign: &Campaign, outlook: &outlook::Outlook) -> Facts {
+        let rule = &campaign.audience;
+        let all =
+            |none: &str, some: Vec<String>| if some.is_empty() { none.to_owned() } else { some.join(", ") };
+        let comuna =
+            |code: &String| comunas::by_code(code).map_or_else(|| code.clone(), |it| it.name.to_owned());
+        Facts {
+            industries: all("Todos los rubros", rule.industries.clone()),
+            comunas: all("Todas las comunas", rule.comunas.iter().map(comuna).collect()),
+            imports: all("Todas", rule.import_ids.iter().map(|it| format!("n.º {it}")).collect()),
+            hours: outlook.hours.describe(),
+            spacing: match campaign.spacing_seconds {
+                0 => "sin pausa".to_owned(),
+                n => format::count(i64::from(n), "segundo", "segundos"),
+            },
+            cap: match outlook.daily_cap {
+                Some(cap) => format!("{} al día", format::count(i64::from(cap), "mensaje", "mensajes")),
+                None => "sin tope".to_owned(),
+            },
+        }
+    }
+}
+
+#[derive(Template)]
+#[template(path = "campaigns/show.html", blocks = ["live"])]
+struct ShowPage {
+    shell: Shell,
+    now: DateTime<Utc>,
+    campaign: Campaign,
+    facts: Facts,
+    checklist: Option<Checklist>,
+    live: Option<Live>,
+    contacts: Vec<Person>,
+    contact: Option<i64>,
+    tried: Option<Tried>,
+}
+
+impl ShowPage {
+    /// Whether the message is shown as `contact` gets it.
+    fn is_for(&self, contact: &ContactId) -> bool {
+        self.contact == Some(contact.0)
+    }
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct ShowQuery {
+    contact: String,
+}
+
+async fn show(
+    State(state): State<AppState>,
+    shell: Shell,
+    Path(id): Path<CampaignId>,
+    Query(query): Query<ShowQuery>,
+) -> Answer {
+    let mut db = state.db.acquire().await?;
+    let now = state.clock.now();
+    let campaign = campaign::get(&mut db, id).await?;
+    let (mut checklist, mut live) = (None, None);
+    let facts = if campaign.status == Status::Draft {
+        let found = checklist::of(&mut db, now, &state.config, &campaign).await?;
+        let facts = Facts::of(&campaign, &found.outlook);
+        checklist = Some(found);
+        facts
+    } else {
+        live = Some(live_of(&mut db, &state, &campaign).await?);
+        Facts::of(&campaign, &outlook::of(&mut db, now, &state.config, &campaign).await?)
+    };
+    let contacts = some_people(&mut db, &campaign).await?;
+    drop(db);
+    let contact = query.contact.parse().ok();
+    let tried = Some(campaigns_form::fill(&state, &campaign.source, contact.map(ContactId)).await?);
+    html::page(&ShowPage { shell, now, campaign, facts, checklist, live, contacts, contact, tried })
+}
+
+/// A few of the audience, to try the text on.
+pub(super) async fn some_people(db: &mut PgConnection, campaign: &Campaign) -> Result<Vec<Person>> {
+    audience::people(db, question(campaign, &[]), Which::All, None, 25).await
+}
+
+pub(super) fn question<'a>(campaign: &'a Campaign, required: &'a [&'a str]) -> Question<'a> {
+    Question {
+        rule: &campaign.audience,
+        channel: campaign.channel,
+        message_type: campaign.message_type,
+        required,
+    }
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct LiveQuery {
+    status: String,
+}
+
+/// The live counts alone, for the page that asks every few seconds. A status
+/// that is no longer the page's makes the browser load the page anew.
+async fn live(
+    State(state): State<AppState>,
+    shell: Shell,
+    Path(id): Path<CampaignId>,
+    Query(query): Query<LiveQuery>,
+) -> Answer {
+    let mut db = state.db.acquire().await?;
+    let campaign = campaign::get(&mut db, id).await?;
+    let changed = campaign.status.code() != query.status;
+    let live = live_of(&mut db, &state, &campaign).await?;
+    let facts =
+        Facts::of(&campaign, &outlook::of(&mut db, state.clock.now(), &state.config, &campaign).await?);
+    let page = ShowPage {
+        shell,
+        now: state.clock.now(),
+        campaign,
+        facts,
+        checklist: None,
+        live: Some(live),
+        contacts: Vec::new(),
+        contact: None,
+        tried: None,
+    };
+    let mut response = html::page(&page.as_live())?;
+    if changed {
+        response = ([("hx-refresh", "true")], response).into_response();
+    }
+    Ok(response)
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct PeopleQuery {
+    reason: String,
+    after: Option<i64>,
+}
+
+#[derive(Template)]
+#[template(path = "campaigns/audience.html")]
+struct PeoplePage {
+    shell: Shell,
+    campaign: Campaign,
+    preview: Preview,
+    which: Which,
+    people: Vec<Person>,
+    newer: String,
+    older: String,
+}
+
+impl PeoplePage {
+    fn chosen(&self, reason: &BlockReason) -> bool {
+        self.which == Which::LeftOut(*reason)
+    }
+}
+
+/// The people of the audience, and why some would be left out.
+async fn people(
+    State(state): State<AppState>,
+    shell: Shell,
+    Path(id): Path<CampaignId>,
+    Query(query): Query<PeopleQuery>,
+) -> Answer {
+    let mut db = state.db.acquire().await?;
+    let campaign = campaign::get(&mut db, id).await?;
+    let required = template::compile(&campaign.source).map(|it| it.required()).unwrap_or_default();
+    let which = match query.reason.as_str() {
+        "reachable" => Which::Reachable,
+        code => BlockReason::from_code(code).map_or(Which::All, Which::LeftOut),
+    };
+    let asked = question(&campaign, &required);
+    let preview = audience::preview(&mut *db, asked).await?;
+    let mut people = audience::people(&mut *db, asked, which, query.after.map(ContactId), PAGE + 1).await?;
+    let more = people.len() > PAGE as usize;
+    people.truncate(PAGE as usize);
+    let base = format!("/campaigns/{id}/audience?reason={}", query.reason);
+    let older = people.last().filter(|_| more).map_or(String::new(), |it| format!("{base}&after={}", it.id));
+    let newer = if query.after.is_some() { base } else { String::new() };
+    html::page(&PeoplePage { shell, campaign, preview, which, people, newer, older })
+}
+
+/// Colour, icon and word of a checklist's item.
+pub(super) fn mark(level: &Level) -> (&'static str, &'static str, &'static str) {
+    match level {
+        Level::Green => ("green", "circle-check", "Listo"),
+        Level::Amber => ("yellow", "alert-triangle", "Atención"),
+        Level::Red => ("red", "circle-x", "Falta"),
+    }
+}

@@ -1,0 +1,246 @@
+//! What is done to a campaign: start, pause, resume, cancel, try out, retry.
+
+use super::{
+    filters,
+    flash::{Flash, done_or_refused},
+    form::Form,
+    html::{self, Answer},
+    routes::Route,
+    shell::Shell,
+};
+use crate::{
+    access::{Actor, Permission},
+    campaigns::{
+        campaign::{self, Campaign, Status},
+        checklist::{self, Checklist},
+        launch, outlook, progress, status as life, trial,
+    },
+    channels::Channel,
+    chile::format,
+    error::{Error, Result},
+    ids::{CampaignId, MessageId},
+    messaging::{
+        drain::{self, Engine, Options},
+        kinds::Status as MessageStatus,
+        outbox,
+        runs::Trigger,
+        story,
+    },
+    state::AppState,
+};
+use askama::Template;
+use axum::extract::{Extension, Path, State};
+use serde::Deserialize;
+
+pub(super) fn routes() -> Vec<Route> {
+    vec![
+        Route::get("/campaigns/{id}/launch", Permission::SendCampaigns, ask_launch),
+        Route::post("/campaigns/{id}/launch", Permission::SendCampaigns, start),
+        Route::post("/campaigns/{id}/pause", Permission::SendCampaigns, pause),
+        Route::delete("/campaigns/{id}/pause", Permission::SendCampaigns, resume),
+        Route::post("/campaigns/{id}/resume", Permission::SendCampaigns, resume),
+        Route::get("/campaigns/{id}/cancellation", Permission::SendCampaigns, ask_cancellation),
+        Route::post("/campaigns/{id}/cancellation", Permission::SendCampaigns, cancel),
+        Route::post("/campaigns/{id}/test", Permission::SendTests, send_test),
+        Route::post("/campaigns/{id}/retries", Permission::DecideMessages, retry),
+    ]
+}
+
+fn page_of(id: CampaignId) -> String {
+    format!("/campaigns/{id}")
+}
+
+#[derive(Template)]
+#[template(path = "campaigns/launch.html")]
+struct LaunchPage {
+    shell: Shell,
+    campaign: Campaign,
+    checklist: Checklist,
+    sentence: String,
+    outlook: Option<String>,
+}
+
+/// The one question before it starts, with the number of people it touches.
+async fn ask_launch(State(state): State<AppState>, shell: Shell, Path(id): Path<CampaignId>) -> Answer {
+    let mut db = state.db.acquire().await?;
+    let now = state.clock.now();
+    let campaign = campaign::get(&mut db, id).await?;
+    if campaign.status != Status::Draft {
+        return Ok(Flash::plain("Esta campaña ya se inició.").to(&page_of(id)));
+    }
+    let checklist = checklist::of(&mut db, now, &state.config, &campaign).await?;
+    let people = checklist.preview.reachable;
+    let from = checklist.outlook.forecast(&campaign, people, now).map_or(String::new(), |it| {
+        match it.starts <= now {
+            true => ", desde ahora".to_owned(),
+            false => format!(" desde el {}", outlook::day_and_hour(it.starts)),
+        }
+    });
+    let count = format::count(i64::try_from(people).unwrap_or(i64::MAX), "persona", "personas");
+    let sentence = format!("Se enviará a {count}{from}.");
+    let outlook = checklist.outlook.sentence(&campaign, people, now);
+    html::page(&LaunchPage { shell, campaign, checklist, sentence, outlook })
+}
+
+async fn start(
+    State(state): State<AppState>,
+    Extension(actor): Extension<Actor>,
+    Path(id): Path<CampaignId>,
+) -> Answer {
+    let mut tx = state.db.begin().await?;
+    let launched = match launch::launch(&mut tx, state.clock.now(), &actor, &state.config, id).await {
+        Ok(it) => it,
+        Err(Error::Refused(sentence)) => return Ok(Flash::bad(sentence).to(&page_of(id))),
+        Err(error) => return Err(error.into()),
+    };
+    tx.commit().await?;
+    let blocked: u64 = launched.enqueued.blocked.values().sum();
+    let number = |count: u64| format::number(i64::try_from(count).unwrap_or(i64::MAX));
+    let mut text = format!("La campaña está en curso: {} en la cola", number(launched.enqueued.queued));
+    if blocked > 0 {
+        text.push_str(&format!(" y {} fuera, cada una con su razón", number(blocked)));
+    }
+    text.push_str(if launched.complete { "." } else { "; el resto entra en los próximos minutos." });
+    Ok(Flash::good(text).to(&page_of(id)))
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct PauseForm {
+    reason: String,
+}
+
+async fn pause(
+    State(state): State<AppState>,
+    Extension(actor): Extension<Actor>,
+    Path(id): Path<CampaignId>,
+    Form(form): Form<PauseForm>,
+) -> Answer {
+    let mut tx = state.db.begin().await?;
+    let reason: String = form.reason.chars().take(500).collect();
+    let result = life::pause(&mut tx, state.clock.now(), &actor, id, &reason).await;
+    let result = commit(tx, result).await;
+    let done = Flash::plain("La campaña está en pausa. Lo que falta por enviar quedó en la cola.")
+        .undo(format!("/campaigns/{id}/resume"));
+    done_or_refused(result, done, &page_of(id))
+}
+
+async fn resume(
+    State(state): State<AppState>,
+    Extension(actor): Extension<Actor>,
+    Path(id): Path<CampaignId>,
+) -> Answer {
+    let mut tx = state.db.begin().await?;
+    let result = life::resume(&mut tx, state.clock.now(), &actor, id).await;
+    let result = commit(tx, result).await;
+    done_or_refused(result, Flash::good("La campaña sigue en curso."), &page_of(id))
+}
+
+#[derive(Template)]
+#[template(path = "campaigns/cancellation.html")]
+struct CancellationPage {
+    shell: Shell,
+    campaign: Campaign,
+    open: i64,
+    left: i64,
+}
+
+async fn ask_cancellation(State(state): State<AppState>, shell: Shell, Path(id): Path<CampaignId>) -> Answer {
+    let mut db = state.db.acquire().await?;
+    let campaign = campaign::get(&mut db, id).await?;
+    let progress = progress::of(&mut *db, id).await?;
+    let int = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+    let (open, left) = (int(progress.open()), int(progress.left()));
+    html::page(&CancellationPage { shell, campaign, open, left })
+}
+
+async fn cancel(
+    State(state): State<AppState>,
+    Extension(actor): Extension<Actor>,
+    Path(id): Path<CampaignId>,
+) -> Answer {
+    let mut tx = state.db.begin().await?;
+    let result = life::cancel(&mut tx, state.clock.now(), &actor, id).await;
+    let dropped = i64::try_from(*result.as_ref().unwrap_or(&0)).unwrap_or(i64::MAX);
+    let result = commit(tx, result.map(drop)).await;
+    let text = format!(
+        "La campaña se canceló: {} ya no saldrán. Lo enviado queda en el registro.",
+        format::count(dropped, "mensaje", "mensajes")
+    );
+    done_or_refused(result, Flash::plain(text), &page_of(id))
+}
+
+async fn retry(
+    State(state): State<AppState>,
+    Extension(actor): Extension<Actor>,
+    Path(id): Path<CampaignId>,
+) -> Answer {
+    let now = state.clock.now();
+    let mut tx = state.db.begin().await?;
+    let result = outbox::retry_failed(&mut tx, now, &actor, id).await;
+    let back = i64::try_from(*result.as_ref().unwrap_or(&0)).unwrap_or(i64::MAX);
+    let result = commit(tx, result.map(drop)).await;
+    if result.is_ok() {
+        life::settle(&state.db, now).await?;
+    }
+    let text = format!("{} de vuelta en la cola.", format::count(back, "mensaje", "mensajes"));
+    done_or_refused(result, Flash::good(text), &page_of(id))
+}
+
+/// Send the text in force to the person who asks, at once.
+async fn send_test(
+    State(state): State<AppState>,
+    Extension(actor): Extension<Actor>,
+    shell: Shell,
+    Path(id): Path<CampaignId>,
+) -> Answer {
+    let mut tx = state.db.begin().await?;
+    let asked = trial::send(&mut tx, state.clock.now(), &actor, &state.config, id, &shell.email).await;
+    let message = match asked {
+        Ok(it) => it,
+        Err(Error::Refused(sentence)) => return Ok(Flash::bad(sentence).to(&page_of(id))),
+        Err(error) => return Err(error.into()),
+    };
+    tx.commit().await?;
+    let flash = deliver(&state, message, &shell.email).await?;
+    Ok(flash.to(&page_of(id)))
+}
+
+/// Drain the one message, and say what came of it.
+async fn deliver(state: &AppState, message: MessageId, address: &str) -> Result<Flash> {
+    let mut options = Options::new(Channel::Email, Trigger::Panel);
+    options.only = Some(message);
+    drain::run(&engine(state), &options).await?;
+    let mut db = state.db.acquire().await?;
+    let after = story::message(&mut db, message).await?;
+    Ok(match after.line.status {
+        it if it.has_left() => Flash::good(format!("La prueba salió a {address}.")),
+        MessageStatus::Blocked => {
+            let reason = after.line.block_reason.map_or("", |it| it.label());
+            Flash::bad(format!("La prueba no salió a {address}: {}.", reason.to_lowercase()))
+        }
+        MessageStatus::Pending => {
+            let answer = after.line.error.map_or(String::new(), |it| format!(" El servidor respondió: {it}"));
+            Flash::bad(format!("La prueba quedó en la cola y se reintentará.{answer}"))
+        }
+        other => {
+            let answer = after.line.error.map_or(String::new(), |it| format!(" El servidor respondió: {it}"));
+            Flash::bad(format!("La prueba no salió; está «{}».{answer}", other.label().to_lowercase()))
+        }
+    })
+}
+
+/// What a run of the drip needs, from what a request has.
+pub(super) fn engine(state: &AppState) -> Engine {
+    Engine {
+        db: state.db.clone(),
+        senders: state.senders.clone(),
+        config: state.config.clone(),
+        clock: state.clock.clone(),
+    }
+}
+
+async fn commit(tx: crate::db::Tx<'_>, result: Result<()>) -> Result<()> {
+    result?;
+    Ok(tx.commit().await?)
+}
