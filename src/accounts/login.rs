@@ -90,9 +90,6 @@ pub async fn attempt(
             .execute(&mut *tx)
             .await?;
     }
-    sqlx::query!("update staff_users set last_login_at = $2 where id = $1", id, now)
-        .execute(&mut *tx)
-        .await?;
     sqlx::query!("delete from login_failures where subject = $1", &address).execute(&mut *tx).await?;
     let token = session::start(&mut tx, now, StaffId(id), who.user_agent).await?;
     tx.commit().await?;

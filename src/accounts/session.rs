@@ -90,6 +90,9 @@ pub async fn start(tx: &mut Tx<'_>, now: DateTime<Utc>, staff: StaffId, user_age
     )
     .execute(&mut **tx)
     .await?;
+    sqlx::query!("update staff_users set last_login_at = $2 where id = $1", staff.0, now)
+        .execute(&mut **tx)
+        .await?;
     // Sessions that are long over are of no use to anyone.
     sqlx::query!("delete from staff_sessions where expires_at < $1", now - TimeDelta::days(1))
         .execute(&mut **tx)

@@ -150,8 +150,8 @@ async fn list(State(state): State<AppState>, shell: Shell, Query(query): Query<A
 fn line(entry: Entry) -> Line {
     let link = entry.subject_id.and_then(|id| page_of(&entry.subject_kind, id));
     let subject = match entry.subject_id {
-        Some(id) => format!("{} {id}", noun(&entry.subject_kind)),
-        None => noun(&entry.subject_kind).to_owned(),
+        Some(id) => format!("{} {id}", with_article(&entry.subject_kind)),
+        None => with_article(&entry.subject_kind).to_owned(),
     };
     Line {
         at: entry.at,
@@ -187,7 +187,7 @@ fn noun(kind: &str) -> &str {
         "import" => "Importación",
         "message" | "communication_log" => "Mensaje",
         "suppression" => "Lista de exclusión",
-        "frequency_cap" | "cap" => "Tope de frecuencia",
+        "frequency_cap" => "Tope de frecuencia",
         "holiday" => "Feriado",
         "business" => "Datos del negocio",
         "email" => "Canal de correo",
@@ -196,17 +196,42 @@ fn noun(kind: &str) -> &str {
     }
 }
 
-/// What was done, as people read it.
+/// A noun as the object of a sentence.
+fn with_article(kind: &str) -> &str {
+    match kind {
+        "staff" => "la cuenta",
+        "contact" => "el contacto",
+        "company" => "la empresa",
+        "campaign" => "la campaña",
+        "import" => "la importación",
+        "message" | "communication_log" => "el mensaje",
+        "suppression" => "la exclusión",
+        "frequency_cap" => "el tope de frecuencia",
+        "holiday" => "el feriado",
+        "business" => "los datos del negocio",
+        "email" => "el canal de correo",
+        "job" => "el trabajo programado",
+        other => other,
+    }
+}
+
+/// What was done, as people read it, up to its object.
 fn verb(action: &str) -> String {
     let (kind, verb) = action.split_once('.').unwrap_or(("", action));
     match (kind, verb) {
-        ("staff", "reset_password") => "creó una contraseña nueva".to_owned(),
-        ("staff", "change_password") => "cambió su contraseña".to_owned(),
-        ("staff", "rename") => "cambió su nombre".to_owned(),
-        ("staff", "deactivate") => "desactivó la cuenta".to_owned(),
-        ("staff", "activate") => "activó la cuenta".to_owned(),
-        ("settings", "email_test") => "envió una prueba de correo".to_owned(),
-        ("campaign", "test") => "envió un mensaje de prueba".to_owned(),
+        ("staff", "reset_password") => "creó una contraseña nueva para".to_owned(),
+        ("staff", "change_password") => "cambió la contraseña de".to_owned(),
+        ("staff", "rename") => "cambió el nombre de".to_owned(),
+        ("staff", "deactivate") => "desactivó".to_owned(),
+        ("staff", "activate") => "activó".to_owned(),
+        ("settings", "email_test") => "envió una prueba por".to_owned(),
+        ("campaign", "test") => "envió un mensaje de prueba de".to_owned(),
+        ("campaign", "retry_failed") => "reintentó los mensajes fallidos de".to_owned(),
+        ("message", "decide") => "decidió sobre".to_owned(),
+        ("preferences", _) => "cambió las preferencias de".to_owned(),
+        ("quiet_hours", _) => "cambió las horas sin mensajes de".to_owned(),
+        ("consent", _) => "registró el consentimiento de".to_owned(),
+        ("import", "correct") => "corrigió filas de".to_owned(),
         (_, "create" | "add") => "agregó".to_owned(),
         (_, "update" | "edit") => "cambió".to_owned(),
         (_, "delete" | "remove") => "quitó".to_owned(),
