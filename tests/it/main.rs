@@ -11,6 +11,7 @@ mod email;
 mod embedded;
 mod imports;
 mod jobs;
+mod kill;
 mod messaging;
 mod messages;
 mod outbox;
