@@ -1,1 +1,9 @@
-//! What people do, in a real Chromium.
+//! What people do, in a real Chromium, against the real program: its own process,
+//! a database of its own, and an SMTP server that receives. `script/test browser`
+//! gives the two addresses that they need: DATABASE_URL and CHROMEDRIVER_URL.
+
+mod app;
+mod chromium;
+mod post_office;
+
+mod signing_in;

@@ -1,9 +1,10 @@
 //! The tests' SMTP server as a program of its own: takes every message, counts it
 //! in a file, and tells its port on the first line of its output.
 //!
-//! `cargo run --example smtp_server -- LEDGER [DELAY_MS] [PORT]`: LEDGER gets a
-//! line `Message-ID<TAB>recipient` for each message (`-`: none); DELAY_MS passes
-//! between counting a message and saying so. It ends when its input does.
+//! `cargo run --example smtp_server -- LEDGER [DELAY_MS] [PORT] [FOLDER]`: LEDGER
+//! gets a line `Message-ID<TAB>recipient` for each message (`-`: none); DELAY_MS
+//! passes between counting a message and saying so; FOLDER keeps the messages. It
+//! ends when its input does.
 #![expect(clippy::print_stdout, reason = "a program tells its port")]
 
 #[expect(dead_code, reason = "only tests read what it received")]
@@ -17,8 +18,10 @@ fn main() {
     let ledger = words.next().filter(|it| it != "-").map(Into::into);
     let delay = words.next().and_then(|it| it.parse().ok()).unwrap_or(0);
     let port = words.next().and_then(|it| it.parse().ok()).unwrap_or(0);
+    let folder = words.next().map(Into::into);
     let server = smtp::Server::with(smtp::Options {
         ledger,
+        folder,
         delay: Duration::from_millis(delay),
         port,
         keep: false,

@@ -89,6 +89,8 @@ pub(crate) struct Options {
     pub(crate) port: u16,
     /// A line `Message-ID<TAB>recipient` is appended for each accepted message.
     pub(crate) ledger: Option<PathBuf>,
+    /// Each accepted message is kept here as `N.eml`, numbered as its line of the ledger.
+    pub(crate) folder: Option<PathBuf>,
     /// Between counting a message and saying so.
     pub(crate) delay: Duration,
     /// Keep whole messages in memory, not only their number.
@@ -106,6 +108,7 @@ impl Default for Options {
             size: Some(50_000_000),
             port: 0,
             ledger: None,
+            folder: None,
             delay: Duration::ZERO,
             keep: true,
             script: Arc::new(|_| Action::Usual),
@@ -155,6 +158,22 @@ struct Shared {
     accepted: AtomicUsize,
     connections: AtomicUsize,
     messages: AtomicUsize,
+}
+
+impl Shared {
+    /// Put a message in the books; its number, from 1.
+    fn count(&self, received: &Received) -> io::Result<usize> {
+        // Held to the end, so that number, file and line go together.
+        let mut ledger = self.ledger.as_ref().map(lock);
+        let number = self.accepted.fetch_add(1, Ordering::SeqCst) + 1;
+        if let Some(folder) = &self.options.folder {
+            std::fs::write(folder.join(format!("{number}.eml")), &received.data)?;
+        }
+        if let Some(ledger) = &mut ledger {
+            ledger.write_all(format!("{}\t{}\n", received.message_id(), received.to).as_bytes())?;
+        }
+        Ok(number)
+    }
 }
 
 /// A running server; it ends when dropped.
@@ -499,14 +518,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Talk<'_, S> {
             data: unstuffed(&message),
             connection: self.connection,
         };
-        if let Some(ledger) = &self.shared.ledger {
-            let line = format!("{}\t{to}\n", received.message_id());
-            lock(ledger).write_all(line.as_bytes())?;
-        }
+        let number = self.shared.count(&received)?;
         if self.shared.options.keep {
             lock(&self.shared.received).push(received);
         }
-        let number = self.shared.accepted.fetch_add(1, Ordering::SeqCst) + 1;
         if !self.shared.options.delay.is_zero() {
             tokio::time::sleep(self.shared.options.delay).await;
         }

@@ -1,0 +1,128 @@
+//! The program itself, as someone would start it: its own process, port, data
+//! folder and freshly migrated database. It is ended by its process id.
+
+use nix::{sys::signal, unistd::Pid};
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection, postgres::PgConnectOptions};
+use std::{
+    net::TcpListener,
+    process::{Child, Command, Stdio},
+    str::FromStr as _,
+    sync::atomic::{AtomicUsize, Ordering},
+    time::{Duration, Instant},
+};
+use tempfile::TempDir;
+
+/// Who may do everything in a fresh program.
+pub(crate) const ADMIN: (&str, &str) = ("admin@prueba.cl", "una clave larga de prueba");
+
+/// The bearer token of `POST /internal/drip`.
+pub(crate) const DRIP_TOKEN: &str = "un-token-de-prueba-de-32-letras-o-mas";
+
+/// A running program.
+pub(crate) struct App {
+    /// Where it is reached, without the final slash.
+    pub(crate) url: String,
+    /// What knocks on it from outside the browser: no cookies, no redirects.
+    pub(crate) http: reqwest::Client,
+    process: Child,
+    home: TempDir,
+}
+
+impl App {
+    /// Start it with this much more of the environment, and wait until it is ready.
+    pub(crate) async fn start(environment: &[(&str, &str)]) -> App {
+        let home = tempfile::tempdir().unwrap();
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let url = format!("http://127.0.0.1:{port}");
+        let log = std::fs::File::create(home.path().join("log")).unwrap();
+        let process = Command::new(env!("CARGO_BIN_EXE_llovizna"))
+            .arg("serve")
+            .current_dir(home.path())
+            .env_clear()
+            .env("PATH", variable("PATH"))
+            .env("DATABASE_URL", database().await)
+            .env("LLOVIZNA_HOME", home.path())
+            .env("BIND_ADDR", format!("127.0.0.1:{port}"))
+            .env("PUBLIC_URL", &url)
+            .env("SECRET_KEY", "a secret of the tests, 32 bytes or more")
+            .env("ADMIN_EMAIL", ADMIN.0)
+            .env("ADMIN_PASSWORD", ADMIN.1)
+            .env("BUSINESS_NAME", "Tinajas del Sur SpA")
+            .env("BUSINESS_ADDRESS", "Avenida Alemania 451, Los Ángeles")
+            .env("BUSINESS_EMAIL", "hola@tinajasdelsur.cl")
+            .env("DRIP_TOKEN", DRIP_TOKEN)
+            // Time passes only when a test says so.
+            .env("SCHEDULER", "off")
+            .envs(environment.iter().copied())
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().unwrap())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        let mut app = App { url, http: client(), process, home };
+        app.wait_until_ready().await;
+        app
+    }
+
+    async fn wait_until_ready(&mut self) {
+        let began = Instant::now();
+        loop {
+            let asked = self.http.get(format!("{}/readyz", self.url)).send().await;
+            if asked.is_ok_and(|it| it.status().is_success()) {
+                return;
+            }
+            let ended = self.process.try_wait().unwrap();
+            assert!(ended.is_none() && began.elapsed() < Duration::from_secs(60), "{}", self.log());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// What the program has said so far.
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(self.home.path().join("log")).unwrap_or_default()
+    }
+}
+
+impl Drop for App {
+    fn drop(&mut self) {
+        // As an administrator stops it; then, if it does not listen, the hard way.
+        let _ = signal::kill(Pid::from_raw(self.process.id().cast_signed()), signal::Signal::SIGTERM);
+        let asked = Instant::now();
+        while asked.elapsed() < Duration::from_secs(5) {
+            if !matches!(self.process.try_wait(), Ok(None)) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// A new database on the tests' cluster, born migrated where `template1` is.
+async fn database() -> String {
+    static MADE: AtomicUsize = AtomicUsize::new(0);
+    let address = variable("DATABASE_URL");
+    let name = format!("browser_{}_{}", std::process::id(), MADE.fetch_add(1, Ordering::SeqCst));
+    let options = PgConnectOptions::from_str(&address).unwrap();
+    let mut server = PgConnection::connect_with(&options).await.unwrap();
+    for sql in [format!("drop database if exists {name}"), format!("create database {name}")] {
+        sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut server).await.unwrap();
+    }
+    server.close().await.unwrap();
+    let mut address = url::Url::parse(&address).unwrap();
+    address.set_path(&name);
+    address.into()
+}
+
+fn client() -> reqwest::Client {
+    // Only plain HTTP is spoken here, but the client wants to know a TLS anyway.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let client = reqwest::Client::builder().timeout(Duration::from_secs(60)).no_proxy();
+    client.redirect(reqwest::redirect::Policy::none()).build().unwrap()
+}
+
+#[expect(clippy::disallowed_methods, reason = "the tests are told where Postgres and Chromium are")]
+pub(crate) fn variable(name: &str) -> String {
+    std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: run script/test browser"))
+}

@@ -1,0 +1,212 @@
+//! A browser window, in the words of a person: open, fill in, press, read. It knows
+//! HTML and nothing of Llovizna.
+
+use crate::app::variable;
+use fantoccini::{Client, ClientBuilder, Locator, elements::Element};
+use hyper_util::client::legacy::connect::HttpConnector;
+use serde_json::json;
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
+
+/// How long something that happens by itself may take to be seen.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A laptop's window.
+pub(crate) const LAPTOP: (u32, u32) = (1440, 900);
+/// A telephone's.
+pub(crate) const PHONE: (u32, u32) = (390, 844);
+
+/// One window of a Chromium of its own, at one site.
+pub(crate) struct Window {
+    client: Client,
+    site: String,
+}
+
+impl Window {
+    /// A window of this size, in pixels, at `site` (no final slash).
+    pub(crate) async fn open_at(site: &str, (width, height): (u32, u32)) -> Window {
+        let mut options = json!({
+            "args": [
+                "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
+                "--disable-background-networking", "--disable-component-update", "--disable-sync",
+                "--no-first-run", "--lang=es-CL", format!("--window-size={width},{height}"),
+            ],
+        });
+        if width < 500 {
+            // No desktop window is that narrow.
+            options["mobileEmulation"] =
+                json!({ "deviceMetrics": { "width": width, "height": height, "pixelRatio": 1.0 } });
+        }
+        let wanted = json!({ "goog:chromeOptions": options });
+        let client = ClientBuilder::new(HttpConnector::new())
+            .capabilities(wanted.as_object().unwrap().clone())
+            .connect(&variable("CHROMEDRIVER_URL"))
+            .await
+            .expect("a Chromium");
+        Window { client, site: site.to_owned() }
+    }
+
+    /// Close it, and the Chromium with it.
+    pub(crate) async fn close(self) {
+        self.client.close().await.unwrap();
+    }
+
+    /// Go to a path of the site.
+    pub(crate) async fn open(&self, path: &str) {
+        self.client.goto(&format!("{}{path}", self.site)).await.unwrap();
+    }
+
+    /// The path where it is now, with its query.
+    pub(crate) async fn path(&self) -> String {
+        let url = self.client.current_url().await.unwrap();
+        url.query().map_or_else(|| url.path().to_owned(), |query| format!("{}?{query}", url.path()))
+    }
+
+    /// Put `value` in the field called `name`, whatever its kind. A check box takes `on` and `off`.
+    pub(crate) async fn fill(&self, name: &str, value: &str) {
+        let field = self.seen(&format!("[name='{name}']")).await;
+        let tag = field.tag_name().await.unwrap();
+        let kind = field.attr("type").await.unwrap().unwrap_or_default();
+        match (tag.as_str(), kind.as_str()) {
+            ("select", _) => field.select_by_value(value).await.unwrap(),
+            (_, "checkbox") => {
+                if field.is_selected().await.unwrap() != (value == "on") {
+                    field.click().await.unwrap();
+                }
+            }
+            (_, "radio") => self.click(&format!("[name='{name}'][value='{value}']")).await,
+            // Typed, these depend on the language of the browser.
+            (_, "date" | "time" | "datetime-local") => {
+                let script = "arguments[0].value = arguments[1];
+                    arguments[0].dispatchEvent(new Event('input', {bubbles: true}));
+                    arguments[0].dispatchEvent(new Event('change', {bubbles: true}));";
+                let field = serde_json::to_value(&field).unwrap();
+                self.client.execute(script, vec![field, json!(value)]).await.unwrap();
+            }
+            _ => {
+                field.clear().await.unwrap();
+                field.send_keys(value).await.unwrap();
+            }
+        }
+    }
+
+    /// Choose a file of this machine in the page's file field.
+    pub(crate) async fn choose_file(&self, file: &Path) {
+        let field = self.client.find(Locator::Css("input[type=file]")).await.unwrap();
+        field.send_keys(file.to_str().unwrap()).await.unwrap();
+    }
+
+    /// Press what `css` names.
+    pub(crate) async fn click(&self, css: &str) {
+        self.seen(css).await.click().await.unwrap();
+    }
+
+    /// Press the link, button, label or fold that says `text`.
+    pub(crate) async fn press(&self, text: &str) {
+        let path = format!(
+            "//*[self::a or self::button or self::summary or self::label][contains(normalize-space(.), \"{text}\")]"
+        );
+        let began = Instant::now();
+        loop {
+            for found in self.client.find_all(Locator::XPath(&path)).await.unwrap() {
+                if found.is_displayed().await.unwrap_or(false) {
+                    found.click().await.unwrap();
+                    return;
+                }
+            }
+            if began.elapsed() > PATIENCE {
+                panic!("nothing to press says «{text}»:\n{}", self.describe().await);
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Wait until the page says `text`.
+    pub(crate) async fn sees(&self, text: &str) {
+        let began = Instant::now();
+        while !self.text().await.contains(text) {
+            if began.elapsed() > PATIENCE {
+                panic!("«{text}» does not show:\n{}", self.describe().await);
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// The words of the whole page, as they show, blanks made one.
+    pub(crate) async fn text(&self) -> String {
+        match self.client.find(Locator::Css("body")).await {
+            Ok(body) => words(&body.text().await.unwrap_or_default()),
+            Err(_) => String::new(),
+        }
+    }
+
+    /// The words of the first element that `css` names.
+    pub(crate) async fn text_of(&self, css: &str) -> String {
+        words(&self.seen(css).await.text().await.unwrap())
+    }
+
+    /// The words of each element that `css` names.
+    pub(crate) async fn texts_of(&self, css: &str) -> Vec<String> {
+        let mut texts = Vec::new();
+        for found in self.client.find_all(Locator::Css(css)).await.unwrap() {
+            texts.push(words(&found.text().await.unwrap()));
+        }
+        texts
+    }
+
+    /// Where the first link that says `text` leads.
+    pub(crate) async fn link(&self, text: &str) -> String {
+        let path = format!("//a[contains(normalize-space(.), \"{text}\")]");
+        match self.client.find(Locator::XPath(&path)).await {
+            Ok(link) => link.attr("href").await.unwrap().unwrap_or_default(),
+            Err(_) => panic!("no link says «{text}»:\n{}", self.describe().await),
+        }
+    }
+
+    /// `name=value` of each cookie, as a request sends them.
+    pub(crate) async fn cookies(&self) -> String {
+        let cookies = self.client.get_all_cookies().await.unwrap();
+        cookies.iter().map(|it| format!("{}={}", it.name(), it.value())).collect::<Vec<_>>().join("; ")
+    }
+
+    /// How many pixels the page is wider than its window.
+    pub(crate) async fn overflow(&self) -> i64 {
+        let script = "return document.documentElement.scrollWidth - window.innerWidth";
+        self.client.execute(script, Vec::new()).await.unwrap().as_i64().unwrap()
+    }
+
+    /// Keep a picture of the window as `target/screenshots/NAME.png`.
+    pub(crate) async fn picture(&self, name: &str) {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/screenshots");
+        std::fs::create_dir_all(&folder).unwrap();
+        let png = self.client.screenshot().await.unwrap();
+        std::fs::write(folder.join(format!("{name}.png")), png).unwrap();
+    }
+
+    /// The first element that `css` names and that shows.
+    async fn seen(&self, css: &str) -> Element {
+        let began = Instant::now();
+        loop {
+            for found in self.client.find_all(Locator::Css(css)).await.unwrap() {
+                if found.is_displayed().await.unwrap_or(false) {
+                    return found;
+                }
+            }
+            if began.elapsed() > PATIENCE {
+                panic!("no {css} shows:\n{}", self.describe().await);
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    async fn describe(&self) -> String {
+        self.picture("failure").await;
+        format!("{}\n{}\n(target/screenshots/failure.png)", self.path().await, self.text().await)
+    }
+}
+
+fn words(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}

@@ -1,0 +1,49 @@
+//! In, home, out: at a laptop and on a telephone.
+
+use crate::{
+    app::{ADMIN, App},
+    chromium::{LAPTOP, PHONE, Window},
+};
+
+/// Sign in as the first administrator, and arrive at the home page.
+pub(crate) async fn sign_in(window: &Window) {
+    window.open("/login").await;
+    window.fill("email", ADMIN.0).await;
+    window.fill("password", ADMIN.1).await;
+    window.press("Entrar").await;
+    assert_eq!(window.path().await, "/");
+}
+
+async fn in_and_out(size: (u32, u32), picture: &str) {
+    let app = App::start(&[]).await;
+    let window = Window::open_at(&app.url, size).await;
+    window.open("/").await;
+    assert!(window.path().await.starts_with("/login"), "{}", window.path().await);
+
+    window.fill("email", ADMIN.0).await;
+    window.fill("password", "no es esta").await;
+    window.press("Entrar").await;
+    assert!(window.path().await.starts_with("/login"), "{}", window.path().await);
+    window.picture(&format!("{picture}-refused")).await;
+
+    sign_in(&window).await;
+    window.picture(&format!("{picture}-home")).await;
+    assert_eq!(window.overflow().await, 0, "the home page is wider than the window");
+
+    window.click("summary.who").await;
+    window.press("Salir").await;
+    window.sees("Saliste de tu cuenta.").await;
+    window.open("/").await;
+    assert!(window.path().await.starts_with("/login"), "{}", window.path().await);
+    window.close().await;
+}
+
+#[tokio::test]
+async fn someone_signs_in_and_out_at_a_laptop() {
+    in_and_out(LAPTOP, "laptop").await;
+}
+
+#[tokio::test]
+async fn someone_signs_in_and_out_on_a_telephone() {
+    in_and_out(PHONE, "phone").await;
+}
