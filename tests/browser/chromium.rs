@@ -173,7 +173,7 @@ impl Window {
 
     /// How many pixels the page is wider than its window.
     pub(crate) async fn overflow(&self) -> i64 {
-        let script = "return document.documentElement.scrollWidth - window.innerWidth";
+        let script = "return document.documentElement.scrollWidth - document.documentElement.clientWidth";
         self.client.execute(script, Vec::new()).await.unwrap().as_i64().unwrap()
     }
 

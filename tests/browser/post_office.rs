@@ -112,7 +112,8 @@ impl Letter {
     pub(crate) fn one_click(&self) -> String {
         assert_eq!(self.header("List-Unsubscribe-Post"), "List-Unsubscribe=One-Click");
         let urls = self.header("List-Unsubscribe");
-        let url = urls.split(',').map(|it| it.trim().trim_matches(['<', '>'])).find(|it| it.starts_with("http"));
+        let url =
+            urls.split(',').map(|it| it.trim().trim_matches(['<', '>'])).find(|it| it.starts_with("http"));
         url.expect("an address to unsubscribe at").to_owned()
     }
 }
