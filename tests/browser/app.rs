@@ -24,8 +24,19 @@ pub(crate) struct App {
     pub(crate) url: String,
     /// What knocks on it from outside the browser: no cookies, no redirects.
     pub(crate) http: reqwest::Client,
+    /// Its database, for what no page shows.
+    pub(crate) database_url: String,
     process: Child,
     home: TempDir,
+}
+
+/// What `POST /internal/drip` answers.
+#[derive(Debug, serde::Deserialize)]
+pub(crate) struct Drip {
+    pub(crate) sent: u32,
+    pub(crate) failed: u32,
+    pub(crate) blocked: u32,
+    pub(crate) pending: u32,
 }
 
 impl App {
@@ -34,13 +45,14 @@ impl App {
         let home = tempfile::tempdir().unwrap();
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let url = format!("http://127.0.0.1:{port}");
+        let database_url = database().await;
         let log = std::fs::File::create(home.path().join("log")).unwrap();
         let process = Command::new(env!("CARGO_BIN_EXE_llovizna"))
             .arg("serve")
             .current_dir(home.path())
             .env_clear()
             .env("PATH", variable("PATH"))
-            .env("DATABASE_URL", database().await)
+            .env("DATABASE_URL", &database_url)
             .env("LLOVIZNA_HOME", home.path())
             .env("BIND_ADDR", format!("127.0.0.1:{port}"))
             .env("PUBLIC_URL", &url)
@@ -59,7 +71,7 @@ impl App {
             .stderr(log)
             .spawn()
             .unwrap();
-        let mut app = App { url, http: client(), process, home };
+        let mut app = App { url, http: client(), database_url, process, home };
         app.wait_until_ready().await;
         app
     }
@@ -75,6 +87,13 @@ impl App {
             assert!(ended.is_none() && began.elapsed() < Duration::from_secs(60), "{}", self.log());
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
+    }
+
+    /// One run of the drip, as a cron asks for it.
+    pub(crate) async fn drip(&self) -> Drip {
+        let asked = self.http.post(format!("{}/internal/drip", self.url)).bearer_auth(DRIP_TOKEN);
+        let answer = asked.send().await.unwrap().error_for_status().unwrap();
+        answer.json().await.unwrap()
     }
 
     /// What the program has said so far.

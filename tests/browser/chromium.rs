@@ -64,6 +64,17 @@ impl Window {
         url.query().map_or_else(|| url.path().to_owned(), |query| format!("{}?{query}", url.path()))
     }
 
+    /// Wait until it is at a path that begins like this.
+    pub(crate) async fn arrives_at(&self, path: &str) {
+        let began = Instant::now();
+        while !self.path().await.starts_with(path) {
+            if began.elapsed() > PATIENCE {
+                panic!("it does not arrive at {path}:\n{}", self.describe().await);
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
     /// Put `value` in the field called `name`, whatever its kind. A check box takes `on` and `off`.
     pub(crate) async fn fill(&self, name: &str, value: &str) {
         let field = self.seen(&format!("[name='{name}']")).await;
@@ -73,7 +84,7 @@ impl Window {
             ("select", _) => field.select_by_value(value).await.unwrap(),
             (_, "checkbox") => {
                 if field.is_selected().await.unwrap() != (value == "on") {
-                    field.click().await.unwrap();
+                    self.click_on(&field).await;
                 }
             }
             (_, "radio") => self.click(&format!("[name='{name}'][value='{value}']")).await,
@@ -92,6 +103,14 @@ impl Window {
         }
     }
 
+    /// Tick or clear the box `value` among those called `name`.
+    pub(crate) async fn tick(&self, name: &str, value: &str, wanted: bool) {
+        let field = self.seen(&format!("[name='{name}'][value='{value}']")).await;
+        if field.is_selected().await.unwrap() != wanted {
+            self.click_on(&field).await;
+        }
+    }
+
     /// Choose a file of this machine in the page's file field.
     pub(crate) async fn choose_file(&self, file: &Path) {
         let field = self.client.find(Locator::Css("input[type=file]")).await.unwrap();
@@ -100,7 +119,8 @@ impl Window {
 
     /// Press what `css` names.
     pub(crate) async fn click(&self, css: &str) {
-        self.seen(css).await.click().await.unwrap();
+        let found = self.seen(css).await;
+        self.click_on(&found).await;
     }
 
     /// Press the link, button, label or fold that says `text`.
@@ -112,7 +132,7 @@ impl Window {
         loop {
             for found in self.client.find_all(Locator::XPath(&path)).await.unwrap() {
                 if found.is_displayed().await.unwrap_or(false) {
-                    found.click().await.unwrap();
+                    self.click_on(&found).await;
                     return;
                 }
             }
@@ -199,6 +219,13 @@ impl Window {
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
+    }
+
+    /// Click in the middle of the window, where nothing that stays in place covers it.
+    async fn click_on(&self, element: &Element) {
+        let script = "arguments[0].scrollIntoView({block: 'center', behavior: 'instant'})";
+        self.client.execute(script, vec![serde_json::to_value(element).unwrap()]).await.unwrap();
+        element.click().await.unwrap();
     }
 
     async fn describe(&self) -> String {

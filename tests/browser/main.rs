@@ -7,3 +7,4 @@ mod chromium;
 mod post_office;
 
 mod signing_in;
+mod campaign;

@@ -11,6 +11,7 @@ pub(crate) async fn sign_in(window: &Window) {
     window.fill("email", ADMIN.0).await;
     window.fill("password", ADMIN.1).await;
     window.press("Entrar").await;
+    window.sees("Inicio").await;
     assert_eq!(window.path().await, "/");
 }
 
@@ -18,12 +19,12 @@ async fn in_and_out(size: (u32, u32), picture: &str) {
     let app = App::start(&[]).await;
     let window = Window::open_at(&app.url, size).await;
     window.open("/").await;
-    assert!(window.path().await.starts_with("/login"), "{}", window.path().await);
+    window.arrives_at("/login").await;
 
     window.fill("email", ADMIN.0).await;
     window.fill("password", "no es esta").await;
     window.press("Entrar").await;
-    assert!(window.path().await.starts_with("/login"), "{}", window.path().await);
+    window.sees("no son correctos").await;
     window.picture(&format!("{picture}-refused")).await;
 
     sign_in(&window).await;
@@ -34,7 +35,7 @@ async fn in_and_out(size: (u32, u32), picture: &str) {
     window.press("Salir").await;
     window.sees("Saliste de tu cuenta.").await;
     window.open("/").await;
-    assert!(window.path().await.starts_with("/login"), "{}", window.path().await);
+    window.arrives_at("/login").await;
     window.close().await;
 }
 
