@@ -52,7 +52,8 @@ pub(crate) async fn start(window: &Window, people: usize) {
 #[tokio::test]
 async fn the_campaign_that_comes_ready_reaches_people_until_they_say_no() {
     let office = PostOffice::open();
-    let app = App::start(&[&office.environment()[..], &[("EMAIL_DAILY_CAP", "0")]].concat()).await;
+    let roomy = [("EMAIL_DAILY_CAP", "0"), ("EMAIL_WEEKLY_LIMIT", "10"), ("EMAIL_MONTHLY_LIMIT", "40")];
+    let app = App::start(&[&office.environment()[..], &roomy].concat()).await;
     people(&app).await;
     let window = Window::open_at(&app.url, LAPTOP).await;
     sign_in(&window).await;
@@ -113,6 +114,7 @@ async fn the_campaign_that_comes_ready_reaches_people_until_they_say_no() {
     window.fill("subject", "Volvemos a escribirte, {{ company }}").await;
     window.fill("body", "Hola {{ first_name }}: esta es la segunda carta.").await;
     window.press("Guardar borrador").await;
+    window.sees("El mensaje").await;
     open_at_all_hours(&window, "Segunda vuelta").await;
     window.press("Guardar").await;
     window.sees("Lista para iniciar").await;
