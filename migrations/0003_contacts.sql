@@ -71,6 +71,7 @@ comment on column contacts.search_key is 'name, email and phone without case, ac
 create index contacts_by_name on contacts (search_key, id);
 create index contacts_by_company on contacts (company_id, id);
 create index contacts_by_phone on contacts (phone) where phone is not null;
+create index contacts_by_phone_alone on contacts (phone) where email is null;
 create index contacts_by_import on contacts (import_id) where import_id is not null;
 create index contacts_by_comuna on contacts (comuna, id);
 -- Most contacts are leads from imports: only the others are worth an index, and imports stay quick.

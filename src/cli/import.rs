@@ -1,0 +1,214 @@
+//! `llovizna import`: the panel's imports from a shell, through the same engine and with the same record.
+
+use crate::{
+    access::Actor,
+    chile::time,
+    clock::Clock,
+    contacts::bulk::OnDuplicate,
+    error::{Error, Result},
+    ids::ImportId,
+    imports::{
+        self, Consent, Counts, Import, Kind, Order, Status, files,
+        report::{self, RejectedRow},
+        run,
+    },
+};
+use serde::Serialize;
+use sqlx::PgPool;
+use std::{fmt::Write as _, fs::File, io::BufWriter, path::PathBuf, time::Duration};
+
+/// How many rejected rows the result lists; the report file holds all.
+const LISTED: i64 = 100;
+
+/// What a file is about, as typed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum KindArg {
+    /// Empresas, una por fila
+    Companies,
+    /// Contactos, uno por fila, con su empresa
+    Contacts,
+    /// Compras, visitas e inscripciones anteriores (aún no disponible)
+    #[value(hide = true)]
+    History,
+}
+
+/// How a result is printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// Texto para personas
+    Text,
+    /// JSON para programas
+    #[default]
+    Json,
+}
+
+/// Importa empresas o contactos desde CSV, XLSX, XLS u ODS. Sin --apply solo simula.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Args {
+    /// Qué trae el archivo
+    #[arg(value_enum, value_name = "TIPO")]
+    pub kind: KindArg,
+    /// Archivo que se importa
+    #[arg(value_name = "ARCHIVO")]
+    pub file: PathBuf,
+    /// Guarda los datos; sin esto solo se simula
+    #[arg(long)]
+    pub apply: bool,
+    /// Qué hacer con las filas que ya están en la base: dejarlas, completarlas o reemplazarlas
+    #[arg(long, value_enum, default_value = "fill", value_name = "MODO")]
+    pub on_duplicate: OnDuplicate,
+    /// Hoja del libro; si no se indica, la primera
+    #[arg(long, value_name = "NOMBRE")]
+    pub sheet: Option<String>,
+    /// De dónde viene la autorización para enviar promociones
+    #[arg(long, value_name = "TEXTO")]
+    pub consent_source: Option<String>,
+    /// Base legal: CONSENT, CONTRACT, LEGITIMATE_INTEREST o NONE
+    #[arg(long, default_value = "NONE", value_name = "BASE",
+          value_parser = ["CONSENT", "CONTRACT", "LEGITIMATE_INTEREST", "NONE"])]
+    pub consent_basis: String,
+    /// Día en que se obtuvo, como 31-12-2025; si no se indica, hoy
+    #[arg(long, value_name = "FECHA")]
+    pub consent_obtained_on: Option<String>,
+    /// Escribe aquí las filas rechazadas, en CSV, para corregirlas y volver a importar
+    #[arg(long, value_name = "ARCHIVO.csv")]
+    pub report: Option<PathBuf>,
+    /// Formato del resultado
+    #[arg(long, value_enum, default_value = "json", value_name = "FORMATO")]
+    pub format: Format,
+}
+
+/// What an import came to.
+#[derive(Clone, Debug, Serialize)]
+pub struct Outcome {
+    /// The import in the panel.
+    pub import_id: i64,
+    /// Whether the rows were written.
+    pub applied: bool,
+    /// Fates of the rows.
+    #[serde(flatten)]
+    pub counts: Counts,
+    /// Rows taken with a reservation.
+    pub warnings: i64,
+    /// Companies created, or that would be.
+    pub companies_created: i64,
+    /// The first rejected rows.
+    pub rejections: Vec<RejectedRow>,
+}
+
+impl Outcome {
+    /// As a person reads it.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let it = &self.counts;
+        let mut text = format!(
+            "{}\n  filas        {}\n  nuevas       {}\n  con cambios  {}\n  sin cambios  {}\n  duplicadas   {}\n  rechazadas   {}\n",
+            if self.applied { "Importación guardada." } else { "Simulación: no se guardó nada. Repite con --apply para guardar." },
+            it.rows, it.created, it.updated, it.unchanged, it.duplicates, it.rejected,
+        );
+        for row in &self.rejections {
+            // Writing to a String never fails.
+            let _ = writeln!(text, "  fila {}, {}: {}", row.row, row.column, row.reason);
+        }
+        text
+    }
+
+    /// As `format` asks.
+    ///
+    /// # Errors
+    /// Never for these types.
+    pub fn render(&self, format: Format) -> Result<String> {
+        match format {
+            Format::Text => Ok(self.text()),
+            Format::Json => serde_json::to_string(self).map_err(|it| Error::Internal(it.to_string())),
+        }
+    }
+}
+
+/// Import the file that `args` names.
+///
+/// # Errors
+/// When the file can't be read or understood, or the database or the disk fails; nothing is written then.
+pub async fn run(db: &PgPool, clock: &Clock, args: &Args) -> Result<Outcome> {
+    let id = upload(db, clock, args).await?;
+    let import = drive(db, clock, id).await?;
+    match import.status {
+        Status::Ready | Status::Done => {}
+        Status::Cancelled => {
+            return Err(Error::refused("La importación se canceló desde el panel. No se guardó nada."));
+        }
+        _ => return Err(Error::refused(import.failure.unwrap_or_default())),
+    }
+    if let Some(path) = &args.report {
+        let mut out = BufWriter::new(File::create(path)?);
+        report::write_rejected(db.clone(), &import, &mut out).await?;
+        std::io::Write::flush(&mut out)?;
+    }
+    Ok(Outcome {
+        import_id: id.0,
+        applied: import.status == Status::Done,
+        counts: import.counts,
+        warnings: import.warned,
+        companies_created: import.companies_created,
+        rejections: report::rejections(db, id, LISTED).await?,
+    })
+}
+
+async fn upload(db: &PgPool, clock: &Clock, args: &Args) -> Result<ImportId> {
+    let kind = match args.kind {
+        KindArg::Companies => Kind::Companies,
+        KindArg::Contacts => Kind::Contacts,
+        KindArg::History => {
+            return Err(Error::refused(
+                "Todavía no se puede importar el historial de compras y visitas. No se guardó nada. Por ahora importa empresas (companies) y contactos (contacts).",
+            ));
+        }
+    };
+    if !args.file.is_file() {
+        return Err(Error::refused(format!("No existe el archivo {}.", args.file.display())));
+    }
+    let now = clock.now();
+    let consent = Consent::parse(
+        &args.consent_basis,
+        args.consent_source.as_deref().unwrap_or_default(),
+        args.consent_obtained_on.as_deref().unwrap_or_default(),
+        time::local_date(now),
+    )
+    .map_err(plain)?;
+    let filename = args.file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let order = Order {
+        kind,
+        filename,
+        on_duplicate: args.on_duplicate,
+        consent,
+        sheet: args.sheet.clone(),
+        apply_at_once: args.apply,
+    };
+    let mut tx = db.begin().await?;
+    let id = files::store(&mut tx, now, &Actor::CommandLine, &order, &args.file).await.map_err(plain)?;
+    tx.commit().await?;
+    Ok(id)
+}
+
+/// A shell has no fields to show an error at: the sentence is enough.
+fn plain(error: Error) -> Error {
+    match error {
+        Error::Invalid(fields) => {
+            Error::refused(fields.into_iter().map(|it| it.message).collect::<Vec<_>>().join(" "))
+        }
+        other => other,
+    }
+}
+
+/// Take the steps of `id` until it rests, or wait while a running server takes them.
+async fn drive(db: &PgPool, clock: &Clock, id: ImportId) -> Result<Import> {
+    loop {
+        let import = imports::get(db, id).await?;
+        if !import.status.is_running() {
+            return Ok(import);
+        }
+        if !run::step(db, clock.now(), id).await? {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+}

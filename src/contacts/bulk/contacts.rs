@@ -1,0 +1,313 @@
+//! People in bulk: who of the staged ones is known, what the file adds to them, and writing it.
+//!
+//! An import never makes anybody reachable who said no: it fills an empty basis
+//! only, and not after a withdrawal or over a suppression.
+
+use super::{companies, run};
+use crate::{contacts::search_key, db::Tx, error::Result, ids::ImportId};
+use chrono::{DateTime, NaiveDate, Utc};
+
+/// The proof of the basis that an import gives.
+#[derive(Clone, Debug)]
+pub struct Basis<'a> {
+    /// `CONSENT`, `CONTRACT` or `LEGITIMATE_INTEREST`; none: nobody becomes reachable.
+    pub basis: Option<&'a str>,
+    /// Where it was given; for a no, the file that says so.
+    pub source: &'a str,
+    /// When it was given.
+    pub obtained_on: Option<NaiveDate>,
+}
+
+/// Decide on each staged person: fills `import_decided(row_number, verdict, reason, subject_id)`.
+///
+/// # Errors
+/// When the database fails.
+pub async fn decide_contacts(tx: &mut Tx<'_>) -> Result<()> {
+    match_by_email(tx).await?;
+    match_by_phone(tx).await?;
+    run(tx, "analyze import_matches").await?;
+    run(
+        tx,
+        "create temp table import_wanted on commit drop as
+         select s.company_ident as ident,
+            coalesce(min(s.row_number) filter (where s.company_name is not null), min(s.row_number)) as first
+         from import_staging s
+         join import_matches m on m.row_number = s.row_number
+         cross join import_rules r
+         left join contacts c on c.id = m.contact_id
+         where s.company_ident is not null and m.duplicate_of is null
+            and (m.contact_id is null or (not r.skip and (c.company_id is null or r.overwrite)))
+         group by s.company_ident",
+    )
+    .await?;
+    companies::resolve(tx).await?;
+    compare(tx).await?;
+    run(
+        tx,
+        "create temp table import_decided on commit drop as
+         select m.row_number,
+            case
+                when m.duplicate_of is not null then 'DUPLICATE'
+                when m.contact_id is null then 'CREATED'
+                when u.row_number is not null then 'UPDATED'
+                else 'UNCHANGED'
+            end as verdict,
+            'Repetida: es la misma persona que la fila ' || m.duplicate_of as reason,
+            m.contact_id as subject_id
+         from import_matches m left join import_updates u on u.row_number = m.row_number",
+    )
+    .await?;
+    run(tx, "analyze import_decided").await?;
+    Ok(())
+}
+
+/// The first row of each address is the person; a row without address is known by its telephone.
+async fn match_by_email(tx: &mut Tx<'_>) -> Result<()> {
+    run(
+        tx,
+        "create temp table import_matches on commit drop as
+         with by_email as (
+            select email, min(row_number) as first, bool_or(accepts is false) as refused
+            from import_staging where verdict is null and email is not null group by email
+         ), by_phone as (
+            select phone_ident, coalesce(min(row_number) filter (where email is not null), min(row_number)) as first
+            from import_staging
+            where verdict is null and phone_ident is not null
+                and exists (select from import_staging where verdict is null and email is null)
+            group by phone_ident
+         )
+         select s.row_number,
+            case when s.email is not null then nullif(e.first, s.row_number) else nullif(p.first, s.row_number) end
+                as duplicate_of,
+            c.id as contact_id,
+            coalesce(e.refused, s.accepts is false) as refused
+         from import_staging s
+         left join by_email e on e.email = s.email
+         left join by_phone p on s.email is null and p.phone_ident = s.phone_ident
+         left join contacts c on c.email = s.email
+         where s.verdict is null",
+    )
+    .await?;
+    run(tx, "analyze import_matches (row_number, contact_id, duplicate_of)").await?;
+    Ok(())
+}
+
+async fn match_by_phone(tx: &mut Tx<'_>) -> Result<()> {
+    let without_email = run(
+        tx,
+        "update import_matches m set contact_id = found.id
+         from (
+            select distinct on (s.row_number) s.row_number, c.id
+            from import_staging s
+            join import_matches open on open.row_number = s.row_number and open.duplicate_of is null
+            join contacts c on c.phone = s.phone
+                and (strpos(s.phone_ident, '|') = 0 or starts_with(c.search_key, split_part(s.phone_ident, '|', 2)))
+            where s.verdict is null and s.email is null
+            order by s.row_number, c.id
+         ) found
+         where found.row_number = m.row_number",
+    )
+    .await?;
+    // Somebody known by telephone alone whose address the file brings.
+    let with_email = run(
+        tx,
+        "update import_matches m set contact_id = found.id
+         from (
+            select distinct on (s.row_number) s.row_number, c.id
+            from import_staging s
+            join import_matches open
+                on open.row_number = s.row_number and open.duplicate_of is null and open.contact_id is null
+            join contacts c on c.phone = s.phone and c.email is null
+                and (strpos(s.phone_ident, '|') = 0 or starts_with(c.search_key, split_part(s.phone_ident, '|', 2)))
+            where s.verdict is null and s.email is not null
+            order by s.row_number, c.id
+         ) found
+         where found.row_number = m.row_number",
+    )
+    .await?;
+    if without_email + with_email > 0 {
+        // One person, one row. Of two addresses for one known telephone the second is somebody new.
+        run(
+            tx,
+            "update import_matches m
+             set duplicate_of = case when s.email is null then f.first end,
+                contact_id = case when s.email is null then m.contact_id end
+             from import_staging s, (
+                select contact_id, min(row_number) as first from import_matches
+                where contact_id is not null and duplicate_of is null group by contact_id having count(*) > 1
+             ) f
+             where f.contact_id = m.contact_id and m.row_number <> f.first and m.duplicate_of is null
+                and s.row_number = m.row_number",
+        )
+        .await?;
+    }
+    Ok(())
+}
+
+/// What the file adds to people whom the base knows: fills `import_updates`, one row for each that changes.
+async fn compare(tx: &mut Tx<'_>) -> Result<()> {
+    run(
+        tx,
+        "create temp table import_updates on commit drop as
+         select c.id, m.row_number, new.*, m.refused and not said_no as withdraws, i.ident as company_ident
+         from import_matches m
+         join import_staging s on s.row_number = m.row_number
+         join contacts c on c.id = m.contact_id
+         cross join import_rules r
+         left join import_companies i on i.ident = s.company_ident
+         left join import_companies same on same.ident = i.same_as
+         cross join lateral (select case
+            when m.refused or (c.email_basis is null and r.basis is not null) then coalesce((
+                select e.basis = 'WITHDRAWN' from consent_events e
+                where e.contact_id = c.id and e.communication_type = 'EMAIL' order by e.id desc limit 1), false)
+            else false
+         end as said_no) consent
+         cross join lateral (select
+            case when r.overwrite then coalesce(s.first_name, c.first_name) else coalesce(nullif(c.first_name, ''), s.first_name, '') end as first_name,
+            case when r.overwrite then coalesce(s.last_name, c.last_name) else coalesce(nullif(c.last_name, ''), s.last_name, '') end as last_name,
+            coalesce(c.email, s.email) as email,
+            case when r.overwrite then coalesce(s.phone, c.phone) else coalesce(c.phone, s.phone) end as phone,
+            case when r.overwrite then coalesce(s.job_title, c.job_title) else coalesce(c.job_title, s.job_title) end as job_title,
+            case when r.overwrite then coalesce(s.birth_date, c.birth_date) else coalesce(c.birth_date, s.birth_date) end as birth_date,
+            case when r.overwrite then coalesce(s.comuna, c.comuna) else coalesce(c.comuna, s.comuna) end as comuna,
+            case when r.overwrite then coalesce(s.notes, c.notes) else coalesce(c.notes, s.notes) end as notes,
+            case
+                when r.overwrite and i.ident is not null and i.name is not null then coalesce(i.company_id, same.company_id, -1)
+                when c.company_id is null and i.ident is not null and (i.company_id is not null or i.name is not null)
+                    then coalesce(i.company_id, same.company_id, -1)
+                else c.company_id
+            end as company_id,
+            case
+                when m.refused then null
+                when c.email_basis is null and r.basis is not null and s.accepts and not said_no
+                    and coalesce(c.email, s.email) is not null
+                    and not exists (select from suppressions x where x.communication_type = 'EMAIL'
+                        and x.destination = coalesce(c.email, s.email) and x.lifted_at is null)
+                    then r.basis
+                else c.email_basis
+            end as email_basis
+         ) new
+         where m.duplicate_of is null and not r.skip
+         and ((new.first_name, new.last_name, new.email, new.phone, new.job_title, new.birth_date, new.comuna, new.notes,
+                new.company_id, new.email_basis)
+            is distinct from (c.first_name, c.last_name, c.email, c.phone, c.job_title, c.birth_date, c.comuna, c.notes,
+                c.company_id, c.email_basis)
+            or (m.refused and not said_no))",
+    )
+    .await?;
+    Ok(())
+}
+
+/// Write what `decide_contacts` decided, companies first. Gives the number of companies created.
+///
+/// # Errors
+/// When the database fails, or somebody took an address meanwhile.
+pub async fn write_contacts(
+    tx: &mut Tx<'_>,
+    now: DateTime<Utc>,
+    import: ImportId,
+    basis: &Basis<'_>,
+) -> Result<u64> {
+    let companies = companies::create(tx, now, import).await?;
+    insert(tx, now, import, basis).await?;
+    update(tx, now, import, basis).await?;
+    Ok(companies)
+}
+
+async fn insert(tx: &mut Tx<'_>, now: DateTime<Utc>, import: ImportId, basis: &Basis<'_>) -> Result<()> {
+    sqlx::query(
+        "with created as (
+            insert into contacts (company_id, first_name, last_name, email, phone, job_title, birth_date, comuna, source,
+                notes, email_basis, search_key, import_id, created_at, updated_at)
+            select i.company_id, coalesce(s.first_name, ''), coalesce(s.last_name, ''), s.email, s.phone, s.job_title,
+                s.birth_date, s.comuna, coalesce(s.source, 'IMPORT'), s.notes,
+                case when s.email is not null and s.accepts and not m.refused and x.destination is null then r.basis end,
+                s.search_key, $1, $2, $2
+            from import_staging s
+            join import_decided d on d.row_number = s.row_number and d.verdict = 'CREATED'
+            join import_matches m on m.row_number = s.row_number
+            cross join import_rules r
+            left join import_companies i on i.ident = s.company_ident
+            left join (select distinct destination from suppressions
+                where communication_type = 'EMAIL' and lifted_at is null) x on x.destination = s.email
+            order by s.row_number
+            returning id, email, email_basis
+         )
+         insert into consent_events (contact_id, communication_type, basis, source, obtained_on, import_id, at)
+         select c.id, 'EMAIL', coalesce(c.email_basis, 'WITHDRAWN'), $3, $4, $1, $2
+         from created c
+         left join (select s.email from import_staging s join import_matches m on m.row_number = s.row_number
+            where m.refused and m.duplicate_of is null and s.email is not null) refused on refused.email = c.email
+         where c.email_basis is not null or refused.email is not null",
+    )
+    .persistent(false)
+    .bind(import.0)
+    .bind(now)
+    .bind(basis.source)
+    .bind(basis.obtained_on)
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+async fn update(tx: &mut Tx<'_>, now: DateTime<Utc>, import: ImportId, basis: &Basis<'_>) -> Result<()> {
+    sqlx::query(
+        "insert into consent_events (contact_id, communication_type, basis, source, obtained_on, import_id, at)
+         select c.id, 'EMAIL', case when u.withdraws then 'WITHDRAWN' else u.email_basis end, $3, $4, $1, $2
+         from import_updates u join contacts c on c.id = u.id
+         where u.withdraws or (u.email_basis is not null and c.email_basis is null)",
+    )
+    .persistent(false)
+    .bind(import.0)
+    .bind(now)
+    .bind(basis.source)
+    .bind(basis.obtained_on)
+    .execute(&mut **tx)
+    .await?;
+    sqlx::query(
+        "update contacts c set first_name = u.first_name, last_name = u.last_name, email = u.email, phone = u.phone,
+            job_title = u.job_title, birth_date = u.birth_date, comuna = u.comuna, notes = u.notes,
+            company_id = case when u.company_id = -1 then i.company_id else u.company_id end,
+            email_basis = u.email_basis, updated_at = $1
+         from import_updates u left join import_companies i on i.ident = u.company_ident
+         where c.id = u.id",
+    )
+    .persistent(false)
+    .bind(now)
+    .execute(&mut **tx)
+    .await?;
+    refresh_search_keys(tx).await
+}
+
+/// Names, addresses and telephones that changed are found by their new words.
+async fn refresh_search_keys(tx: &mut Tx<'_>) -> Result<()> {
+    const PAGE: i64 = 10_000;
+    let mut last = 0_i64;
+    loop {
+        let people: Vec<(i64, String, String, Option<String>, Option<String>)> = sqlx::query_as(
+            "select c.id, c.first_name, c.last_name, c.email, c.phone
+             from import_updates u join contacts c on c.id = u.id where u.id > $1 order by u.id limit $2",
+        )
+        .persistent(false)
+        .bind(last)
+        .bind(PAGE)
+        .fetch_all(&mut **tx)
+        .await?;
+        let Some((greatest, ..)) = people.last() else { return Ok(()) };
+        last = *greatest;
+        let (ids, keys): (Vec<i64>, Vec<String>) = people
+            .iter()
+            .map(|(id, first, last, email, phone)| {
+                (*id, search_key(first, last, email.as_deref(), phone.as_deref()))
+            })
+            .unzip();
+        sqlx::query!(
+            "update contacts c set search_key = new.key
+             from unnest($1::bigint[], $2::text[]) as new (id, key) where c.id = new.id and c.search_key <> new.key",
+            &ids,
+            &keys,
+        )
+        .execute(&mut **tx)
+        .await?;
+    }
+}

@@ -1,0 +1,119 @@
+//! Companies and contacts by the hundred thousand: a staging table is filled by
+//! the caller, then decided on and written with one statement a step.
+//!
+//! The staging tables are temporary and live as long as the transaction, so the
+//! statements on them can't be checked when compiling; the tests of imports run
+//! every one. This knows nothing of files: rows come typed and normalised.
+
+mod companies;
+mod contacts;
+mod removal;
+
+pub use companies::{decide_companies, write_companies};
+pub use contacts::{Basis, decide_contacts, write_contacts};
+pub use removal::{Touched, remove, touched};
+
+use crate::{db::Tx, error::Result};
+
+/// What to do with a row that is in the base already.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum OnDuplicate {
+    /// Leave the base as it is.
+    Skip,
+    /// Add what the base lacks.
+    #[default]
+    Fill,
+    /// What the file says wins; a blank cell erases nothing.
+    Overwrite,
+}
+
+impl OnDuplicate {
+    /// Every way.
+    pub const ALL: [OnDuplicate; 3] = [OnDuplicate::Fill, OnDuplicate::Skip, OnDuplicate::Overwrite];
+
+    /// As stored and as in forms.
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        match self {
+            OnDuplicate::Skip => "skip",
+            OnDuplicate::Fill => "fill",
+            OnDuplicate::Overwrite => "overwrite",
+        }
+    }
+
+    /// From the stored code.
+    #[must_use]
+    pub fn from_code(code: &str) -> Option<OnDuplicate> {
+        OnDuplicate::ALL.into_iter().find(|it| it.code() == code)
+    }
+
+    /// As people read it.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            OnDuplicate::Skip => "Dejarla como está",
+            OnDuplicate::Fill => "Completar lo que le falta",
+            OnDuplicate::Overwrite => "Reemplazar con lo del archivo",
+        }
+    }
+}
+
+/// Columns of the staging table, in the order of its `copy`.
+///
+/// `verdict` is null for a row to be decided on; `company_ident` is the RUT or
+/// else the name's key; `phone_ident` the mobile, or the fixed line with the
+/// name, since an office shares it.
+pub const COLUMNS: &str = "row_number, verdict, company_ident, company_name, company_key, rut, industry, first_name, \
+    last_name, email, phone, phone_ident, job_title, birth_date, comuna, address, website, notes, source, accepts, \
+    search_key, column_name, value, reason, warning, cells";
+
+/// By what rules staged rows are decided on.
+#[derive(Clone, Copy, Debug)]
+pub struct Rules<'a> {
+    /// What to do with those that are in the base already.
+    pub on_duplicate: OnDuplicate,
+    /// Lawful basis that reachable people get, where nothing speaks against it.
+    pub basis: Option<&'a str>,
+}
+
+/// Make the empty staging table, for this transaction.
+///
+/// # Errors
+/// When the database fails.
+pub async fn stage(tx: &mut Tx<'_>, rules: Rules<'_>) -> Result<()> {
+    // A joined hundred thousand rows shouldn't go through the disk.
+    run(tx, "set local work_mem = '64MB'").await?;
+    run(
+        tx,
+        "create temp table import_staging (
+            row_number int not null, verdict text, company_ident text, company_name text, company_key text, rut text,
+            industry text, first_name text, last_name text, email text, phone text, phone_ident text, job_title text,
+            birth_date date, comuna text, address text, website text, notes text, source text, accepts boolean,
+            search_key text, column_name text, value text, reason text, warning text, cells text[]
+        ) on commit drop",
+    )
+    .await?;
+    run(tx, "create temp table import_rules (skip boolean, overwrite boolean, basis text) on commit drop").await?;
+    sqlx::query("insert into import_rules values ($1, $2, $3)")
+        .persistent(false)
+        .bind(rules.on_duplicate == OnDuplicate::Skip)
+        .bind(rules.on_duplicate == OnDuplicate::Overwrite)
+        .bind(rules.basis)
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
+}
+
+/// The staging table is full: let the planner know its shape.
+///
+/// # Errors
+/// When the database fails.
+pub async fn staged(tx: &mut Tx<'_>) -> Result<()> {
+    run(tx, "analyze import_staging (row_number, verdict, email, phone, phone_ident, company_ident)").await?;
+    Ok(())
+}
+
+/// A statement on the staging tables. It isn't kept prepared: the tables die with the transaction.
+async fn run(tx: &mut Tx<'_>, statement: &'static str) -> Result<u64> {
+    Ok(sqlx::query(statement).persistent(false).execute(&mut **tx).await?.rows_affected())
+}

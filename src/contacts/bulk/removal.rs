@@ -1,0 +1,108 @@
+//! Taking back in bulk what an import wrote, as long as nobody built on it.
+
+use crate::{db::Tx, error::Result, ids::ImportId};
+use chrono::{DateTime, Utc};
+use sqlx::PgExecutor;
+
+/// What speaks against taking an import back, as numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Touched {
+    /// People whom it created or changed and who were changed since.
+    pub contacts: i64,
+    /// Companies that it created or changed and that were changed since.
+    pub companies: i64,
+    /// People whom it created and who have messages.
+    pub written_to: i64,
+    /// People whom it created or changed and whose consent changed since.
+    pub consents: i64,
+    /// People of other origin who work at companies that it created.
+    pub employees: i64,
+}
+
+impl Touched {
+    /// Whether nothing speaks against it.
+    #[must_use]
+    pub fn is_untouched(&self) -> bool {
+        *self == Touched::default()
+    }
+}
+
+/// What happened since `import` was written at `applied_at` to the rows it
+/// created and to `changed_contacts` and `changed_companies`.
+///
+/// # Errors
+/// When the database fails.
+pub async fn touched(
+    db: impl PgExecutor<'_>,
+    import: ImportId,
+    applied_at: DateTime<Utc>,
+    changed_contacts: &[i64],
+    changed_companies: &[i64],
+) -> Result<Touched> {
+    let found = sqlx::query!(
+        r#"select
+            (select count(*) from contacts
+             where (import_id = $1 or id = any($3)) and updated_at <> $2) as "contacts!",
+            (select count(*) from companies
+             where (import_id = $1 or id = any($4)) and updated_at <> $2) as "companies!",
+            (select count(*) from contacts c
+             where c.import_id = $1 and exists (select from communication_logs m where m.contact_id = c.id)) as "written_to!",
+            (select count(distinct e.contact_id) from consent_events e join contacts c on c.id = e.contact_id
+             where (c.import_id = $1 or c.id = any($3)) and e.import_id is distinct from $1 and e.at >= $2) as "consents!",
+            (select count(*) from companies o join contacts c on c.company_id = o.id
+             where o.import_id = $1 and c.import_id is distinct from $1 and c.id <> all($3)) as "employees!""#,
+        import.0,
+        applied_at,
+        changed_contacts,
+        changed_companies,
+    )
+    .fetch_one(db)
+    .await?;
+    Ok(Touched {
+        contacts: found.contacts,
+        companies: found.companies,
+        written_to: found.written_to,
+        consents: found.consents,
+        employees: found.employees,
+    })
+}
+
+/// Take back what `import` wrote: rows that it created go, rows in
+/// `import_changes` become what they were. The caller has made sure that they are untouched.
+///
+/// # Errors
+/// When the database fails, or somebody built on a row meanwhile.
+pub async fn remove(tx: &mut Tx<'_>, import: ImportId) -> Result<()> {
+    sqlx::query!(
+        "delete from consent_events e using import_changes b
+         where b.import_id = $1 and b.subject_kind = 'contact' and e.contact_id = b.subject_id and e.import_id = $1",
+        import.0
+    )
+    .execute(&mut **tx)
+    .await?;
+    sqlx::query!(
+        "update contacts c set company_id = b.company_id, first_name = b.first_name, last_name = b.last_name,
+            email = b.email, phone = b.phone, job_title = b.job_title, birth_date = b.birth_date, comuna = b.comuna,
+            notes = b.notes, email_basis = b.email_basis, search_key = b.search_key, updated_at = b.updated_at
+         from (select (jsonb_populate_record(null::contacts, before)).* from import_changes
+               where import_id = $1 and subject_kind = 'contact') b
+         where b.id = c.id",
+        import.0
+    )
+    .execute(&mut **tx)
+    .await?;
+    sqlx::query!("delete from contacts where import_id = $1", import.0).execute(&mut **tx).await?;
+    sqlx::query!(
+        "update companies c set name = b.name, name_key = b.name_key, rut = b.rut, industry = b.industry,
+            comuna = b.comuna, address = b.address, website = b.website, phone = b.phone, email = b.email,
+            notes = b.notes, updated_at = b.updated_at
+         from (select (jsonb_populate_record(null::companies, before)).* from import_changes
+               where import_id = $1 and subject_kind = 'company') b
+         where b.id = c.id",
+        import.0
+    )
+    .execute(&mut **tx)
+    .await?;
+    sqlx::query!("delete from companies where import_id = $1", import.0).execute(&mut **tx).await?;
+    Ok(())
+}

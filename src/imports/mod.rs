@@ -1,0 +1,556 @@
+//! Imports: a file of companies or contacts, simulated, confirmed, applied as a whole, undoable.
+//!
+//! `reader` turns files into rows, `mapping` says what columns mean, `validate`
+//! judges rows one by one, `run` is the engine, `report` tells what became of
+//! each row. Companies and contacts are written by `contacts::bulk` alone.
+
+pub mod examples;
+pub mod files;
+pub mod mapping;
+pub mod reader;
+pub mod report;
+pub mod run;
+mod staging;
+pub mod undo;
+pub mod validate;
+
+use crate::{
+    access::Actor,
+    audit,
+    contacts::bulk::OnDuplicate,
+    db::Tx,
+    error::{Error, Result},
+    ids::ImportId,
+};
+use chrono::{DateTime, NaiveDate, Utc};
+use mapping::Field;
+use reader::Layout;
+use serde_json::json;
+use sqlx::{PgExecutor, types::Json};
+
+/// What a file is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// One company a row.
+    Companies,
+    /// One person a row, with the company they work at.
+    Contacts,
+}
+
+impl Kind {
+    /// Every kind.
+    pub const ALL: [Kind; 2] = [Kind::Contacts, Kind::Companies];
+
+    /// As stored and as in forms.
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        match self {
+            Kind::Companies => "companies",
+            Kind::Contacts => "contacts",
+        }
+    }
+
+    /// From the stored code.
+    #[must_use]
+    pub fn from_code(code: &str) -> Option<Kind> {
+        Kind::ALL.into_iter().find(|it| it.code() == code)
+    }
+
+    /// As people read it.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Kind::Companies => "Empresas",
+            Kind::Contacts => "Contactos",
+        }
+    }
+}
+
+/// Where an import stands; the arrows are drawn in its migration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// Waits to be read.
+    Uploaded,
+    /// Is being read.
+    Analysing,
+    /// Simulated: waits for a person.
+    Ready,
+    /// Is being written.
+    Applying,
+    /// Written.
+    Done,
+    /// Is being taken back.
+    Undoing,
+    /// Taken back.
+    Undone,
+    /// Given up by a person; nothing was written.
+    Cancelled,
+    /// Could not be read or written; nothing was written.
+    Failed,
+}
+
+impl Status {
+    const ALL: [Status; 9] = [
+        Status::Uploaded,
+        Status::Analysing,
+        Status::Ready,
+        Status::Applying,
+        Status::Done,
+        Status::Undoing,
+        Status::Undone,
+        Status::Cancelled,
+        Status::Failed,
+    ];
+
+    /// As stored.
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        match self {
+            Status::Uploaded => "UPLOADED",
+            Status::Analysing => "ANALYSING",
+            Status::Ready => "READY",
+            Status::Applying => "APPLYING",
+            Status::Done => "DONE",
+            Status::Undoing => "UNDOING",
+            Status::Undone => "UNDONE",
+            Status::Cancelled => "CANCELLED",
+            Status::Failed => "FAILED",
+        }
+    }
+
+    fn from_code(code: &str) -> Result<Status> {
+        Status::ALL
+            .into_iter()
+            .find(|it| it.code() == code)
+            .ok_or_else(|| Error::Internal(format!("unknown import status {code}")))
+    }
+
+    /// As people read it.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Status::Uploaded => "En espera",
+            Status::Analysing => "Leyendo",
+            Status::Ready => "Por confirmar",
+            Status::Applying => "Guardando",
+            Status::Done => "Lista",
+            Status::Undoing => "Deshaciendo",
+            Status::Undone => "Deshecha",
+            Status::Cancelled => "Cancelada",
+            Status::Failed => "Fallida",
+        }
+    }
+
+    /// Whether the engine has work with it.
+    #[must_use]
+    pub fn is_running(self) -> bool {
+        matches!(self, Status::Uploaded | Status::Analysing | Status::Applying | Status::Undoing)
+    }
+}
+
+/// The lawful basis for promotions by email that an uploader states, with its proof.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Consent {
+    /// `CONSENT`, `CONTRACT` or `LEGITIMATE_INTEREST`.
+    pub basis: String,
+    /// Where it was given, in words.
+    pub source: String,
+    /// The day it was given.
+    pub obtained_on: NaiveDate,
+}
+
+impl Consent {
+    /// Bases with their labels, as a form offers them.
+    pub const BASES: [(&'static str, &'static str); 4] = [
+        ("NONE", "Ninguna: no se les enviarán promociones"),
+        ("CONSENT", "Consentimiento: aceptaron recibir promociones"),
+        ("CONTRACT", "Contrato: son clientes y se trata de lo mismo que compraron"),
+        ("LEGITIMATE_INTEREST", "Interés legítimo: contacto de trabajo de una empresa"),
+    ];
+
+    /// What a form or a command states. `NONE` and empty mean none.
+    ///
+    /// # Errors
+    /// When the basis is unknown, or stated without its source.
+    pub fn parse(basis: &str, source: &str, obtained_on: &str, today: NaiveDate) -> Result<Option<Consent>> {
+        if basis.is_empty() || basis == "NONE" {
+            return Ok(None);
+        }
+        if !Consent::BASES.iter().any(|(code, _)| *code == basis) {
+            return Err(Error::invalid("consent_basis", "Elige una base de la lista."));
+        }
+        let source = source.trim();
+        if source.is_empty() {
+            return Err(Error::invalid(
+                "consent_source",
+                "Di de dónde viene la autorización (por ejemplo: «formulario de la feria de Osorno»). Sin ese respaldo no se les puede escribir.",
+            ));
+        }
+        let obtained_on = if obtained_on.trim().is_empty() {
+            today
+        } else {
+            validate::date(obtained_on).filter(|it| *it <= today).ok_or_else(|| {
+                Error::invalid("consent_obtained_on", "Escribe una fecha que ya pasó, como 31-12-2025.")
+            })?
+        };
+        Ok(Some(Consent { basis: basis.to_owned(), source: source.chars().take(300).collect(), obtained_on }))
+    }
+
+    /// The label of a stored basis.
+    #[must_use]
+    pub fn label(basis: &str) -> &'static str {
+        Consent::BASES.iter().find(|(code, _)| *code == basis).map_or("Ninguna", |(_, label)| label)
+    }
+}
+
+/// What an uploader asks for.
+#[derive(Clone, Debug)]
+pub struct Order {
+    /// What the file is about.
+    pub kind: Kind,
+    /// Its name, as shown.
+    pub filename: String,
+    /// What to do with rows that are in the base already.
+    pub on_duplicate: OnDuplicate,
+    /// Basis for promotions; none: nobody becomes reachable by this import.
+    pub consent: Option<Consent>,
+    /// Sheet of a workbook; none: the first.
+    pub sheet: Option<String>,
+    /// Write without waiting for a person (command line).
+    pub apply_at_once: bool,
+}
+
+/// How many rows met each fate.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Counts {
+    /// Rows of the file, empty ones and the header aside.
+    pub rows: i64,
+    /// New in the base.
+    pub created: i64,
+    /// In the base, with something new.
+    pub updated: i64,
+    /// In the base as they are.
+    pub unchanged: i64,
+    /// Repeated in the file.
+    pub duplicates: i64,
+    /// With a fault that keeps them out.
+    pub rejected: i64,
+}
+
+/// An import as it stands.
+#[derive(Clone, Debug)]
+pub struct Import {
+    /// Its id.
+    pub id: ImportId,
+    /// What the file is about.
+    pub kind: Kind,
+    /// Name of the file.
+    pub filename: String,
+    /// Size of the file.
+    pub byte_size: i64,
+    /// Where it stands.
+    pub status: Status,
+    /// What happens with rows that are in the base already.
+    pub on_duplicate: OnDuplicate,
+    /// Written without waiting for a person.
+    pub apply_at_once: bool,
+    /// Basis for promotions.
+    pub consent: Option<Consent>,
+    /// The sheet that was asked for.
+    pub sheet: Option<String>,
+    /// What a person said the columns mean.
+    pub mapping: Option<Vec<Option<Field>>>,
+    /// What was found in the file, once it was looked at.
+    pub layout: Option<Layout>,
+    /// What the columns were taken to mean.
+    pub fields: Vec<Option<Field>>,
+    /// Percent of the running step.
+    pub progress: i16,
+    /// Rows read so far.
+    pub rows_read: i64,
+    /// Fates of the rows.
+    pub counts: Counts,
+    /// Rows taken with a reservation.
+    pub warned: i64,
+    /// Companies that it creates or created.
+    pub companies_created: i64,
+    /// Why it failed, or why the last undo was refused.
+    pub failure: Option<String>,
+    /// When it was uploaded.
+    pub created_at: DateTime<Utc>,
+    /// By whom, as shown.
+    pub created_by: String,
+    /// Who confirmed, cancelled or undid it.
+    pub decided_by: Option<String>,
+    /// When it was written.
+    pub applied_at: Option<DateTime<Utc>>,
+    /// When it ended, whichever way.
+    pub finished_at: Option<DateTime<Utc>>,
+    /// When it was taken back.
+    pub undone_at: Option<DateTime<Utc>>,
+}
+
+/// What `layout` holds in the database: the layout, and what its columns were taken to mean.
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+pub(crate) struct Found {
+    #[serde(flatten)]
+    pub(crate) layout: Layout,
+    pub(crate) fields: Vec<Option<Field>>,
+}
+
+struct Record {
+    id: i64,
+    kind: String,
+    filename: String,
+    byte_size: i64,
+    status: String,
+    on_duplicate: String,
+    apply_at_once: bool,
+    consent_basis: Option<String>,
+    consent_source: Option<String>,
+    consent_obtained_on: Option<NaiveDate>,
+    sheet: Option<String>,
+    mapping: Option<Json<Vec<Option<Field>>>>,
+    layout: Option<Json<Found>>,
+    progress: i16,
+    rows_read: i64,
+    total: i64,
+    created: i64,
+    updated: i64,
+    unchanged: i64,
+    duplicates: i64,
+    rejected: i64,
+    warned: i64,
+    companies_created: i64,
+    failure: Option<String>,
+    created_at: DateTime<Utc>,
+    created_by_name: String,
+    decided_by_name: Option<String>,
+    applied_at: Option<DateTime<Utc>>,
+    finished_at: Option<DateTime<Utc>>,
+    undone_at: Option<DateTime<Utc>>,
+}
+
+impl TryFrom<Record> for Import {
+    type Error = Error;
+
+    fn try_from(it: Record) -> Result<Import> {
+        let consent = match (it.consent_basis, it.consent_source, it.consent_obtained_on) {
+            (Some(basis), Some(source), Some(obtained_on)) => Some(Consent { basis, source, obtained_on }),
+            _ => None,
+        };
+        let (layout, fields) = match it.layout {
+            Some(Json(found)) => (Some(found.layout), found.fields),
+            None => (None, Vec::new()),
+        };
+        Ok(Import {
+            id: ImportId(it.id),
+            kind: Kind::from_code(&it.kind)
+                .ok_or_else(|| Error::Internal(format!("unknown import kind {}", it.kind)))?,
+            filename: it.filename,
+            byte_size: it.byte_size,
+            status: Status::from_code(&it.status)?,
+            on_duplicate: OnDuplicate::from_code(&it.on_duplicate).unwrap_or_default(),
+            apply_at_once: it.apply_at_once,
+            consent,
+            sheet: it.sheet,
+            mapping: it.mapping.map(|it| it.0),
+            layout,
+            fields,
+            progress: it.progress,
+            rows_read: it.rows_read,
+            counts: Counts {
+                rows: it.total,
+                created: it.created,
+                updated: it.updated,
+                unchanged: it.unchanged,
+                duplicates: it.duplicates,
+                rejected: it.rejected,
+            },
+            warned: it.warned,
+            companies_created: it.companies_created,
+            failure: it.failure,
+            created_at: it.created_at,
+            created_by: it.created_by_name,
+            decided_by: it.decided_by_name,
+            applied_at: it.applied_at,
+            finished_at: it.finished_at,
+            undone_at: it.undone_at,
+        })
+    }
+}
+
+macro_rules! records {
+    ($rest:literal $(, $value:expr)*) => {
+        sqlx::query_as!(
+            Record,
+            r#"select id, kind, filename, byte_size, status, on_duplicate, apply_at_once, consent_basis, consent_source,
+                consent_obtained_on, sheet, mapping as "mapping: _", layout as "layout: _", progress, rows_read, total,
+                created, updated, unchanged, duplicates, rejected, warned, companies_created, failure, created_at,
+                created_by_name, decided_by_name, applied_at, finished_at, undone_at
+            from imports "# + $rest
+            $(, $value)*
+        )
+    };
+}
+
+/// The import `id`.
+///
+/// # Errors
+/// When there is none, or the database fails.
+pub async fn get(db: impl PgExecutor<'_>, id: ImportId) -> Result<Import> {
+    records!("where id = $1", id.0).fetch_optional(db).await?.ok_or(Error::NotFound)?.try_into()
+}
+
+/// Imports older than `before`, newest first.
+///
+/// # Errors
+/// When the database fails.
+pub async fn list(db: impl PgExecutor<'_>, before: Option<ImportId>, limit: i64) -> Result<Vec<Import>> {
+    records!("where ($1::bigint is null or id < $1) order by id desc limit $2", before.map(|it| it.0), limit)
+        .fetch_all(db)
+        .await?
+        .into_iter()
+        .map(Import::try_from)
+        .collect()
+}
+
+/// The last earlier import that wrote this very file, if any.
+///
+/// # Errors
+/// When the database fails.
+pub async fn done_before(db: impl PgExecutor<'_>, id: ImportId) -> Result<Option<(ImportId, DateTime<Utc>)>> {
+    let found = sqlx::query!(
+        r#"select earlier.id, earlier.applied_at as "applied_at!" from imports earlier
+        join imports this on this.file_sha256 = earlier.file_sha256 and this.kind = earlier.kind
+        where this.id = $1 and earlier.id < this.id and earlier.status = 'DONE'
+        order by earlier.id desc limit 1"#,
+        id.0
+    )
+    .fetch_optional(db)
+    .await?;
+    Ok(found.map(|it| (ImportId(it.id), it.applied_at)))
+}
+
+/// Say yes to a simulated import: the engine writes it next.
+///
+/// # Errors
+/// When it isn't waiting for that, or the database fails.
+pub async fn confirm(tx: &mut Tx<'_>, now: DateTime<Utc>, actor: &Actor, id: ImportId) -> Result<()> {
+    let changed = sqlx::query!(
+        "update imports set status = 'APPLYING', progress = 0, attempts = 0, decided_by = $2, decided_by_name = $3
+         where id = $1 and status = 'READY'",
+        id.0,
+        actor.staff_id().map(|it| it.0),
+        actor.label(),
+    )
+    .execute(&mut **tx)
+    .await?
+    .rows_affected();
+    if changed == 0 {
+        let import = get(&mut **tx, id).await?;
+        return Err(Error::refused(match import.status {
+            Status::Applying | Status::Done => "Esta importación ya está confirmada.".to_owned(),
+            status => format!(
+                "Esta importación está en estado «{}» y no se puede confirmar. No se guardó nada.",
+                status.label()
+            ),
+        }));
+    }
+    record(tx, now, actor, "import.confirm", id, json!({"status": "APPLYING"})).await
+}
+
+/// Give an import up. Where the engine has it in hand, it lets go at its next look.
+///
+/// # Errors
+/// When it has already ended, or the database fails.
+pub async fn cancel(tx: &mut Tx<'_>, now: DateTime<Utc>, actor: &Actor, id: ImportId) -> Result<()> {
+    let changed = sqlx::query!(
+        "update imports set cancel_requested = true, decided_by = $2, decided_by_name = $3,
+            status = case when status in ('READY', 'UPLOADED') then 'CANCELLED' else status end,
+            finished_at = case when status in ('READY', 'UPLOADED') then $4 else finished_at end
+         where id = $1 and status in ('UPLOADED', 'ANALYSING', 'READY', 'APPLYING')",
+        id.0,
+        actor.staff_id().map(|it| it.0),
+        actor.label(),
+        now,
+    )
+    .execute(&mut **tx)
+    .await?
+    .rows_affected();
+    if changed == 0 {
+        return Err(Error::refused("Esta importación ya terminó: no hay nada que cancelar."));
+    }
+    record(tx, now, actor, "import.cancel", id, json!({"cancel_requested": true})).await
+}
+
+/// What a person may correct before confirming.
+#[derive(Clone, Debug)]
+pub struct Correction {
+    /// What each column means.
+    pub mapping: Vec<Option<Field>>,
+    /// The sheet to read; another one makes the mapping be guessed anew.
+    pub sheet: Option<String>,
+    /// What to do with rows that are in the base already.
+    pub on_duplicate: OnDuplicate,
+}
+
+/// Have the file read again as `correction` says.
+///
+/// # Errors
+/// When it is past that, or the database fails.
+pub async fn correct(
+    tx: &mut Tx<'_>,
+    now: DateTime<Utc>,
+    actor: &Actor,
+    id: ImportId,
+    correction: &Correction,
+) -> Result<()> {
+    let import = get(&mut **tx, id).await?;
+    let Some(layout) = import.layout.as_ref().filter(|_| matches!(import.status, Status::Ready | Status::Failed))
+    else {
+        return Err(Error::refused("Esta importación ya no se puede corregir. Sube el archivo de nuevo."));
+    };
+    let same_sheet = correction.sheet.is_none() || correction.sheet == layout.sheet;
+    let mapping = same_sheet.then(|| mapping::sane(import.kind, &correction.mapping, layout.columns.len()));
+    let changed = sqlx::query!(
+        "update imports set status = 'UPLOADED', mapping = $2, sheet = coalesce($3, sheet), on_duplicate = $4,
+            progress = 0, rows_read = 0, attempts = 0, failure = null, finished_at = null
+         where id = $1 and status = $5 and exists (select from import_chunks where import_id = $1)",
+        id.0,
+        mapping.as_ref().map(|it| json!(it)),
+        correction.sheet,
+        correction.on_duplicate.code(),
+        import.status.code(),
+    )
+    .execute(&mut **tx)
+    .await?
+    .rows_affected();
+    if changed == 0 {
+        return Err(Error::refused("Esta importación ya no se puede corregir. Sube el archivo de nuevo."));
+    }
+    record(tx, now, actor, "import.correct", id, json!({"mapping": mapping, "sheet": correction.sheet})).await
+}
+
+async fn record(
+    tx: &mut Tx<'_>,
+    now: DateTime<Utc>,
+    actor: &Actor,
+    action: &str,
+    id: ImportId,
+    after: serde_json::Value,
+) -> Result<()> {
+    audit::record(
+        tx,
+        now,
+        actor,
+        audit::Change {
+            action,
+            subject_kind: "import",
+            subject_id: Some(id.0),
+            after: Some(after),
+            ..audit::Change::default()
+        },
+    )
+    .await
+}

@@ -1,0 +1,134 @@
+//! Where the table begins: skips titles above the header and names the columns.
+
+use super::{ReadError, Row, Source};
+use serde::{Deserialize, Serialize};
+use std::ops::ControlFlow;
+
+/// How far down a header is looked for.
+const SEARCHED_ROWS: usize = 25;
+/// How many rows a preview shows.
+const SAMPLE_ROWS: usize = 8;
+/// How much of a cell a preview shows, in characters.
+const SAMPLE_CHARS: usize = 80;
+
+/// The first rows, as a preview shows them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SampleRow {
+    /// Row in the file.
+    pub number: u32,
+    /// Cells, cut to a readable length.
+    pub cells: Vec<String>,
+}
+
+/// What was found in a file before its rows are judged.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Layout {
+    /// Format in words.
+    pub format: String,
+    /// Sheets, where there are any.
+    pub sheets: Vec<String>,
+    /// The sheet that is read.
+    pub sheet: Option<String>,
+    /// Row of the header; 0 where the file has none.
+    pub header_row: u32,
+    /// Names of the columns.
+    pub columns: Vec<String>,
+    /// The first rows below the header.
+    pub sample: Vec<SampleRow>,
+}
+
+/// Find the table in `source`. `known` says whether a text is the name of a
+/// column that the caller understands.
+///
+/// # Errors
+/// When there are no rows, or the file is broken.
+pub fn layout(source: &Source, sheet: Option<&str>, known: &dyn Fn(&str) -> bool) -> Result<Layout, ReadError> {
+    let mut rows: Vec<Row> = Vec::new();
+    source.each_row(sheet, &mut |row, _| {
+        rows.push(row.clone());
+        if rows.len() < SEARCHED_ROWS + SAMPLE_ROWS { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    })?;
+    if rows.is_empty() {
+        return Err(ReadError::unreadable(match sheet.or(source.sheets().first().map(String::as_str)) {
+            Some(name) => {
+                format!("La hoja «{name}» está vacía. No se guardó nada. Elige otra hoja o revisa el archivo.")
+            }
+            None => "El archivo está vacío. Revisa que guardaste la planilla antes de subirla.".to_owned(),
+        }));
+    }
+    let header = find(&rows, known);
+    let first = header.map_or(0, |it| it + 1);
+    let sample: Vec<SampleRow> = rows[first..].iter().take(SAMPLE_ROWS).map(preview).collect();
+    if sample.is_empty() {
+        return Err(ReadError::unreadable(
+            "El archivo solo tiene el encabezado: no hay filas que importar. No se guardó nada.",
+        ));
+    }
+    let columns = match header {
+        Some(at) => {
+            (0..rows[at].used()).map(|column| name(rows[at].cell(column), column)).collect()
+        }
+        None => {
+            let width = rows.iter().map(Row::used).max().unwrap_or(0);
+            (0..width).map(|column| name("", column)).collect()
+        }
+    };
+    Ok(Layout {
+        format: source.describe(),
+        sheets: source.sheets().to_vec(),
+        sheet: sheet.map(str::to_owned).or_else(|| source.sheets().first().cloned()),
+        header_row: header.map_or(0, |at| rows[at].number),
+        columns,
+        sample,
+    })
+}
+
+/// The header's place among the first rows; none where data begins at once.
+fn find(rows: &[Row], known: &dyn Fn(&str) -> bool) -> Option<usize> {
+    let searched = &rows[..rows.len().min(SEARCHED_ROWS)];
+    let recognised = |row: &Row| row.cells().filter(|it| known(it)).count();
+    let (at, score) = searched
+        .iter()
+        .enumerate()
+        .map(|(at, row)| (at, recognised(row)))
+        // The first of the best: later rows can hold words that are names of columns too.
+        .max_by_key(|&(at, score)| (score, std::cmp::Reverse(at)))?;
+    if score > 0 {
+        return Some(at);
+    }
+    let widest = searched.iter().map(Row::used).max().unwrap_or(0);
+    let at = searched.iter().position(|it| it.used() == widest)?;
+    let holds_data = searched[at].cells().any(|it| it.contains('@') || it.chars().filter(char::is_ascii_digit).count() > 6);
+    (!holds_data).then_some(at)
+}
+
+fn name(header: &str, column: usize) -> String {
+    let header = header.split_whitespace().collect::<Vec<_>>().join(" ");
+    if header.is_empty() { format!("Columna {}", letters(column)) } else { header.chars().take(SAMPLE_CHARS).collect() }
+}
+
+/// The column's letters as in a spreadsheet.
+fn letters(mut column: usize) -> String {
+    let mut name = String::new();
+    loop {
+        #[expect(clippy::cast_possible_truncation, reason = "below 26")]
+        name.insert(0, char::from(b'A' + (column % 26) as u8));
+        if column < 26 {
+            return name;
+        }
+        column = column / 26 - 1;
+    }
+}
+
+fn preview(row: &Row) -> SampleRow {
+    let cells = (0..row.used())
+        .map(|column| {
+            let text = row.cell(column).replace('\0', "�");
+            match text.char_indices().nth(SAMPLE_CHARS) {
+                Some((at, _)) => format!("{}…", &text[..at]),
+                None => text,
+            }
+        })
+        .collect();
+    SampleRow { number: row.number, cells }
+}

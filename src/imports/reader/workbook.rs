@@ -1,0 +1,275 @@
+//! Workbooks to rows. XLSX streams cell by cell; old XLS and ODS are held whole, within limits.
+
+use super::{
+    MAX_COLUMNS, ReadError, Row, Visitor, cell_too_long, detect,
+    merges::{Area, Merges},
+};
+use calamine::{Data, DataRef, ExcelDateTime, Ods, OdsError, Reader, SheetType, SheetVisible, Xls, XlsError, Xlsx, XlsxError};
+use chrono::Timelike;
+use std::{
+    fmt::Write as _,
+    fs::File,
+    io::BufReader,
+    path::{Path, PathBuf},
+};
+
+/// Formats of workbooks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Xlsx,
+    Xls,
+    Ods,
+}
+
+/// A workbook whose sheets are known.
+#[derive(Debug)]
+pub struct WorkbookSource {
+    path: PathBuf,
+    kind: Kind,
+    sheets: Vec<String>,
+    has_merges: bool,
+}
+
+type Book<T> = Result<T, ReadError>;
+
+impl WorkbookSource {
+    pub(super) fn open(path: &Path, kind: Kind, merged: Vec<String>) -> Book<WorkbookSource> {
+        let sheets = match kind {
+            Kind::Xlsx => visible(xlsx(path)?.sheets_metadata()),
+            Kind::Xls => visible(xls(path)?.sheets_metadata()),
+            Kind::Ods => visible(ods(path)?.sheets_metadata()),
+        };
+        if sheets.is_empty() {
+            return Err(ReadError::unreadable("El libro no tiene ninguna hoja con datos. No se guardó nada."));
+        }
+        Ok(WorkbookSource { path: path.to_owned(), kind, sheets, has_merges: !merged.is_empty() })
+    }
+
+    pub(super) fn describe(&self) -> String {
+        match self.kind {
+            Kind::Xlsx => "Excel (XLSX)",
+            Kind::Xls => "Excel antiguo (XLS)",
+            Kind::Ods => "OpenDocument (ODS)",
+        }
+        .to_owned()
+    }
+
+    pub(super) fn sheets(&self) -> &[String] {
+        &self.sheets
+    }
+
+    pub(super) fn each_row(&self, sheet: Option<&str>, visit: &mut Visitor<'_>) -> Book<()> {
+        let name = match sheet {
+            None => self.sheets[0].as_str(),
+            Some(name) => self.sheets.iter().find(|it| it.as_str() == name).ok_or_else(|| {
+                ReadError::unreadable(format!(
+                    "El libro no tiene la hoja «{name}». Sus hojas son: {}. No se guardó nada.",
+                    self.sheets.join(", ")
+                ))
+            })?,
+        };
+        match self.kind {
+            Kind::Xlsx => self.stream(name, visit),
+            Kind::Xls => {
+                let range = xls(&self.path)?.worksheet_range(name).map_err(xls_error)?;
+                each_of(&range, visit)
+            }
+            Kind::Ods => {
+                let range = ods(&self.path)?.worksheet_range(name).map_err(ods_error)?;
+                each_of(&range, visit)
+            }
+        }
+    }
+
+    fn stream(&self, sheet: &str, visit: &mut Visitor<'_>) -> Book<()> {
+        let mut book = xlsx(&self.path)?;
+        let mut merges = self.merges(&mut book, sheet)?;
+        let mut cells = book.worksheet_cells_reader(sheet).map_err(xlsx_error)?;
+        #[expect(clippy::cast_precision_loss, reason = "a progress bar")]
+        let height = cells.dimensions().end.0.max(1) as f32;
+        let mut building = Building::default();
+        while let Some(cell) = cells.next_cell().map_err(xlsx_error)? {
+            let (at, column) = cell.get_position();
+            if building.index != Some(at) {
+                if building.flush(&mut merges, height, visit)?.is_break() {
+                    return Ok(());
+                }
+                building.begin(at);
+            }
+            if !matches!(cell.get_value(), DataRef::Empty) {
+                building.place(column as usize, |text| write_ref(text, cell.get_value()))?;
+            }
+        }
+        let _ = building.flush(&mut merges, height, visit)?;
+        Ok(())
+    }
+
+    fn merges(&self, book: &mut Xlsx<BufReader<File>>, sheet: &str) -> Book<Merges> {
+        if !self.has_merges {
+            return Ok(Merges::default());
+        }
+        let areas = book.merge_cells_by_sheet_name(sheet).map_err(xlsx_error)?;
+        Ok(Merges::new(
+            areas
+                .iter()
+                .map(|it| Area { rows: (it.start.0, it.end.0), columns: (it.start.1, it.end.1) })
+                .collect(),
+        ))
+    }
+}
+
+/// The row that is being put together from its cells.
+#[derive(Default)]
+struct Building {
+    index: Option<u32>,
+    row: Row,
+    text: String,
+}
+
+impl Building {
+    fn begin(&mut self, index: u32) {
+        self.index = Some(index);
+        self.row.start(index + 1);
+    }
+
+    fn place(&mut self, column: usize, write: impl FnOnce(&mut String)) -> Book<()> {
+        if column >= MAX_COLUMNS * 200 {
+            return Err(detect::damaged());
+        }
+        self.text.clear();
+        write(&mut self.text);
+        if self.text.len() > super::MAX_CELL_BYTES {
+            return Err(cell_too_long(self.row.number));
+        }
+        while self.row.len() < column {
+            self.row.push("");
+        }
+        // A damaged sheet may name a cell twice or backwards; what came first stays.
+        if self.row.len() == column {
+            self.row.push(&self.text);
+        }
+        Ok(())
+    }
+
+    fn flush(
+        &mut self,
+        merges: &mut Merges,
+        height: f32,
+        visit: &mut Visitor<'_>,
+    ) -> Book<std::ops::ControlFlow<()>> {
+        let Some(index) = self.index else { return Ok(std::ops::ControlFlow::Continue(())) };
+        merges.complete(&mut self.row, index);
+        if self.row.is_empty() {
+            return Ok(std::ops::ControlFlow::Continue(()));
+        }
+        self.row.check_limits()?;
+        #[expect(clippy::cast_precision_loss, reason = "a progress bar")]
+        Ok(visit(&self.row, index as f32 / height))
+    }
+}
+
+fn visible(sheets: &[calamine::Sheet]) -> Vec<String> {
+    sheets
+        .iter()
+        .filter(|it| it.visible == SheetVisible::Visible && it.typ == SheetType::WorkSheet)
+        .map(|it| it.name.clone())
+        .collect()
+}
+
+fn xlsx(path: &Path) -> Book<Xlsx<BufReader<File>>> {
+    Xlsx::new(BufReader::new(File::open(path)?)).map_err(xlsx_error)
+}
+
+fn xls(path: &Path) -> Book<Xls<BufReader<File>>> {
+    Xls::new(BufReader::new(File::open(path)?)).map_err(xls_error)
+}
+
+fn ods(path: &Path) -> Book<Ods<BufReader<File>>> {
+    Ods::new(BufReader::new(File::open(path)?)).map_err(ods_error)
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the shape that map_err asks for")]
+fn xlsx_error(error: XlsxError) -> ReadError {
+    match error {
+        XlsxError::Password => detect::locked(),
+        _ => detect::damaged(),
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the shape that map_err asks for")]
+fn xls_error(error: XlsError) -> ReadError {
+    match error {
+        XlsError::Password => detect::locked(),
+        _ => detect::damaged(),
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the shape that map_err asks for")]
+fn ods_error(error: OdsError) -> ReadError {
+    match error {
+        OdsError::Password => detect::locked(),
+        _ => detect::damaged(),
+    }
+}
+
+fn each_of(range: &calamine::Range<Data>, visit: &mut Visitor<'_>) -> Book<()> {
+    let (first_row, first_column) = range.start().unwrap_or((0, 0));
+    #[expect(clippy::cast_precision_loss, reason = "a progress bar")]
+    let height = range.height().max(1) as f32;
+    let mut building = Building::default();
+    for (offset, cells) in (0_u32..).zip(range.rows()) {
+        building.begin(first_row + offset);
+        for (column, cell) in cells.iter().enumerate().filter(|(_, it)| !matches!(it, Data::Empty)) {
+            building.place(first_column as usize + column, |text| write_owned(text, cell))?;
+        }
+        if building.flush(&mut Merges::default(), height, visit)?.is_break() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn write_ref(text: &mut String, value: &DataRef<'_>) {
+    match value {
+        DataRef::SharedString(it) => text.push_str(it),
+        DataRef::String(it) | DataRef::DateTimeIso(it) | DataRef::DurationIso(it) => text.push_str(it),
+        DataRef::Int(it) => write_number(text, *it as f64),
+        DataRef::Float(it) => write_number(text, *it),
+        DataRef::Bool(it) => text.push_str(if *it { "sí" } else { "no" }),
+        DataRef::DateTime(it) => write_date(text, it),
+        DataRef::Error(_) | DataRef::Empty => {}
+    }
+}
+
+fn write_owned(text: &mut String, value: &Data) {
+    match value {
+        Data::String(it) | Data::DateTimeIso(it) | Data::DurationIso(it) => text.push_str(it),
+        Data::Int(it) => write_number(text, *it as f64),
+        Data::Float(it) => write_number(text, *it),
+        Data::Bool(it) => text.push_str(if *it { "sí" } else { "no" }),
+        Data::DateTime(it) => write_date(text, it),
+        Data::Error(_) | Data::Empty => {}
+        #[expect(unreachable_patterns, reason = "other cell types of later versions")]
+        _ => {}
+    }
+}
+
+/// A number as a person would type it: phones and RUTs without exponent or decimals.
+fn write_number(text: &mut String, number: f64) {
+    // Writing to a String never fails.
+    let _ = if number.fract() == 0.0 && number.abs() < 1e15 {
+        write!(text, "{number:.0}")
+    } else {
+        write!(text, "{number}")
+    };
+}
+
+fn write_date(text: &mut String, date: &ExcelDateTime) {
+    let _ = match date.as_datetime() {
+        Some(it) if date.is_datetime() && it.num_seconds_from_midnight() == 0 => {
+            write!(text, "{}", it.format("%d-%m-%Y"))
+        }
+        Some(it) if date.is_datetime() => write!(text, "{}", it.format("%d-%m-%Y %H:%M")),
+        _ => write!(text, "{}", date.as_f64()),
+    };
+}

@@ -1,0 +1,117 @@
+//! Looks into a ZIP before anything unpacks it: what it holds, and that it is
+//! not a bomb. Sizes in its directory may lie, so every part is counted for real.
+
+use super::{ReadError, detect};
+use std::{
+    fs::File,
+    io::{BufReader, Read},
+    path::Path,
+};
+
+/// Most that all parts of a workbook may come to, unpacked. A million rows of fifteen columns take about 700 MB.
+const MAX_UNPACKED: u64 = 1_500 * 1024 * 1024;
+/// Most for a part that has to be held in memory whole: shared texts, styles, and all of an ODS.
+const MAX_WHOLE_PART: u64 = 256 * 1024 * 1024;
+/// Most parts.
+const MAX_PARTS: usize = 10_000;
+
+/// What a ZIP holds.
+#[derive(Debug, Default)]
+pub(super) struct Package {
+    parts: Vec<String>,
+    merged: Vec<String>,
+}
+
+impl Package {
+    pub(super) fn has(&self, part: &str) -> bool {
+        self.parts.iter().any(|it| it.eq_ignore_ascii_case(part))
+    }
+
+    /// Whether any sheet merges cells, by part name.
+    pub(super) fn merged_sheets(&self) -> Vec<String> {
+        self.merged.clone()
+    }
+}
+
+/// Look into the ZIP at `path`.
+pub(super) fn inspect(path: &Path) -> Result<Package, ReadError> {
+    let mut zip = zip::ZipArchive::new(BufReader::new(File::open(path)?)).map_err(|_| detect::damaged())?;
+    if zip.len() > MAX_PARTS {
+        return Err(bomb());
+    }
+    let mut package = Package::default();
+    let mut declared = 0_u64;
+    for index in 0..zip.len() {
+        let part = zip.by_index_raw(index).map_err(|_| detect::damaged())?;
+        declared = declared.saturating_add(part.size());
+        if declared > MAX_UNPACKED {
+            return Err(bomb());
+        }
+        if part.encrypted() {
+            return Err(detect::locked());
+        }
+        package.parts.push(part.name().map_err(|_| detect::damaged())?.into_owned());
+    }
+    let mut total = 0_u64;
+    for index in 0..zip.len() {
+        let mut part = zip.by_index(index).map_err(|_| detect::damaged())?;
+        let name = part.name().map_err(|_| detect::damaged())?.into_owned();
+        let is_sheet = name.contains("worksheets/");
+        let limit = (if is_sheet { MAX_UNPACKED } else { MAX_WHOLE_PART }).min(MAX_UNPACKED - total);
+        let (size, merges) = count(&mut part, limit, is_sheet)?;
+        total += size;
+        if merges {
+            package.merged.push(name);
+        }
+    }
+    Ok(package)
+}
+
+/// The real size of a part, and whether it speaks of merged cells.
+fn count(part: &mut impl Read, limit: u64, look_for_merges: bool) -> Result<(u64, bool), ReadError> {
+    const NEEDLE: &[u8] = b"<mergeCell ";
+    let mut buffer = vec![0_u8; 64 * 1024];
+    let (mut size, mut merges, mut kept) = (0_u64, false, 0);
+    loop {
+        let read = part.read(&mut buffer[kept..]).map_err(|_| detect::damaged())?;
+        if read == 0 {
+            return Ok((size, merges));
+        }
+        size += read as u64;
+        if size > limit {
+            return Err(bomb());
+        }
+        if look_for_merges && !merges {
+            let seen = &buffer[..kept + read];
+            merges = contains(seen, NEEDLE);
+            // The needle may straddle two reads.
+            let tail = seen.len().min(NEEDLE.len() - 1);
+            let from = seen.len() - tail;
+            buffer.copy_within(from..from + tail, 0);
+            kept = tail;
+        } else {
+            kept = 0;
+        }
+    }
+}
+
+/// Whether `needle` occurs in `haystack`; skips by its rarest letter, so that 60 MB cost little.
+fn contains(haystack: &[u8], needle: &[u8]) -> bool {
+    let mut from = 0;
+    // The capital C is rare in a sheet: "mergeCell" has it, "<c r=" does not.
+    let (offset, rare) = (needle.iter().position(|&it| it == b'C').unwrap_or(0), b'C');
+    while let Some(at) = haystack[from..].iter().position(|&it| it == rare) {
+        let at = from + at;
+        if at >= offset && haystack[at - offset..].starts_with(needle) {
+            return true;
+        }
+        from = at + 1;
+    }
+    false
+}
+
+fn bomb() -> ReadError {
+    ReadError::unreadable(
+        "El archivo se expande a un tamaño desmedido al abrirlo y no se leyó, por seguridad. No se guardó nada. Copia los datos a una planilla nueva y vuelve a subirla.",
+    )
+}

@@ -1,0 +1,197 @@
+//! The engine: reads what was uploaded, simulates it, writes what was confirmed,
+//! takes back what is to be undone. Each step is one transaction, so that a
+//! process that dies in it leaves nothing, and the next one begins it again.
+
+mod apply;
+mod read;
+
+use super::{Import, Kind, Status, files, undo};
+use crate::{
+    db::{Tx, locks},
+    error::{Error, Result},
+    ids::ImportId,
+};
+use chrono::{DateTime, Utc};
+use sqlx::PgPool;
+
+/// Times that a step may be cut off before the file is held to be the cause.
+const MAX_ATTEMPTS: i32 = 5;
+/// Times that a step is tried again because somebody took a row meanwhile.
+const MAX_COLLISIONS: u32 = 5;
+
+/// What a call of the engine did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pass {
+    /// There was nothing to do.
+    Idle,
+    /// A step of an import was taken.
+    Worked(u64),
+}
+
+/// Take the next step of the oldest import that nobody is working on.
+///
+/// # Errors
+/// When the database fails; what is wrong with a file is written to its import instead.
+pub async fn run_once(db: &PgPool, now: DateTime<Utc>) -> Result<Pass> {
+    let waiting = sqlx::query_scalar!(
+        "select id from imports where status in ('UPLOADED', 'ANALYSING', 'APPLYING', 'UNDOING') order by id limit 50"
+    )
+    .fetch_all(db)
+    .await?;
+    for id in waiting {
+        if step(db, now, ImportId(id)).await? {
+            return Ok(Pass::Worked(1));
+        }
+    }
+    Ok(Pass::Idle)
+}
+
+/// Take the next step of the import `id`, unless another process has it in hand.
+///
+/// # Errors
+/// When the database fails.
+pub async fn step(db: &PgPool, now: DateTime<Utc>, id: ImportId) -> Result<bool> {
+    for collision in 0.. {
+        let mut tx = db.begin().await?;
+        if !take(&mut tx, id).await? {
+            return Ok(false);
+        }
+        let import = super::get(&mut *tx, id).await?;
+        if !import.status.is_running() || !begin(db, now, &import).await? {
+            return Ok(false);
+        }
+        let done = match import.status {
+            Status::Applying => apply::apply(db, &mut tx, now, &import).await,
+            Status::Undoing => undo::undo(&mut tx, now, &import).await,
+            _ => read::analyse(db, &mut tx, now, &import).await,
+        };
+        match done {
+            Ok(()) => {
+                tx.commit().await?;
+                return Ok(true);
+            }
+            Err(Stop::Cancelled) => {
+                tx.rollback().await?;
+                end(db, now, id, Status::Cancelled, None).await?;
+                return Ok(true);
+            }
+            Err(Stop::Unreadable(sentence)) => {
+                // The layout was found before the fault, and helps to correct it.
+                tx.rollback().await?;
+                end(db, now, id, Status::Failed, Some(&sentence)).await?;
+                return Ok(true);
+            }
+            Err(Stop::Fault(error)) if is_collision(&error) && collision < MAX_COLLISIONS => {
+                tx.rollback().await?;
+            }
+            Err(Stop::Fault(error)) => return Err(error),
+        }
+    }
+    Ok(false)
+}
+
+/// Why a step stops before its end.
+#[derive(Debug)]
+pub(super) enum Stop {
+    /// A person gave the import up.
+    Cancelled,
+    /// The file is at fault; the sentence is for the user.
+    Unreadable(String),
+    /// We, the disk or the database are at fault.
+    Fault(Error),
+}
+
+impl<E: Into<Error>> From<E> for Stop {
+    fn from(error: E) -> Stop {
+        Stop::Fault(error.into())
+    }
+}
+
+/// Hold the import for as long as the transaction lives; false: another process has it.
+async fn take(tx: &mut Tx<'_>, id: ImportId) -> Result<bool> {
+    Ok(sqlx::query_scalar!(
+        r#"select pg_try_advisory_xact_lock($1, ($2::bigint % 2147483647)::int) as "taken!""#,
+        locks::IMPORT,
+        id.0
+    )
+    .fetch_one(&mut **tx)
+    .await?)
+}
+
+/// Write down, at once, that a step begins. False: it is over for this import.
+async fn begin(db: &PgPool, now: DateTime<Utc>, import: &Import) -> Result<bool> {
+    let begun = sqlx::query!(
+        "update imports set attempts = attempts + 1, progress = 0,
+            status = case when status = 'UPLOADED' then 'ANALYSING' else status end
+         where id = $1 and status = $2 returning attempts, cancel_requested",
+        import.id.0,
+        import.status.code(),
+    )
+    .fetch_optional(db)
+    .await?;
+    let Some(begun) = begun else { return Ok(false) };
+    if begun.cancel_requested && import.status != Status::Undoing {
+        end(db, now, import.id, Status::Cancelled, None).await?;
+        return Ok(false);
+    }
+    if begun.attempts > MAX_ATTEMPTS {
+        let sentence = "Se interrumpió cinco veces al procesarla y dejamos de intentarlo. No se guardó nada. Divide el archivo en partes y súbelas una a una.";
+        end(db, now, import.id, Status::Failed, Some(sentence)).await?;
+        return Ok(false);
+    }
+    Ok(true)
+}
+
+/// End an import of which nothing was written.
+async fn end(db: &PgPool, now: DateTime<Utc>, id: ImportId, status: Status, failure: Option<&str>) -> Result<()> {
+    let mut tx = db.begin().await?;
+    let ended = sqlx::query!(
+        "update imports set status = $2, failure = $3, finished_at = $4
+         where id = $1 and status in ('UPLOADED', 'ANALYSING', 'APPLYING')",
+        id.0,
+        status.code(),
+        failure,
+        now,
+    )
+    .execute(&mut *tx)
+    .await?
+    .rows_affected();
+    if ended > 0 && status == Status::Cancelled {
+        files::forget(&mut tx, id).await?;
+        sqlx::query!("delete from import_rows where import_id = $1", id.0).execute(&mut *tx).await?;
+    }
+    tx.commit().await?;
+    Ok(())
+}
+
+/// Show how far a step is, and hear whether it is still wanted.
+pub(super) async fn report_progress(db: &PgPool, id: ImportId, percent: i16, rows: i64) -> Result<(), Stop> {
+    let cancelled = sqlx::query_scalar!(
+        "update imports set progress = $2, rows_read = $3 where id = $1 returning cancel_requested",
+        id.0,
+        percent,
+        rows,
+    )
+    .fetch_one(db)
+    .await?;
+    if cancelled { Err(Stop::Cancelled) } else { Ok(()) }
+}
+
+/// Whether somebody else wrote a row between our look and our writing, so that looking again helps.
+fn is_collision(error: &Error) -> bool {
+    match error {
+        Error::Database(sqlx::Error::Database(it)) => {
+            // Unique violation, serialisation failure, deadlock.
+            it.code().is_some_and(|code| matches!(code.as_ref(), "23505" | "40001" | "40P01"))
+        }
+        _ => false,
+    }
+}
+
+/// The subject word of `import_changes`.
+fn subject_kind(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Companies => "company",
+        Kind::Contacts => "contact",
+    }
+}

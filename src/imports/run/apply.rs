@@ -1,0 +1,236 @@
+//! Deciding on staged rows, and writing them: all of them, or none.
+
+use super::{Stop, report_progress, subject_kind};
+use crate::{
+    access::Actor,
+    contacts::bulk::{self, Basis, Rules},
+    db::{Tx, locks},
+    error::Error,
+    imports::{Counts, Import, Kind, Status, files, record},
+};
+use chrono::{DateTime, Utc};
+use serde_json::json;
+use sqlx::PgPool;
+
+/// The columns that `import_rows` and the staging table share.
+const SHARED: &str = "row_number, company_name, company_key, rut, industry, first_name, last_name, email, phone, \
+    job_title, birth_date, comuna, address, website, notes, source, accepts, column_name, value, warning, cells";
+
+/// Write the confirmed rows of `import`, decided on again against the base as it is now.
+pub(super) async fn apply(db: &PgPool, tx: &mut Tx<'_>, now: DateTime<Utc>, import: &Import) -> Result<(), Stop> {
+    bulk::stage(
+        tx,
+        Rules { on_duplicate: import.on_duplicate, basis: import.consent.as_ref().map(|it| it.basis.as_str()) },
+    )
+    .await?;
+    restage(tx, import).await?;
+    bulk::staged(tx).await?;
+    report_progress(db, import.id, 20, import.rows_read).await?;
+    write(db, tx, now, import, false).await
+}
+
+/// The simulated rows back into the staging table.
+async fn restage(tx: &mut Tx<'_>, import: &Import) -> Result<(), Stop> {
+    let mut query = sqlx::QueryBuilder::new("insert into import_staging (verdict, company_ident, phone_ident, search_key, reason, ");
+    query.push(SHARED);
+    query.push(
+        ") select case when verdict = 'REJECTED' then verdict end, coalesce(rut, company_key), phone_ident, search_key,
+            case when verdict = 'REJECTED' then reason end, ",
+    );
+    query.push(SHARED);
+    query.push(" from import_rows where import_id = ");
+    query.push_bind(import.id.0);
+    query.build().persistent(false).execute(&mut **tx).await?;
+    Ok(())
+}
+
+/// Decide on the staged rows, write them, and close the books.
+pub(super) async fn write(
+    db: &PgPool,
+    tx: &mut Tx<'_>,
+    now: DateTime<Utc>,
+    import: &Import,
+    fresh: bool,
+) -> Result<(), Stop> {
+    // Two people with the same file: the second decides when the first has written.
+    sqlx::query!("select pg_advisory_xact_lock($1, 0)", locks::IMPORT).execute(&mut **tx).await?;
+    decide(tx, import).await?;
+    report_progress(db, import.id, 50, import.rows_read).await?;
+    remember(tx, import).await?;
+    let companies = match import.kind {
+        Kind::Companies => bulk::write_companies(tx, now, import.id).await?,
+        Kind::Contacts => {
+            let file = format!("importación «{}»", import.filename);
+            let basis = Basis {
+                basis: import.consent.as_ref().map(|it| it.basis.as_str()),
+                source: import.consent.as_ref().map_or(file.as_str(), |it| it.source.as_str()),
+                obtained_on: import.consent.as_ref().map(|it| it.obtained_on),
+            };
+            bulk::write_contacts(tx, now, import.id, &basis).await?
+        }
+    };
+    report_progress(db, import.id, 85, import.rows_read).await?;
+    if fresh { keep_rows(tx, import).await? } else { correct_rows(tx, import).await? }
+    let counts = count(tx, import).await?;
+    finish(tx, now, import, &counts, Some(companies)).await?;
+    files::forget(tx, import.id).await?;
+    let after = json!({"status": "DONE", "counts": counts.counts});
+    record(tx, now, &Actor::System, "import.apply", import.id, after).await?;
+    Ok(())
+}
+
+
+/// Give each staged row its verdict.
+pub(super) async fn decide(tx: &mut Tx<'_>, import: &Import) -> Result<(), Stop> {
+    match import.kind {
+        Kind::Companies => bulk::decide_companies(tx).await?,
+        Kind::Contacts => bulk::decide_contacts(tx).await?,
+    }
+    Ok(())
+}
+
+/// Keep what changes in rows that were there before, as they are now.
+async fn remember(tx: &mut Tx<'_>, import: &Import) -> Result<(), Stop> {
+    let statement = match import.kind {
+        Kind::Companies => {
+            "insert into import_changes (import_id, subject_kind, subject_id, before)
+             select $1, $2, c.id, to_jsonb(c) from import_decided d join companies c on c.id = d.subject_id
+             where d.verdict = 'UPDATED'"
+        }
+        Kind::Contacts => {
+            "insert into import_changes (import_id, subject_kind, subject_id, before)
+             select $1, $2, c.id, to_jsonb(c) from import_decided d join contacts c on c.id = d.subject_id
+             where d.verdict = 'UPDATED'"
+        }
+    };
+    sqlx::query(statement)
+        .persistent(false)
+        .bind(import.id.0)
+        .bind(subject_kind(import.kind))
+        .execute(&mut **tx)
+        .await?;
+    if import.kind == Kind::Contacts {
+        sqlx::query(
+            "insert into import_changes (import_id, subject_kind, subject_id, before)
+             select $1, 'company', c.id, to_jsonb(c) from import_companies i join companies c on c.id = i.company_id
+             where i.claims and c.rut is null",
+        )
+        .persistent(false)
+        .bind(import.id.0)
+        .execute(&mut **tx)
+        .await?;
+    }
+    Ok(())
+}
+
+/// The staged rows with their verdicts, for people to look at.
+pub(super) async fn keep_rows(tx: &mut Tx<'_>, import: &Import) -> Result<(), Stop> {
+    sqlx::query!("delete from import_rows where import_id = $1", import.id.0).execute(&mut **tx).await?;
+    let columns = SHARED.replace("row_number", "s.row_number");
+    let mut query = sqlx::QueryBuilder::new("insert into import_rows (import_id, verdict, phone_ident, search_key, reason, ");
+    query.push(SHARED);
+    query.push(") select ");
+    query.push_bind(import.id.0);
+    query.push(", coalesce(s.verdict, d.verdict), s.phone_ident, s.search_key, coalesce(s.reason, d.reason), ");
+    query.push(columns);
+    query.push(" from import_staging s left join import_decided d on d.row_number = s.row_number order by s.row_number");
+    query.build().persistent(false).execute(&mut **tx).await?;
+    Ok(())
+}
+
+/// Verdicts that differ from those of the simulation.
+async fn correct_rows(tx: &mut Tx<'_>, import: &Import) -> Result<(), Stop> {
+    sqlx::query(
+        "update import_rows r set verdict = d.verdict, reason = d.reason
+         from import_decided d where r.import_id = $1 and r.row_number = d.row_number and r.verdict <> d.verdict",
+    )
+    .persistent(false)
+    .bind(import.id.0)
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// The books of an import.
+pub(super) struct Books {
+    pub(super) counts: Counts,
+    warned: i64,
+    new_companies: i64,
+}
+
+/// Count the verdicts, and make sure that each row of the file has one.
+pub(super) async fn count(tx: &mut Tx<'_>, import: &Import) -> Result<Books, Stop> {
+    let (staged, warned): (i64, i64) = sqlx::query_as(
+        "select count(*), count(*) filter (where warning is not null and verdict is null) from import_staging",
+    )
+    .persistent(false)
+    .fetch_one(&mut **tx)
+    .await?;
+    let verdicts: Vec<(String, i64)> = sqlx::query_as(
+        "select verdict, count(*) from import_decided group by verdict
+         union all select verdict, count(*) from import_staging where verdict is not null group by verdict",
+    )
+    .persistent(false)
+    .fetch_all(&mut **tx)
+    .await?;
+    let of = |verdict: &str| verdicts.iter().find(|(it, _)| it == verdict).map_or(0, |(_, count)| *count);
+    let counts = Counts {
+        rows: staged,
+        created: of("CREATED"),
+        updated: of("UPDATED"),
+        unchanged: of("UNCHANGED"),
+        duplicates: of("DUPLICATE"),
+        rejected: of("REJECTED"),
+    };
+    let decided = counts.created + counts.updated + counts.unchanged + counts.duplicates + counts.rejected;
+    if decided != staged {
+        return Err(Error::Internal(format!("import {}: {staged} rows, {decided} decided", import.id)).into());
+    }
+    let new_companies = match import.kind {
+        Kind::Companies => counts.created,
+        Kind::Contacts => {
+            sqlx::query_scalar(
+                "select count(*) from import_companies
+                 where is_new or (company_id is null and same_as is null and name is not null)",
+            )
+            .persistent(false)
+            .fetch_one(&mut **tx)
+            .await?
+        }
+    };
+    Ok(Books { counts, warned, new_companies })
+}
+
+/// Close the step: simulated, or written with `companies` created.
+pub(super) async fn finish(
+    tx: &mut Tx<'_>,
+    now: DateTime<Utc>,
+    import: &Import,
+    books: &Books,
+    companies: Option<u64>,
+) -> Result<(), Stop> {
+    let status = if companies.is_some() { Status::Done } else { Status::Ready };
+    let companies = companies.map_or(books.new_companies, |it| i64::try_from(it).unwrap_or(0));
+    let counts = &books.counts;
+    sqlx::query!(
+        "update imports set status = $2, progress = 100, rows_read = $3, total = $3, created = $4, updated = $5,
+            unchanged = $6, duplicates = $7, rejected = $8, warned = $9, companies_created = $10, failure = null,
+            attempts = 0, analysed_at = coalesce(analysed_at, $11),
+            applied_at = case when $2 = 'DONE' then $11 end, finished_at = case when $2 = 'DONE' then $11 end
+         where id = $1",
+        import.id.0,
+        status.code(),
+        counts.rows,
+        counts.created,
+        counts.updated,
+        counts.unchanged,
+        counts.duplicates,
+        counts.rejected,
+        books.warned,
+        companies,
+        now,
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,183 @@
+//! The first step: the file to staged rows, each with its verdict; nothing else is written.
+
+use super::{Stop, apply, report_progress};
+use crate::{
+    chile::time,
+    contacts::bulk::{self, Rules},
+    db::Tx,
+    error::Error,
+    imports::{
+        Found, Import, files,
+        mapping::{self, Mapping},
+        reader::{self, Layout, ReadError, Source},
+        staging,
+        validate::Validator,
+    },
+};
+use chrono::{DateTime, NaiveDate, Utc};
+use serde_json::json;
+use sqlx::PgPool;
+use std::{
+    ops::ControlFlow,
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use tokio::sync::mpsc;
+
+/// How much goes to the database at once.
+const BATCH_BYTES: usize = 256 * 1024;
+/// How often progress is shown.
+const TELL_EVERY: Duration = Duration::from_millis(400);
+
+/// Rows in the format of `copy`, and how far the file has been read.
+struct Batch {
+    bytes: Vec<u8>,
+    rows: i64,
+    share: f32,
+}
+
+/// Read the file of `import`, judge each row, decide on all of them; and write them too if that was asked for.
+pub(super) async fn analyse(db: &PgPool, tx: &mut Tx<'_>, now: DateTime<Utc>, import: &Import) -> Result<(), Stop> {
+    let file = files::materialise(tx, import.id).await?;
+    let path: Arc<Path> = Arc::from(file.path());
+    let (source, layout) = look(Arc::clone(&path), import).await?;
+    let fields = choose_fields(tx, import, &layout).await?;
+    keep_layout(db, import, &layout, &fields).await?;
+    if let Some(sentence) = mapping::missing(import.kind, &fields, &layout.columns) {
+        return Err(Stop::Unreadable(sentence));
+    }
+    bulk::stage(
+        tx,
+        Rules { on_duplicate: import.on_duplicate, basis: import.consent.as_ref().map(|it| it.basis.as_str()) },
+    )
+    .await?;
+    let today = time::local_date(now);
+    let rows = copy(db, tx, import, source, &layout, &fields, today).await?;
+    if rows == 0 {
+        return Err(Stop::Unreadable(
+            "El archivo solo tiene el encabezado: no hay filas que importar. No se guardó nada.".to_owned(),
+        ));
+    }
+    bulk::staged(tx).await?;
+    report_progress(db, import.id, 90, rows).await?;
+    if import.apply_at_once {
+        return apply::write(db, tx, now, import, true).await;
+    }
+    apply::decide(tx, import).await?;
+    apply::keep_rows(tx, import).await?;
+    let counts = apply::count(tx, import).await?;
+    apply::finish(tx, now, import, &counts, None).await?;
+    Ok(())
+}
+
+async fn look(path: Arc<Path>, import: &Import) -> Result<(Source, Layout), Stop> {
+    let (kind, sheet) = (import.kind, import.sheet.clone());
+    tokio::task::spawn_blocking(move || {
+        let source = Source::open(&path)?;
+        let layout = reader::layout(&source, sheet.as_deref(), &|text| mapping::is_known(kind, text))?;
+        Ok((source, layout))
+    })
+    .await
+    .map_err(|it| Error::Internal(format!("reading an import panicked: {it}")))?
+    .map_err(stop)
+}
+
+fn stop(error: ReadError) -> Stop {
+    match error {
+        ReadError::Unreadable(sentence) => Stop::Unreadable(sentence),
+        ReadError::Io(error) => Stop::Fault(error.into()),
+    }
+}
+
+/// What a person chose, else what was chosen for the last file of the same shape, else a guess.
+async fn choose_fields(tx: &mut Tx<'_>, import: &Import, layout: &Layout) -> Result<Mapping, Stop> {
+    let width = layout.columns.len();
+    if let Some(chosen) = &import.mapping {
+        return Ok(mapping::sane(import.kind, chosen, width));
+    }
+    let remembered = sqlx::query_scalar!(
+        r#"select mapping as "mapping!" from imports
+         where kind = $1 and id < $2 and mapping is not null and status = 'DONE' and layout->'columns' = $3
+         order by id desc limit 1"#,
+        import.kind.code(),
+        import.id.0,
+        json!(layout.columns),
+    )
+    .fetch_optional(&mut **tx)
+    .await?;
+    let remembered: Option<Mapping> = remembered.and_then(|it| serde_json::from_value(it).ok());
+    Ok(remembered.map_or_else(
+        || mapping::guess(import.kind, &layout.columns),
+        |it| mapping::sane(import.kind, &it, width),
+    ))
+}
+
+/// Shown while the rows are being read, and kept when they turn out to be unreadable.
+async fn keep_layout(db: &PgPool, import: &Import, layout: &Layout, fields: &Mapping) -> Result<(), Stop> {
+    let found = Found { layout: layout.clone(), fields: fields.clone() };
+    sqlx::query!("update imports set layout = $2 where id = $1", import.id.0, json!(found)).execute(db).await?;
+    Ok(())
+}
+
+async fn copy(
+    db: &PgPool,
+    tx: &mut Tx<'_>,
+    import: &Import,
+    source: Source,
+    layout: &Layout,
+    fields: &Mapping,
+    today: NaiveDate,
+) -> Result<i64, Stop> {
+    let (sender, mut batches) = mpsc::channel::<Batch>(4);
+    let (kind, sheet, header_row) = (import.kind, layout.sheet.clone(), layout.header_row);
+    let mut validator = Validator::new(kind, &layout.columns, fields, today);
+    let reading = tokio::task::spawn_blocking(move || {
+        let mut batch = Batch { bytes: Vec::with_capacity(BATCH_BYTES + 4096), rows: 0, share: 0.0 };
+        source.each_row(sheet.as_deref(), &mut |row, share| {
+            if row.number <= header_row {
+                return ControlFlow::Continue(());
+            }
+            let checked = validator.check(row);
+            staging::encode(&mut batch.bytes, kind, row, &checked);
+            batch.rows += 1;
+            batch.share = share;
+            if batch.bytes.len() < BATCH_BYTES {
+                return ControlFlow::Continue(());
+            }
+            let full = std::mem::replace(&mut batch.bytes, Vec::with_capacity(BATCH_BYTES + 4096));
+            let full = Batch { bytes: full, ..batch };
+            // Nobody takes it any more: the import was cancelled, or the database is gone.
+            if sender.blocking_send(full).is_err() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })?;
+        let rows = batch.rows;
+        let _ = sender.blocking_send(batch);
+        Ok::<i64, ReadError>(rows)
+    });
+    let statement = format!("copy import_staging ({}) from stdin", bulk::COLUMNS);
+    let mut copy = tx.copy_in_raw(&statement).await?;
+    let mut told = Instant::now();
+    while let Some(batch) = batches.recv().await {
+        copy.send(batch.bytes).await?;
+        if told.elapsed() > TELL_EVERY {
+            told = Instant::now();
+            #[expect(clippy::cast_possible_truncation, reason = "between 0 and 85")]
+            let percent = (batch.share.clamp(0.0, 1.0) * 85.0) as i16;
+            if let Err(stop) = report_progress(db, import.id, percent, batch.rows).await {
+                copy.abort("given up").await.ok();
+                return Err(stop);
+            }
+        }
+    }
+    let rows = reading.await.map_err(|it| Error::Internal(format!("reading an import panicked: {it}")))?;
+    match rows {
+        Ok(rows) => {
+            copy.finish().await?;
+            Ok(rows)
+        }
+        Err(error) => {
+            copy.abort("unreadable").await.ok();
+            Err(stop(error))
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! Judged rows in the text format of `copy`, in the order of the staging table's columns. Pure.
+
+use super::{Kind, reader::Row, validate::Checked};
+use crate::contacts;
+use std::fmt::Write as _;
+
+/// Append `row`, judged to be `checked`, to `out`.
+pub(super) fn encode(out: &mut Vec<u8>, kind: Kind, row: &Row, checked: &Checked) {
+    let mut line = Line { out, first: true };
+    let rejected = checked.rejections.first();
+    line.text(Some(&row.number.to_string()));
+    line.text(rejected.map(|_| "REJECTED"));
+    line.text(checked.rut.as_deref().or(checked.company_key.as_deref()));
+    line.text(checked.company_name.as_deref());
+    line.text(checked.company_key.as_deref());
+    line.text(checked.rut.as_deref());
+    line.text(checked.industry.as_deref());
+    line.text(checked.first_name.as_deref());
+    line.text(checked.last_name.as_deref());
+    line.text(checked.email.as_deref());
+    line.text(checked.phone.as_deref());
+    line.text(phone_ident(checked).as_deref());
+    line.text(checked.job_title.as_deref());
+    line.text(checked.birth_date.map(|it| it.to_string()).as_deref());
+    line.text(checked.comuna);
+    line.text(checked.address.as_deref());
+    line.text(checked.website.as_deref());
+    line.text(checked.notes.as_deref());
+    line.text(checked.source);
+    line.text(checked.accepts.map(|it| if it { "t" } else { "f" }));
+    line.text(search_key(kind, checked).as_deref());
+    line.text(rejected.map(|it| it.column.as_str()));
+    line.text(rejected.map(|it| it.value.as_str()));
+    line.text(reasons(checked).as_deref());
+    line.text(checked.warning.as_deref());
+    line.text(rejected.map(|_| array(row)).as_deref());
+    out.push(b'\n');
+}
+
+/// A mobile is a person's; a fixed line is shared, so the name belongs to it.
+fn phone_ident(it: &Checked) -> Option<String> {
+    let phone = it.phone.as_deref()?;
+    if phone.starts_with("+569") || it.email.is_some() && it.first_name.is_none() {
+        return Some(phone.to_owned());
+    }
+    let name = contacts::search_key(
+        it.first_name.as_deref().unwrap_or_default(),
+        it.last_name.as_deref().unwrap_or_default(),
+        None,
+        None,
+    );
+    Some(format!("{phone}|{name}"))
+}
+
+fn search_key(kind: Kind, it: &Checked) -> Option<String> {
+    (kind == Kind::Contacts && it.rejections.is_empty()).then(|| {
+        contacts::search_key(
+            it.first_name.as_deref().unwrap_or_default(),
+            it.last_name.as_deref().unwrap_or_default(),
+            it.email.as_deref(),
+            it.phone.as_deref(),
+        )
+    })
+}
+
+/// Every fault of the row; those after the first name their column.
+fn reasons(it: &Checked) -> Option<String> {
+    let (first, rest) = it.rejections.split_first()?;
+    let mut text = first.reason.clone();
+    for other in rest {
+        // Writing to a String never fails.
+        let _ = write!(text, ". {}: {}", other.column, other.reason);
+    }
+    Some(text)
+}
+
+/// The cells as an array literal of Postgres.
+fn array(row: &Row) -> String {
+    let mut text = String::from("{");
+    for (at, cell) in row.cells().take(row.used().max(1)).enumerate() {
+        if at > 0 {
+            text.push(',');
+        }
+        text.push('"');
+        for sign in cell.chars() {
+            match sign {
+                '"' | '\\' => text.extend(['\\', sign]),
+                // Postgres can't keep it; what it was is said in the reason.
+                '\0' => text.push('�'),
+                _ => text.push(sign),
+            }
+        }
+        text.push('"');
+    }
+    text.push('}');
+    text
+}
+
+struct Line<'o> {
+    out: &'o mut Vec<u8>,
+    first: bool,
+}
+
+impl Line<'_> {
+    fn text(&mut self, value: Option<&str>) {
+        if !self.first {
+            self.out.push(b'\t');
+        }
+        self.first = false;
+        let Some(value) = value else {
+            self.out.extend_from_slice(b"\\N");
+            return;
+        };
+        for byte in value.bytes() {
+            match byte {
+                b'\\' => self.out.extend_from_slice(b"\\\\"),
+                b'\t' => self.out.extend_from_slice(b"\\t"),
+                b'\n' => self.out.extend_from_slice(b"\\n"),
+                b'\r' => self.out.extend_from_slice(b"\\r"),
+                _ => self.out.push(byte),
+            }
+        }
+    }
+}

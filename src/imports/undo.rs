@@ -1,0 +1,103 @@
+//! Taking a written import back as a whole, as long as nobody built on its rows.
+
+use super::{Import, Status, record, run::Stop};
+use crate::{
+    access::Actor,
+    contacts::bulk::{self, Touched},
+    db::{Tx, locks},
+    error::{Error, Result},
+    ids::ImportId,
+};
+use chrono::{DateTime, Utc};
+use serde_json::json;
+use sqlx::PgConnection;
+
+/// What speaks against undoing `import`, as numbers.
+///
+/// # Errors
+/// When the database fails.
+pub async fn touched(db: &mut PgConnection, import: &Import) -> Result<Touched> {
+    let Some(applied_at) = import.applied_at else { return Ok(Touched::default()) };
+    let changed = sqlx::query!(
+        r#"select coalesce(array_agg(subject_id) filter (where subject_kind = 'contact'), '{}') as "contacts!",
+            coalesce(array_agg(subject_id) filter (where subject_kind = 'company'), '{}') as "companies!"
+         from import_changes where import_id = $1"#,
+        import.id.0
+    )
+    .fetch_one(&mut *db)
+    .await?;
+    bulk::touched(db, import.id, applied_at, &changed.contacts, &changed.companies).await
+}
+
+/// Why `touched` keeps an import from being undone, in Spanish.
+#[must_use]
+pub fn refusal(touched: &Touched) -> String {
+    let parts = [
+        (touched.contacts, "contacto cambió después", "contactos cambiaron después"),
+        (touched.companies, "empresa cambió después", "empresas cambiaron después"),
+        (touched.written_to, "contacto ya tiene mensajes", "contactos ya tienen mensajes"),
+        (touched.consents, "contacto cambió su consentimiento después", "contactos cambiaron su consentimiento después"),
+        (
+            touched.employees,
+            "contacto de otro origen trabaja en una empresa que creó",
+            "contactos de otro origen trabajan en empresas que creó",
+        ),
+    ];
+    let said: Vec<String> = parts
+        .iter()
+        .filter(|(count, ..)| *count > 0)
+        .map(|(count, one, many)| format!("{count} {}", if *count == 1 { one } else { many }))
+        .collect();
+    format!("No se puede deshacer esta importación: {}. Se deja todo como está.", said.join(", "))
+}
+
+/// Ask for `id` to be taken back: the engine does it next.
+///
+/// # Errors
+/// When its rows were touched since, it isn't written, or the database fails.
+pub async fn ask(tx: &mut Tx<'_>, now: DateTime<Utc>, actor: &Actor, id: ImportId) -> Result<()> {
+    let import = super::get(&mut **tx, id).await?;
+    if import.status != Status::Done {
+        return Err(Error::refused("Solo se puede deshacer una importación terminada."));
+    }
+    let touched = touched(tx, &import).await?;
+    if !touched.is_untouched() {
+        return Err(Error::refused(refusal(&touched)));
+    }
+    sqlx::query!(
+        "update imports set status = 'UNDOING', progress = 0, attempts = 0, failure = null, decided_by = $2, decided_by_name = $3
+         where id = $1 and status = 'DONE'",
+        id.0,
+        actor.staff_id().map(|it| it.0),
+        actor.label(),
+    )
+    .execute(&mut **tx)
+    .await?;
+    record(tx, now, actor, "import.undo", id, json!({"status": "UNDOING"})).await
+}
+
+/// The engine's step: take `import` back, or leave it and say why.
+pub(super) async fn undo(tx: &mut Tx<'_>, now: DateTime<Utc>, import: &Import) -> Result<(), Stop> {
+    sqlx::query!("select pg_advisory_xact_lock($1, 0)", locks::IMPORT).execute(&mut **tx).await?;
+    let touched = touched(tx, import).await?;
+    if !touched.is_untouched() {
+        sqlx::query!(
+            "update imports set status = 'DONE', failure = $2 where id = $1",
+            import.id.0,
+            refusal(&touched)
+        )
+        .execute(&mut **tx)
+        .await?;
+        return Ok(());
+    }
+    bulk::remove(tx, import.id).await?;
+    sqlx::query!("delete from import_changes where import_id = $1", import.id.0).execute(&mut **tx).await?;
+    sqlx::query!(
+        "update imports set status = 'UNDONE', progress = 100, undone_at = $2, finished_at = $2 where id = $1",
+        import.id.0,
+        now
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}

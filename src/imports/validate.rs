@@ -1,0 +1,518 @@
+//! Judges one row by itself: repairs what has one reading, refuses what has
+//! none, and says why in Spanish. Pure: duplicates and the base are judged elsewhere.
+
+use super::{
+    Kind,
+    mapping::{Field, Mapping},
+    reader::Row,
+};
+use crate::{
+    chile::{
+        comunas,
+        phone::{Phone, PhoneError},
+        rut::Rut,
+        text::{fold, tidy},
+    },
+    contacts::address::EmailAddress,
+};
+use chrono::{Datelike, NaiveDate, TimeDelta};
+use std::{borrow::Cow, collections::HashMap};
+
+/// Longest name, job or trade, in characters.
+const MAX_NAME: usize = 200;
+/// Longest note, in characters.
+const MAX_NOTES: usize = 5_000;
+/// How many different texts the caches remember.
+const CACHED: usize = 20_000;
+
+/// Why a row stays out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rejection {
+    /// Header of the column, empty where it is about the row.
+    pub column: String,
+    /// What stood there.
+    pub value: String,
+    /// What is wrong, in Spanish.
+    pub reason: String,
+}
+
+/// A row as it was understood.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Checked {
+    /// Name of the company.
+    pub company_name: Option<String>,
+    /// Its key.
+    pub company_key: Option<String>,
+    /// Its RUT, as stored.
+    pub rut: Option<String>,
+    /// Its trade.
+    pub industry: Option<String>,
+    /// Given names.
+    pub first_name: Option<String>,
+    /// Family names.
+    pub last_name: Option<String>,
+    /// Address, normalised.
+    pub email: Option<String>,
+    /// Telephone, E.164.
+    pub phone: Option<String>,
+    /// Job.
+    pub job_title: Option<String>,
+    /// Date of birth.
+    pub birth_date: Option<NaiveDate>,
+    /// CUT code.
+    pub comuna: Option<&'static str>,
+    /// Street and number.
+    pub address: Option<String>,
+    /// Web site.
+    pub website: Option<String>,
+    /// Notes.
+    pub notes: Option<String>,
+    /// Code of the source.
+    pub source: Option<&'static str>,
+    /// Whether the person agrees, where the file says it.
+    pub accepts: Option<bool>,
+    /// What was dropped, in Spanish.
+    pub warning: Option<String>,
+    /// Faults, the first decisive; none: the row is good.
+    pub rejections: Vec<Rejection>,
+}
+
+/// Judges the rows of one file.
+#[derive(Debug)]
+pub struct Validator {
+    kind: Kind,
+    columns: Vec<String>,
+    at: HashMap<Field, usize>,
+    today: NaiveDate,
+    company_keys: HashMap<String, String>,
+    comunas: HashMap<String, Option<&'static str>>,
+}
+
+impl Validator {
+    /// For a file of `kind` with these columns, meaning this, judged on the day `today`.
+    #[must_use]
+    pub fn new(kind: Kind, columns: &[String], mapping: &Mapping, today: NaiveDate) -> Validator {
+        let at = mapping.iter().enumerate().filter_map(|(at, it)| it.map(|field| (field, at))).collect();
+        Validator {
+            kind,
+            columns: columns.to_vec(),
+            at,
+            today,
+            company_keys: HashMap::new(),
+            comunas: HashMap::new(),
+        }
+    }
+
+    /// What `row` says.
+    pub fn check(&mut self, row: &Row) -> Checked {
+        let mut it = Checked::default();
+        if row.cells().any(|cell| cell.contains('\0')) {
+            let column = (0..row.len()).find(|&at| row.cell(at).contains('\0')).unwrap_or(0);
+            it.reject(
+                self.column_name(column),
+                &row.cell(column).replace('\0', "�"),
+                "Tiene un carácter que no se puede leer (byte nulo): bórralo y escribe el dato de nuevo",
+            );
+            return it;
+        }
+        self.check_company(row, &mut it);
+        match self.kind {
+            Kind::Companies => {
+                if it.company_key.is_none() && it.rejections.is_empty() {
+                    self.reject(&mut it, Field::CompanyName, row, "Falta el nombre de la empresa");
+                }
+                self.check_reach(row, &mut it);
+            }
+            Kind::Contacts => {
+                self.check_person(row, &mut it);
+                self.check_reach(row, &mut it);
+                self.check_identity(row, &mut it);
+            }
+        }
+        it.notes = self.text(row, Field::Notes).and_then(|text| notes(&text));
+        it.address = self.bounded(row, Field::Address, &mut it);
+        it.website = self.bounded(row, Field::Website, &mut it);
+        if row.used() > self.columns.len() {
+            it.warn("Sobran celdas a la derecha del encabezado: no se importaron");
+        }
+        it
+    }
+
+    fn check_company(&mut self, row: &Row, it: &mut Checked) {
+        it.company_name = self.bounded(row, Field::CompanyName, it);
+        it.company_key = it.company_name.as_deref().map(|name| self.company_key(name)).filter(|key| !key.is_empty());
+        if it.company_key.is_none() {
+            it.company_name = None;
+        }
+        if let Some(text) = self.text(row, Field::Rut) {
+            match text.parse::<Rut>() {
+                Ok(rut) => it.rut = Some(rut.stored()),
+                Err(error) => self.reject(it, Field::Rut, row, &sentence(&error.to_string())),
+            }
+        }
+        it.industry = self.bounded(row, Field::Industry, it);
+        if let Some(text) = self.text(row, Field::Comuna) {
+            it.comuna = self.comuna(&text);
+            if it.comuna.is_none() {
+                it.warn(&format!("No conocemos la comuna «{}»: quedó sin comuna", shorten(&text)));
+            }
+        }
+    }
+
+    fn check_person(&mut self, row: &Row, it: &mut Checked) {
+        if let Some(full) = self.bounded(row, Field::FullName, it) {
+            let (first, last) = split_name(&full);
+            it.first_name = Some(first);
+            it.last_name = last;
+        }
+        if let Some(first) = self.bounded(row, Field::FirstName, it) {
+            it.first_name = Some(first);
+        }
+        let lasts = [self.bounded(row, Field::LastName, it), self.bounded(row, Field::SecondLastName, it)];
+        let last = lasts.into_iter().flatten().collect::<Vec<_>>().join(" ");
+        if !last.is_empty() {
+            it.last_name = Some(last);
+        }
+        it.job_title = self.bounded(row, Field::JobTitle, it);
+        if let Some(text) = self.text(row, Field::BirthDate) {
+            let oldest = NaiveDate::from_ymd_opt(1900, 1, 1).unwrap_or_default();
+            it.birth_date = date(&text).filter(|day| *day >= oldest && *day <= self.today);
+            if it.birth_date.is_none() {
+                it.warn(&format!("La fecha de nacimiento «{}» no se entiende: quedó sin fecha", shorten(&text)));
+            }
+        }
+        it.source = self.text(row, Field::Source).and_then(|text| source(&text));
+        it.accepts = match self.at.get(&Field::Accepts) {
+            // No such column: what the uploader states holds for everybody.
+            None => Some(true),
+            Some(_) => self.text(row, Field::Accepts).and_then(|text| yes_or_no(&text)),
+        };
+    }
+
+    fn check_reach(&self, row: &Row, it: &mut Checked) {
+        if let Some(text) = self.text(row, Field::Email) {
+            match text.parse::<EmailAddress>() {
+                Ok(email) => it.email = Some(email.as_str().to_owned()),
+                Err(error) => self.reject(it, Field::Email, row, &sentence(&error.to_string())),
+            }
+        }
+        for field in [Field::Phone, Field::OtherPhone] {
+            let Some(text) = self.text(row, field).filter(|_| it.phone.is_none()) else { continue };
+            match phone(&text) {
+                Ok((phone, one_of_several)) => {
+                    it.phone = Some(phone);
+                    if one_of_several {
+                        it.warn("Venían varios teléfonos en una celda: se guardó el primero que se entiende");
+                    }
+                }
+                Err(error) => it.warn(&format!("El teléfono «{}» no se guardó: {error}", shorten(&text))),
+            }
+        }
+    }
+
+    /// Somebody has a name or an address, and can be reached.
+    fn check_identity(&self, row: &Row, it: &mut Checked) {
+        let nameless = it.first_name.is_none() && it.last_name.is_none();
+        if !it.rejections.is_empty() {
+            return;
+        }
+        if nameless && it.email.is_none() {
+            let field = if self.at.contains_key(&Field::FirstName) { Field::FirstName } else { Field::FullName };
+            self.reject(it, field, row, "Falta el nombre");
+        } else if it.email.is_none() && it.phone.is_none() {
+            let (field, reason) = match self.text(row, Field::Phone) {
+                Some(text) => match phone(&text) {
+                    Err(error) => (Field::Phone, format!("Falta un correo, y el teléfono no sirve: {error}")),
+                    Ok(_) => (Field::Email, "Falta un correo o un teléfono".to_owned()),
+                },
+                None => (Field::Email, "Falta un correo o un teléfono".to_owned()),
+            };
+            self.reject(it, field, row, &reason);
+        }
+    }
+
+    fn text<'r>(&self, row: &'r Row, field: Field) -> Option<Cow<'r, str>> {
+        let cell = row.cell(*self.at.get(&field)?).trim();
+        if cell.is_empty() {
+            return None;
+        }
+        // An apostrophe before a sign is how spreadsheets, and our own report, keep a formula from running.
+        let cell = match cell.strip_prefix('\'') {
+            Some(rest) if rest.starts_with(['=', '+', '-', '@', '\t', '\r']) => rest.trim(),
+            _ => cell,
+        };
+        (!cell.is_empty()).then_some(Cow::Borrowed(cell))
+    }
+
+    /// A tidy text that isn't too long; too long ones reject the row.
+    fn bounded(&self, row: &Row, field: Field, it: &mut Checked) -> Option<String> {
+        let text = tidy(&self.text(row, field)?);
+        if text.len() > MAX_NAME && text.chars().count() > MAX_NAME {
+            self.reject(it, field, row, "Es demasiado largo: el máximo son 200 caracteres");
+            return None;
+        }
+        (!text.is_empty()).then_some(text)
+    }
+
+    fn company_key(&mut self, name: &str) -> String {
+        if let Some(key) = self.company_keys.get(name) {
+            return key.clone();
+        }
+        if self.company_keys.len() >= CACHED {
+            self.company_keys.clear();
+        }
+        let key = fold(name);
+        self.company_keys.insert(name.to_owned(), key.clone());
+        key
+    }
+
+    fn comuna(&mut self, text: &str) -> Option<&'static str> {
+        if let Some(known) = self.comunas.get(text) {
+            return *known;
+        }
+        if self.comunas.len() >= CACHED {
+            self.comunas.clear();
+        }
+        let code = comunas::find(text).map(|it| it.code);
+        self.comunas.insert(text.to_owned(), code);
+        code
+    }
+
+    fn column_name(&self, column: usize) -> &str {
+        self.columns.get(column).map_or("", String::as_str)
+    }
+
+    fn reject(&self, it: &mut Checked, field: Field, row: &Row, reason: &str) {
+        let (column, value) = match self.at.get(&field) {
+            Some(&at) => (self.column_name(at), row.cell(at)),
+            None => (field.label(), ""),
+        };
+        it.reject(column, value, reason);
+    }
+}
+
+impl Checked {
+    fn reject(&mut self, column: &str, value: &str, reason: &str) {
+        self.rejections.push(Rejection {
+            column: column.to_owned(),
+            value: value.chars().take(500).collect(),
+            reason: reason.to_owned(),
+        });
+    }
+
+    fn warn(&mut self, sentence: &str) {
+        match &mut self.warning {
+            None => self.warning = Some(sentence.to_owned()),
+            Some(known) => {
+                known.push_str(". ");
+                known.push_str(sentence);
+            }
+        }
+    }
+}
+
+/// `text` as the beginning of a sentence.
+fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |it| it.to_uppercase().chain(letters).collect())
+}
+
+fn shorten(text: &str) -> String {
+    let text = tidy(text);
+    if text.chars().count() > 40 { text.chars().take(40).chain(['…']).collect() } else { text }
+}
+
+/// The telephone of a cell, and whether it is one of several.
+fn phone(text: &str) -> Result<(String, bool), PhoneError> {
+    match text.parse::<Phone>() {
+        Ok(phone) => Ok((phone.as_str().to_owned(), false)),
+        Err(PhoneError::Several) => text
+            .split(['/', ';', ',', '|', '\n'])
+            .find_map(|part| part.parse::<Phone>().ok())
+            .map(|phone| (phone.as_str().to_owned(), true))
+            .ok_or(PhoneError::Several),
+        Err(error) => Err(error),
+    }
+}
+
+fn notes(text: &str) -> Option<String> {
+    let kept: String = text
+        .chars()
+        .filter(|it| !it.is_control() || matches!(it, '\n' | '\t'))
+        .take(MAX_NOTES)
+        .collect();
+    let kept = kept.trim();
+    (!kept.is_empty()).then(|| kept.to_owned())
+}
+
+/// Given and family names of a full name: the last two words of three or more are the family names.
+fn split_name(full: &str) -> (String, Option<String>) {
+    if let Some((last, first)) = full.split_once(',') {
+        if !first.trim().is_empty() {
+            return (first.trim().to_owned(), Some(last.trim().to_owned()).filter(|it| !it.is_empty()));
+        }
+    }
+    let words: Vec<&str> = full.split(' ').collect();
+    let first = match words.len() {
+        0..=1 => return (full.to_owned(), None),
+        2 | 3 => 1,
+        count => count - 2,
+    };
+    (words[..first].join(" "), Some(words[first..].join(" ")))
+}
+
+fn yes_or_no(text: &str) -> Option<bool> {
+    match fold(text).as_str() {
+        "si" | "s" | "yes" | "y" | "true" | "verdadero" | "1" | "x" | "acepta" | "ok" | "suscrito" => Some(true),
+        "no" | "n" | "false" | "falso" | "0" | "no acepta" | "rechaza" | "baja" => Some(false),
+        _ => None,
+    }
+}
+
+/// The stored source that a word in a file stands for.
+fn source(text: &str) -> Option<&'static str> {
+    let words = fold(text);
+    let has = |any: &[&str]| words.split(' ').any(|word| any.contains(&word));
+    Some(match () {
+        () if has(&["instagram", "ig"]) => "INSTAGRAM",
+        () if has(&["facebook", "fb"]) => "FACEBOOK",
+        () if has(&["google"]) => "GOOGLE",
+        () if has(&["referido", "referida", "recomendado", "recomendacion", "referral"]) => "REFERIDO",
+        () if has(&["feria", "evento", "seminario", "charla", "congreso", "expo", "event"]) => "EVENTO",
+        () if has(&["web", "sitio", "website", "pagina", "formulario"]) => "WEB",
+        () if has(&["local", "presencial", "tienda", "visita", "walk"]) => "WALK_IN",
+        () if has(&["newsletter", "boletin"]) => "NEWSLETTER",
+        () => return None,
+    })
+}
+
+/// A date as people and spreadsheets write it: `31/12/1990`, `31-12-90`,
+/// `1990-12-31`, `33238` (Excel's serial), with or without the time of day.
+#[must_use]
+pub fn date(text: &str) -> Option<NaiveDate> {
+    let text = text.trim();
+    if let Ok(serial) = text.parse::<f64>() {
+        // Excel counts from 1899-12-30; up to the year 2173 it is no other way of writing a date.
+        let whole = (1.0..100_000.0).contains(&serial).then_some(serial.trunc())?;
+        #[expect(clippy::cast_possible_truncation, reason = "below 100 000")]
+        return NaiveDate::from_ymd_opt(1899, 12, 30)?.checked_add_signed(TimeDelta::days(whole as i64));
+    }
+    let day = text.split([' ', 'T']).next()?;
+    let parts: Vec<u32> = day.split(['/', '-', '.']).map(str::parse).collect::<Result<_, _>>().ok()?;
+    let [a, b, c] = parts[..] else { return None };
+    if day.find(['/', '-', '.'])? == 4 {
+        return NaiveDate::from_ymd_opt(i32::try_from(a).ok()?, b, c);
+    }
+    let year = i32::try_from(c).ok()?;
+    let year = match year {
+        0..=29 => year + 2000,
+        30..=99 => year + 1900,
+        _ => year,
+    };
+    NaiveDate::from_ymd_opt(year, b, a).filter(|it| it.year() < 10_000)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn contact(cells: [&str; 8]) -> Checked {
+        let columns: Vec<String> =
+            ["RUT Empresa", "Empresa", "Nombre", "Apellidos", "Email", "Teléfono", "Acepta correo", "Comuna"]
+                .map(str::to_owned)
+                .to_vec();
+        let mapping = super::super::mapping::guess(Kind::Contacts, &columns);
+        let today = NaiveDate::from_ymd_opt(2026, 11, 21).unwrap();
+        Validator::new(Kind::Contacts, &columns, &mapping, today).check(&Row::of(2, cells))
+    }
+
+    fn reasons(it: &Checked) -> Vec<(&str, &str)> {
+        it.rejections.iter().map(|it| (it.column.as_str(), it.reason.as_str())).collect()
+    }
+
+    #[test]
+    fn a_good_row_is_repaired_and_kept() {
+        let it = contact([
+            "76.086.428-5", " Salmones  Ñuñoa SpA ", "ana", "Muñoz", "  ANA@X.Example ", "9 8765 4321", "Sí", "puerto montt",
+        ]);
+        assert_eq!(reasons(&it), []);
+        assert_eq!(it.rut.as_deref(), Some("76086428-5"));
+        assert_eq!(it.company_key.as_deref(), Some("salmones nunoa spa"));
+        assert_eq!(it.email.as_deref(), Some("ana@x.example"));
+        assert_eq!(it.phone.as_deref(), Some("+56987654321"));
+        assert_eq!((it.comuna, it.accepts), (Some("10101"), Some(true)));
+        assert_eq!(it.warning, None);
+    }
+
+    #[test]
+    fn what_has_no_reading_is_refused_with_its_column() {
+        let check = |cells, column: &str, reason: &str| {
+            let it = contact(cells);
+            assert_eq!(it.rejections.len(), 1, "{it:?}");
+            assert_eq!(it.rejections[0].column, column);
+            assert!(it.rejections[0].reason.contains(reason), "{it:?}");
+        };
+        check(["76086428-1", "E", "Ana", "", "a@x.example", "", "", ""], "RUT Empresa", "dígito verificador");
+        check(["", "", "Ana", "", "no tiene", "987654321", "", ""], "Email", "");
+        check(["", "", "", "", "", "987654321", "", ""], "Nombre", "Falta el nombre");
+        check(["", "", "Ana", "", "", "", "", ""], "Email", "Falta un correo o un teléfono");
+        check(["", "", "Ana", "", "", "sin teléfono", "", ""], "Teléfono", "el teléfono no sirve");
+        check(["", "", "A\0na", "", "a@x.example", "", "", ""], "Nombre", "byte nulo");
+    }
+
+    #[test]
+    fn an_unreadable_phone_is_dropped_where_there_is_an_address() {
+        let it = contact(["", "", "Ana", "", "a@x.example", "sin teléfono", "", "Atlántida"]);
+        assert_eq!((reasons(&it), it.phone.clone()), (vec![], None));
+        let warning = it.warning.unwrap();
+        assert!(warning.contains("sin teléfono") && warning.contains("Atlántida"), "{warning}");
+        let two = contact(["", "", "Ana", "", "a@x.example", "987654321 / 65 2 345678", "", ""]);
+        assert_eq!(two.phone.as_deref(), Some("+56987654321"));
+        assert!(two.warning.is_some());
+    }
+
+    #[test]
+    fn a_no_is_a_no_and_a_blank_is_no_yes() {
+        let accepts = |text| contact(["", "", "Ana", "", "a@x.example", "", text, ""]).accepts;
+        assert_eq!(["Sí", "NO", "", "quizás", "x"].map(accepts), [Some(true), Some(false), None, None, Some(true)]);
+    }
+
+    #[test]
+    fn a_formula_is_a_text_and_the_guard_of_our_report_is_taken_off() {
+        let it = contact(["", "", "=cmd|' /C calc'!A0", "", "a@x.example", "'+56987654321", "", ""]);
+        assert_eq!(it.first_name.as_deref(), Some("=cmd|' /C calc'!A0"));
+        assert_eq!(it.phone.as_deref(), Some("+56987654321"));
+    }
+
+    #[test]
+    fn dates_are_read_as_written_in_chile_and_as_excel_counts() {
+        let day = |y, m, d| NaiveDate::from_ymd_opt(y, m, d);
+        for (text, expected) in [
+            ("31/12/1990", day(1990, 12, 31)),
+            ("31-12-90", day(1990, 12, 31)),
+            ("1990-12-31", day(1990, 12, 31)),
+            ("31.12.1990 00:00", day(1990, 12, 31)),
+            ("33238", day(1990, 12, 31)),
+            ("33238.5", day(1990, 12, 31)),
+            ("5/3/05", day(2005, 3, 5)),
+            ("31/31/1990", None),
+            ("ayer", None),
+            ("", None),
+        ] {
+            assert_eq!(date(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn full_names_are_parted() {
+        for (full, first, last) in [
+            ("Ana", "Ana", None),
+            ("Ana Muñoz", "Ana", Some("Muñoz")),
+            ("Ana Muñoz Soto", "Ana", Some("Muñoz Soto")),
+            ("Ana María Muñoz Soto", "Ana María", Some("Muñoz Soto")),
+            ("Muñoz Soto, Ana", "Ana", Some("Muñoz Soto")),
+        ] {
+            assert_eq!(split_name(full), (first.to_owned(), last.map(str::to_owned)), "{full}");
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! Hostile and broken files: a clear sentence in Spanish for each, and nothing half written.
+
+use super::{Attempt, population, xlsx, zip};
+use crate::imports::KindArg;
+use sqlx::PgPool;
+
+/// `content` is refused with a sentence that holds `words`, and nothing is written.
+async fn check(db: &PgPool, name: &str, content: &[u8], words: &str) {
+    for apply in [false, true] {
+        let mut attempt = Attempt::of(KindArg::Contacts, name, content);
+        attempt.args.apply = apply;
+        let sentence = attempt.refusal(db).await;
+        assert!(sentence.contains(words), "{name}: {sentence}");
+    }
+    assert_eq!(population(db).await, (0, 0), "{name}");
+    let rows = sqlx::query_scalar!("select count(*) from import_rows").fetch_one(db).await.unwrap();
+    assert_eq!(rows, Some(0), "{name}");
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn files_that_are_no_tables(db: PgPool) {
+    check(&db, "vacio.csv", b"", "vacío").await;
+    check(&db, "blanco.csv", b" \r\n\r\n", "vacío").await;
+    check(&db, "foto.csv", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "es una imagen").await;
+    check(&db, "foto.xlsx", b"\xff\xd8\xff\xe0\0\x10JFIF", "es una foto").await;
+    check(&db, "cartola.csv", b"%PDF-1.7\n", "un PDF").await;
+    check(&db, "portal.xls", b"<html><table><tr><td>Nombre</td></tr></table>", "página web").await;
+    check(&db, "basura.csv", &(0..4000_u32).map(|it| (it * 7919 % 32) as u8).collect::<Vec<_>>(), "no es una planilla").await;
+    check(&db, "zip.xlsx", &zip(&[("hola.txt", b"hola")]), "es un ZIP").await;
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn tables_without_what_is_needed(db: PgPool) {
+    check(&db, "encabezado.csv", b"nombre,correo\n", "solo tiene el encabezado").await;
+    check(&db, "columnas.csv", b"color,talla\nrojo,m\n", "«color», «talla»").await;
+    let wide: String = (0..200).map(|it| format!("columna {it},")).collect();
+    let wide = format!("nombre,correo,{wide}fin\nAna,a@x.example{}1\n", ",".repeat(201));
+    check(&db, "ancho.csv", wide.as_bytes(), "203 columnas y el máximo es 100").await;
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn an_endless_cell(db: PgPool) {
+    let mut content = b"nombre,correo\nAna,\"".to_vec();
+    content.resize(40 * 1024 * 1024, b'x');
+    check(&db, "celda.csv", &content, "celda demasiado larga").await;
+    content.truncate(0);
+    content.extend(format!("nombre,correo\nAna,{}\n", "x".repeat(150_000)).bytes());
+    check(&db, "celda2.csv", &content, "La fila 2 tiene una celda demasiado larga").await;
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn broken_and_locked_workbooks(db: PgPool) {
+    let book = xlsx(&[("Hoja", &[&["nombre", "correo"], &["Ana", "ana@x.example"]])]);
+    check(&db, "cortado.xlsx", &book[..book.len() / 2], "dañado o incompleto").await;
+    let mut locked = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1".to_vec();
+    locked.extend("EncryptedPackage".encode_utf16().flat_map(u16::to_le_bytes));
+    locked.resize(4096, 0);
+    check(&db, "clave.xlsx", &locked, "contraseña").await;
+    check(&db, "word.xls", &b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1 nada".repeat(9), "documento antiguo de Office").await;
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn a_zip_bomb(db: PgPool) {
+    let zeros = vec![b' '; 300 * 1024 * 1024];
+    let book = zip(&[("xl/workbook.xml", b"<workbook/>"), ("xl/sharedStrings.xml", &zeros)]);
+    assert!(book.len() < 2 * 1024 * 1024);
+    check(&db, "bomba.xlsx", &book, "tamaño desmedido").await;
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn a_null_byte_costs_its_row_only(db: PgPool) {
+    let it = Attempt::contacts(b"nombre,correo\nA\0na,ana@x.example\nJuan,juan@x.example\n").applied().run(&db).await;
+    assert_eq!((it.counts.created, it.counts.rejected), (1, 1));
+    assert!(it.rejections[0].reason.contains("byte nulo"), "{it:?}");
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn a_formula_is_text_in_the_base_and_harmless_in_the_report(db: PgPool) {
+    let file = "nombre,apellido,correo,telefono\n=cmd|' /C calc'!A0,x,ana@x.example,\n=1+1,x,malo,+56987654321\n";
+    Attempt::contacts(file).applied().run(&db).await;
+    let name = sqlx::query_scalar!("select first_name from contacts").fetch_one(&db).await.unwrap();
+    assert_eq!(name, "=cmd|' /C calc'!A0");
+    let report = Attempt::contacts(file).report(&db).await;
+    assert_eq!(
+        report,
+        "\u{feff}nombre;apellido;correo;telefono;fila;columna;motivo\r\n\
+         '=1+1;x;malo;'+56987654321;3;correo;No es un correo: escríbelo como nombre@empresa.cl\r\n"
+    );
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn corrected_rejections_can_be_uploaded_again(db: PgPool) {
+    let file = "nombre,apellido,correo,telefono\nAna,Pérez,malo,+56987654321\nJuan,Soto,juan@x.example,\n";
+    let report = Attempt::contacts(file).applied().report(&db).await;
+    assert_eq!(population(&db).await.0, 1);
+    let again = Attempt::contacts(report.replace("malo", "ana@x.example")).applied().run(&db).await;
+    assert_eq!((again.counts.rows, again.counts.created, again.counts.rejected), (1, 1, 0), "{again:?}");
+    let phone = sqlx::query_scalar!("select phone from contacts where email = 'ana@x.example'").fetch_one(&db).await.unwrap();
+    assert_eq!(phone.as_deref(), Some("+56987654321"));
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn history_is_refused_in_a_sentence(db: PgPool) {
+    let mut attempt = Attempt::contacts("a,b\n1,2\n");
+    attempt.args.kind = KindArg::History;
+    assert!(attempt.refusal(&db).await.contains("Todavía no se puede importar el historial"));
+}

@@ -1,0 +1,145 @@
+//! Imports: files of every make, verdicts, writing as a whole, undoing, and the pages.
+
+mod apply;
+mod bad_input;
+mod consent;
+mod dialects;
+mod interruptions;
+
+use chrono::{DateTime, Utc};
+use llovizna::{
+    cli::import::{Args, Format, KindArg, Outcome, run},
+    clock::Clock,
+    contacts::bulk::OnDuplicate,
+    error::Error,
+};
+use rust_xlsxwriter::Workbook;
+use sqlx::PgPool;
+use std::{fs, io::Write as _};
+use tempfile::TempDir;
+
+/// A moment to import at.
+fn now() -> DateTime<Utc> {
+    crate::support::monday_noon()
+}
+
+/// A file on disk with a name, and what the command says of it.
+struct Attempt {
+    dir: TempDir,
+    args: Args,
+}
+
+impl Attempt {
+    fn of(kind: KindArg, name: &str, content: &[u8]) -> Attempt {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join(name);
+        fs::write(&file, content).unwrap();
+        let args = Args {
+            kind,
+            file,
+            apply: false,
+            on_duplicate: OnDuplicate::Fill,
+            sheet: None,
+            consent_source: None,
+            consent_basis: "NONE".to_owned(),
+            consent_obtained_on: None,
+            report: None,
+            format: Format::Json,
+        };
+        Attempt { dir, args }
+    }
+
+    fn contacts(content: impl AsRef<[u8]>) -> Attempt {
+        Attempt::of(KindArg::Contacts, "contactos.csv", content.as_ref())
+    }
+
+    fn companies(content: impl AsRef<[u8]>) -> Attempt {
+        Attempt::of(KindArg::Companies, "empresas.csv", content.as_ref())
+    }
+
+    fn applied(mut self) -> Attempt {
+        self.args.apply = true;
+        self
+    }
+
+    fn on_duplicate(mut self, way: OnDuplicate) -> Attempt {
+        self.args.on_duplicate = way;
+        self
+    }
+
+    fn with_consent(mut self, source: &str) -> Attempt {
+        self.args.consent_basis = "CONSENT".to_owned();
+        self.args.consent_source = Some(source.to_owned());
+        self
+    }
+
+    fn sheet(mut self, name: &str) -> Attempt {
+        self.args.sheet = Some(name.to_owned());
+        self
+    }
+
+    async fn outcome(&self, db: &PgPool) -> Result<Outcome, Error> {
+        run(db, &Clock::fixed(now()), &self.args).await
+    }
+
+    async fn run(&self, db: &PgPool) -> Outcome {
+        self.outcome(db).await.unwrap()
+    }
+
+    /// Why it is refused.
+    async fn refusal(&self, db: &PgPool) -> String {
+        match self.outcome(db).await {
+            Err(Error::Refused(sentence)) => sentence,
+            other => panic!("not refused: {other:?}"),
+        }
+    }
+
+    /// The report of rejected rows.
+    async fn report(mut self, db: &PgPool) -> String {
+        let path = self.dir.path().join("rechazadas.csv");
+        self.args.report = Some(path.clone());
+        self.run(db).await;
+        fs::read_to_string(path).unwrap()
+    }
+}
+
+/// (rows, created, updated, unchanged, duplicates, rejected)
+fn fates(it: &Outcome) -> (i64, i64, i64, i64, i64, i64) {
+    let it = &it.counts;
+    (it.rows, it.created, it.updated, it.unchanged, it.duplicates, it.rejected)
+}
+
+/// How many people and companies there are.
+async fn population(db: &PgPool) -> (i64, i64) {
+    let found = sqlx::query!(
+        r#"select (select count(*) from contacts) as "contacts!", (select count(*) from companies) as "companies!""#
+    )
+    .fetch_one(db)
+    .await
+    .unwrap();
+    (found.contacts, found.companies)
+}
+
+/// A workbook with one sheet a list of rows.
+fn xlsx(sheets: &[(&str, &[&[&str]])]) -> Vec<u8> {
+    let mut book = Workbook::new();
+    for (name, rows) in sheets {
+        let sheet = book.add_worksheet().set_name(*name).unwrap();
+        for (at, row) in (0..).zip(*rows) {
+            for (column, cell) in (0..).zip(*row) {
+                sheet.write_string(at, column, *cell).unwrap();
+            }
+        }
+    }
+    book.save_to_buffer().unwrap()
+}
+
+/// A ZIP of these parts.
+fn zip(parts: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut out = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    for (name, content) in parts {
+        out.start_file(*name, zip::write::SimpleFileOptions::default()).unwrap();
+        out.write_all(content).unwrap();
+    }
+    out.finish().unwrap().into_inner()
+}
