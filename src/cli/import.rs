@@ -103,8 +103,17 @@ impl Outcome {
         let it = &self.counts;
         let mut text = format!(
             "{}\n  filas        {}\n  nuevas       {}\n  con cambios  {}\n  sin cambios  {}\n  duplicadas   {}\n  rechazadas   {}\n",
-            if self.applied { "Importación guardada." } else { "Simulación: no se guardó nada. Repite con --apply para guardar." },
-            it.rows, it.created, it.updated, it.unchanged, it.duplicates, it.rejected,
+            if self.applied {
+                "Importación guardada."
+            } else {
+                "Simulación: no se guardó nada. Repite con --apply para guardar."
+            },
+            it.rows,
+            it.created,
+            it.updated,
+            it.unchanged,
+            it.duplicates,
+            it.rejected,
         );
         for row in &self.rejections {
             // Writing to a String never fails.

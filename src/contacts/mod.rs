@@ -9,6 +9,7 @@ pub mod contact;
 pub mod contact_list;
 pub mod consent;
 pub mod preferences;
+pub mod bulk;
 
 mod check;
 mod search;

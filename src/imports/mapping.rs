@@ -149,78 +149,205 @@ const NAMES: &[(Field, &[&str])] = &[
     (
         Field::CompanyName,
         &[
-            "empresa", "nombre empresa", "nombre de la empresa", "nombre de empresa", "razon social", "compania",
-            "nombre compania", "organizacion", "institucion", "nombre fantasia", "nombre de fantasia", "negocio",
-            "company name", "company", "organization", "account name", "business name", "cliente empresa",
+            "empresa",
+            "nombre empresa",
+            "nombre de la empresa",
+            "nombre de empresa",
+            "razon social",
+            "compania",
+            "nombre compania",
+            "organizacion",
+            "institucion",
+            "nombre fantasia",
+            "nombre de fantasia",
+            "negocio",
+            "company name",
+            "company",
+            "organization",
+            "account name",
+            "business name",
+            "cliente empresa",
         ],
     ),
     (
         Field::Rut,
         &[
-            "rut empresa", "rut de la empresa", "rut compania", "rut razon social", "company rut", "rut cliente empresa",
+            "rut empresa",
+            "rut de la empresa",
+            "rut compania",
+            "rut razon social",
+            "company rut",
+            "rut cliente empresa",
         ],
     ),
     (
         Field::Industry,
-        &["rubro", "giro", "industria", "sector", "actividad", "actividad economica", "industry", "giro comercial"],
+        &[
+            "rubro",
+            "giro",
+            "industria",
+            "sector",
+            "actividad",
+            "actividad economica",
+            "industry",
+            "giro comercial",
+        ],
     ),
     (
         Field::FirstName,
-        &["nombre", "nombres", "primer nombre", "first name", "firstname", "given name", "name", "nombre contacto", "nombre de pila"],
+        &[
+            "nombre",
+            "nombres",
+            "primer nombre",
+            "first name",
+            "firstname",
+            "given name",
+            "name",
+            "nombre contacto",
+            "nombre de pila",
+        ],
     ),
     (
         Field::LastName,
         &[
-            "apellidos", "apellido", "apellido paterno", "primer apellido", "paterno", "last name", "lastname", "surname",
-            "family name", "ap paterno",
+            "apellidos",
+            "apellido",
+            "apellido paterno",
+            "primer apellido",
+            "paterno",
+            "last name",
+            "lastname",
+            "surname",
+            "family name",
+            "ap paterno",
         ],
     ),
     (Field::SecondLastName, &["apellido materno", "segundo apellido", "materno", "ap materno"]),
     (
         Field::FullName,
         &[
-            "nombre completo", "nombre y apellido", "nombre y apellidos", "nombres y apellidos", "apellidos y nombres",
-            "apellido y nombre", "contacto", "persona", "persona de contacto", "full name", "fullname", "contact name", "cliente",
+            "nombre completo",
+            "nombre y apellido",
+            "nombre y apellidos",
+            "nombres y apellidos",
+            "apellidos y nombres",
+            "apellido y nombre",
+            "contacto",
+            "persona",
+            "persona de contacto",
+            "full name",
+            "fullname",
+            "contact name",
+            "cliente",
         ],
     ),
     (
         Field::Email,
         &[
-            "email", "e mail", "mail", "correo", "correo electronico", "correo e", "email address", "direccion de correo",
-            "direccion de correo electronico", "correo contacto", "email contacto", "e mail contacto", "e mail 1", "email 1",
-            "e mail 1 value", "correo empresa", "email empresa", "correos",
+            "email",
+            "e mail",
+            "mail",
+            "correo",
+            "correo electronico",
+            "correo e",
+            "email address",
+            "direccion de correo",
+            "direccion de correo electronico",
+            "correo contacto",
+            "email contacto",
+            "e mail contacto",
+            "e mail 1",
+            "email 1",
+            "e mail 1 value",
+            "correo empresa",
+            "email empresa",
+            "correos",
         ],
     ),
     (
         Field::Phone,
         &[
-            "celular", "movil", "telefono movil", "telefono celular", "whatsapp", "telefono", "fono", "phone", "mobile",
-            "mobile phone", "phone number", "cell", "tel", "numero de telefono", "telefono contacto", "fono contacto",
-            "telefono 1", "phone 1 value", "n telefono", "numero", "contacto telefonico",
+            "celular",
+            "movil",
+            "telefono movil",
+            "telefono celular",
+            "whatsapp",
+            "telefono",
+            "fono",
+            "phone",
+            "mobile",
+            "mobile phone",
+            "phone number",
+            "cell",
+            "tel",
+            "numero de telefono",
+            "telefono contacto",
+            "fono contacto",
+            "telefono 1",
+            "phone 1 value",
+            "n telefono",
+            "numero",
+            "contacto telefonico",
         ],
     ),
-    (Field::OtherPhone, &["telefono 2", "otro telefono", "telefono fijo", "fono fijo", "telefono alternativo", "celular 2"]),
+    (
+        Field::OtherPhone,
+        &["telefono 2", "otro telefono", "telefono fijo", "fono fijo", "telefono alternativo", "celular 2"],
+    ),
     (Field::JobTitle, &["cargo", "puesto", "job title", "title", "position", "posicion", "rol"]),
     (
         Field::BirthDate,
         &[
-            "fecha de nacimiento", "fecha nacimiento", "nacimiento", "f nacimiento", "fec nac", "cumpleanos", "birth date",
-            "birthdate", "birthday", "date of birth",
+            "fecha de nacimiento",
+            "fecha nacimiento",
+            "nacimiento",
+            "f nacimiento",
+            "fec nac",
+            "cumpleanos",
+            "birth date",
+            "birthdate",
+            "birthday",
+            "date of birth",
         ],
     ),
     (Field::Comuna, &["comuna", "ciudad", "city", "localidad", "town"]),
-    (Field::Address, &["direccion", "domicilio", "calle", "address", "street", "direccion comercial", "street address"]),
+    (
+        Field::Address,
+        &["direccion", "domicilio", "calle", "address", "street", "direccion comercial", "street address"],
+    ),
     (Field::Website, &["sitio web", "web", "pagina web", "website", "url", "sitio", "pagina"]),
     (
         Field::Notes,
-        &["notas", "nota", "observaciones", "observacion", "comentarios", "comentario", "notes", "comments", "obs"],
+        &[
+            "notas",
+            "nota",
+            "observaciones",
+            "observacion",
+            "comentarios",
+            "comentario",
+            "notes",
+            "comments",
+            "obs",
+        ],
     ),
     (Field::Source, &["origen", "fuente", "source", "como nos conocio", "canal de origen", "procedencia"]),
     (
         Field::Accepts,
         &[
-            "acepta correo", "acepta correos", "acepta email", "acepta publicidad", "consentimiento", "acepta", "suscrito",
-            "autoriza", "autoriza correo", "consent", "subscribed", "opt in", "acepta promociones", "acepta recibir correos",
+            "acepta correo",
+            "acepta correos",
+            "acepta email",
+            "acepta publicidad",
+            "consentimiento",
+            "acepta",
+            "suscrito",
+            "autoriza",
+            "autoriza correo",
+            "consent",
+            "subscribed",
+            "opt in",
+            "acepta promociones",
+            "acepta recibir correos",
         ],
     ),
 ];
@@ -237,9 +364,9 @@ pub type Mapping = Vec<Option<Field>>;
 fn meaning(kind: Kind, header: &str) -> Option<(Field, usize)> {
     let folded = fold(header);
     let find = |names: &[(Field, &[&str])]| {
-        names.iter().find_map(|(field, names)| {
-            names.iter().position(|it| *it == folded).map(|rank| (*field, rank))
-        })
+        names
+            .iter()
+            .find_map(|(field, names)| names.iter().position(|it| *it == folded).map(|rank| (*field, rank)))
     };
     let own = match kind {
         // Behind every better name: "Empresa" beats "Nombre" for a company.
@@ -328,8 +455,7 @@ mod tests {
 
     fn check(kind: Kind, header: &str, expected: &str) {
         let columns: Vec<String> = header.split(',').map(str::to_owned).collect();
-        let codes: Vec<_> =
-            guess(kind, &columns).iter().map(|it| it.map_or("-", Field::code)).collect();
+        let codes: Vec<_> = guess(kind, &columns).iter().map(|it| it.map_or("-", Field::code)).collect();
         assert_eq!(codes.join(","), expected, "{header}");
     }
 
@@ -345,7 +471,10 @@ mod tests {
             "first_name,last_name,email,phone,job_title,company_name",
         );
         contacts("NOMBRE,CORREO ELECTRÓNICO", "full_name,email");
-        contacts("Apellido Paterno,Apellido Materno,Nombres,E-Mail", "last_name,second_last_name,first_name,email");
+        contacts(
+            "Apellido Paterno,Apellido Materno,Nombres,E-Mail",
+            "last_name,second_last_name,first_name,email",
+        );
         contacts("Teléfono,Celular,Nombre completo", "other_phone,phone,full_name");
         contacts("correo,correo", "email,-");
         contacts("RUT,Nombre,Mail", "-,full_name,email");

@@ -507,7 +507,8 @@ pub async fn correct(
     correction: &Correction,
 ) -> Result<()> {
     let import = get(&mut **tx, id).await?;
-    let Some(layout) = import.layout.as_ref().filter(|_| matches!(import.status, Status::Ready | Status::Failed))
+    let Some(layout) =
+        import.layout.as_ref().filter(|_| matches!(import.status, Status::Ready | Status::Failed))
     else {
         return Err(Error::refused("Esta importación ya no se puede corregir. Sube el archivo de nuevo."));
     };

@@ -124,7 +124,11 @@ pub fn rejected_csv(db: PgPool, import: &Import) -> impl Stream<Item = Result<Ve
     async_stream(db, id, columns)
 }
 
-fn async_stream(db: PgPool, id: ImportId, columns: Vec<String>) -> impl Stream<Item = Result<Vec<u8>>> + Send + 'static {
+fn async_stream(
+    db: PgPool,
+    id: ImportId,
+    columns: Vec<String>,
+) -> impl Stream<Item = Result<Vec<u8>>> + Send + 'static {
     const PAGE: i64 = 2_000;
     futures_util::stream::try_unfold((db, Some(-1_i32)), move |(db, last)| {
         let columns = columns.clone();

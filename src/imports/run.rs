@@ -143,7 +143,13 @@ async fn begin(db: &PgPool, now: DateTime<Utc>, import: &Import) -> Result<bool>
 }
 
 /// End an import of which nothing was written.
-async fn end(db: &PgPool, now: DateTime<Utc>, id: ImportId, status: Status, failure: Option<&str>) -> Result<()> {
+async fn end(
+    db: &PgPool,
+    now: DateTime<Utc>,
+    id: ImportId,
+    status: Status,
+    failure: Option<&str>,
+) -> Result<()> {
     let mut tx = db.begin().await?;
     let ended = sqlx::query!(
         "update imports set status = $2, failure = $3, finished_at = $4

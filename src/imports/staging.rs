@@ -43,7 +43,7 @@ fn phone_ident(it: &Checked) -> Option<String> {
     if phone.starts_with("+569") || it.email.is_some() && it.first_name.is_none() {
         return Some(phone.to_owned());
     }
-    let name = contacts::search_key(
+    let name = contacts::contact::search_key(
         it.first_name.as_deref().unwrap_or_default(),
         it.last_name.as_deref().unwrap_or_default(),
         None,
@@ -54,7 +54,7 @@ fn phone_ident(it: &Checked) -> Option<String> {
 
 fn search_key(kind: Kind, it: &Checked) -> Option<String> {
     (kind == Kind::Contacts && it.rejections.is_empty()).then(|| {
-        contacts::search_key(
+        contacts::contact::search_key(
             it.first_name.as_deref().unwrap_or_default(),
             it.last_name.as_deref().unwrap_or_default(),
             it.email.as_deref(),

@@ -36,7 +36,11 @@ pub fn refusal(touched: &Touched) -> String {
         (touched.contacts, "contacto cambió después", "contactos cambiaron después"),
         (touched.companies, "empresa cambió después", "empresas cambiaron después"),
         (touched.written_to, "contacto ya tiene mensajes", "contactos ya tienen mensajes"),
-        (touched.consents, "contacto cambió su consentimiento después", "contactos cambiaron su consentimiento después"),
+        (
+            touched.consents,
+            "contacto cambió su consentimiento después",
+            "contactos cambiaron su consentimiento después",
+        ),
         (
             touched.employees,
             "contacto de otro origen trabaja en una empresa que creó",

@@ -140,7 +140,8 @@ impl Validator {
 
     fn check_company(&mut self, row: &Row, it: &mut Checked) {
         it.company_name = self.bounded(row, Field::CompanyName, it);
-        it.company_key = it.company_name.as_deref().map(|name| self.company_key(name)).filter(|key| !key.is_empty());
+        it.company_key =
+            it.company_name.as_deref().map(|name| self.company_key(name)).filter(|key| !key.is_empty());
         if it.company_key.is_none() {
             it.company_name = None;
         }
@@ -178,7 +179,10 @@ impl Validator {
             let oldest = NaiveDate::from_ymd_opt(1900, 1, 1).unwrap_or_default();
             it.birth_date = date(&text).filter(|day| *day >= oldest && *day <= self.today);
             if it.birth_date.is_none() {
-                it.warn(&format!("La fecha de nacimiento «{}» no se entiende: quedó sin fecha", shorten(&text)));
+                it.warn(&format!(
+                    "La fecha de nacimiento «{}» no se entiende: quedó sin fecha",
+                    shorten(&text)
+                ));
             }
         }
         it.source = self.text(row, Field::Source).and_then(|text| source(&text));
@@ -217,7 +221,8 @@ impl Validator {
             return;
         }
         if nameless && it.email.is_none() {
-            let field = if self.at.contains_key(&Field::FirstName) { Field::FirstName } else { Field::FullName };
+            let field =
+                if self.at.contains_key(&Field::FirstName) { Field::FirstName } else { Field::FullName };
             self.reject(it, field, row, "Falta el nombre");
         } else if it.email.is_none() && it.phone.is_none() {
             let (field, reason) = match self.text(row, Field::Phone) {
@@ -336,11 +341,8 @@ fn phone(text: &str) -> Result<(String, bool), PhoneError> {
 }
 
 fn notes(text: &str) -> Option<String> {
-    let kept: String = text
-        .chars()
-        .filter(|it| !it.is_control() || matches!(it, '\n' | '\t'))
-        .take(MAX_NOTES)
-        .collect();
+    let kept: String =
+        text.chars().filter(|it| !it.is_control() || matches!(it, '\n' | '\t')).take(MAX_NOTES).collect();
     let kept = kept.trim();
     (!kept.is_empty()).then(|| kept.to_owned())
 }
@@ -363,7 +365,9 @@ fn split_name(full: &str) -> (String, Option<String>) {
 
 fn yes_or_no(text: &str) -> Option<bool> {
     match fold(text).as_str() {
-        "si" | "s" | "yes" | "y" | "true" | "verdadero" | "1" | "x" | "acepta" | "ok" | "suscrito" => Some(true),
+        "si" | "s" | "yes" | "y" | "true" | "verdadero" | "1" | "x" | "acepta" | "ok" | "suscrito" => {
+            Some(true)
+        }
         "no" | "n" | "false" | "falso" | "0" | "no acepta" | "rechaza" | "baja" => Some(false),
         _ => None,
     }
@@ -433,7 +437,14 @@ mod tests {
     #[test]
     fn a_good_row_is_repaired_and_kept() {
         let it = contact([
-            "76.086.428-5", " Salmones  Ñuñoa SpA ", "ana", "Muñoz", "  ANA@X.Example ", "9 8765 4321", "Sí", "puerto montt",
+            "76.086.428-5",
+            " Salmones  Ñuñoa SpA ",
+            "ana",
+            "Muñoz",
+            "  ANA@X.Example ",
+            "9 8765 4321",
+            "Sí",
+            "puerto montt",
         ]);
         assert_eq!(reasons(&it), []);
         assert_eq!(it.rut.as_deref(), Some("76086428-5"));
@@ -474,7 +485,10 @@ mod tests {
     #[test]
     fn a_no_is_a_no_and_a_blank_is_no_yes() {
         let accepts = |text| contact(["", "", "Ana", "", "a@x.example", "", text, ""]).accepts;
-        assert_eq!(["Sí", "NO", "", "quizás", "x"].map(accepts), [Some(true), Some(false), None, None, Some(true)]);
+        assert_eq!(
+            ["Sí", "NO", "", "quizás", "x"].map(accepts),
+            [Some(true), Some(false), None, None, Some(true)]
+        );
     }
 
     #[test]

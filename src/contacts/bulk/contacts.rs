@@ -4,7 +4,7 @@
 //! only, and not after a withdrawal or over a suppression.
 
 use super::{companies, run};
-use crate::{contacts::search_key, db::Tx, error::Result, ids::ImportId};
+use crate::{contacts::contact::search_key, db::Tx, error::Result, ids::ImportId};
 use chrono::{DateTime, NaiveDate, Utc};
 
 /// The proof of the basis that an import gives.

@@ -93,7 +93,8 @@ pub async fn stage(tx: &mut Tx<'_>, rules: Rules<'_>) -> Result<()> {
         ) on commit drop",
     )
     .await?;
-    run(tx, "create temp table import_rules (skip boolean, overwrite boolean, basis text) on commit drop").await?;
+    run(tx, "create temp table import_rules (skip boolean, overwrite boolean, basis text) on commit drop")
+        .await?;
     sqlx::query("insert into import_rules values ($1, $2, $3)")
         .persistent(false)
         .bind(rules.on_duplicate == OnDuplicate::Skip)

@@ -108,5 +108,7 @@ pub(super) fn locked() -> ReadError {
 
 /// The refusal of a workbook that ends too early or is damaged.
 pub(super) fn damaged() -> ReadError {
-    ReadError::unreadable(format!("El archivo está dañado o incompleto: no se pudo leer hasta el final. {TRY_AGAIN}"))
+    ReadError::unreadable(format!(
+        "El archivo está dañado o incompleto: no se pudo leer hasta el final. {TRY_AGAIN}"
+    ))
 }

@@ -42,16 +42,26 @@ pub struct Layout {
 ///
 /// # Errors
 /// When there are no rows, or the file is broken.
-pub fn layout(source: &Source, sheet: Option<&str>, known: &dyn Fn(&str) -> bool) -> Result<Layout, ReadError> {
+pub fn layout(
+    source: &Source,
+    sheet: Option<&str>,
+    known: &dyn Fn(&str) -> bool,
+) -> Result<Layout, ReadError> {
     let mut rows: Vec<Row> = Vec::new();
     source.each_row(sheet, &mut |row, _| {
         rows.push(row.clone());
-        if rows.len() < SEARCHED_ROWS + SAMPLE_ROWS { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        if rows.len() < SEARCHED_ROWS + SAMPLE_ROWS {
+            ControlFlow::Continue(())
+        } else {
+            ControlFlow::Break(())
+        }
     })?;
     if rows.is_empty() {
         return Err(ReadError::unreadable(match sheet.or(source.sheets().first().map(String::as_str)) {
             Some(name) => {
-                format!("La hoja «{name}» está vacía. No se guardó nada. Elige otra hoja o revisa el archivo.")
+                format!(
+                    "La hoja «{name}» está vacía. No se guardó nada. Elige otra hoja o revisa el archivo."
+                )
             }
             None => "El archivo está vacío. Revisa que guardaste la planilla antes de subirla.".to_owned(),
         }));
@@ -65,9 +75,7 @@ pub fn layout(source: &Source, sheet: Option<&str>, known: &dyn Fn(&str) -> bool
         ));
     }
     let columns = match header {
-        Some(at) => {
-            (0..rows[at].used()).map(|column| name(rows[at].cell(column), column)).collect()
-        }
+        Some(at) => (0..rows[at].used()).map(|column| name(rows[at].cell(column), column)).collect(),
         None => {
             let width = rows.iter().map(Row::used).max().unwrap_or(0);
             (0..width).map(|column| name("", column)).collect()
@@ -98,13 +106,19 @@ fn find(rows: &[Row], known: &dyn Fn(&str) -> bool) -> Option<usize> {
     }
     let widest = searched.iter().map(Row::used).max().unwrap_or(0);
     let at = searched.iter().position(|it| it.used() == widest)?;
-    let holds_data = searched[at].cells().any(|it| it.contains('@') || it.chars().filter(char::is_ascii_digit).count() > 6);
+    let holds_data = searched[at]
+        .cells()
+        .any(|it| it.contains('@') || it.chars().filter(char::is_ascii_digit).count() > 6);
     (!holds_data).then_some(at)
 }
 
 fn name(header: &str, column: usize) -> String {
     let header = header.split_whitespace().collect::<Vec<_>>().join(" ");
-    if header.is_empty() { format!("Columna {}", letters(column)) } else { header.chars().take(SAMPLE_CHARS).collect() }
+    if header.is_empty() {
+        format!("Columna {}", letters(column))
+    } else {
+        header.chars().take(SAMPLE_CHARS).collect()
+    }
 }
 
 /// The column's letters as in a spreadsheet.

@@ -4,7 +4,10 @@ use super::{
     MAX_COLUMNS, ReadError, Row, Visitor, cell_too_long, detect,
     merges::{Area, Merges},
 };
-use calamine::{Data, DataRef, ExcelDateTime, Ods, OdsError, Reader, SheetType, SheetVisible, Xls, XlsError, Xlsx, XlsxError};
+use calamine::{
+    Data, DataRef, ExcelDateTime, Ods, OdsError, Reader, SheetType, SheetVisible, Xls, XlsError, Xlsx,
+    XlsxError,
+};
 use chrono::Timelike;
 use std::{
     fmt::Write as _,
@@ -40,7 +43,9 @@ impl WorkbookSource {
             Kind::Ods => visible(ods(path)?.sheets_metadata()),
         };
         if sheets.is_empty() {
-            return Err(ReadError::unreadable("El libro no tiene ninguna hoja con datos. No se guardó nada."));
+            return Err(ReadError::unreadable(
+                "El libro no tiene ninguna hoja con datos. No se guardó nada.",
+            ));
         }
         Ok(WorkbookSource { path: path.to_owned(), kind, sheets, has_merges: !merged.is_empty() })
     }

@@ -17,10 +17,18 @@ const SHARED: &str = "row_number, company_name, company_key, rut, industry, firs
     job_title, birth_date, comuna, address, website, notes, source, accepts, column_name, value, warning, cells";
 
 /// Write the confirmed rows of `import`, decided on again against the base as it is now.
-pub(super) async fn apply(db: &PgPool, tx: &mut Tx<'_>, now: DateTime<Utc>, import: &Import) -> Result<(), Stop> {
+pub(super) async fn apply(
+    db: &PgPool,
+    tx: &mut Tx<'_>,
+    now: DateTime<Utc>,
+    import: &Import,
+) -> Result<(), Stop> {
     bulk::stage(
         tx,
-        Rules { on_duplicate: import.on_duplicate, basis: import.consent.as_ref().map(|it| it.basis.as_str()) },
+        Rules {
+            on_duplicate: import.on_duplicate,
+            basis: import.consent.as_ref().map(|it| it.basis.as_str()),
+        },
     )
     .await?;
     restage(tx, import).await?;
@@ -31,7 +39,9 @@ pub(super) async fn apply(db: &PgPool, tx: &mut Tx<'_>, now: DateTime<Utc>, impo
 
 /// The simulated rows back into the staging table.
 async fn restage(tx: &mut Tx<'_>, import: &Import) -> Result<(), Stop> {
-    let mut query = sqlx::QueryBuilder::new("insert into import_staging (verdict, company_ident, phone_ident, search_key, reason, ");
+    let mut query = sqlx::QueryBuilder::new(
+        "insert into import_staging (verdict, company_ident, phone_ident, search_key, reason, ",
+    );
     query.push(SHARED);
     query.push(
         ") select case when verdict = 'REJECTED' then verdict end, coalesce(rut, company_key), phone_ident, search_key,
@@ -70,7 +80,11 @@ pub(super) async fn write(
         }
     };
     report_progress(db, import.id, 85, import.rows_read).await?;
-    if fresh { keep_rows(tx, import).await? } else { correct_rows(tx, import).await? }
+    if fresh {
+        keep_rows(tx, import).await?
+    } else {
+        correct_rows(tx, import).await?
+    }
     let counts = count(tx, import).await?;
     finish(tx, now, import, &counts, Some(companies)).await?;
     files::forget(tx, import.id).await?;
@@ -78,7 +92,6 @@ pub(super) async fn write(
     record(tx, now, &Actor::System, "import.apply", import.id, after).await?;
     Ok(())
 }
-
 
 /// Give each staged row its verdict.
 pub(super) async fn decide(tx: &mut Tx<'_>, import: &Import) -> Result<(), Stop> {
@@ -127,11 +140,15 @@ async fn remember(tx: &mut Tx<'_>, import: &Import) -> Result<(), Stop> {
 pub(super) async fn keep_rows(tx: &mut Tx<'_>, import: &Import) -> Result<(), Stop> {
     sqlx::query!("delete from import_rows where import_id = $1", import.id.0).execute(&mut **tx).await?;
     let columns = SHARED.replace("row_number", "s.row_number");
-    let mut query = sqlx::QueryBuilder::new("insert into import_rows (import_id, verdict, phone_ident, search_key, reason, ");
+    let mut query = sqlx::QueryBuilder::new(
+        "insert into import_rows (import_id, verdict, phone_ident, search_key, reason, ",
+    );
     query.push(SHARED);
     query.push(") select ");
     query.push_bind(import.id.0);
-    query.push(", coalesce(s.verdict, d.verdict), s.phone_ident, s.search_key, coalesce(s.reason, d.reason), ");
+    query.push(
+        ", coalesce(s.verdict, d.verdict), s.phone_ident, s.search_key, coalesce(s.reason, d.reason), ",
+    );
     query.push(columns);
     query.push(" from import_staging s left join import_decided d on d.row_number = s.row_number order by s.row_number");
     query.build().persistent(false).execute(&mut **tx).await?;

@@ -38,7 +38,12 @@ struct Batch {
 }
 
 /// Read the file of `import`, judge each row, decide on all of them; and write them too if that was asked for.
-pub(super) async fn analyse(db: &PgPool, tx: &mut Tx<'_>, now: DateTime<Utc>, import: &Import) -> Result<(), Stop> {
+pub(super) async fn analyse(
+    db: &PgPool,
+    tx: &mut Tx<'_>,
+    now: DateTime<Utc>,
+    import: &Import,
+) -> Result<(), Stop> {
     let file = files::materialise(tx, import.id).await?;
     let path: Arc<Path> = Arc::from(file.path());
     let (source, layout) = look(Arc::clone(&path), import).await?;
@@ -49,7 +54,10 @@ pub(super) async fn analyse(db: &PgPool, tx: &mut Tx<'_>, now: DateTime<Utc>, im
     }
     bulk::stage(
         tx,
-        Rules { on_duplicate: import.on_duplicate, basis: import.consent.as_ref().map(|it| it.basis.as_str()) },
+        Rules {
+            on_duplicate: import.on_duplicate,
+            basis: import.consent.as_ref().map(|it| it.basis.as_str()),
+        },
     )
     .await?;
     let today = time::local_date(now);
@@ -116,7 +124,9 @@ async fn choose_fields(tx: &mut Tx<'_>, import: &Import, layout: &Layout) -> Res
 /// Shown while the rows are being read, and kept when they turn out to be unreadable.
 async fn keep_layout(db: &PgPool, import: &Import, layout: &Layout, fields: &Mapping) -> Result<(), Stop> {
     let found = Found { layout: layout.clone(), fields: fields.clone() };
-    sqlx::query!("update imports set layout = $2 where id = $1", import.id.0, json!(found)).execute(db).await?;
+    sqlx::query!("update imports set layout = $2 where id = $1", import.id.0, json!(found))
+        .execute(db)
+        .await?;
     Ok(())
 }
 
@@ -148,7 +158,11 @@ async fn copy(
             let full = std::mem::replace(&mut batch.bytes, Vec::with_capacity(BATCH_BYTES + 4096));
             let full = Batch { bytes: full, ..batch };
             // Nobody takes it any more: the import was cancelled, or the database is gone.
-            if sender.blocking_send(full).is_err() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            if sender.blocking_send(full).is_err() {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
         })?;
         let rows = batch.rows;
         let _ = sender.blocking_send(batch);

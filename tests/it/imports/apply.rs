@@ -67,8 +67,19 @@ async fn known_rows_are_skipped_filled_or_overwritten(db: PgPool) {
         .await
         .unwrap();
         let show = |it: Option<String>| it.unwrap_or_default();
-        assert!(it.search_key.starts_with(&llovizna::chile::text::fold(&format!("{} {}", it.first_name, it.last_name))));
-        format!("{} {} {} {} {} {}", it.first_name, it.last_name, show(it.phone), show(it.job_title), show(it.comuna), it.name)
+        assert!(
+            it.search_key
+                .starts_with(&llovizna::chile::text::fold(&format!("{} {}", it.first_name, it.last_name)))
+        );
+        format!(
+            "{} {} {} {} {} {}",
+            it.first_name,
+            it.last_name,
+            show(it.phone),
+            show(it.job_title),
+            show(it.comuna),
+            it.name
+        )
     };
     let run = async |way| fates(&Attempt::contacts(&next).applied().on_duplicate(way).run(&db).await);
     assert_eq!(run(OnDuplicate::Skip).await, (1, 0, 0, 1, 0, 0));
@@ -105,10 +116,12 @@ async fn companies_are_known_by_rut_then_by_name(db: PgPool) {
     .run(&db)
     .await;
     assert_eq!(fates(&it), (6, 3, 0, 0, 1, 2), "one trade name, two legal entities");
-    let it = Attempt::companies(format!("{header}Ñandú,11111111-1,Otro,Castro,x.example\nSalmones,76086428-5,Pesca,,\n"))
-        .applied()
-        .run(&db)
-        .await;
+    let it = Attempt::companies(format!(
+        "{header}Ñandú,11111111-1,Otro,Castro,x.example\nSalmones,76086428-5,Pesca,,\n"
+    ))
+    .applied()
+    .run(&db)
+    .await;
     assert_eq!(fates(&it), (2, 0, 2, 0, 0, 0));
     let nandu = sqlx::query!("select name, rut, industry, website from companies where name_key = 'nandu'")
         .fetch_one(&db)
@@ -125,7 +138,12 @@ async fn an_import_is_undone_as_a_whole(db: PgPool) {
     let file = format!(
         "{HEADER}76086428-5,Uno,Ana,Pérez,ana@x.example,987654321,Jefa,Ancud\n12345678-5,Dos,Juan,Soto,juan@x.example,,,\n"
     );
-    let it = Attempt::contacts(file).with_consent("feria").applied().on_duplicate(OnDuplicate::Overwrite).run(&db).await;
+    let it = Attempt::contacts(file)
+        .with_consent("feria")
+        .applied()
+        .on_duplicate(OnDuplicate::Overwrite)
+        .run(&db)
+        .await;
     assert_eq!((it.counts.created, it.counts.updated), (1, 1));
     assert_ne!(snapshot(&db).await, before);
     undo_it(&db, it.import_id).await.unwrap();
@@ -149,10 +167,13 @@ async fn snapshot(db: &PgPool) -> Vec<Option<serde_json::Value>> {
 async fn an_import_whose_rows_were_touched_stays(db: PgPool) {
     let file = format!("{HEADER},Uno,Ana,,ana@x.example,,,\n,Uno,Juan,,juan@x.example,,,\n");
     let it = Attempt::contacts(file).applied().run(&db).await;
-    sqlx::query!("update contacts set notes = 'x', updated_at = $1 where first_name = 'Ana'", now() + chrono::TimeDelta::hours(1))
-        .execute(&db)
-        .await
-        .unwrap();
+    sqlx::query!(
+        "update contacts set notes = 'x', updated_at = $1 where first_name = 'Ana'",
+        now() + chrono::TimeDelta::hours(1)
+    )
+    .execute(&db)
+    .await
+    .unwrap();
     let Err(Error::Refused(sentence)) = undo_it(&db, it.import_id).await else { panic!("undone") };
     assert!(sentence.contains("1 contacto cambió después"), "{sentence}");
     assert_eq!(population(&db).await, (2, 1));
@@ -160,14 +181,17 @@ async fn an_import_whose_rows_were_touched_stays(db: PgPool) {
 
 #[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
 async fn every_row_has_one_fate_and_only_what_was_counted_is_written(db: PgPool) {
-    let cell = prop_oneof![Just(""), Just("ana@x.example"), Just("b@x.example"), Just("malo"), Just("c@X.example ")];
-    let phone = prop_oneof![Just(""), Just("987654321"), Just("65 2 345678"), Just("sin"), Just("9 1111 2222")];
+    let cell =
+        prop_oneof![Just(""), Just("ana@x.example"), Just("b@x.example"), Just("malo"), Just("c@X.example ")];
+    let phone =
+        prop_oneof![Just(""), Just("987654321"), Just("65 2 345678"), Just("sin"), Just("9 1111 2222")];
     let name = prop_oneof![Just(""), Just("Ana"), Just("=1"), Just("Íñigo")];
     let company = prop_oneof![Just(""), Just("Uno"), Just("ÚNO."), Just("Dos")];
     let rut = prop_oneof![Just(""), Just("76086428-5"), Just("1-9"), Just("1-8")];
     let rows = proptest::collection::vec((rut, company, name, cell, phone), 1..12);
     let handle = tokio::runtime::Handle::current();
-    let mut runner = TestRunner::new(ProptestConfig { cases: 25, failure_persistence: None, ..ProptestConfig::default() });
+    let mut runner =
+        TestRunner::new(ProptestConfig { cases: 25, failure_persistence: None, ..ProptestConfig::default() });
     let pool = db.clone();
     tokio::task::spawn_blocking(move || {
         runner

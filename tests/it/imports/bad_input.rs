@@ -25,7 +25,13 @@ async fn files_that_are_no_tables(db: PgPool) {
     check(&db, "foto.xlsx", b"\xff\xd8\xff\xe0\0\x10JFIF", "es una foto").await;
     check(&db, "cartola.csv", b"%PDF-1.7\n", "un PDF").await;
     check(&db, "portal.xls", b"<html><table><tr><td>Nombre</td></tr></table>", "página web").await;
-    check(&db, "basura.csv", &(0..4000_u32).map(|it| (it * 7919 % 32) as u8).collect::<Vec<_>>(), "no es una planilla").await;
+    check(
+        &db,
+        "basura.csv",
+        &(0..4000_u32).map(|it| (it * 7919 % 32) as u8).collect::<Vec<_>>(),
+        "no es una planilla",
+    )
+    .await;
     check(&db, "zip.xlsx", &zip(&[("hola.txt", b"hola")]), "es un ZIP").await;
 }
 
@@ -56,7 +62,13 @@ async fn broken_and_locked_workbooks(db: PgPool) {
     locked.extend("EncryptedPackage".encode_utf16().flat_map(u16::to_le_bytes));
     locked.resize(4096, 0);
     check(&db, "clave.xlsx", &locked, "contraseña").await;
-    check(&db, "word.xls", &b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1 nada".repeat(9), "documento antiguo de Office").await;
+    check(
+        &db,
+        "word.xls",
+        &b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1 nada".repeat(9),
+        "documento antiguo de Office",
+    )
+    .await;
 }
 
 #[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
@@ -69,14 +81,18 @@ async fn a_zip_bomb(db: PgPool) {
 
 #[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
 async fn a_null_byte_costs_its_row_only(db: PgPool) {
-    let it = Attempt::contacts(b"nombre,correo\nA\0na,ana@x.example\nJuan,juan@x.example\n").applied().run(&db).await;
+    let it = Attempt::contacts(b"nombre,correo\nA\0na,ana@x.example\nJuan,juan@x.example\n")
+        .applied()
+        .run(&db)
+        .await;
     assert_eq!((it.counts.created, it.counts.rejected), (1, 1));
     assert!(it.rejections[0].reason.contains("byte nulo"), "{it:?}");
 }
 
 #[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
 async fn a_formula_is_text_in_the_base_and_harmless_in_the_report(db: PgPool) {
-    let file = "nombre,apellido,correo,telefono\n=cmd|' /C calc'!A0,x,ana@x.example,\n=1+1,x,malo,+56987654321\n";
+    let file =
+        "nombre,apellido,correo,telefono\n=cmd|' /C calc'!A0,x,ana@x.example,\n=1+1,x,malo,+56987654321\n";
     Attempt::contacts(file).applied().run(&db).await;
     let name = sqlx::query_scalar!("select first_name from contacts").fetch_one(&db).await.unwrap();
     assert_eq!(name, "=cmd|' /C calc'!A0");
@@ -95,7 +111,10 @@ async fn corrected_rejections_can_be_uploaded_again(db: PgPool) {
     assert_eq!(population(&db).await.0, 1);
     let again = Attempt::contacts(report.replace("malo", "ana@x.example")).applied().run(&db).await;
     assert_eq!((again.counts.rows, again.counts.created, again.counts.rejected), (1, 1, 0), "{again:?}");
-    let phone = sqlx::query_scalar!("select phone from contacts where email = 'ana@x.example'").fetch_one(&db).await.unwrap();
+    let phone = sqlx::query_scalar!("select phone from contacts where email = 'ana@x.example'")
+        .fetch_one(&db)
+        .await
+        .unwrap();
     assert_eq!(phone.as_deref(), Some("+56987654321"));
 }
 

@@ -5,7 +5,10 @@ use llovizna::contacts::bulk::OnDuplicate;
 use sqlx::PgPool;
 
 async fn basis_of(db: &PgPool, email: &str) -> Option<String> {
-    sqlx::query_scalar!("select email_basis from contacts where email = $1", email).fetch_one(db).await.unwrap()
+    sqlx::query_scalar!("select email_basis from contacts where email = $1", email)
+        .fetch_one(db)
+        .await
+        .unwrap()
 }
 
 #[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
@@ -19,9 +22,15 @@ async fn a_basis_is_given_with_its_proof_or_not_at_all(db: PgPool) {
     let it = Attempt::contacts(file).with_consent("Feria de Osorno").applied().run(&db).await;
     assert_eq!(it.counts.updated, 1, "an empty basis is filled");
     assert_eq!(basis_of(&db, "ana@x.example").await.as_deref(), Some("CONSENT"));
-    let proof = sqlx::query!("select basis, source, obtained_on, import_id from consent_events").fetch_one(&db).await.unwrap();
+    let proof = sqlx::query!("select basis, source, obtained_on, import_id from consent_events")
+        .fetch_one(&db)
+        .await
+        .unwrap();
     assert_eq!((proof.basis.as_str(), proof.source.as_str()), ("CONSENT", "Feria de Osorno"));
-    assert_eq!((proof.obtained_on, proof.import_id), (chrono::NaiveDate::from_ymd_opt(2026, 11, 23), Some(it.import_id)));
+    assert_eq!(
+        (proof.obtained_on, proof.import_id),
+        (chrono::NaiveDate::from_ymd_opt(2026, 11, 23), Some(it.import_id))
+    );
 }
 
 #[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
@@ -33,10 +42,15 @@ async fn a_no_in_the_file_is_a_no(db: PgPool) {
     assert_eq!(basis_of(&db, "juan@x.example").await, None);
     assert_eq!(basis_of(&db, "rosa@x.example").await, None, "a blank is no yes");
     assert_eq!(basis_of(&db, "eva@x.example").await, None, "of two answers the no counts");
-    let again = Attempt::contacts("nombre,correo\nJuan,juan@x.example\n").with_consent("otra").applied().run(&db).await;
+    let again = Attempt::contacts("nombre,correo\nJuan,juan@x.example\n")
+        .with_consent("otra")
+        .applied()
+        .run(&db)
+        .await;
     assert_eq!(again.counts.unchanged, 1);
     assert_eq!(basis_of(&db, "juan@x.example").await, None, "it is remembered");
-    let turned = Attempt::contacts("nombre,correo,acepta correo\nAna,ana@x.example,No\n").applied().run(&db).await;
+    let turned =
+        Attempt::contacts("nombre,correo,acepta correo\nAna,ana@x.example,No\n").applied().run(&db).await;
     assert_eq!(turned.counts.updated, 1);
     assert_eq!(basis_of(&db, "ana@x.example").await, None, "an import may always mean less contact");
 }
@@ -45,7 +59,10 @@ async fn a_no_in_the_file_is_a_no(db: PgPool) {
 async fn no_import_brings_back_who_unsubscribed(db: PgPool) {
     let file = "nombre,correo\nAna,ana@x.example\nJuan,juan@x.example\n";
     Attempt::contacts(file).with_consent("feria").applied().run(&db).await;
-    sqlx::query!("update contacts set email_basis = null where email = 'ana@x.example'").execute(&db).await.unwrap();
+    sqlx::query!("update contacts set email_basis = null where email = 'ana@x.example'")
+        .execute(&db)
+        .await
+        .unwrap();
     sqlx::query!(
         "insert into consent_events (contact_id, communication_type, basis, source, at)
          select id, 'EMAIL', 'WITHDRAWN', 'baja', $1 from contacts where email = 'ana@x.example'",
@@ -66,7 +83,11 @@ async fn no_import_brings_back_who_unsubscribed(db: PgPool) {
         let file = format!("{file}Eva,eva@x.example\n");
         Attempt::contacts(file).with_consent("otra feria").on_duplicate(way).applied().run(&db).await;
         assert_eq!(basis_of(&db, "ana@x.example").await, None, "{way:?}");
-        assert_eq!(basis_of(&db, "eva@x.example").await, None, "a suppressed address that comes anew, {way:?}");
+        assert_eq!(
+            basis_of(&db, "eva@x.example").await,
+            None,
+            "a suppressed address that comes anew, {way:?}"
+        );
     }
     assert_eq!(basis_of(&db, "juan@x.example").await.as_deref(), Some("CONSENT"));
     assert_eq!(population(&db).await.0, 3);

@@ -13,10 +13,11 @@ const TABLE: &str = "Nombre;Apellidos;Correo;Teléfono;Empresa\n\
 async fn check(db: PgPool, name: &str, content: &[u8]) {
     let it = Attempt::of(KindArg::Contacts, name, content).applied().run(&db).await;
     assert_eq!(fates(&it), (2, 2, 0, 0, 0, 0), "{it:?}");
-    let names = sqlx::query_scalar!("select first_name || ' ' || last_name from contacts order by email desc")
-        .fetch_all(&db)
-        .await
-        .unwrap();
+    let names =
+        sqlx::query_scalar!("select first_name || ' ' || last_name from contacts order by email desc")
+            .fetch_all(&db)
+            .await
+            .unwrap();
     assert_eq!(names, [Some("Íñigo Muñoz".to_owned()), Some("Ana Pérez".to_owned())]);
     let company = sqlx::query!("select name, name_key from companies").fetch_one(&db).await.unwrap();
     assert_eq!((company.name.as_str(), company.name_key.as_str()), ("Ñandú SpA", "nandu spa"));
@@ -55,7 +56,10 @@ async fn an_announced_separator_and_mixed_line_ends(db: PgPool) {
 #[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
 async fn titles_above_the_header_empty_rows_and_ragged_ones(db: PgPool) {
     let text = "Listado de clientes;;;;\n\nActualizado;21-11-2026;;;\n;;;;\n".to_owned()
-        + &TABLE.replace("\nAna;Pérez;ana@sur.example;;Ñandú SpA", "\n\n;;;;\nAna;Pérez;ana@sur.example;;Ñandú SpA;sobra;\n");
+        + &TABLE.replace(
+            "\nAna;Pérez;ana@sur.example;;Ñandú SpA",
+            "\n\n;;;;\nAna;Pérez;ana@sur.example;;Ñandú SpA;sobra;\n",
+        );
     check(db.clone(), "a.csv", text.as_bytes()).await;
     let row = sqlx::query!("select row_number, warning from import_rows where email = 'ana@sur.example'")
         .fetch_one(&db)
@@ -85,7 +89,9 @@ async fn a_workbook_with_numbers_dates_titles_and_merged_cells(db: PgPool) {
     let sheet = book.add_worksheet();
     let date = Format::new().set_num_format("dd-mm-yyyy");
     sheet.merge_range(0, 0, 0, 5, "Clientes 2026", &Format::new()).unwrap();
-    for (column, name) in (0..).zip(["Empresa", "RUT Empresa", "Nombre", "Apellido", "Celular", "Fecha de nacimiento", "Email"]) {
+    for (column, name) in
+        (0..).zip(["Empresa", "RUT Empresa", "Nombre", "Apellido", "Celular", "Fecha de nacimiento", "Email"])
+    {
         sheet.write_string(2, column, name).unwrap();
     }
     sheet.merge_range(3, 0, 4, 0, "Lácteos del Sur", &Format::new()).unwrap();
@@ -99,7 +105,8 @@ async fn a_workbook_with_numbers_dates_titles_and_merged_cells(db: PgPool) {
     sheet.write_number(4, 5, 33_238.0).unwrap();
     sheet.write_string(4, 6, "juan@x.example").unwrap();
     sheet.write_formula(6, 2, "=UPPER(\"x\")").unwrap();
-    let it = Attempt::of(KindArg::Contacts, "a.xlsx", &book.save_to_buffer().unwrap()).applied().run(&db).await;
+    let it =
+        Attempt::of(KindArg::Contacts, "a.xlsx", &book.save_to_buffer().unwrap()).applied().run(&db).await;
     assert_eq!(it.counts.created, 2, "{it:?}");
     let people = sqlx::query!(
         r#"select c.phone, c.birth_date::text as "born!", o.name, o.rut from contacts c join companies o on o.id = c.company_id order by c.id"#
@@ -118,7 +125,10 @@ async fn a_workbook_with_numbers_dates_titles_and_merged_cells(db: PgPool) {
 async fn the_sheet_that_was_asked_for(db: PgPool) {
     let book = xlsx(&[
         ("Notas", &[&["nada"]]),
-        ("Clientes", &[&["name", "industry", "city", "website"], &["Ñandú", "Turismo", "Puerto Varas", "x.example"]]),
+        (
+            "Clientes",
+            &[&["name", "industry", "city", "website"], &["Ñandú", "Turismo", "Puerto Varas", "x.example"]],
+        ),
     ]);
     let of = |name: &str| Attempt::of(KindArg::Companies, "a.xlsx", &book).sheet(name);
     assert_eq!(of("Clientes").run(&db).await.counts.created, 1);
@@ -144,7 +154,10 @@ async fn an_open_document_sheet(db: PgPool) {
     let book = zip(&[
         ("mimetype", b"application/vnd.oasis.opendocument.spreadsheet"),
         ("content.xml", content.as_bytes()),
-        ("META-INF/manifest.xml", b"<manifest:manifest xmlns:manifest=\"urn:oasis:names:tc:opendocument:xmlns:manifest:1.0\"/>"),
+        (
+            "META-INF/manifest.xml",
+            b"<manifest:manifest xmlns:manifest=\"urn:oasis:names:tc:opendocument:xmlns:manifest:1.0\"/>",
+        ),
     ]);
     let it = Attempt::of(KindArg::Contacts, "a.ods", &book).applied().run(&db).await;
     assert_eq!(fates(&it), (1, 1, 0, 0, 0, 0));

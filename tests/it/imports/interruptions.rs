@@ -10,7 +10,8 @@ use llovizna::{
 };
 use sqlx::PgPool;
 
-const FILE: &str = "nombre,correo,empresa\nAna,ana@x.example,Uno\nJuan,juan@x.example,Uno\nRosa,rosa@x.example,Dos\n";
+const FILE: &str =
+    "nombre,correo,empresa\nAna,ana@x.example,Uno\nJuan,juan@x.example,Uno\nRosa,rosa@x.example,Dos\n";
 
 /// An upload as the panel makes it.
 async fn upload(db: &PgPool) -> ImportId {
@@ -79,7 +80,10 @@ async fn an_import_killed_while_writing_is_written_later_once(db: PgPool) {
 #[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
 async fn an_import_killed_while_reading_is_read_again(db: PgPool) {
     let id = upload(&db).await;
-    sqlx::query!("update imports set status = 'ANALYSING', attempts = 1, progress = 40").execute(&db).await.unwrap();
+    sqlx::query!("update imports set status = 'ANALYSING', attempts = 1, progress = 40")
+        .execute(&db)
+        .await
+        .unwrap();
     run::run_once(&db, now()).await.unwrap();
     assert_eq!(status(&db, id).await, Status::Ready);
     sqlx::query!("update imports set status = 'ANALYSING', attempts = 5").execute(&db).await.unwrap();
@@ -93,7 +97,10 @@ async fn an_import_killed_while_reading_is_read_again(db: PgPool) {
 async fn one_import_is_in_one_hand(db: PgPool) {
     let id = upload(&db).await;
     let mut other = db.begin().await.unwrap();
-    sqlx::query_scalar!("select pg_advisory_xact_lock(3, $1::bigint::int)", id.0).execute(&mut *other).await.unwrap();
+    sqlx::query_scalar!("select pg_advisory_xact_lock(3, $1::bigint::int)", id.0)
+        .execute(&mut *other)
+        .await
+        .unwrap();
     assert_eq!(run::run_once(&db, now()).await.unwrap(), run::Pass::Idle);
     assert_eq!(status(&db, id).await, Status::Uploaded);
 }
@@ -103,7 +110,11 @@ async fn two_people_with_the_same_file_leave_no_duplicates(db: PgPool) {
     let ids = [upload(&db).await, upload(&db).await];
     for id in ids {
         assert!(run::step(&db, now(), id).await.unwrap());
-        assert_eq!(imports::get(&db, id).await.unwrap().counts.created, 3, "both were simulated on an empty base");
+        assert_eq!(
+            imports::get(&db, id).await.unwrap().counts.created,
+            3,
+            "both were simulated on an empty base"
+        );
         confirm(&db, id).await;
     }
     let (first, second) = tokio::join!(run::step(&db, now(), ids[0]), run::step(&db, now(), ids[1]));
@@ -151,5 +162,9 @@ async fn a_corrected_mapping_reads_the_file_again(db: PgPool) {
     assert_eq!(population(&db).await, (3, 0));
     let next = upload(&db).await;
     run::run_once(&db, now()).await.unwrap();
-    assert_eq!(imports::get(&db, next).await.unwrap().fields[2], None, "the choice is remembered for this shape of file");
+    assert_eq!(
+        imports::get(&db, next).await.unwrap().fields[2],
+        None,
+        "the choice is remembered for this shape of file"
+    );
 }
