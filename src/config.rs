@@ -98,8 +98,14 @@ pub struct Config {
     pub home_is_set: bool,
     /// `LLOVIZNA_PG_BIN`: folder of Postgres programs.
     pub postgres_bin: Option<PathBuf>,
+    /// `PATH`, where programs of Postgres are looked for.
+    pub path: Option<std::ffi::OsString>,
     /// `LLOVIZNA_PG_FETCH` is not `off`: Postgres may be fetched where none is found.
     pub postgres_fetch: bool,
+    /// `LLOVIZNA_PG_URL`: where builds of Postgres are fetched from, instead of their public home.
+    pub postgres_url: Option<String>,
+    /// `LLOVIZNA_PG_SHA256`: the SHA-256 that the fetched build must have, hexadecimal.
+    pub postgres_sha256: Option<String>,
     /// Where the panel listens.
     pub listen: SocketAddr,
     /// `PUBLIC_URL` without the final slash: base of every link in a message.
@@ -203,7 +209,10 @@ impl Config {
             home: get("LLOVIZNA_HOME").map_or_else(|| PathBuf::from("./var"), PathBuf::from),
             home_is_set: get("LLOVIZNA_HOME").is_some(),
             postgres_bin: get("LLOVIZNA_PG_BIN").map(PathBuf::from),
+            path: get("PATH").map(Into::into),
             postgres_fetch: switch(&get, "LLOVIZNA_PG_FETCH", true)?,
+            postgres_url: get("LLOVIZNA_PG_URL"),
+            postgres_sha256: get("LLOVIZNA_PG_SHA256"),
             listen,
             public_url,
             secret_key,

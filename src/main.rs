@@ -1,3 +1,5 @@
 //! The program: parse the command line, run it.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    llovizna::cli::main()
+}

@@ -16,7 +16,7 @@ use std::fmt::Write as _;
 
 /// `llovizna campaign …`
 #[derive(Clone, Debug, clap::Subcommand)]
-pub enum Command {
+pub(super) enum Command {
     /// Muestra las campañas con sus cuentas
     List,
     /// Muestra cómo va una campaña
@@ -52,7 +52,7 @@ pub enum Command {
 ///
 /// # Errors
 /// What the domain refuses, or the database's.
-pub async fn run(state: &AppState, command: &Command, as_json: bool) -> Result<String> {
+pub(super) async fn run(state: &AppState, command: &Command, as_json: bool) -> Result<String> {
     let (now, actor) = (state.clock.now(), Actor::CommandLine);
     match command {
         Command::List => list(state, as_json).await,

@@ -17,19 +17,19 @@ use std::fmt::Write as _;
 
 /// `llovizna drip run …`
 #[derive(Clone, Debug, clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     /// Mensajes de cada campaña en esta corrida (si no, el de cada campaña)
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
-    pub batch_size: Option<u32>,
+    pub(super) batch_size: Option<u32>,
     /// Canal
     #[arg(long, value_enum, default_value = "EMAIL")]
-    pub channel: Channel,
+    pub(super) channel: Channel,
     /// Toma este instante como ahora (RFC 3339), para simular
     #[arg(long, value_name = "RFC3339", value_parser = instant)]
-    pub at: Option<DateTime<Utc>>,
+    pub(super) at: Option<DateTime<Utc>>,
     /// Decide, pero no escribe ni envía nada
     #[arg(long)]
-    pub dry_run: bool,
+    pub(super) dry_run: bool,
 }
 
 fn instant(text: &str) -> std::result::Result<DateTime<Utc>, String> {
@@ -42,7 +42,7 @@ fn instant(text: &str) -> std::result::Result<DateTime<Utc>, String> {
 ///
 /// # Errors
 /// [`Error::Refused`] for a channel that cannot send, or the database's.
-pub async fn run(state: &AppState, args: &Args, as_json: bool) -> Result<String> {
+pub(super) async fn run(state: &AppState, args: &Args, as_json: bool) -> Result<String> {
     let engine = Engine {
         db: state.db.clone(),
         senders: state.senders.clone(),

@@ -32,16 +32,6 @@ pub enum KindArg {
     History,
 }
 
-/// How a result is printed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-pub enum Format {
-    /// Texto para personas
-    Text,
-    /// JSON para programas
-    #[default]
-    Json,
-}
-
 /// Importa empresas o contactos desde CSV, XLSX, XLS u ODS. Sin --apply solo simula.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
@@ -73,9 +63,6 @@ pub struct Args {
     /// Escribe aquí las filas rechazadas, en CSV, para corregirlas y volver a importar
     #[arg(long, value_name = "ARCHIVO.csv")]
     pub report: Option<PathBuf>,
-    /// Formato del resultado
-    #[arg(long, value_enum, default_value = "json", value_name = "FORMATO")]
-    pub format: Format,
 }
 
 /// What an import came to.
@@ -122,14 +109,15 @@ impl Outcome {
         text
     }
 
-    /// As `format` asks.
+    /// As a program or a person reads it.
     ///
     /// # Errors
     /// Never for these types.
-    pub fn render(&self, format: Format) -> Result<String> {
-        match format {
-            Format::Text => Ok(self.text()),
-            Format::Json => serde_json::to_string(self).map_err(|it| Error::Internal(it.to_string())),
+    pub fn render(&self, as_json: bool) -> Result<String> {
+        if as_json {
+            serde_json::to_string(self).map_err(|it| Error::Internal(it.to_string()))
+        } else {
+            Ok(self.text())
         }
     }
 }

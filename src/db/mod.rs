@@ -1,6 +1,7 @@
 //! Postgres: the pool, the migrations and the ways to hold a connection.
 
 pub mod keyset;
+pub mod embedded;
 
 use crate::error::{Error, Result};
 use sqlx::{
@@ -53,4 +54,13 @@ pub async fn migrate(db: &PgPool) -> Result<()> {
         Err(sqlx::migrate::MigrateError::Execute(error)) => Err(error.into()),
         Err(error) => Err(Error::Internal(format!("migration failed: {error}"))),
     }
+}
+
+/// Whether the schema is this build's, or a newer one's.
+pub async fn is_migrated(db: &PgPool) -> bool {
+    let newest = MIGRATIONS.iter().map(|it| it.version).max().unwrap_or_default();
+    sqlx::query_scalar::<_, Option<i64>>("select max(version) from _sqlx_migrations where success")
+        .fetch_one(db)
+        .await
+        .is_ok_and(|it| it.is_some_and(|version| version >= newest))
 }

@@ -46,21 +46,36 @@ pub const PASSWORD: &str = "gotas de prueba";
 const COMPANIES: usize = 60;
 const CONTACTS: usize = 260;
 
-/// Fill an empty database. One that holds an account or a contact is left alone; returns whether it was filled.
+/// What [`fill`] found and did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It was empty, and is filled now.
+    Filled,
+    /// It holds the demo already.
+    AlreadyThere,
+    /// It holds something else, and was left alone.
+    HasData,
+}
+
+/// Fill an empty database; one that holds accounts, contacts or companies is left alone.
 ///
 /// # Errors
 /// When the database fails; what was written up to then stays.
-pub async fn fill(db: &PgPool, config: &Config, now: DateTime<Utc>) -> Result<bool> {
+pub async fn fill(db: &PgPool, config: &Config, now: DateTime<Utc>) -> Result<Outcome> {
     let mut tx = db.begin().await?;
-    let used = sqlx::query_scalar!(
-        r#"select exists (select 1 from contacts) or exists (select 1 from companies)
-               or exists (select 1 from staff_users where email <> $1) as "used!""#,
+    let found = sqlx::query!(
+        r#"select exists (select 1 from staff_users where email = $1) as "demo!",
+               exists (select 1 from contacts) or exists (select 1 from companies)
+               or exists (select 1 from staff_users) as "used!""#,
         EMAIL
     )
     .fetch_one(&mut *tx)
     .await?;
-    if used {
-        return Ok(false);
+    if found.demo {
+        return Ok(Outcome::AlreadyThere);
+    }
+    if found.used {
+        return Ok(Outcome::HasData);
     }
     let past = now - TimeDelta::days(20);
     let actor = account(&mut tx, past).await?;
@@ -70,7 +85,7 @@ pub async fn fill(db: &PgPool, config: &Config, now: DateTime<Utc>) -> Result<bo
     people(&mut tx, past, &actor, &mut rng, &companies).await?;
     tx.commit().await?;
     campaign(db, config, now, &actor).await?;
-    Ok(true)
+    Ok(Outcome::Filled)
 }
 
 async fn account(tx: &mut Tx<'_>, now: DateTime<Utc>) -> Result<Actor> {

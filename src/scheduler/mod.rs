@@ -6,7 +6,7 @@ pub mod jobs;
 pub mod runs;
 pub mod slots;
 
-use crate::{campaigns::launch, error::Result, state::AppState};
+use crate::{campaigns::launch, error::Result, imports::run as imports, state::AppState};
 use jobs::{JOBS, Job};
 use runs::Trigger;
 use std::time::Duration;
@@ -35,6 +35,9 @@ pub fn start(state: &AppState, stop: &CancellationToken) -> JoinSet<()> {
 
 /// Start only the engines: what people wait for on a page also happens where the clock is someone else's (`SCHEDULER=off`).
 pub fn start_engines(state: &AppState, stop: &CancellationToken, all: &mut JoinSet<()>) {
+    all.spawn(keep_going("imports", state.clone(), stop.clone(), async |state| {
+        Ok(imports::run_once(&state.db, state.clock.now()).await? != imports::Pass::Idle)
+    }));
     all.spawn(keep_going("campaign queue", state.clone(), stop.clone(), async |state| {
         Ok(launch::run_once(&state.db, state.clock.now()).await? > 0)
     }));

@@ -12,8 +12,8 @@ async fn count(db: &PgPool, sql: &'static str) -> i64 {
 #[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
 async fn an_empty_database_is_filled_once_and_its_pages_open(db: PgPool) {
     let app = TestApp::new(db.clone());
-    assert!(demo::fill(&db, &app.state.config, app.now()).await.unwrap());
-    assert!(!demo::fill(&db, &app.state.config, app.now()).await.unwrap());
+    let fill = async || demo::fill(&db, &app.state.config, app.now()).await.unwrap();
+    assert_eq!([fill().await, fill().await], [demo::Outcome::Filled, demo::Outcome::AlreadyThere]);
     assert!(count(&db, "select count(*) from contacts").await > 200);
     assert!(count(&db, "select count(*) from companies").await > 40);
     assert!(count(&db, "select count(*) from communication_logs where status = 'SENT'").await > 30);
@@ -30,4 +30,13 @@ async fn an_empty_database_is_filled_once_and_its_pages_open(db: PgPool) {
     for path in ["/", "/messages", "/outbox", "/jobs", "/suppressions"] {
         assert_eq!(app.get(path).await.status, StatusCode::OK, "{path}");
     }
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn a_database_in_use_is_left_alone(db: PgPool) {
+    let app = TestApp::new(db.clone());
+    app.admin().await;
+    let outcome = demo::fill(&db, &app.state.config, app.now()).await.unwrap();
+    assert_eq!(outcome, demo::Outcome::HasData);
+    assert_eq!(count(&db, "select count(*) from contacts").await, 0);
 }

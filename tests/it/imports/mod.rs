@@ -8,7 +8,7 @@ mod interruptions;
 
 use chrono::{DateTime, Utc};
 use llovizna::{
-    cli::import::{Args, Format, KindArg, Outcome, run},
+    cli::import::{Args, KindArg, Outcome, run},
     clock::Clock,
     contacts::bulk::OnDuplicate,
     error::Error,
@@ -44,7 +44,6 @@ impl Attempt {
             consent_basis: "NONE".to_owned(),
             consent_obtained_on: None,
             report: None,
-            format: Format::Json,
         };
         Attempt { dir, args }
     }

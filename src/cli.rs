@@ -1,3 +1,0 @@
-//! The command line, one file per command.
-
-pub mod import;

@@ -1,0 +1,259 @@
+//! `llovizna doctor`: each part of the installation, OK or what to do. Changes nothing.
+
+use super::{
+    Said, mail_dns,
+    mail_dns::{Finding, MailDns, Unanswered},
+    opened,
+    opened::{Database, close_pool},
+    sentence,
+};
+use crate::{
+    accounts::staff,
+    channels::{self, Channel},
+    config::Config,
+    db,
+    error::Result,
+    messaging::compose::Sender,
+    settings::{self, Business, EmailChannel},
+};
+use serde_json::json;
+use sqlx::PgPool;
+use std::{fmt::Write as _, time::Duration};
+
+/// A server that does not answer in this time is as good as away.
+const SMTP_PATIENCE: Duration = Duration::from_secs(20);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verdict {
+    Ok,
+    /// Works, but not as a business wants it.
+    Warning,
+    Failure,
+}
+
+impl Verdict {
+    fn label(self) -> &'static str {
+        match self {
+            Verdict::Ok => "OK",
+            Verdict::Warning => "AVISO",
+            Verdict::Failure => "FALLA",
+        }
+    }
+
+    fn code(self) -> &'static str {
+        match self {
+            Verdict::Ok => "ok",
+            Verdict::Warning => "warning",
+            Verdict::Failure => "failure",
+        }
+    }
+}
+
+/// The lines of the report.
+#[derive(Debug, Default)]
+struct Report(Vec<(Verdict, &'static str, String)>);
+
+impl Report {
+    fn add(&mut self, verdict: Verdict, part: &'static str, text: impl Into<String>) {
+        self.0.push((verdict, part, text.into()));
+    }
+
+    fn finding(&mut self, part: &'static str, finding: std::result::Result<Finding, Unanswered>) {
+        match finding {
+            Ok(Finding::Good(text)) => self.add(Verdict::Ok, part, text),
+            Ok(Finding::Doubtful(text)) => self.add(Verdict::Warning, part, text),
+            Ok(Finding::Bad(text)) => self.add(Verdict::Failure, part, text),
+            Err(Unanswered) => self.add(
+                Verdict::Warning,
+                part,
+                "no se pudo consultar: los servidores de nombres no responden. Revisa la conexión y repite",
+            ),
+        }
+    }
+
+    fn said(self, as_json: bool) -> Said {
+        let is_failure = self.0.iter().any(|(verdict, ..)| *verdict == Verdict::Failure);
+        if as_json {
+            let lines: Vec<_> = self
+                .0
+                .iter()
+                .map(|(verdict, part, text)| json!({ "part": part, "status": verdict.code(), "text": text }))
+                .collect();
+            return Said { text: json!({ "ok": !is_failure, "checks": lines }).to_string(), is_failure };
+        }
+        let mut text = String::new();
+        for (verdict, part, what) in &self.0 {
+            // Writing to a String never fails.
+            let _ = writeln!(text, "{:<6} {part}: {what}", verdict.label());
+        }
+        Said { text, is_failure }
+    }
+}
+
+pub(super) async fn run(mut config: Config, as_json: bool) -> Result<Said> {
+    let mut report = Report::default();
+    check_configuration(&mut config, &mut report);
+    match Database::open(&config).await {
+        Ok(database) => {
+            match database.pool(2).await {
+                Ok(db) => {
+                    if let Err(error) = check_with_database(&config, &database, &db, &mut report).await {
+                        report.add(Verdict::Failure, "Base de datos", sentence(&error));
+                    }
+                    close_pool(&db).await;
+                }
+                Err(error) => report.add(Verdict::Failure, "Base de datos", sentence(&error)),
+            }
+            database.close().await;
+        }
+        Err(error) => report.add(Verdict::Failure, "Base de datos", sentence(&error)),
+    }
+    Ok(report.said(as_json))
+}
+
+fn check_configuration(config: &mut Config, report: &mut Report) {
+    report.add(Verdict::Ok, "Configuración", "las variables se entienden");
+    match opened::settle(config) {
+        Ok(None) => report.add(Verdict::Ok, "Carpeta de datos", config.home.display().to_string()),
+        Ok(Some(moved)) => report.add(Verdict::Warning, "Carpeta de datos", moved),
+        Err(error) => report.add(Verdict::Failure, "Carpeta de datos", sentence(&error)),
+    }
+    match opened::keep_secret_key(config) {
+        Ok(()) => report.add(Verdict::Ok, "Clave secreta", "hay una"),
+        Err(error) => report.add(Verdict::Failure, "Clave secreta", sentence(&error)),
+    }
+    if config.is_https() {
+        report.add(Verdict::Ok, "PUBLIC_URL", config.public_url.as_str());
+    } else {
+        report.add(
+            Verdict::Warning,
+            "PUBLIC_URL",
+            format!(
+                "los enlaces de los correos llevan a {}, que otros no pueden abrir o no está cifrado: define PUBLIC_URL=https://…",
+                config.public_url
+            ),
+        );
+    }
+    if !config.scheduler && config.drip_token.is_none() {
+        report.add(
+            Verdict::Failure,
+            "Programador",
+            "está apagado (SCHEDULER=off) y falta DRIP_TOKEN: así nada sale. Define uno de los dos",
+        );
+    }
+}
+
+async fn check_with_database(
+    config: &Config,
+    database: &Database,
+    db: &PgPool,
+    report: &mut Report,
+) -> Result<()> {
+    let version: i32 =
+        sqlx::query_scalar("select current_setting('server_version_num')::int").fetch_one(db).await?;
+    let kind = if database.embedded.is_some() { "propio" } else { "de DATABASE_URL" };
+    let major = version / 10_000;
+    let oldest = i32::try_from(db::embedded::programs::OLDEST).unwrap_or(i32::MAX);
+    if major < oldest {
+        let text = format!("PostgreSQL {major} es muy antiguo: se necesita {oldest} o posterior");
+        report.add(Verdict::Failure, "Base de datos", text);
+        return Ok(());
+    }
+    report.add(Verdict::Ok, "Base de datos", format!("PostgreSQL {major} {kind}"));
+    if !db::is_migrated(db).await {
+        report.add(
+            Verdict::Warning,
+            "Esquema",
+            "no está al día: «llovizna serve» lo actualiza al iniciar, o usa «llovizna migrate»",
+        );
+        check_email(config, db, None, report).await;
+        return Ok(());
+    }
+    report.add(Verdict::Ok, "Esquema", "al día");
+    if staff::is_nobody(db).await? {
+        report.add(
+            Verdict::Warning,
+            "Cuentas",
+            "aún no hay ninguna: abre el enlace de primer uso que muestra «llovizna serve»",
+        );
+    }
+    let business: Business = settings::load(db, &config.first_values).await?;
+    let email: EmailChannel = settings::load(db, &config.first_values).await?;
+    if business.is_legal_sender() {
+        report.add(Verdict::Ok, "Remitente legal", business.name.as_str());
+    } else {
+        report.add(
+            Verdict::Warning,
+            "Remitente legal",
+            "faltan nombre, dirección o correo del negocio: complétalos en Ajustes, Negocio, o ninguna campaña podrá iniciarse",
+        );
+    }
+    check_email(config, db, Some(&Sender::of_email(config, &business, &email)), report).await;
+    Ok(())
+}
+
+async fn check_email(config: &Config, db: &PgPool, sender: Option<&Sender>, report: &mut Report) {
+    let Some(smtp) = &config.smtp else {
+        report.add(
+            Verdict::Warning,
+            "Correo",
+            "sin EMAIL_HOST nada sale: los correos quedan en la bandeja de salida del panel",
+        );
+        return;
+    };
+    let answer = match channels::open(config, db) {
+        Ok(senders) => match senders.get(&Channel::Email) {
+            Some(sender) => tokio::time::timeout(SMTP_PATIENCE, sender.check()).await.unwrap_or_else(|_| {
+                Err("el servidor no respondió a tiempo: revisa EMAIL_HOST y EMAIL_PORT, y que tu red deje salir por ese puerto".to_owned())
+            }),
+            None => Err("no hay canal de correo".to_owned()),
+        },
+        Err(why) => Err(why),
+    };
+    match answer {
+        Ok(said) => {
+            report.add(Verdict::Ok, "Correo", format!("{}:{} respondió: {said}", smtp.host, smtp.port))
+        }
+        Err(why) => report.add(Verdict::Failure, "Correo", format!("{}:{}: {why}", smtp.host, smtp.port)),
+    }
+    if let Some(sender) = sender.filter(|it| it.from_email.contains('@')) {
+        check_dns(config, sender.domain(), report).await;
+    }
+}
+
+async fn check_dns(config: &Config, domain: &str, report: &mut Report) {
+    let Some(dns) = MailDns::new() else {
+        report.add(Verdict::Warning, "DNS", "este equipo no tiene servidores de nombres configurados");
+        return;
+    };
+    let dkim = async {
+        match &config.dkim {
+            Some(it) => Some(dns.dkim(&it.domain, &it.selector).await),
+            None => None,
+        }
+    };
+    let (mx, spf, dkim, dmarc) = tokio::join!(dns.mx(domain), dns.spf(domain), dkim, dns.dmarc(domain));
+    report.finding("MX", mx);
+    report.finding("SPF", spf);
+    match dkim {
+        Some(finding) => report.finding("DKIM", finding),
+        None => report.add(
+            Verdict::Warning,
+            "DKIM",
+            "Llovizna no firma (falta DKIM_PRIVATE_KEY): está bien solo si tu servidor de correo firma por ti",
+        ),
+    }
+    report.finding("DMARC", dmarc);
+    if let Some(it) = &config.dkim
+        && !mail_dns::is_aligned(&it.domain, domain)
+    {
+        report.add(
+            Verdict::Failure,
+            "DKIM",
+            format!(
+                "firma por {} y el remitente es de {domain}: para DMARC deben ser el mismo dominio",
+                it.domain
+            ),
+        );
+    }
+}

@@ -1,0 +1,103 @@
+//! Makes the command line speak Spanish: the headings, the usage lines and the
+//! complaints that the parser would write in English. Knows no command.
+
+use clap::{
+    Arg, ArgAction, Command, Error,
+    error::{ContextKind, ContextValue, ErrorKind},
+};
+
+const TEMPLATE: &str = "{about-with-newline}\nUso: {usage}\n\n{all-args}{after-help}";
+
+/// `command` and everything below it, in Spanish.
+pub(super) fn speak(command: Command) -> Command {
+    let name = command.get_name().to_owned();
+    speak_at(command, &name)
+}
+
+fn speak_at(command: Command, path: &str) -> Command {
+    let has_commands = command.has_subcommands();
+    let usage = usage(&command, path);
+    let mut command = command
+        .help_template(TEMPLATE)
+        .override_usage(usage)
+        .subcommand_help_heading("Órdenes")
+        .disable_help_flag(true)
+        .disable_help_subcommand(true)
+        .arg(
+            Arg::new("help")
+                .short('h')
+                .long("help")
+                .action(ArgAction::Help)
+                .help("Muestra esta ayuda")
+                .display_order(1000),
+        )
+        .mut_args(|arg| {
+            let heading = if arg.is_positional() { "Argumentos" } else { "Opciones" };
+            arg.help_heading(heading).hide_possible_values(true).hide_default_value(true).hide_env(true)
+        });
+    if has_commands {
+        command = command.subcommand_value_name("ORDEN").mut_subcommands(|below| {
+            let path = format!("{path} {}", below.get_name());
+            speak_at(below, &path)
+        });
+    }
+    command
+}
+
+fn usage(command: &Command, path: &str) -> String {
+    let mut usage = path.to_owned();
+    let shown = |arg: &Arg| {
+        arg.get_value_names().map(|names| names.join(" ")).unwrap_or_else(|| arg.get_id().to_string())
+    };
+    for arg in command.get_arguments().filter(|it| !it.is_positional() && it.is_required_set()) {
+        if let Some(long) = arg.get_long() {
+            usage.push_str(&format!(" --{long}"));
+            if arg.get_action().takes_values() {
+                usage.push_str(&format!(" <{}>", shown(arg)));
+            }
+        }
+    }
+    usage.push_str(" [OPCIONES]");
+    for arg in command.get_positionals() {
+        usage.push_str(&format!(" <{}>", shown(arg)));
+    }
+    if command.has_subcommands() {
+        usage.push_str(" <ORDEN>");
+    }
+    usage
+}
+
+/// What is wrong with the command line, in a Spanish sentence.
+pub(super) fn complaint(error: &Error) -> String {
+    let text = |kind| match error.get(kind) {
+        Some(ContextValue::String(it)) => it.clone(),
+        Some(ContextValue::Strings(all)) => all.join(", "),
+        _ => String::new(),
+    };
+    let (argument, value) = (text(ContextKind::InvalidArg), text(ContextKind::InvalidValue));
+    match error.kind() {
+        ErrorKind::InvalidValue if value.is_empty() => format!("Falta el valor de {argument}."),
+        ErrorKind::InvalidValue => {
+            format!("«{value}» no sirve para {argument}. Se acepta: {}.", text(ContextKind::ValidValue))
+        }
+        ErrorKind::ValueValidation => {
+            let why = std::error::Error::source(error).map(|it| format!(": {it}")).unwrap_or_default();
+            format!("«{value}» no sirve para {argument}{why}.")
+        }
+        ErrorKind::UnknownArgument => format!("La opción {argument} no existe."),
+        ErrorKind::InvalidSubcommand => {
+            format!("La orden «{}» no existe.", text(ContextKind::InvalidSubcommand))
+        }
+        ErrorKind::MissingRequiredArgument => format!("Falta {argument}."),
+        ErrorKind::MissingSubcommand => "Falta la orden.".to_owned(),
+        ErrorKind::NoEquals | ErrorKind::TooFewValues | ErrorKind::WrongNumberOfValues => {
+            format!("Falta un valor de {argument}.")
+        }
+        ErrorKind::TooManyValues => format!("{argument} tiene demasiados valores."),
+        ErrorKind::ArgumentConflict => {
+            format!("{argument} no se puede repetir ni combinar con {}.", text(ContextKind::PriorArg))
+        }
+        ErrorKind::InvalidUtf8 => "Hay caracteres que no son UTF-8.".to_owned(),
+        _ => "La orden no se entiende.".to_owned(),
+    }
+}
