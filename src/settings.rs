@@ -81,7 +81,7 @@ impl Business {
         if !clean.rut.is_empty() {
             match clean.rut.parse::<Rut>() {
                 Ok(rut) => clean.rut = rut.stored(),
-                Err(error) => wrong.push(FieldError::new("rut", format!("El RUT {error}."))),
+                Err(error) => wrong.push(FieldError::new("rut", sentence(&error.to_string()))),
             }
         }
         if !clean.email.is_empty() && !is_address(&clean.email) {
@@ -100,6 +100,12 @@ impl Business {
         }
         if wrong.is_empty() { Ok(clean) } else { Err(Error::Invalid(wrong)) }
     }
+}
+
+/// A reason that begins small and ends open, as a sentence.
+fn sentence(reason: &str) -> String {
+    let mut signs = reason.chars();
+    signs.next().map_or_else(String::new, |first| format!("{}{}.", first.to_uppercase(), signs.as_str()))
 }
 
 /// Whether `text` has the shape of an email address; whether it exists, only a message can tell.

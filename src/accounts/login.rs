@@ -69,7 +69,11 @@ pub async fn attempt(
         Some(ip) => Some(keys::sign(config, Purpose::LoginFailure, format!("ip {ip}").as_bytes())?),
         None => None,
     };
+    // The attempt counts as failed until it succeeds, so that many at once don't slip through together.
+    let noted = note_failure(db, now, &address, ip.as_deref()).await?;
     if let Some(until) = wait_until(db, now, &address, ip.as_deref()).await? {
+        // Nothing was tried: waiting must not make the wait longer.
+        sqlx::query!("delete from login_failures where id = any($1)", &noted).execute(db).await?;
         return Ok(Attempt::Wait { until });
     }
     let row = sqlx::query!("select id, password_hash from staff_users where email = $1 and active", email)
@@ -80,7 +84,6 @@ pub async fn attempt(
     let typed: String = who.password.chars().take(password::MAX_CHARS + 1).collect();
     let verdict = password::verify(typed.clone(), hash).await?;
     let (Some(id), Verdict::Right { outdated }) = (id, verdict) else {
-        note_failure(db, now, &address, ip.as_deref()).await?;
         return Ok(Attempt::Wrong);
     };
     let mut tx = db.begin().await?;
@@ -90,49 +93,56 @@ pub async fn attempt(
             .execute(&mut *tx)
             .await?;
     }
-    sqlx::query!("delete from login_failures where subject = $1", &address).execute(&mut *tx).await?;
+    sqlx::query!("delete from login_failures where subject = $1 or id = any($2)", &address, &noted)
+        .execute(&mut *tx)
+        .await?;
     let token = session::start(&mut tx, now, StaffId(id), who.user_agent).await?;
     tx.commit().await?;
     Ok(Attempt::Done { staff: StaffId(id), token })
 }
 
-/// When the address or the IP may try again, if it must wait.
+/// When the address or the IP may try again, if it must wait. The attempt at hand is counted.
 async fn wait_until(
     db: &PgPool,
     now: DateTime<Utc>,
     address: &[u8],
     ip: Option<&[u8]>,
 ) -> Result<Option<DateTime<Utc>>> {
-    // The n-th latest failure: while it is inside the window, n are.
-    let nth = async |subject: &[u8], n: i64| {
+    // The failure that is one too many: while it is inside the window, so are all after it.
+    let excess = async |subject: &[u8], allowed: i64| {
         sqlx::query_scalar!(
             "select failed_at from login_failures where subject = $1 and failed_at > $2
              order by failed_at desc, id desc offset $3 limit 1",
             subject,
             now - WINDOW,
-            n - 1,
+            allowed,
         )
         .fetch_optional(db)
         .await
     };
-    let mut latest = nth(address, PER_ADDRESS).await?;
+    let mut latest = excess(address, PER_ADDRESS).await?;
     if let Some(ip) = ip {
-        latest = latest.max(nth(ip, PER_IP).await?);
+        latest = latest.max(excess(ip, PER_IP).await?);
     }
     Ok(latest.map(|it| it + WINDOW))
 }
 
-async fn note_failure(db: &PgPool, now: DateTime<Utc>, address: &[u8], ip: Option<&[u8]>) -> Result<()> {
-    let mut tx = db.begin().await?;
+/// Write a failure down for each subject, and give the rows.
+async fn note_failure(
+    db: &PgPool,
+    now: DateTime<Utc>,
+    address: &[u8],
+    ip: Option<&[u8]>,
+) -> Result<Vec<i64>> {
     let subjects: Vec<Vec<u8>> = [Some(address), ip].into_iter().flatten().map(<[u8]>::to_vec).collect();
-    sqlx::query!(
-        "insert into login_failures (subject, failed_at) select it, $2 from unnest($1::bytea[]) it",
+    Ok(sqlx::query_scalar!(
+        "with forgotten as (delete from login_failures where failed_at <= $3)
+         insert into login_failures (subject, failed_at) select it, $2 from unnest($1::bytea[]) it
+         returning id",
         &subjects,
-        now
+        now,
+        now - WINDOW
     )
-    .execute(&mut *tx)
-    .await?;
-    sqlx::query!("delete from login_failures where failed_at <= $1", now - WINDOW).execute(&mut *tx).await?;
-    tx.commit().await?;
-    Ok(())
+    .fetch_all(db)
+    .await?)
 }

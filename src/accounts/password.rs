@@ -6,6 +6,7 @@ use argon2::{
     password_hash::{PasswordHasher, PasswordVerifier, phc::PasswordHash},
 };
 use rand::seq::IndexedRandom;
+use tokio::sync::Semaphore;
 
 /// Fewest characters of a password: length is what makes it hard to guess.
 pub const MIN_CHARS: usize = 12;
@@ -104,7 +105,11 @@ fn is_outdated(hash: &str) -> bool {
     !hash.starts_with(&today)
 }
 
+/// Hashes made at once: each takes 19 MiB, and a flood of sign-ins must not take it all.
+static AT_ONCE: Semaphore = Semaphore::const_new(4);
+
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    let _turn = AT_ONCE.acquire().await.map_err(|it| Error::Internal(format!("password queue: {it}")))?;
     tokio::task::spawn_blocking(work).await.map_err(|it| Error::Internal(format!("password thread: {it}")))?
 }
 

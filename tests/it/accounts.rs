@@ -135,6 +135,20 @@ async fn guessing_many_addresses_makes_the_machine_wait(db: PgPool) {
 }
 
 #[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn guesses_made_all_at_once_are_counted_all(db: PgPool) {
+    use llovizna::accounts::login::{Attempt, Credentials, attempt};
+    let app = TestApp::new(db);
+    account(&app, "ana@prueba.cl", Role::Staff).await;
+    let guess = || async {
+        let who = Credentials { email: "ana@prueba.cl", password: "adivinando", ip: None, user_agent: "" };
+        attempt(&app.state.db, app.now(), &app.state.config, who).await.unwrap()
+    };
+    let tried = futures_util::future::join_all((0..12).map(|_| guess())).await;
+    let tried = tried.iter().filter(|it| matches!(it, Attempt::Wrong)).count();
+    assert!(tried <= 5, "{tried} guesses were tried");
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
 async fn a_sign_in_form_from_elsewhere_is_refused(db: PgPool) {
     let app = TestApp::new(db);
     account(&app, "ana@prueba.cl", Role::Staff).await;
