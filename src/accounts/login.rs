@@ -109,13 +109,13 @@ async fn wait_until(
     ip: Option<&[u8]>,
 ) -> Result<Option<DateTime<Utc>>> {
     // The failure that is one too many: while it is inside the window, so are all after it.
-    let excess = async |subject: &[u8], allowed: i64| {
+    let excess = async |subject: &[u8], most: i64| {
         sqlx::query_scalar!(
             "select failed_at from login_failures where subject = $1 and failed_at > $2
              order by failed_at desc, id desc offset $3 limit 1",
             subject,
             now - WINDOW,
-            allowed,
+            most,
         )
         .fetch_optional(db)
         .await

@@ -112,6 +112,7 @@ pub(super) async fn method_not_allowed() -> Trouble {
     )
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "what CatchPanicLayer hands over")]
 pub(super) fn panicked(panic: Box<dyn Any + Send + 'static>) -> Response {
     let said = panic
         .downcast_ref::<String>()
@@ -194,21 +195,21 @@ fn body(trouble: Trouble, headers: &HeaderMap, machine: bool, id: Option<String>
     let mut response = if wants_json {
         (status, Json(serde_json::json!({ "error": sentence }))).into_response()
     } else {
-        let page = ErrorPage {
+        let view = ErrorPage {
             status: status.as_u16(),
             title: title(status),
             sentence,
             code: id.filter(|_| status.is_server_error()),
             theme: super::shell::Theme::of(headers),
         };
-        let htmx = guard::is_htmx(headers);
-        let html = if htmx { page.as_toast().render() } else { page.render() };
-        let mut response = (status, Html(html.unwrap_or_else(|_| page.sentence.clone()))).into_response();
-        if htmx {
-            response.headers_mut().insert("hx-retarget", HeaderValue::from_static("#toasts"));
-            response.headers_mut().insert("hx-reswap", HeaderValue::from_static("beforeend"));
+        let wants_toast = guard::is_htmx(headers);
+        let html = if wants_toast { view.as_toast().render() } else { view.render() };
+        let mut shown = (status, Html(html.unwrap_or_else(|_| view.sentence.clone()))).into_response();
+        if wants_toast {
+            shown.headers_mut().insert("hx-retarget", HeaderValue::from_static("#toasts"));
+            shown.headers_mut().insert("hx-reswap", HeaderValue::from_static("beforeend"));
         }
-        response
+        shown
     };
     if status == StatusCode::SERVICE_UNAVAILABLE {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("60"));

@@ -1,5 +1,13 @@
 //! How values look in a page. A file whose template uses them says `use super::filters;`.
 
+#![expect(
+    unreachable_pub,
+    clippy::inline_always,
+    clippy::unused_self,
+    clippy::unnecessary_wraps,
+    reason = "the shape that askama gives to a filter"
+)]
+
 use crate::chile::format;
 use askama::{Result, Values};
 use chrono::{DateTime, NaiveDate, Utc};
@@ -56,12 +64,6 @@ impl As<DateTime<Utc>> for DateTime<Utc> {
     fn value(&self) -> DateTime<Utc> {
         *self
     }
-}
-
-/// Whole pesos, `$1.234.567`.
-#[askama::filter_fn]
-pub(super) fn money(it: impl As<i64>, _: &dyn Values) -> Result<String> {
-    Ok(format::money(it.value()))
 }
 
 /// A count, `1.234`.

@@ -84,7 +84,7 @@ async fn guest(state: &AppState, rule: Rule, mut request: Request, next: Next) -
     request.extensions_mut().insert(guest);
     let mut response = next.run(request).await;
     if let Some(cookie) = cookie {
-        session::add_cookie(&mut response, cookie);
+        session::add_cookie(&mut response, &cookie);
     }
     no_store(&mut response);
     response

@@ -76,6 +76,6 @@ async fn choose_theme(
         .secure(state.config.is_https())
         .permanent()
         .build();
-    session::add_cookie(&mut response, cookie);
+    session::add_cookie(&mut response, &cookie);
     Ok(response)
 }

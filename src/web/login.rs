@@ -45,7 +45,6 @@ struct LoginPage {
     notice: Option<&'static str>,
     problem: Option<String>,
     is_first_run: bool,
-    is_demo: bool,
 }
 
 #[derive(Default, Deserialize)]
@@ -81,7 +80,6 @@ async fn show(
         notice,
         problem: None,
         is_first_run: staff::is_nobody(&state.db).await?,
-        is_demo: false,
     })
 }
 
@@ -143,7 +141,6 @@ async fn sign_in(
         notice: None,
         problem: Some(problem),
         is_first_run: staff::is_nobody(&state.db).await?,
-        is_demo: false,
     };
     let mut response = html::with_status(status, &page)?;
     if status == StatusCode::TOO_MANY_REQUESTS {
@@ -158,6 +155,6 @@ async fn sign_out(State(state): State<AppState>, Signed(own): Signed) -> Answer 
     tx.commit().await?;
     let mut response = Redirect::to("/login?reason=out").into_response();
     let name = session::session_cookie_name(&state.config);
-    session::add_cookie(&mut response, session::removal(&state.config, name));
+    session::add_cookie(&mut response, &session::removal(&state.config, name));
     Ok(response)
 }

@@ -33,7 +33,7 @@ mod setup;
 mod staff;
 mod suppressions;
 
-pub use routes::{Access, Route, table};
+pub use routes::{Access, Body, Route, table};
 
 use crate::state::AppState;
 use axum::{

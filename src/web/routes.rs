@@ -29,7 +29,7 @@ pub enum Body {
 }
 
 /// Most bytes of an ordinary form.
-pub const FORM_LIMIT: usize = 1024 * 1024;
+pub(super) const FORM_LIMIT: usize = 1024 * 1024;
 
 /// One line of the table.
 pub struct Route {

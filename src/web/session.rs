@@ -66,7 +66,8 @@ pub(super) fn removal(config: &Config, name: String) -> Cookie<'static> {
     gone
 }
 
-pub(super) fn add_cookie(response: &mut Response, cookie: Cookie<'static>) {
+/// Add a cookie that goes when the browser closes.
+pub(super) fn add_cookie(response: &mut Response, cookie: &Cookie<'_>) {
     if let Ok(value) = HeaderValue::from_str(&cookie.to_string()) {
         response.headers_mut().append(header::SET_COOKIE, value);
     }

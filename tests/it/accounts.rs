@@ -215,6 +215,17 @@ async fn a_new_password_ends_ones_other_sessions(db: PgPool) {
 }
 
 #[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn one_changes_ones_own_name(db: PgPool) {
+    let app = TestApp::new(db);
+    let browser = app.as_role(Role::ReadOnly).await;
+    assert!(browser.get("/profile").await.body.contains("value=\"Persona Solo lectura\""));
+    browser.post("/profile", &[("name", " Ana  María ")]).await;
+    assert!(browser.get("/profile").await.body.contains("value=\"Ana María\""));
+    let nameless = browser.post("/profile", &[("name", " ")]).await;
+    assert_eq!(nameless.status, StatusCode::UNPROCESSABLE_ENTITY);
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
 async fn one_closes_ones_own_sessions_only(db: PgPool) {
     let app = TestApp::new(db);
     let other = app.as_role(Role::Admin).await;

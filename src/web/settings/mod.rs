@@ -6,11 +6,7 @@ pub(super) mod email;
 mod holidays;
 mod hours;
 
-use super::{
-    filters, flash, form, html,
-    routes::Route,
-    shell::{self, Shell},
-};
+use super::{filters, flash, form, html, routes::Route, shell::Shell};
 use crate::{
     access::Actor,
     audit::{self, Change},
