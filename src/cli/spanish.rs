@@ -33,7 +33,12 @@ fn speak_at(command: Command, path: &str) -> Command {
         )
         .mut_args(|arg| {
             let heading = if arg.is_positional() { "Argumentos" } else { "Opciones" };
-            arg.help_heading(heading).hide_possible_values(true).hide_default_value(true).hide_env(true)
+            let arg = arg.help_heading(heading);
+            if arg.get_action().takes_values() {
+                arg.hide_possible_values(true).hide_default_value(true).hide_env(true)
+            } else {
+                arg
+            }
         });
     if has_commands {
         command = command.subcommand_value_name("ORDEN").mut_subcommands(|below| {
