@@ -1,8 +1,8 @@
 //! Campaigns: their list, and the page of one with its checklist or its live counts.
 
 use super::{
-    campaigns_actions,
-    campaigns_form::{self, Tried},
+    campaigns_actions, campaigns_form,
+    campaigns_letter::{self, Tried},
     filters,
     html::{self, Answer},
     routes::Route,
@@ -46,6 +46,7 @@ pub(super) fn routes() -> Vec<Route> {
         Route::get("/campaigns/{id}/audience", Permission::View, people),
     ];
     all.extend(campaigns_form::routes());
+    all.extend(campaigns_letter::routes());
     all.extend(campaigns_actions::routes());
     all
 }
@@ -338,7 +339,7 @@ async fn show(
     let contacts = some_people(&mut db, &campaign).await?;
     drop(db);
     let contact = query.contact.parse().ok();
-    let tried = Some(campaigns_form::fill(&state, &campaign.source, contact.map(ContactId)).await?);
+    let tried = Some(campaigns_letter::fill(&state, &campaign.source, contact.map(ContactId)).await?);
     html::page(&ShowPage { shell, now, campaign, facts, checklist, live, contacts, contact, tried })
 }
 

@@ -1,14 +1,14 @@
 //! Writing a campaign: its form, the count of its audience while it is chosen,
-//! and its text filled for one person while it is written.
+//! and its text while it is written.
 
 use super::{
     campaigns::some_people,
+    campaigns_letter::{self, Tried},
     filters,
     flash::Flash,
     form::{Errors, Form},
     html::{self, Answer},
     routes::Route,
-    security,
     shell::Shell,
 };
 use crate::{
@@ -16,7 +16,6 @@ use crate::{
     campaigns::{
         audience::{self, Choices, Person, Question, Rule},
         campaign::{self, Campaign, Edit, Status},
-        trial,
     },
     channels::Channel,
     chile::{business_hours::BusinessHours, comunas},
@@ -24,17 +23,13 @@ use crate::{
     ids::{CampaignId, ContactId},
     messaging::{
         kinds::MessageType,
-        template::{self, BodyFormat, Source},
+        template::{self, BodyFormat},
     },
     settings::{self, EmailChannel},
     state::AppState,
 };
 use askama::Template;
-use axum::{
-    extract::{Extension, Path, Query, State},
-    http::header,
-    response::{Html, IntoResponse, Response},
-};
+use axum::extract::{Extension, Path, Query, State};
 use chrono::NaiveTime;
 use serde::Deserialize;
 use sqlx::PgConnection;
@@ -47,7 +42,6 @@ pub(super) fn routes() -> Vec<Route> {
         Route::post("/campaigns/{id}", Permission::EditCampaigns, update),
         Route::post("/campaigns/audience", Permission::EditCampaigns, count),
         Route::post("/campaigns/preview", Permission::EditCampaigns, preview),
-        Route::get("/campaigns/{id}/preview", Permission::View, saved_preview),
     ]
 }
 
@@ -194,9 +188,6 @@ struct Count {
     reachable: i64,
     reasons: Vec<(&'static str, i64)>,
 }
-
-/// A text filled for one person, or what is wrong with it.
-pub(super) type Tried = std::result::Result<trial::Preview, Vec<FieldError>>;
 
 #[derive(Template)]
 #[template(path = "campaigns/form.html", blocks = ["audience_count", "preview"])]
@@ -454,7 +445,6 @@ async fn draft(state: &AppState, shell: Shell, form: &CampaignForm) -> crate::er
 #[serde(default)]
 struct PartQuery {
     part: String,
-    contact: String,
 }
 
 /// The text as typed, filled for one person: with `part=html` the message
@@ -467,54 +457,9 @@ async fn preview(
 ) -> Answer {
     let page = draft(&state, shell, &form).await?;
     let contact = form.contact_id.as_deref().and_then(|it| it.parse().ok()).map(ContactId);
-    let tried = fill(&state, &page.edit.source, contact).await?;
+    let tried = campaigns_letter::fill(&state, &page.edit.source, contact).await?;
     if query.part == "html" {
-        return Ok(frame(&tried));
+        return Ok(campaigns_letter::frame(&tried));
     }
     html::page(&FormPage { tried: Some(tried), ..page }.as_preview())
-}
-
-/// The text in force, filled for one person, for the frame of the campaign's page.
-async fn saved_preview(
-    State(state): State<AppState>,
-    Path(id): Path<CampaignId>,
-    Query(query): Query<PartQuery>,
-) -> Answer {
-    let mut db = state.db.acquire().await?;
-    let campaign = campaign::get(&mut db, id).await?;
-    drop(db);
-    let contact = query.contact.parse().ok().map(ContactId);
-    Ok(frame(&fill(&state, &campaign.source, contact).await?))
-}
-
-pub(super) async fn fill(
-    state: &AppState,
-    source: &Source,
-    contact: Option<ContactId>,
-) -> crate::error::Result<Tried> {
-    let mut db = state.db.acquire().await?;
-    match trial::preview(&mut db, &state.config, source, contact).await {
-        Ok(preview) => Ok(Ok(preview)),
-        Err(Error::Invalid(problems)) => Ok(Err(problems)),
-        Err(error) => Err(error),
-    }
-}
-
-#[derive(Template)]
-#[template(path = "campaigns/unfilled.html")]
-struct Unfilled<'a> {
-    sentences: Vec<&'a str>,
-}
-
-/// A message in a document of its own, under the policy of framed pages.
-fn frame(tried: &Tried) -> Response {
-    let sentences: Vec<&str> = match tried {
-        Ok(it) => it.message.as_ref().err().map(String::as_str).into_iter().collect(),
-        Err(problems) => problems.iter().map(|it| it.message.as_str()).collect(),
-    };
-    let html = match tried.as_ref().ok().and_then(|it| it.message.as_ref().ok()) {
-        Some(rendered) => rendered.html.clone(),
-        None => Unfilled { sentences }.render().unwrap_or_default(),
-    };
-    ([(header::CONTENT_SECURITY_POLICY, security::FRAMED_BY_US)], Html(html)).into_response()
 }

@@ -20,6 +20,7 @@ mod audit;
 mod campaigns;
 mod campaigns_actions;
 mod campaigns_form;
+mod campaigns_letter;
 mod health;
 mod home;
 mod internal;

@@ -42,6 +42,10 @@ const LONGER: &[(&str, usize, &str)] = &[
     ("src/campaigns/checklist.rs", 560, "one list of what may be missing, one function per line of it"),
 ];
 
+/// Letters, and what stands in for one in its frame, under the frame's own
+/// policy: an email has no stylesheet but its own.
+const LETTERS: &[&str] = &["templates/emails", "templates/campaigns/unfilled.html"];
+
 /// Top-level modules, lowest first, as `src/lib.rs` declares them.
 fn layers() -> Vec<String> {
     let lib = fs::read_to_string("src/lib.rs").unwrap();
@@ -243,8 +247,7 @@ fn files_stay_short_enough_to_read() {
 fn pages_hold_no_inline_script_style_or_handler() {
     let mut inline = Vec::new();
     for path in files_under("templates", "html") {
-        // An email has no stylesheet but its own, and no policy but the reader's.
-        if path.starts_with("templates/emails") {
+        if LETTERS.iter().any(|it| path.starts_with(it)) {
             continue;
         }
         let text = fs::read_to_string(&path).unwrap();
