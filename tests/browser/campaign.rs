@@ -1,26 +1,22 @@
-//! From the campaign that comes ready to letters in a real mailbox, and to the
-//! person who says no.
+//! From a file to letters in a real mailbox, by the campaign that comes ready, and
+//! to the person who says no.
 
 use crate::{
     app::{ADMIN, App, Drip},
     chromium::{LAPTOP, PHONE, Window},
+    importing,
     post_office::PostOffice,
     signing_in::sign_in,
 };
 use sqlx::{Connection as _, PgConnection};
 
-/// People of companies: two that may be written to, one without a lawful basis, one without email.
-async fn people(app: &App) {
+/// Someone who never agreed to be written to.
+async fn someone_without_consent(app: &App) {
     let mut db = PgConnection::connect(&app.database_url).await.unwrap();
     sqlx::raw_sql(
-        "insert into companies (name, name_key, industry, created_at, updated_at)
-         values ('Hostal Ñandú', 'hostal nandu', 'Turismo', '2026-11-01', '2026-11-01'),
-                ('Ferretería El Roble', 'ferreteria el roble', 'Comercio', '2026-11-01', '2026-11-01');
-         insert into contacts (company_id, first_name, last_name, email, phone, email_basis, search_key, created_at, updated_at)
-         values (1, 'María', 'Soto', 'maria.soto@nandu.cl', null, 'CONSENT', 'maria soto', '2026-11-01', '2026-11-01'),
-                (2, 'Pedro', 'Muñoz', 'pedro@elroble.cl', null, 'CONSENT', 'pedro munoz', '2026-11-01', '2026-11-01'),
-                (2, 'Carla', 'Vera', 'carla@elroble.cl', null, null, 'carla vera', '2026-11-01', '2026-11-01'),
-                (1, 'Jorge', 'Paz', null, '+56912345678', 'CONSENT', 'jorge paz', '2026-11-01', '2026-11-01');",
+        "insert into contacts (company_id, first_name, last_name, email, search_key, created_at, updated_at)
+         select id, 'Jorge', 'Paz', 'jorge@elroble.cl', 'jorge paz', '2026-11-01', '2026-11-01'
+         from companies where name_key like 'ferreteria%'",
     )
     .execute(&mut db)
     .await
@@ -54,13 +50,17 @@ async fn the_campaign_that_comes_ready_reaches_people_until_they_say_no() {
     let office = PostOffice::open();
     let roomy = [("EMAIL_DAILY_CAP", "0"), ("EMAIL_WEEKLY_LIMIT", "10"), ("EMAIL_MONTHLY_LIMIT", "40")];
     let app = App::start(&[&office.environment()[..], &roomy].concat()).await;
-    people(&app).await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = importing::csv_in(folder.path());
     let window = Window::open_at(&app.url, LAPTOP).await;
     sign_in(&window).await;
+    importing::simulate(&window, &file).await;
+    importing::confirm(&window).await;
+    someone_without_consent(&app).await;
 
     // Hours, and what the checklist says.
     open_at_all_hours(&window, "Prospección Los Lagos").await;
-    window.sees("4 personas en la audiencia; la recibirían 2").await;
+    window.sees("3 personas en la audiencia; la recibirían 2").await;
     window.picture("campaign-form").await;
     window.press("Guardar").await;
     window.sees("Lista para iniciar").await;
@@ -83,13 +83,13 @@ async fn the_campaign_that_comes_ready_reaches_people_until_they_say_no() {
     assert!(letters[0].body().contains("podemos ayudar a Hostal Ñandú"), "{}", letters[0].body());
     assert!(letters[0].body().contains("Avenida Alemania 451"), "{}", letters[0].body());
     assert_eq!(office.letters_for("pedro@elroble.cl").len(), 1);
-    assert!(office.letters_for("carla@elroble.cl").is_empty());
+    assert!(office.letters_for("jorge@elroble.cl").is_empty());
 
     // Every number is a link to its people, and each message tells its story.
     let campaign = window.path().await;
     window.click("#live a.tile[href*='left=1']").await;
     let list = window.text().await;
-    assert!(list.contains("María Soto") && list.contains("Pedro Muñoz") && !list.contains("Carla"), "{list}");
+    assert!(list.contains("María Soto") && list.contains("Pedro Muñoz") && !list.contains("Jorge"), "{list}");
     window.picture("messages").await;
     window.press("María Soto").await;
     window.sees("Historia").await;
@@ -107,6 +107,10 @@ async fn the_campaign_that_comes_ready_reaches_people_until_they_say_no() {
     let asked = app.http.post(&address).header("content-type", "application/x-www-form-urlencoded");
     let done = asked.body("List-Unsubscribe=One-Click").send().await.unwrap();
     assert_eq!(done.status(), 200);
+
+    // Her file comes again; she does not.
+    importing::simulate(&window, &file).await;
+    importing::confirm(&window).await;
 
     // The next campaign leaves her out, and says so.
     window.open("/campaigns/new").await;

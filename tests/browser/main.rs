@@ -6,5 +6,6 @@ mod app;
 mod chromium;
 mod post_office;
 
-mod signing_in;
 mod campaign;
+mod importing;
+mod signing_in;
