@@ -128,12 +128,18 @@ pub fn region(code: &str) -> Option<&'static Region> {
     REGIONS.iter().find(|it| it.code == code)
 }
 
-/// The comunas of a region, by name.
+/// The regions, north to south, each with its comunas by name: what lists offer.
 #[must_use]
-pub fn of_region(region: &Region) -> Vec<&'static Comuna> {
-    let mut found: Vec<_> = all().iter().filter(|it| it.region == region).collect();
-    found.sort_by_cached_key(|it| fold(it.name));
-    found
+pub fn by_region() -> &'static [(&'static Region, Vec<&'static Comuna>)] {
+    static OFFERED: LazyLock<Vec<(&'static Region, Vec<&'static Comuna>)>> = LazyLock::new(|| {
+        let within = |region: &'static Region| {
+            let mut found: Vec<_> = all().iter().filter(|it| it.region == region).collect();
+            found.sort_by_cached_key(|it| fold(it.name));
+            (region, found)
+        };
+        REGIONS.iter().map(within).collect()
+    });
+    &OFFERED
 }
 
 /// The comuna that `text` names: without regard to case and accents, by another
@@ -173,11 +179,9 @@ mod tests {
         assert!(all().is_sorted_by(|a, b| a.code < b.code));
         let provinces: std::collections::HashSet<_> = all().iter().map(|it| &it.code[..3]).collect();
         assert_eq!(provinces.len(), 56);
-        for region in &REGIONS {
-            assert!(!of_region(region).is_empty(), "{}", region.name);
-        }
-        assert_eq!(of_region(super::region("10").unwrap()).len(), 30);
-        assert_eq!(of_region(super::region("13").unwrap()).len(), 52);
+        let of = |code: &str| by_region().iter().find(|it| it.0.code == code).map_or(0, |it| it.1.len());
+        assert_eq!((of("10"), of("13"), of("16")), (30, 52, 21));
+        assert_eq!(by_region().iter().map(|it| it.1.len()).sum::<usize>(), 346);
     }
 
     #[test]

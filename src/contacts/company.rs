@@ -242,6 +242,10 @@ fn rut_taken() -> Error {
     Error::invalid("rut", "Ya existe una empresa con este RUT.")
 }
 
+fn owner_gone() -> Error {
+    Error::invalid("owner_id", "Esa persona ya no está en el equipo: elige otra.")
+}
+
 /// Make a company.
 ///
 /// # Errors
@@ -273,7 +277,8 @@ pub async fn create(
     .fetch_one(&mut **tx)
     .await
     .on_constraint("companies_name_once", name_taken)
-    .on_constraint("companies_rut_once", rut_taken)?;
+    .on_constraint("companies_rut_once", rut_taken)
+    .on_constraint("companies_owner_id_fkey", owner_gone)?;
     let change = audit::Change {
         action: "company.create",
         subject_kind: "company",
@@ -331,7 +336,8 @@ pub async fn update(
     .execute(&mut **tx)
     .await
     .on_constraint("companies_name_once", name_taken)
-    .on_constraint("companies_rut_once", rut_taken)?;
+    .on_constraint("companies_rut_once", rut_taken)
+    .on_constraint("companies_owner_id_fkey", owner_gone)?;
     let (before, after) = super::check::changed(&json!(before), &json!(details));
     let change = audit::Change {
         action: "company.update",

@@ -309,6 +309,10 @@ fn email_taken() -> Error {
     Error::invalid("email", "Este correo ya es de otro contacto.")
 }
 
+fn owner_gone() -> Error {
+    Error::invalid("owner_id", "Esa persona ya no está en el equipo: elige otra.")
+}
+
 /// Make a contact. They agreed to nothing yet: see [`consent`](super::consent).
 ///
 /// # Errors
@@ -342,7 +346,8 @@ pub async fn create(
     )
     .fetch_one(&mut **tx)
     .await
-    .on_constraint("contacts_email_once", email_taken)?;
+    .on_constraint("contacts_email_once", email_taken)
+    .on_constraint("contacts_owner_id_fkey", owner_gone)?;
     let change = audit::Change {
         action: "contact.create",
         subject_kind: "contact",
@@ -403,7 +408,8 @@ pub async fn update(
     )
     .execute(&mut **tx)
     .await
-    .on_constraint("contacts_email_once", email_taken)?;
+    .on_constraint("contacts_email_once", email_taken)
+    .on_constraint("contacts_owner_id_fkey", owner_gone)?;
     let change = audit::Change {
         action: "contact.update",
         subject_kind: "contact",

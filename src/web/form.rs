@@ -56,3 +56,29 @@ impl Errors {
         }
     }
 }
+
+/// A field that somebody else changed while a form was open.
+pub(super) struct Difference {
+    /// As the form calls it.
+    pub label: &'static str,
+    /// What it says now; empty: nothing.
+    pub theirs: String,
+    /// What was typed.
+    pub typed: String,
+}
+
+/// The fields in which `typed` differs from `current`, under their `labels` (name, label).
+pub(super) fn differences<T: serde::Serialize>(
+    current: &T,
+    typed: &T,
+    labels: &[(&'static str, &'static str)],
+) -> Vec<Difference> {
+    let object = |it: &T| serde_json::to_value(it).unwrap_or_default();
+    let (current, typed) = (object(current), object(typed));
+    let text = |it: &serde_json::Value, name: &str| it[name].as_str().unwrap_or_default().trim().to_owned();
+    labels
+        .iter()
+        .map(|(name, label)| Difference { label, theirs: text(&current, name), typed: text(&typed, name) })
+        .filter(|it| it.theirs != it.typed)
+        .collect()
+}

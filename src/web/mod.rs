@@ -22,6 +22,8 @@ mod campaigns_actions;
 mod campaigns_form;
 mod campaigns_letter;
 mod health;
+mod companies;
+mod contacts;
 mod home;
 mod internal;
 mod jobs;

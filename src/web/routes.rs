@@ -126,6 +126,8 @@ pub fn table() -> Vec<Route> {
         super::audit::routes(),
         super::campaigns::routes(),
         super::health::routes(),
+        super::companies::routes(),
+        super::contacts::routes(),
         super::home::routes(),
         super::internal::routes(),
         super::jobs::routes(),

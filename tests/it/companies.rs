@@ -1,6 +1,7 @@
 //! Companies: made, found however they are spelt, changed without losing another's work.
 
-use crate::support::monday_noon;
+use crate::support::{TestApp, monday_noon};
+use axum::http::StatusCode;
 use llovizna::{
     access::{Actor, Role},
     contacts::{
@@ -176,4 +177,37 @@ async fn companies_are_found_by_name_rut_place_and_industry(db: PgPool) {
         company_list::choices(db, "ferre", 10).await.unwrap(),
         ["Ferretería Ñuñoa Sur · 76.086.428-5"]
     );
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn a_company_is_made_shown_and_changed_through_the_panel(db: PgPool) {
+    let app = TestApp::new(db.clone());
+    assert!(app.get("/companies").await.text().contains("Aún no hay empresas"));
+    let made = app
+        .post("/companies", &[("name", "Aserradero Alerce"), ("rut", "76.086.428-5"), ("comuna", "10101")])
+        .await;
+    assert_eq!(made.status, StatusCode::SEE_OTHER, "{}", made.text());
+    let page = app.get(made.location()).await.text();
+    assert!(
+        page.contains("76.086.428-5") && page.contains("Puerto Montt") && page.contains("Los Lagos"),
+        "{page}"
+    );
+    let contact = app
+        .post(
+            "/contacts",
+            &[("email", "ana@alerce.example"), ("company", "Aserradero Alerce · 76.086.428-5")],
+        )
+        .await;
+    assert_eq!(contact.status, StatusCode::SEE_OTHER);
+    assert!(app.get(made.location()).await.text().contains("ana@alerce.example"));
+    let again = app.post("/companies", &[("name", "Otra"), ("rut", "760864285")]).await;
+    assert_eq!(again.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(again.text().contains("Ver «Aserradero Alerce», la que ya existe"), "{}", again.text());
+    let stale = app.post(made.location(), &[("name", "Otro nombre"), ("seen", "2020-01-01T00:00:00Z")]).await;
+    assert_eq!(stale.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(stale.text().contains("Otra persona guardó cambios"));
+    let listed = app.get("/companies?q=alerce&industry=&comuna=10").await.text();
+    assert!(listed.contains("1 empresa") && listed.contains("Aserradero Alerce"), "{listed}");
+    let choices = app.get("/companies/choices?company=aser").await.body;
+    assert_eq!(choices.trim(), "<option value=\"Aserradero Alerce · 76.086.428-5\"></option>");
 }

@@ -1,9 +1,10 @@
 //! Contacts: who they are, where they are found, what they agreed to.
 
-use crate::support::monday_noon;
+use crate::support::{TestApp, monday_noon};
+use axum::http::StatusCode;
 use chrono::{NaiveDate, TimeDelta};
 use llovizna::{
-    access::Actor,
+    access::{Actor, Role},
     channels::Channel,
     contacts::{
         company::{self, Outcome},
@@ -315,4 +316,211 @@ async fn pages_neither_skip_nor_repeat_in_both_orders_and_directions(db: PgPool)
         let gone = contact_list::page(db, &Filter::default(), sort, Place::After(-1), 50).await.unwrap();
         assert_eq!(gone.rows.len(), 7, "a row that is gone leads to the first page");
     }
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn an_empty_list_teaches_and_a_reader_sees_no_buttons(db: PgPool) {
+    let app = TestApp::new(db);
+    let page = app.get("/contacts").await;
+    assert_eq!(page.status, StatusCode::OK);
+    assert!(page.text().contains("Aún no hay contactos"), "{}", page.text());
+    assert!(page.body.contains("/imports/new?kind=contacts"));
+    let reader = app.as_role(Role::ReadOnly).await;
+    let page = reader.get("/contacts").await;
+    assert!(!page.body.contains("/contacts/new"));
+    assert_eq!(reader.get("/contacts/new").await.status, StatusCode::FORBIDDEN);
+    assert_eq!(reader.post("/contacts", &[("email", "ana@sur.example")]).await.status, StatusCode::FORBIDDEN);
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn a_contact_is_made_shown_and_changed_through_the_panel(db: PgPool) {
+    let app = TestApp::new(db.clone());
+    let staff = app.as_role(Role::Staff).await;
+    let fields = [
+        ("first_name", "Ana"),
+        ("last_name", "<b>Muñoz</b>"),
+        ("email", "ana@sur.example"),
+        ("phone", "9 8765 4321"),
+        ("company", "Sur SpA"),
+    ];
+    let made = staff.post("/contacts", &fields).await;
+    assert_eq!(made.status, StatusCode::SEE_OTHER, "{}", made.text());
+    let page = staff.get(made.location()).await;
+    assert!(page.text().contains("Contacto creado"), "{}", page.text());
+    assert!(page.body.contains("+56 9 8765 4321") && page.body.contains("Sur SpA"));
+    assert!(!page.body.contains("<b>Muñoz"), "typed text never becomes markup");
+    let edit = staff.get(&format!("{}/edit", made.location())).await;
+    let seen = value_of(&edit.body, "seen");
+    app.state.clock.advance(TimeDelta::minutes(5));
+    let changed = [("first_name", "Ana María"), ("email", "ana@sur.example"), ("seen", seen.as_str())];
+    let saved = staff.post(made.location(), &changed).await;
+    assert_eq!(saved.location(), made.location(), "{}", saved.text());
+    // A second tab still holds the old form: nothing is lost, and both versions are shown.
+    let stale = [("first_name", "Anita"), ("email", "ana@sur.example"), ("seen", seen.as_str())];
+    let conflict = staff.post(made.location(), &stale).await;
+    assert_eq!(conflict.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(conflict.text().contains("Otra persona guardó cambios"), "{}", conflict.text());
+    assert!(conflict.body.contains("<td>Ana María</td><td>Anita</td>"), "{}", conflict.body);
+    // Having seen them, saving again is a choice.
+    let seen = value_of(&conflict.body, "seen");
+    let chosen = [("first_name", "Anita"), ("email", "ana@sur.example"), ("seen", seen.as_str())];
+    assert_eq!(staff.post(made.location(), &chosen).await.status, StatusCode::SEE_OTHER);
+    let audited: i64 = sqlx::query_scalar("select count(*) from audit_events where subject_kind = 'contact'")
+        .fetch_one(&db)
+        .await
+        .unwrap();
+    assert_eq!(audited, 3);
+}
+
+/// Value of the hidden field `name`.
+fn value_of(body: &str, name: &str) -> String {
+    let (_, rest) = body.split_once(&format!("name=\"{name}\" value=\"")).expect("the field");
+    rest.split('"').next().unwrap().replace("&#43;", "+")
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn a_wrong_form_keeps_what_was_typed_and_says_who_has_the_email(db: PgPool) {
+    let app = TestApp::new(db.clone());
+    let holder = create(&db, &draft("Ana", "ana@sur.example")).await.unwrap();
+    let again = app
+        .post("/contacts", &[("first_name", "Otra"), ("email", "ana@sur.example"), ("phone", "9 8765 4321")])
+        .await;
+    assert_eq!(again.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(again.text().contains("Este correo ya es de otro contacto"), "{}", again.text());
+    assert!(again.body.contains(&format!("href=\"/contacts/{holder}\"")));
+    assert!(again.body.contains("value=\"9 8765 4321\""), "what was typed stays as it was typed");
+    let wrong = app.post("/contacts", &[("first_name", "Otra"), ("phone", "123")]).await;
+    assert!(wrong.body.contains("id=\"error-phone\""));
+    let nobody = app.post("/contacts", &[("email", "x@sur.example"), ("owner_id", "999999")]).await;
+    assert!(nobody.text().contains("Esa persona ya no está en el equipo"), "{}", nobody.text());
+    assert_eq!(app.get("/contacts/999999").await.status, StatusCode::NOT_FOUND);
+    assert_eq!(
+        app.post("/contacts/999999", &[("email", "x@sur.example")]).await.status,
+        StatusCode::NOT_FOUND
+    );
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn a_yes_a_no_and_preferences_are_written_from_the_page(db: PgPool) {
+    let app = TestApp::new(db.clone());
+    let id = create(&db, &draft("Ana", "ana@sur.example")).await.unwrap();
+    let staff = app.as_role(Role::Staff).await;
+    let path = |rest: &str| format!("/contacts/{id}{rest}");
+    let yes = [("communication_type", "EMAIL"), ("basis", "CONSENT"), ("source", "")];
+    let wrong = staff.post(&path("/consents"), &yes).await;
+    assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(wrong.body.contains("<details class=\"inner-form\" open>"), "the form stays open");
+    let yes =
+        [("communication_type", "EMAIL"), ("basis", "CONSENT"), ("source", "Feria de Osorno, folio 12")];
+    assert_eq!(staff.post(&path("/consents"), &yes).await.status, StatusCode::SEE_OTHER);
+    let page = staff.get(&path("")).await.text();
+    assert!(page.contains("Recibe promociones") && page.contains("Feria de Osorno, folio 12"), "{page}");
+    let no = [("communication_type", "EMAIL"), ("basis", "WITHDRAWN"), ("source", "Llamó por teléfono")];
+    assert_eq!(staff.post(&path("/consents"), &no).await.status, StatusCode::SEE_OTHER);
+    assert_eq!(contact::get(&db, id).await.unwrap().email_basis, None);
+    assert_eq!(
+        staff.post(&path("/preferences"), &[("EMAIL.PROMOCIONAL", "on")]).await.status,
+        StatusCode::SEE_OTHER
+    );
+    let refused = preferences::of(&db, id).await.unwrap();
+    assert!(
+        refused.iter().all(|it| !it.allowed && it.message_type != "PROMOCIONAL") && refused.len() == 7,
+        "{refused:?}"
+    );
+    let half = staff.post(&path("/quiet-hours"), &[("quiet_from", "21:00")]).await;
+    assert_eq!(half.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(half.body.contains("value=\"21:00\""));
+    let whole = [("quiet_from", "21:00"), ("quiet_until", "08:00")];
+    assert_eq!(staff.post(&path("/quiet-hours"), &whole).await.status, StatusCode::SEE_OTHER);
+    assert!(contact::get(&db, id).await.unwrap().quiet.is_some());
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn not_contacting_anymore_covers_every_address_and_only_deciders_lift_it(db: PgPool) {
+    let app = TestApp::new(db.clone());
+    let id = create(&db, &Draft { phone: "987654321".to_owned(), ..draft("Ana", "ana@sur.example") })
+        .await
+        .unwrap();
+    sqlx::query("update contacts set email_basis = 'CONSENT'").execute(&db).await.unwrap();
+    let staff = app.as_role(Role::Staff).await;
+    let path = format!("/contacts/{id}/suppressions");
+    let unexplained = staff.post(&path, &[("scope", "ALL")]).await;
+    assert_eq!(unexplained.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(staff.post(&path, &[("detail", "Lo pidió por teléfono")]).await.status, StatusCode::SEE_OTHER);
+    let rows: Vec<(i64, String, String)> = sqlx::query_as(
+        "select id, communication_type, destination from suppressions where reason = 'MANUAL' order by id",
+    )
+    .fetch_all(&db)
+    .await
+    .unwrap();
+    let covered: Vec<_> = rows.iter().map(|it| (it.1.as_str(), it.2.as_str())).collect();
+    assert_eq!(
+        covered,
+        [("EMAIL", "ana@sur.example"), ("SMS", "+56987654321"), ("WHATSAPP", "+56987654321")]
+    );
+    assert_eq!(contact::get(&db, id).await.unwrap().email_basis, None);
+    let page = staff.get(&format!("/contacts/{id}")).await;
+    assert!(
+        page.text().contains("No recibe promociones desde el 23-11-2026: agregada a mano"),
+        "{}",
+        page.text()
+    );
+    let lift = format!("{path}/{}?_method=DELETE", rows[0].0);
+    assert_eq!(staff.post(&lift, &[]).await.status, StatusCode::FORBIDDEN);
+    let admin = app.as_role(Role::Admin).await;
+    let other = create(&db, &draft("Otra", "otra@sur.example")).await.unwrap();
+    let foreign = format!("/contacts/{other}/suppressions/{}?_method=DELETE", rows[0].0);
+    assert_eq!(
+        admin.post(&foreign, &[]).await.status,
+        StatusCode::NOT_FOUND,
+        "another person's entry is not theirs to lift"
+    );
+    assert_eq!(admin.post(&lift, &[]).await.status, StatusCode::SEE_OTHER);
+    let left: i64 = sqlx::query_scalar("select count(*) from suppressions where lifted_at is null")
+        .fetch_one(&db)
+        .await
+        .unwrap();
+    assert_eq!(left, 2);
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn the_list_filters_and_pages_by_its_address(db: PgPool) {
+    let app = TestApp::new(db.clone());
+    three(&db).await;
+    let page = app.get("/contacts?q=mu%C3%B1oz").await;
+    assert!(
+        page.text().contains("1 contacto")
+            && page.text().contains("Ana Muñoz")
+            && !page.text().contains("Beto")
+    );
+    assert!(page.body.contains("aria-label=\"Quitar filtro: «muñoz»\""));
+    let none = app.get("/contacts?lifecycle=INACTIVO").await.text();
+    assert!(none.contains("Ningún contacto con estos filtros"), "{none}");
+    for path in [
+        "/contacts?company=x&import=y&kind=z&before=w",
+        "/contacts?comuna=%00&q=%27%3B--&industry=%00",
+        "/contacts?after=99999999999999",
+    ] {
+        assert_eq!(app.get(path).await.status, StatusCode::OK, "{path}");
+    }
+    sqlx::query(
+        "insert into contacts (first_name, email, search_key, created_at, updated_at)
+         select 'N', n || '@sur.example', 'n ' || n, now(), now() from generate_series(1, 60) n",
+    )
+    .execute(&db)
+    .await
+    .unwrap();
+    let first = app.get("/contacts?sort=name").await;
+    let next = first
+        .body
+        .split("rel=\"next\" href=\"")
+        .nth(1)
+        .unwrap()
+        .split('"')
+        .next()
+        .unwrap()
+        .replace("&#38;", "&");
+    assert!(next.starts_with("/contacts?sort=name&after=") && !next.contains('@'), "{next}");
+    let second = app.get(&next).await;
+    assert!(second.body.contains("rel=\"prev\"") && !second.body.contains("rel=\"next\""));
 }

@@ -1,0 +1,36 @@
+//! Contacts in the panel: their list, their forms, their page with what they agreed to.
+
+mod edit;
+mod list;
+mod show;
+
+use super::{badges::Badge, routes::Route};
+use crate::{access::Permission, contacts::vocabulary::Lifecycle};
+
+pub(super) fn routes() -> Vec<Route> {
+    use Permission::{DecideMessages, EditContacts, View};
+    vec![
+        Route::get("/contacts", View, list::list),
+        Route::post("/contacts", EditContacts, edit::create),
+        Route::get("/contacts/new", EditContacts, edit::new),
+        Route::get("/contacts/{id}", View, show::show),
+        Route::post("/contacts/{id}", EditContacts, edit::update),
+        Route::get("/contacts/{id}/edit", EditContacts, edit::edit),
+        Route::post("/contacts/{id}/consents", EditContacts, show::consent),
+        Route::post("/contacts/{id}/preferences", EditContacts, show::prefer),
+        Route::post("/contacts/{id}/quiet-hours", EditContacts, show::quieten),
+        Route::post("/contacts/{id}/suppressions", EditContacts, show::suppress),
+        Route::delete("/contacts/{id}/suppressions/{suppression}", DecideMessages, show::lift),
+    ]
+}
+
+/// How far the relationship has come, as shown.
+fn lifecycle(it: Lifecycle) -> Badge {
+    let (tone, icon) = match it {
+        Lifecycle::Lead => ("secondary", "user"),
+        Lifecycle::Prospect => ("blue", "target-arrow"),
+        Lifecycle::Customer => ("green", "heart"),
+        Lifecycle::Inactive => ("yellow", "hourglass"),
+    };
+    Badge { label: it.label(), tone, icon }
+}
