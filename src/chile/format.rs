@@ -13,7 +13,7 @@ pub fn number(value: i64) -> String {
         written.push('-');
     }
     for (place, digit) in digits.char_indices() {
-        if place > 0 && (digits.len() - place) % 3 == 0 {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
             written.push('.');
         }
         written.push(digit);

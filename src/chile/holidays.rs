@@ -169,16 +169,12 @@ fn once(day: NaiveDate) -> Option<&'static str> {
 
 /// Easter Sunday of the Gregorian calendar (anonymous Computus, as in Meeus).
 fn easter(year: i32) -> Option<NaiveDate> {
-    let (a, b, c) = (year % 19, year / 100, year % 100);
-    let h = (19 * a + b - b / 4 - (b - (b + 8) / 25 + 1) / 3 + 15) % 30;
-    let l = (32 + 2 * (b % 4) + 2 * (c / 4) - h - c % 4) % 7;
-    let m = (a + 11 * h + 22 * l) / 451;
-    let march_based = h + l - 7 * m + 114;
-    NaiveDate::from_ymd_opt(
-        year,
-        u32::try_from(march_based / 31).ok()?,
-        u32::try_from(march_based % 31 + 1).ok()?,
-    )
+    let (golden, century, of_century) = (year % 19, year / 100, year % 100);
+    let epact = (19 * golden + century - century / 4 - (century - (century + 8) / 25 + 1) / 3 + 15) % 30;
+    let weekday = (32 + 2 * (century % 4) + 2 * (of_century / 4) - epact - of_century % 4) % 7;
+    let late = (golden + 11 * epact + 22 * weekday) / 451;
+    let reckoned = epact + weekday - 7 * late + 114;
+    NaiveDate::from_ymd_opt(year, u32::try_from(reckoned / 31).ok()?, u32::try_from(reckoned % 31 + 1).ok()?)
 }
 
 /// Ley 21.357: the day of the winter solstice; for 2021 the law itself says the 21st.

@@ -170,7 +170,7 @@ impl fmt::Display for Phone {
         let Some(national) = self.0.strip_prefix("+56") else { return f.write_str(&self.0) };
         let (area, head) = match national.as_bytes().first() {
             Some(b'9' | b'2') => (1, 5),
-            Some(b'8') | Some(b'6') if national.starts_with("800") || national.starts_with("600") => (3, 6),
+            Some(b'8' | b'6') if national.starts_with("800") || national.starts_with("600") => (3, 6),
             _ => (2, 5),
         };
         write!(f, "+56 {} {} {}", &national[..area], &national[area..head], &national[head..])

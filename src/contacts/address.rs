@@ -58,8 +58,14 @@ impl EmailAddress {
     /// What follows the @.
     #[must_use]
     pub fn domain(&self) -> &str {
-        self.0.rsplit('@').next().unwrap_or_default()
+        parts(&self.0).1
     }
+}
+
+/// What stands before and after the @ of an address.
+#[must_use]
+pub fn parts(address: &str) -> (&str, &str) {
+    address.split_once('@').unwrap_or((address, ""))
 }
 
 /// Signs allowed before the @ besides letters and digits (RFC 5322 3.2.3, unquoted).

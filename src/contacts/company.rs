@@ -385,7 +385,7 @@ pub async fn resolve(
             Err(Error::invalid("company", "No hay una empresa con ese RUT: escribe su nombre para crearla."))
         }
         [] => {
-            let details = Draft { name: typed, ..Draft::default() }.check().map_err(|it| at_company(it))?;
+            let details = Draft { name: typed, ..Draft::default() }.check().map_err(at_company)?;
             create(tx, now, actor, &details).await.map(Some)
         }
     }

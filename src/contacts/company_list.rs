@@ -117,11 +117,11 @@ pub async fn page(
     };
     query.push(order).push(" limit ").push_bind(i64::try_from(size).unwrap_or(i64::MAX).saturating_add(1));
     query.push(") p").push(order);
-    let rows = query.build().try_map(row).fetch_all(db).await?;
+    let rows = query.build().try_map(|it| row(&it)).fetch_all(db).await?;
     Ok(Page::new(place, size, rows))
 }
 
-fn row(it: PgRow) -> sqlx::Result<Row> {
+fn row(it: &PgRow) -> sqlx::Result<Row> {
     Ok(Row {
         id: CompanyId(it.try_get("id")?),
         name: it.try_get("name")?,

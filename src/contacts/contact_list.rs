@@ -221,7 +221,7 @@ pub async fn page(
         .push(" limit ")
         .push_bind(i64::try_from(size).unwrap_or(i64::MAX).saturating_add(1));
     query.push(") p join contacts c on c.id = p.id left join companies k on k.id = c.company_id").push(order);
-    let rows = query.build().try_map(row).fetch_all(db).await?;
+    let rows = query.build().try_map(|it| row(&it)).fetch_all(db).await?;
     Ok(Page::new(place, size, rows))
 }
 
@@ -231,7 +231,7 @@ const COLUMNS: &str =
     exists (select 1 from suppressions s where s.communication_type = 'EMAIL' and s.destination = c.email
             and s.lifted_at is null) as excluded";
 
-fn row(it: PgRow) -> sqlx::Result<Row> {
+fn row(it: &PgRow) -> sqlx::Result<Row> {
     let (first_name, last_name): (String, String) = (it.try_get("first_name")?, it.try_get("last_name")?);
     let (email, phone): (Option<String>, Option<String>) = (it.try_get("email")?, it.try_get("phone")?);
     Ok(Row {

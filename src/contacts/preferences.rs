@@ -36,7 +36,7 @@ pub async fn set(
     contact: ContactId,
     channel: Channel,
     message_type: &str,
-    allowed: bool,
+    wanted: bool,
 ) -> Result<()> {
     sqlx::query!(
         "insert into contact_preferences (contact_id, communication_type, message_type, allowed, updated_at)
@@ -47,7 +47,7 @@ pub async fn set(
         contact.0,
         channel.code(),
         message_type,
-        allowed,
+        wanted,
         now
     )
     .execute(&mut **tx)

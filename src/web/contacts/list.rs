@@ -114,7 +114,7 @@ struct Link {
 }
 
 struct Row {
-    row: contact_list::Row,
+    contact: contact_list::Row,
     phone: String,
     comuna: String,
     lifecycle: Badge,
@@ -144,9 +144,7 @@ pub(super) async fn list(State(state): State<AppState>, shell: Shell, Query(aske
     let count = contact_list::count(&mut db, &filter, COUNTED + 1).await?;
     let industries = company_list::industries(&mut db).await?;
     let company = match filter.company {
-        Some(id) => {
-            company::get(&mut *db, id).await.map(|it| it.name).unwrap_or_else(|_| "no existe".to_owned())
-        }
+        Some(id) => company::get(&mut *db, id).await.map_or_else(|_| "no existe".to_owned(), |it| it.name),
         None => String::new(),
     };
     let edge = |it: Option<&contact_list::Row>| it.map(|it| it.id.to_string()).unwrap_or_default();
@@ -176,7 +174,7 @@ fn row(row: contact_list::Row) -> Row {
         comuna: row.comuna.as_deref().map(comunas::name).unwrap_or_default().to_owned(),
         lifecycle: super::lifecycle(row.lifecycle),
         reach: reach(&row),
-        row,
+        contact: row,
     }
 }
 
