@@ -23,6 +23,12 @@ async fn someone_without_consent(app: &App) {
     .unwrap();
 }
 
+/// How many addresses must not be written to.
+async fn suppressed(app: &App) -> i64 {
+    let mut db = PgConnection::connect(&app.database_url).await.unwrap();
+    sqlx::query_scalar("select count(*) from suppressions").fetch_one(&mut db).await.unwrap()
+}
+
 /// Open the campaign called `name` and give it hours of its own that are always open.
 pub(crate) async fn open_at_all_hours(window: &Window, name: &str) {
     window.open("/campaigns").await;
@@ -103,10 +109,10 @@ async fn the_campaign_that_comes_ready_reaches_people_until_they_say_no() {
     let address = letters[0].one_click();
     assert!(address.starts_with(&app.url), "{address}");
     let looked = app.http.get(&address).send().await.unwrap();
-    assert_eq!(looked.status(), 200);
+    assert_eq!((looked.status().as_u16(), suppressed(&app).await), (200, 0), "looking changes nothing");
     let asked = app.http.post(&address).header("content-type", "application/x-www-form-urlencoded");
     let done = asked.body("List-Unsubscribe=One-Click").send().await.unwrap();
-    assert_eq!(done.status(), 200);
+    assert_eq!((done.status().as_u16(), suppressed(&app).await), (200, 1));
 
     // Her file comes again; she does not.
     importing::simulate(&window, &file).await;

@@ -162,11 +162,6 @@ impl Window {
         }
     }
 
-    /// The words of the first element that `css` names.
-    pub(crate) async fn text_of(&self, css: &str) -> String {
-        words(&self.seen(css).await.text().await.unwrap())
-    }
-
     /// The words of each element that `css` names.
     pub(crate) async fn texts_of(&self, css: &str) -> Vec<String> {
         let mut texts = Vec::new();
