@@ -116,6 +116,33 @@ pub async fn rejections(db: impl PgExecutor<'_>, id: ImportId, limit: i64) -> Re
     .await?)
 }
 
+/// A reason and how many rows share it.
+#[derive(Clone, Debug)]
+pub struct Reason {
+    /// Offending column.
+    pub column: String,
+    /// What is wrong.
+    pub reason: String,
+    /// Rows.
+    pub count: i64,
+}
+
+/// Why rows of `id` were rejected, the most frequent first.
+///
+/// # Errors
+/// When the database fails.
+pub async fn reasons(db: impl PgExecutor<'_>, id: ImportId, limit: i64) -> Result<Vec<Reason>> {
+    Ok(sqlx::query_as!(
+        Reason,
+        r#"select coalesce(column_name, '') as "column!", coalesce(reason, '') as "reason!", count(*) as "count!"
+         from import_rows where import_id = $1 and verdict = 'REJECTED' group by 1, 2 order by 3 desc, 1, 2 limit $2"#,
+        id.0,
+        limit,
+    )
+    .fetch_all(db)
+    .await?)
+}
+
 /// The rejected rows of `import` as a CSV: its own columns, then `fila`, `columna` and `motivo`.
 /// A byte-order mark and semicolons make Excel in Chile show it as a table.
 pub fn rejected_csv(db: PgPool, import: &Import) -> impl Stream<Item = Result<Vec<u8>>> + Send + 'static {

@@ -57,7 +57,7 @@ pub async fn step(db: &PgPool, now: DateTime<Utc>, id: ImportId) -> Result<bool>
             return Ok(false);
         }
         let import = super::get(&mut *tx, id).await?;
-        if !import.status.is_running() || !begin(db, now, &import).await? {
+        if !import.status.is_running() || !begin(db, now, &import, collision == 0).await? {
             return Ok(false);
         }
         let done = match import.status {
@@ -119,13 +119,14 @@ async fn take(tx: &mut Tx<'_>, id: ImportId) -> Result<bool> {
 }
 
 /// Write down, at once, that a step begins. False: it is over for this import.
-async fn begin(db: &PgPool, now: DateTime<Utc>, import: &Import) -> Result<bool> {
+async fn begin(db: &PgPool, now: DateTime<Utc>, import: &Import, anew: bool) -> Result<bool> {
     let begun = sqlx::query!(
-        "update imports set attempts = attempts + 1, progress = 0,
+        "update imports set attempts = attempts + case when $3 then 1 else 0 end, progress = 0,
             status = case when status = 'UPLOADED' then 'ANALYSING' else status end
          where id = $1 and status = $2 returning attempts, cancel_requested",
         import.id.0,
         import.status.code(),
+        anew,
     )
     .fetch_optional(db)
     .await?;

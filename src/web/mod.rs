@@ -25,6 +25,8 @@ mod health;
 mod companies;
 mod contacts;
 mod home;
+mod imports;
+mod imports_actions;
 mod internal;
 mod jobs;
 mod login;

@@ -129,6 +129,8 @@ pub fn table() -> Vec<Route> {
         super::companies::routes(),
         super::contacts::routes(),
         super::home::routes(),
+        super::imports::routes(),
+        super::imports_actions::routes(),
         super::internal::routes(),
         super::jobs::routes(),
         super::login::routes(),

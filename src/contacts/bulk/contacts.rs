@@ -126,15 +126,18 @@ async fn match_by_phone(tx: &mut Tx<'_>) -> Result<()> {
     )
     .await?;
     if without_email + with_email > 0 {
-        // One person, one row. Of two addresses for one known telephone the second is somebody new.
+        // One person, one row, the one with an address. Of two addresses for one known telephone the second is somebody new.
         run(
             tx,
             "update import_matches m
              set duplicate_of = case when s.email is null then f.first end,
                 contact_id = case when s.email is null then m.contact_id end
              from import_staging s, (
-                select contact_id, min(row_number) as first from import_matches
-                where contact_id is not null and duplicate_of is null group by contact_id having count(*) > 1
+                select m2.contact_id,
+                    (array_agg(m2.row_number order by (s2.email is null), m2.row_number))[1] as first
+                from import_matches m2 join import_staging s2 on s2.row_number = m2.row_number
+                where m2.contact_id is not null and m2.duplicate_of is null
+                group by m2.contact_id having count(*) > 1
              ) f
              where f.contact_id = m.contact_id and m.row_number <> f.first and m.duplicate_of is null
                 and s.row_number = m.row_number",

@@ -104,6 +104,10 @@ async fn without_an_address_the_telephone_tells_who_it_is(db: PgPool) {
     let it = Attempt::contacts(brings).applied().run(&db).await;
     assert_eq!(fates(&it), (1, 0, 1, 0, 0, 0), "the address completes the person known by telephone");
     assert_eq!(population(&db).await.0, 3);
+    let both = "nombre,apellido,correo,telefono\nAna,Pérez,,987654321\nAna,Pérez,ana@x.example,\n";
+    let it = Attempt::contacts(both).applied().run(&db).await;
+    assert_eq!(fates(&it), (2, 0, 0, 1, 1, 0), "the row with the address is the person");
+    assert_eq!(population(&db).await.0, 3);
 }
 
 #[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]

@@ -5,6 +5,7 @@ mod bad_input;
 mod consent;
 mod dialects;
 mod interruptions;
+mod web;
 
 use chrono::{DateTime, Utc};
 use llovizna::{

@@ -1,0 +1,204 @@
+//! What is done to an import: upload, correct, confirm, cancel, undo.
+
+use super::{
+    error::WebError,
+    flash::{Flash, done_or_refused},
+    form::{Errors, Form},
+    html::{self, Answer},
+    routes::Route,
+    shell::Shell,
+    upload::{Received, Upload},
+};
+use crate::{
+    access::{Actor, Permission},
+    chile::time,
+    contacts::bulk::OnDuplicate,
+    error::Error,
+    ids::ImportId,
+    imports::{self, Consent, Correction, Kind, Order, files, mapping::Field, undo},
+    state::AppState,
+};
+use askama::Template;
+use axum::{
+    extract::{Extension, Path, State},
+    response::IntoResponse,
+};
+use serde::Deserialize;
+
+/// What the multipart frame and the fields may add to a file, in bytes.
+const BESIDE_FILE: usize = 1024 * 1024;
+/// Largest upload, in bytes.
+const LIMIT: usize = 200 * 1024 * 1024 + BESIDE_FILE;
+
+pub(super) fn routes() -> Vec<Route> {
+    vec![
+        Route::get("/imports/new", Permission::RunImports, new),
+        Route::upload("/imports", Permission::RunImports, LIMIT, create),
+        Route::post("/imports/{id}/mapping", Permission::RunImports, correct),
+        Route::post("/imports/{id}/confirmation", Permission::RunImports, confirm),
+        Route::post("/imports/{id}/cancellation", Permission::RunImports, cancel),
+        Route::post("/imports/{id}/undo", Permission::RunImports, take_back),
+    ]
+}
+
+fn page_of(id: ImportId) -> String {
+    format!("/imports/{id}")
+}
+
+/// The form as it was typed.
+#[derive(Clone, Debug, Default)]
+struct Typed {
+    kind: String,
+    on_duplicate: String,
+    consent_basis: String,
+    consent_source: String,
+    consent_obtained_on: String,
+}
+
+#[derive(Template)]
+#[template(path = "imports/new.html")]
+struct NewPage {
+    shell: Shell,
+    typed: Typed,
+    errors: Errors,
+}
+
+async fn new(shell: Shell) -> Answer {
+    let typed = Typed {
+        kind: Kind::Contacts.code().to_owned(),
+        on_duplicate: OnDuplicate::default().code().to_owned(),
+        consent_basis: "NONE".to_owned(),
+        ..Typed::default()
+    };
+    html::page(&NewPage { shell, typed, errors: Errors::default() })
+}
+
+async fn create(
+    State(state): State<AppState>,
+    Extension(actor): Extension<Actor>,
+    shell: Shell,
+    upload: Upload,
+) -> Answer {
+    let received = match upload.receive().await {
+        Ok(it) => it,
+        Err(trouble) => return Ok(trouble.into_response()),
+    };
+    let field = |name: &str| received.fields.get(name).cloned().unwrap_or_default();
+    let typed = Typed {
+        kind: field("kind"),
+        on_duplicate: field("on_duplicate"),
+        consent_basis: field("consent_basis"),
+        consent_source: field("consent_source"),
+        consent_obtained_on: field("consent_obtained_on"),
+    };
+    match store(&state, &actor, &typed, &received).await {
+        Ok(id) => Ok(axum::response::Redirect::to(&page_of(id)).into_response()),
+        Err(error) => {
+            let errors = Errors::from_error(error)?;
+            html::invalid(&NewPage { shell, typed, errors })
+        }
+    }
+}
+
+async fn store(
+    state: &AppState,
+    actor: &Actor,
+    typed: &Typed,
+    received: &Received,
+) -> crate::error::Result<ImportId> {
+    let now = state.clock.now();
+    let kind = Kind::from_code(&typed.kind)
+        .ok_or_else(|| Error::invalid("kind", "Elige qué trae el archivo: contactos o empresas."))?;
+    let consent = Consent::parse(
+        &typed.consent_basis,
+        &typed.consent_source,
+        &typed.consent_obtained_on,
+        time::local_date(now),
+    )?;
+    let file = received
+        .file
+        .as_ref()
+        .ok_or_else(|| Error::invalid("file", "Elige el archivo que quieres importar."))?;
+    let order = Order {
+        kind,
+        filename: file.name.clone(),
+        on_duplicate: OnDuplicate::from_code(&typed.on_duplicate).unwrap_or_default(),
+        consent,
+        sheet: None,
+        apply_at_once: false,
+    };
+    let mut tx = state.db.begin().await?;
+    let id = files::store(&mut tx, now, actor, &order, file.content.path()).await?;
+    tx.commit().await?;
+    Ok(id)
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct MappingForm {
+    field: Vec<String>,
+    sheet: String,
+    on_duplicate: String,
+}
+
+async fn correct(
+    State(state): State<AppState>,
+    Extension(actor): Extension<Actor>,
+    Path(id): Path<ImportId>,
+    Form(form): Form<MappingForm>,
+) -> Answer {
+    let correction = Correction {
+        mapping: form.field.iter().map(|it| Field::from_code(it)).collect(),
+        sheet: Some(form.sheet).filter(|it| !it.is_empty()),
+        on_duplicate: OnDuplicate::from_code(&form.on_duplicate).unwrap_or_default(),
+    };
+    let mut tx = state.db.begin().await?;
+    let done = imports::correct(&mut tx, state.clock.now(), &actor, id, &correction).await;
+    if done.is_ok() {
+        tx.commit().await?;
+    }
+    done_or_refused(done, Flash::plain("Se vuelve a simular con lo que corregiste."), &page_of(id))
+}
+
+async fn confirm(
+    State(state): State<AppState>,
+    Extension(actor): Extension<Actor>,
+    Path(id): Path<ImportId>,
+) -> Answer {
+    let mut tx = state.db.begin().await?;
+    let done = imports::confirm(&mut tx, state.clock.now(), &actor, id).await;
+    if done.is_ok() {
+        tx.commit().await?;
+    }
+    done_or_refused(
+        done,
+        Flash::plain("Se está guardando. Puedes cerrar esta página: sigue sola."),
+        &page_of(id),
+    )
+}
+
+async fn cancel(
+    State(state): State<AppState>,
+    Extension(actor): Extension<Actor>,
+    Path(id): Path<ImportId>,
+) -> Answer {
+    let mut tx = state.db.begin().await?;
+    let done = imports::cancel(&mut tx, state.clock.now(), &actor, id).await;
+    if done.is_ok() {
+        tx.commit().await?;
+    }
+    done_or_refused(done, Flash::plain("Importación cancelada. No se guardó nada."), &page_of(id))
+}
+
+async fn take_back(
+    State(state): State<AppState>,
+    Extension(actor): Extension<Actor>,
+    Path(id): Path<ImportId>,
+) -> Result<axum::response::Response, WebError> {
+    let mut tx = state.db.begin().await?;
+    let done = undo::ask(&mut tx, state.clock.now(), &actor, id).await;
+    if done.is_ok() {
+        tx.commit().await?;
+    }
+    done_or_refused(done, Flash::plain("Se está deshaciendo la importación completa."), &page_of(id))
+}

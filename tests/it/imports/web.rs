@@ -1,0 +1,137 @@
+//! The pages of imports, from upload to undo.
+
+use super::population;
+use crate::support::{Browser, Reply, TestApp};
+use axum::http::StatusCode;
+use llovizna::{access::Role, imports::run};
+use sqlx::PgPool;
+
+const FILE: &str = "Nombre;Apellidos;Correo;Empresa\r\nÍñigo;Muñoz;inigo@x.example;Ñandú SpA\r\n<b>Ana</b>;Pérez;malo;Uno\r\n";
+
+async fn upload(browser: &Browser<'_>, content: &[u8], fields: &[(&str, &str)]) -> Reply {
+    let all = [&[("kind", "contacts"), ("on_duplicate", "fill"), ("consent_basis", "NONE")], fields].concat();
+    browser.upload("/imports", &all, "file", "clientes.csv", content).await
+}
+
+/// Upload and simulate; gives the import's address.
+async fn simulated(app: &TestApp, browser: &Browser<'_>) -> String {
+    let (bytes, _, _) = encoding_rs::WINDOWS_1252.encode(FILE);
+    let reply = upload(browser, &bytes, &[]).await;
+    assert_eq!(reply.status, StatusCode::SEE_OTHER, "{}", reply.text());
+    run::run_once(&app.state.db, app.now()).await.unwrap();
+    reply.location().to_owned()
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn a_file_is_uploaded_simulated_confirmed_and_undone(db: PgPool) {
+    let app = TestApp::new(db.clone());
+    let browser = app.as_role(Role::Staff).await;
+    assert!(browser.get("/imports").await.text().contains("Trae tus planillas"));
+    let page = simulated(&app, &browser).await;
+    let shown = browser.get(&page).await;
+    assert!(shown.text().contains("Es una simulación"), "{}", shown.text());
+    assert!(shown.body.contains("Íñigo") && shown.body.contains("Windows-1252"));
+    assert_eq!(population(&db).await, (0, 0));
+
+    let rows = browser.get(&format!("{page}/rows?verdict=REJECTED")).await;
+    assert!(rows.body.contains("&#60;b&#62;Ana") && !rows.body.contains("<b>Ana"), "{}", rows.body);
+    let csv = browser.get(&format!("{page}/rejected.csv")).await;
+    assert_eq!(csv.headers["content-type"], "text/csv; charset=utf-8");
+    assert!(
+        csv.body.starts_with("\u{feff}Nombre;Apellidos;Correo;Empresa;fila;columna;motivo\r\n"),
+        "{}",
+        csv.body
+    );
+
+    let reply = browser.post(&format!("{page}/confirmation"), &[]).await;
+    assert_eq!((reply.status, reply.location()), (StatusCode::SEE_OTHER, page.as_str()));
+    assert!(browser.get(&page).await.body.contains("hx-get"), "it shows progress by itself");
+    run::run_once(&db, app.now()).await.unwrap();
+    assert_eq!(population(&db).await, (1, 1));
+    let fragment = browser.get(&format!("{page}/progress")).await;
+    assert_eq!(fragment.headers["hx-refresh"], "true");
+    assert!(browser.get(&page).await.text().contains("Se guardó todo"));
+    assert!(browser.get("/imports").await.body.contains("clientes.csv"));
+
+    browser.post(&format!("{page}/undo"), &[]).await;
+    run::run_once(&db, app.now()).await.unwrap();
+    assert_eq!(population(&db).await, (0, 0));
+    assert!(browser.get(&page).await.text().contains("Se deshizo por completo"));
+    let audited =
+        sqlx::query_scalar!("select action from audit_events where action like 'import.%' order by id")
+            .fetch_all(&db)
+            .await
+            .unwrap();
+    assert_eq!(audited, ["import.upload", "import.confirm", "import.apply", "import.undo"]);
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn a_column_is_corrected_before_confirming(db: PgPool) {
+    let app = TestApp::new(db.clone());
+    let browser = app.as_role(Role::Staff).await;
+    let page = simulated(&app, &browser).await;
+    let fields = [
+        ("field", "first_name"),
+        ("field", "last_name"),
+        ("field", "email"),
+        ("field", ""),
+        ("on_duplicate", "skip"),
+    ];
+    let reply = browser.post(&format!("{page}/mapping"), &fields).await;
+    assert_eq!(reply.status, StatusCode::SEE_OTHER);
+    run::run_once(&db, app.now()).await.unwrap();
+    browser.post(&format!("{page}/confirmation"), &[]).await;
+    run::run_once(&db, app.now()).await.unwrap();
+    assert_eq!(population(&db).await, (1, 0));
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn a_wrong_form_is_shown_again_with_its_errors(db: PgPool) {
+    let app = TestApp::new(db.clone());
+    let browser = app.as_role(Role::Staff).await;
+    let empty = upload(&browser, b"", &[]).await;
+    assert_eq!(empty.status, StatusCode::UNPROCESSABLE_ENTITY);
+    let unproven = upload(&browser, b"a", &[("consent_basis", "CONSENT"), ("consent_source", " ")]).await;
+    assert_eq!(unproven.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(unproven.text().contains("de dónde viene la autorización"), "{}", unproven.text());
+    let imports = sqlx::query_scalar!("select count(*) from imports").fetch_one(&db).await.unwrap();
+    assert_eq!(imports, Some(0));
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn an_unreadable_file_says_why_on_its_page(db: PgPool) {
+    let app = TestApp::new(db.clone());
+    let browser = app.as_role(Role::Staff).await;
+    let reply = upload(&browser, b"\x89PNG\r\n\x1a\n", &[]).await;
+    run::run_once(&db, app.now()).await.unwrap();
+    let page = browser.get(reply.location()).await;
+    assert!(page.text().contains("es una imagen, no una planilla"), "{}", page.text());
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn who_only_looks_changes_nothing(db: PgPool) {
+    let app = TestApp::new(db.clone());
+    let staff = app.as_role(Role::Staff).await;
+    let page = simulated(&app, &staff).await;
+    let reader = app.as_role(Role::ReadOnly).await;
+    assert_eq!(reader.get(&page).await.status, StatusCode::OK);
+    assert_eq!(reader.get("/imports/new").await.status, StatusCode::FORBIDDEN);
+    for action in ["confirmation", "cancellation", "undo", "mapping"] {
+        assert_eq!(
+            reader.post(&format!("{page}/{action}"), &[]).await.status,
+            StatusCode::FORBIDDEN,
+            "{action}"
+        );
+    }
+    assert_eq!(upload(&reader, b"nombre,correo\n", &[]).await.status, StatusCode::FORBIDDEN);
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn help_and_examples_are_at_hand(db: PgPool) {
+    let app = TestApp::new(db);
+    let browser = app.as_role(Role::ReadOnly).await;
+    assert!(browser.get("/imports/guide").await.text().contains("Cómo limpiarlo"));
+    let example = browser.get("/imports/examples/contacts.csv").await;
+    assert!(example.body.contains("first_name,last_name,email,phone,job_title,company_name"));
+    assert_eq!(browser.get("/imports/examples/otra.csv").await.status, StatusCode::NOT_FOUND);
+}
