@@ -10,7 +10,7 @@ const FILE: &str = "Nombre;Apellidos;Correo;Empresa\r\nÍñigo;Muñoz;inigo@x.ex
 
 async fn upload(browser: &Browser<'_>, content: &[u8], fields: &[(&str, &str)]) -> Reply {
     let all = [&[("kind", "contacts"), ("on_duplicate", "fill"), ("consent_basis", "NONE")], fields].concat();
-    browser.upload("/imports", &all, "file", "clientes.csv", content).await
+    browser.upload("/imports", &all, ("file", "clientes.csv", content)).await
 }
 
 /// Upload and simulate; gives the import's address.
