@@ -17,8 +17,6 @@ pub enum Purpose {
     Setup,
     /// Addresses and IPs in `login_failures`, which holds neither.
     LoginFailure,
-    /// The password of the demo account, the same at each start.
-    DemoPassword,
 }
 
 /// HMAC-SHA-256 of `data` under the key for `purpose`.
@@ -62,7 +60,6 @@ fn key(config: &Config, purpose: Purpose) -> Result<hmac::Key> {
         Purpose::GuestForm => b"llovizna guest form",
         Purpose::Setup => b"llovizna setup",
         Purpose::LoginFailure => b"llovizna login failure",
-        Purpose::DemoPassword => b"llovizna demo password",
     };
     Ok(hmac::Key::new(hmac::HMAC_SHA256, hmac::sign(&root, label).as_ref()))
 }

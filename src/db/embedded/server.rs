@@ -10,6 +10,7 @@ use nix::{
 use sqlx::{ConnectOptions, Connection};
 use std::{
     fs::{self, File, Permissions},
+    io::ErrorKind,
     os::unix::fs::{MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
     process::Stdio,
@@ -75,7 +76,7 @@ pub(super) async fn initialise(programs: &Programs, account: &Account, layout: &
     Err(Error::refused(format!(
         "PostgreSQL no pudo preparar {}. Su mensaje: {}",
         layout.data.display(),
-        last_line(&said)
+        reason(&said)
     )))
 }
 
@@ -87,8 +88,12 @@ fn cannot_run(programs: &Programs, name: &str, account: &Account, error: &std::i
     ))
 }
 
-fn last_line(text: &str) -> &str {
-    text.lines().rev().find(|it| !it.trim().is_empty()).unwrap_or("ninguno").trim()
+/// What went wrong, as the server says it; it says other things after that.
+fn reason(said: &str) -> &str {
+    let fatal =
+        said.lines().filter_map(|line| line.split_once("FATAL:").or_else(|| line.split_once("PANIC:")));
+    let last = said.lines().rev().find(|it| !it.trim().is_empty());
+    fatal.map(|(_, it)| it).next().or(last).unwrap_or("ninguno").trim()
 }
 
 impl Child {
@@ -108,7 +113,7 @@ impl Child {
                     return Err(Error::refused(format!(
                         "PostgreSQL no pudo iniciar con los datos de {}. Su mensaje: {} (todo en {})",
                         layout.data.display(),
-                        last_line(&said),
+                        reason(&said),
                         layout.log.display()
                     )));
                 }
@@ -174,6 +179,15 @@ async fn end(process: &mut tokio::process::Child) {
 }
 
 fn spawn(programs: &Programs, account: &Account, layout: &Layout) -> Result<tokio::process::Child> {
+    // The data folder has its own lock. That of the socket only tells of a server that was killed, whose number may
+    // be another program's by now, and would keep this one from starting.
+    let socket = layout.socket.join(format!(".s.PGSQL.{PORT}"));
+    for stale in [socket.with_added_extension("lock"), socket] {
+        match fs::remove_file(stale) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error.into()),
+            Ok(()) | Err(_) => (),
+        }
+    }
     let log = File::create(&layout.log)?;
     let errors = log.try_clone()?;
     let setting = |name: &str, value: &str| ["-c".to_owned(), format!("{name}={value}")];
@@ -338,6 +352,14 @@ impl Note {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_reason_is_the_fatal_line_and_not_the_last_one() {
+        let log = "2026 UTC [7] LOG:  starting\n2026 UTC [7] FATAL:  no room\n2026 UTC [7] LOG:  shut down\n";
+        assert_eq!(reason(log), "no room");
+        assert_eq!(reason("initdb: error: no locale\n\n"), "initdb: error: no locale");
+        assert_eq!(reason(""), "ninguno");
+    }
 
     #[test]
     fn the_note_of_a_server_is_read_line_by_line() {
