@@ -84,7 +84,7 @@ impl App {
                 return;
             }
             let ended = self.process.try_wait().unwrap();
-            assert!(ended.is_none() && began.elapsed() < Duration::from_secs(60), "{}", self.log());
+            assert!(ended.is_none() && began.elapsed() < Duration::from_mins(1), "{}", self.log());
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
@@ -137,7 +137,7 @@ async fn database() -> String {
 fn client() -> reqwest::Client {
     // Only plain HTTP is spoken here, but the client wants to know a TLS anyway.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let client = reqwest::Client::builder().timeout(Duration::from_secs(60)).no_proxy();
+    let client = reqwest::Client::builder().timeout(Duration::from_mins(1)).no_proxy();
     client.redirect(reqwest::redirect::Policy::none()).build().unwrap()
 }
 

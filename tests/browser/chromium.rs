@@ -68,9 +68,7 @@ impl Window {
     pub(crate) async fn arrives_at(&self, path: &str) {
         let began = Instant::now();
         while !self.path().await.starts_with(path) {
-            if began.elapsed() > PATIENCE {
-                panic!("it does not arrive at {path}:\n{}", self.describe().await);
-            }
+            assert!(began.elapsed() < PATIENCE, "it does not arrive at {path}:\n{}", self.describe().await);
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
@@ -136,9 +134,7 @@ impl Window {
                     return;
                 }
             }
-            if began.elapsed() > PATIENCE {
-                panic!("nothing to press says «{text}»:\n{}", self.describe().await);
-            }
+            assert!(began.elapsed() < PATIENCE, "nothing to press says «{text}»:\n{}", self.describe().await);
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
@@ -147,9 +143,7 @@ impl Window {
     pub(crate) async fn sees(&self, text: &str) {
         let began = Instant::now();
         while !self.text().await.contains(text) {
-            if began.elapsed() > PATIENCE {
-                panic!("«{text}» does not show:\n{}", self.describe().await);
-            }
+            assert!(began.elapsed() < PATIENCE, "«{text}» does not show:\n{}", self.describe().await);
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
@@ -174,10 +168,10 @@ impl Window {
     /// Where the first link that says `text` leads.
     pub(crate) async fn link(&self, text: &str) -> String {
         let path = format!("//a[contains(normalize-space(.), \"{text}\")]");
-        match self.client.find(Locator::XPath(&path)).await {
-            Ok(link) => link.attr("href").await.unwrap().unwrap_or_default(),
-            Err(_) => panic!("no link says «{text}»:\n{}", self.describe().await),
-        }
+        let Ok(link) = self.client.find(Locator::XPath(&path)).await else {
+            panic!("no link says «{text}»:\n{}", self.describe().await);
+        };
+        link.attr("href").await.unwrap().unwrap_or_default()
     }
 
     /// `name=value` of each cookie, as a request sends them.
@@ -209,9 +203,7 @@ impl Window {
                     return found;
                 }
             }
-            if began.elapsed() > PATIENCE {
-                panic!("no {css} shows:\n{}", self.describe().await);
-            }
+            assert!(began.elapsed() < PATIENCE, "no {css} shows:\n{}", self.describe().await);
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }

@@ -94,15 +94,13 @@ impl Letter {
         let (mut bytes, mut rest) = (Vec::new(), body.as_bytes());
         while let [first, after @ ..] = rest {
             let code = after.get(..2).and_then(|it| std::str::from_utf8(it).ok());
-            match code.and_then(|it| u8::from_str_radix(it, 16).ok()).filter(|_| *first == b'=') {
-                Some(byte) => {
-                    bytes.push(byte);
-                    rest = &after[2..];
-                }
-                None => {
-                    bytes.push(*first);
-                    rest = after;
-                }
+            if let Some(byte) = code.filter(|_| *first == b'=').and_then(|it| u8::from_str_radix(it, 16).ok())
+            {
+                bytes.push(byte);
+                rest = &after[2..];
+            } else {
+                bytes.push(*first);
+                rest = after;
             }
         }
         String::from_utf8_lossy(&bytes).into_owned()

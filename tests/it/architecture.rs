@@ -124,12 +124,12 @@ fn tables_written(code: &str) -> BTreeSet<String> {
     let mut written = BTreeSet::new();
     for (at, three) in words.windows(3).enumerate() {
         let target = match three {
+            // A row lock is not a write, and `do update set` writes what its insert named.
+            ["update", ..] if at > 0 && matches!(words[at - 1], "for" | "key" | "do") => continue,
             ["insert" | "merge", "into", table]
             | ["delete", "from", table]
-            | ["truncate", "table", table] => table,
-            // A row lock is not a write, and `do update set` writes what its insert named.
-            ["update", table, _] if at == 0 || !matches!(words[at - 1], "for" | "key" | "do") => table,
-            ["copy" | "truncate", table, _] => table,
+            | ["truncate", "table", table]
+            | ["update" | "copy" | "truncate", table, _] => table,
             _ => continue,
         };
         written.insert(word(target).to_owned());
