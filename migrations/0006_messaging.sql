@@ -90,6 +90,10 @@ create unique index communication_logs_campaign_destination_once
 create unique index communication_logs_dedupe_once on communication_logs (dedupe_key) where dedupe_key is not null;
 create index communication_logs_due on communication_logs (communication_type, campaign_id, next_attempt_at, id) where status = 'PENDING';
 create index communication_logs_in_hand on communication_logs (drip_run_id) where status in ('PENDING', 'SENDING') and drip_run_id is not null;
+create index communication_logs_reserved on communication_logs (communication_type, claimed_at)
+    where sent_at is null and drip_run_id is not null and status in ('PENDING', 'SENDING', 'UNCONFIRMED');
+create index communication_logs_put_off on communication_logs (id desc) where status = 'PENDING' and defer_reason is not null;
+create index communication_logs_unsubscribed on communication_logs (id desc) where unsubscribed_at is not null;
 create index communication_logs_by_campaign on communication_logs (campaign_id, status, id desc);
 create index communication_logs_by_contact on communication_logs (contact_id, id desc);
 create index communication_logs_by_status on communication_logs (status, id desc);
@@ -175,7 +179,8 @@ create table suppressions (
     constraint suppressions_reason_known check (reason in ('UNSUBSCRIBED', 'HARD_BOUNCE', 'COMPLAINT', 'MANUAL', 'NO_MOLESTAR'))
 );
 comment on column suppressions.scope is 'ALL: the address is dead or forbids everything; PROMOTIONAL: service messages still go';
-create unique index suppressions_once on suppressions (communication_type, destination, scope) where lifted_at is null;
+-- By reason too: a person's own no stands apart from one that the staff may lift.
+create unique index suppressions_once on suppressions (communication_type, destination, scope, reason) where lifted_at is null;
 create index suppressions_newest on suppressions (id desc) where lifted_at is null;
 
 -- How often one person may be written to. Counted over whole local days.

@@ -57,6 +57,15 @@ impl Error {
         Error::Invalid(vec![FieldError::new(field, message)])
     }
 
+    /// Whether the database may well do it if asked again: it was away, chose us in a
+    /// deadlock, or was short of room. SQLSTATE classes 40, 53 and 55P03.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        let passing = |code: &str| code.starts_with("40") || code.starts_with("53") || code == "55P03";
+        self.is_database_away()
+            || matches!(self, Error::Database(sqlx::Error::Database(it)) if it.code().is_some_and(|it| passing(&it)))
+    }
+
     /// Whether the database was unreachable rather than of another opinion, so
     /// that the same call may succeed later.
     #[must_use]

@@ -2,6 +2,7 @@
 
 use crate::{channels::Senders, clock::Clock, config::Config};
 use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
 
 /// Cheap to clone: handles only.
 #[derive(Clone)]
@@ -14,4 +15,6 @@ pub struct AppState {
     pub clock: Clock,
     /// Providers by channel.
     pub senders: Senders,
+    /// Cancelled when the program is to stop: what is in hand is finished, nothing new is begun.
+    pub stop: CancellationToken,
 }

@@ -24,6 +24,7 @@ use std::{
     sync::Arc,
     time::Duration,
 };
+use tokio_util::sync::CancellationToken;
 
 /// Connections of a command; the panel takes more.
 const FEW: u32 = 6;
@@ -131,7 +132,13 @@ pub(super) async fn state(config: Config, db: PgPool) -> Result<AppState> {
     db::migrate(&db).await?;
     limits::apply_first_values(&db, &config.first_values).await?;
     let senders = channels::open(&config, &db).map_err(Error::Refused)?;
-    Ok(AppState { db, config: Arc::new(config), clock: Clock::System, senders })
+    Ok(AppState {
+        db,
+        config: Arc::new(config),
+        clock: Clock::System,
+        senders,
+        stop: CancellationToken::new(),
+    })
 }
 
 /// Open everything, do `work`, close everything.

@@ -95,7 +95,7 @@ async fn serve_from(
     stop: &CancellationToken,
 ) -> Result<()> {
     let Some(pool) = connect(database, stop).await? else { return Ok(()) };
-    let state = opened::state(config, pool).await?;
+    let state = AppState { stop: stop.clone(), ..opened::state(config, pool).await? };
     let end = serve_state(&state, args, database, lobby, began, stop).await;
     close_pool(&state.db).await;
     end

@@ -25,6 +25,8 @@ pub mod locks {
     pub const DRIP_RUN: i32 = 2;
     /// Held by the process that works on an import; the second key is the import's id.
     pub const IMPORT: i32 = 3;
+    /// Held while a page of messages is decided under a daily cap.
+    pub const DAILY_CAP: i32 = 5;
     /// One pass of a scheduled job at a time; the second key is the job's place in the table.
     pub const JOB: i32 = 4;
 }

@@ -2,7 +2,7 @@
 
 use super::{
     gate::{self, Asked, Decision, Facts, Rules},
-    kinds::{DeferReason, MessageType, OriginKind},
+    kinds::{BlockReason, DeferReason, MessageType, OriginKind},
     limits::{Cap, Counted},
     outbox::{self, Deferral, Refusal},
     template::{self, Compiled},
@@ -11,13 +11,16 @@ use super::{
 use crate::{
     channels::Channel,
     chile::{business_hours::BusinessHours, holidays::Calendar, time},
-    db::Tx,
+    db::{Tx, locks},
     error::{Error, Result},
     ids::{CampaignId, ContactId, DripRunId, MessageId, TemplateId},
 };
 use chrono::{DateTime, Days, Utc};
 use sqlx::PgConnection;
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 use uuid::Uuid;
 
 /// Messages looked at in one transaction, at most.
@@ -36,6 +39,8 @@ pub(super) struct Claimed {
     pub(super) template: TemplateId,
     pub(super) text: Text,
     pub(super) attempts: u32,
+    /// When the window closes; from then on it waits for the next. None: it may leave at any hour.
+    pub(super) not_after: Option<DateTime<Utc>>,
 }
 
 /// A compiled text, or why it is broken.
@@ -107,7 +112,7 @@ pub(super) async fn streams(
          where status = 'RUNNING' and communication_type = $1
            and exists (select 1 from communication_logs l
                        where l.communication_type = $1 and l.campaign_id = c.id and l.status = 'PENDING'
-                         and l.drip_run_id is null and l.next_attempt_at <= $2)
+                         and l.origin <> 'TEST' and l.drip_run_id is null and l.next_attempt_at <= $2)
          order by id",
         channel.code(),
         now
@@ -162,8 +167,8 @@ pub(super) async fn page(
     stream: &Stream,
     room: u32,
 ) -> Result<Page> {
-    let due = lock_due(tx, now, book.channel, stream, room.min(PAGE)).await?;
-    decide_and_write(tx, now, run, book, stream, due).await
+    let due = lock_due(tx, now, book.channel, stream, PAGE).await?;
+    decide_and_write(tx, now, run, book, stream, due, room).await
 }
 
 /// The same for one message, wherever it stands in the queue.
@@ -204,7 +209,7 @@ pub(super) async fn only(
         .collect();
     let stream =
         Stream { campaign: None, template: None, batch: 1, daily_cap: None, hours: None, spacing: 0 };
-    decide_and_write(tx, now, run, book, &stream, due).await
+    decide_and_write(tx, now, run, book, &stream, due, 1).await
 }
 
 #[expect(clippy::too_many_arguments, reason = "the columns of one row")]
@@ -304,22 +309,35 @@ async fn decide_and_write(
     book: &mut Book,
     stream: &Stream,
     due: Vec<Due>,
+    room: u32,
 ) -> Result<Page> {
-    let mut page = Page { looked_at: u32::try_from(due.len()).unwrap_or(u32::MAX), ..Page::default() };
+    let mut page = Page::default();
     if due.is_empty() {
         return Ok(page);
     }
     lock_contacts(tx, &due).await?;
     let asked: Vec<Asked> = due
         .iter()
-        .map(|it| Asked { contact: it.contact, destination: it.destination.clone(), kind: it.kind })
+        .map(|it| Asked {
+            contact: it.contact,
+            destination: it.destination.clone(),
+            kind: it.kind,
+            is_test: it.origin == OriginKind::Test,
+        })
         .collect();
     let facts = gate::facts(tx, book.channel, &asked, history_since(&book.caps, now)).await?;
     let (mut channel_left, mut campaign_left) = left_today(tx, now, book, stream).await?;
     // What this page itself lets go counts for the same person's next message.
     let mut let_go: HashMap<ContactId, Vec<Counted>> = HashMap::new();
     let (mut deferrals, mut refusals) = (Vec::new(), Vec::new());
+    let hours = stream.hours.clone().unwrap_or_else(|| book.hours.clone());
+    let closes = hours.window(time::local_date(now), &book.calendar).map(|(_, closes)| closes);
     for (it, mut facts) in due.into_iter().zip(facts) {
+        // The rest of the page stays as it is: its turn comes with the next batch.
+        if page.allowed.len() >= room as usize {
+            break;
+        }
+        page.looked_at += 1;
         if let Some(more) = it.contact.and_then(|id| let_go.get(&id)) {
             facts.history.extend(more);
         }
@@ -333,8 +351,8 @@ async fn decide_and_write(
             .ok_or_else(|| Error::Internal("a message without text".into()))?;
         let text = text(tx, book, template).await?;
         let required: &[&str] = text.0.as_ref().map_or(&[], |it| it.required.as_slice());
-        let hours = stream.hours.as_ref().unwrap_or(&book.hours);
-        let rules = Rules { calendar: &book.calendar, hours, caps: &book.caps, channel_left, campaign_left };
+        let rules =
+            Rules { calendar: &book.calendar, hours: &hours, caps: &book.caps, channel_left, campaign_left };
         match gate::decide(it.origin, it.kind, required, &facts, &rules, now) {
             Decision::Allow => {
                 if it.kind.is_promotional() && it.origin != OriginKind::Test {
@@ -344,7 +362,8 @@ async fn decide_and_write(
                         let_go.entry(contact).or_default().push(Counted { message_type: it.kind, at: now });
                     }
                 }
-                page.allowed.extend(claimed(it, facts, template, text, stream));
+                let not_after = closes.filter(|_| it.kind.is_promotional() && it.origin != OriginKind::Test);
+                page.allowed.extend(claimed(it, facts, template, text, stream, not_after));
             }
             Decision::Defer { until, reason, detail } => {
                 page.stream_is_shut |= matches!(
@@ -365,7 +384,14 @@ async fn decide_and_write(
     Ok(page)
 }
 
-fn claimed(it: Due, facts: Facts, template: TemplateId, text: Text, stream: &Stream) -> Option<Claimed> {
+fn claimed(
+    it: Due,
+    facts: Facts,
+    template: TemplateId,
+    text: Text,
+    stream: &Stream,
+    not_after: Option<DateTime<Utc>>,
+) -> Option<Claimed> {
     Some(Claimed {
         id: it.id,
         token: it.token,
@@ -377,6 +403,7 @@ fn claimed(it: Due, facts: Facts, template: TemplateId, text: Text, stream: &Str
         template,
         text,
         attempts: it.attempts,
+        not_after,
     })
 }
 
@@ -388,9 +415,12 @@ async fn write(
     deferrals: &[Deferral],
     refusals: &[Refusal],
 ) -> Result<()> {
-    let ids: Vec<i64> = page.allowed.iter().map(|it| it.id).collect();
+    let mut ids: Vec<i64> = page.allowed.iter().map(|it| it.id).collect();
     if !ids.is_empty() {
-        follow_changed_addresses(tx, &ids).await?;
+        let refused = follow_changed_addresses(tx, now, run, &ids).await?;
+        page.blocked += u32::try_from(refused.len()).unwrap_or(u32::MAX);
+        page.allowed.retain(|it| !refused.contains(&it.id));
+        ids.retain(|it| !refused.contains(it));
         outbox::reserve(tx, now, run, &ids).await?;
     }
     if !deferrals.is_empty() {
@@ -402,19 +432,44 @@ async fn write(
     Ok(())
 }
 
-/// A person whose address was corrected after queueing gets the message at the new one.
-async fn follow_changed_addresses(tx: &mut Tx<'_>, ids: &[i64]) -> Result<()> {
-    sqlx::query!(
-        "update communication_logs l
-         set destination = case l.communication_type when 'EMAIL' then c.email else c.phone end
-         from contacts c
-         where l.id = any($1) and c.id = l.contact_id and l.status = 'PENDING'
-           and case l.communication_type when 'EMAIL' then c.email else c.phone end <> l.destination",
+/// A person whose address was corrected after queueing gets the message at the new
+/// one; where another recipient of the campaign has it, theirs is the message. Gives the ids that may not go.
+async fn follow_changed_addresses(
+    tx: &mut Tx<'_>,
+    now: DateTime<Utc>,
+    run: DripRunId,
+    ids: &[i64],
+) -> Result<HashSet<i64>> {
+    let changed = sqlx::query!(
+        r#"select l.id, case l.communication_type when 'EMAIL' then c.email else c.phone end as "address!"
+           from communication_logs l join contacts c on c.id = l.contact_id
+           where l.id = any($1) and case l.communication_type when 'EMAIL' then c.email else c.phone end <> l.destination
+           order by l.id"#,
         ids
     )
-    .execute(&mut **tx)
+    .fetch_all(&mut **tx)
     .await?;
-    Ok(())
+    let mut refused = HashSet::new();
+    // One by one, since each refusal may free an address for the next; such rows are few.
+    for it in changed {
+        let moved = sqlx::query!(
+            "update communication_logs l set destination = $2
+             where l.id = $1 and l.status = 'PENDING' and not exists (
+                 select 1 from communication_logs o
+                 where o.campaign_id = l.campaign_id and o.destination = $2 and o.id <> l.id
+                   and o.origin = 'CAMPAIGN' and o.status <> 'BLOCKED')",
+            it.id,
+            it.address
+        )
+        .execute(&mut **tx)
+        .await?;
+        if moved.rows_affected() == 0 {
+            let refusal = Refusal { id: it.id, reason: BlockReason::DuplicateAddress, detail: String::new() };
+            outbox::block(tx, now, run, &[refusal]).await?;
+            refused.insert(it.id);
+        }
+    }
+    Ok(refused)
 }
 
 /// Two runs that hold messages of one person decide one after the other, so that caps are exact.
@@ -442,6 +497,8 @@ async fn left_today(
     if book.channel_cap.is_none() && stream.daily_cap.is_none() {
         return Ok((None, None));
     }
+    // Until the page is written no other run counts, were there two after all.
+    sqlx::query!("select pg_advisory_xact_lock($1, 0)", locks::DAILY_CAP).fetch_one(&mut **tx).await?;
     let since = time::start_of_day(time::local_date(now));
     let gone = sqlx::query!(
         r#"with counted as (

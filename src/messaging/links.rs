@@ -71,7 +71,7 @@ pub async fn holder(db: &mut PgConnection, token: Uuid) -> Result<Holder> {
         r#"select l.id, l.origin, l.communication_type, l.message_type, l.contact_id, l.destination,
                exists (select 1 from suppressions s
                        where s.communication_type = l.communication_type and s.destination = l.destination
-                         and s.lifted_at is null) as "unsubscribed!"
+                         and s.reason = 'UNSUBSCRIBED' and s.lifted_at is null) as "unsubscribed!"
            from communication_logs l where l.token = $1"#,
         token
     )
@@ -106,10 +106,10 @@ pub async fn unsubscribe(tx: &mut Tx<'_>, now: DateTime<Utc>, holder: &Holder) -
         detail: None,
         message: Some(holder.message),
     };
-    if !suppression::suppress(tx, now, &Actor::System, &entry).await? {
-        return Ok(());
-    }
-    if let Some(contact) = holder.contact {
+    suppression::suppress(tx, now, &Actor::System, &entry).await?;
+    if let Some(contact) = holder.contact
+        && has_basis(tx, contact, holder.channel).await?
+    {
         consent::withdraw(
             tx,
             now,
@@ -132,6 +132,18 @@ pub async fn unsubscribe(tx: &mut Tx<'_>, now: DateTime<Utc>, holder: &Holder) -
     .execute(&mut **tx)
     .await?;
     Ok(())
+}
+
+/// Whether promotions to the contact have a lawful basis on `channel` as it stands.
+async fn has_basis(db: &mut PgConnection, contact: ContactId, channel: Channel) -> Result<bool> {
+    Ok(sqlx::query_scalar!(
+        r#"select case $2 when 'EMAIL' then email_basis when 'SMS' then sms_basis else whatsapp_basis end is not null as "has!"
+           from contacts where id = $1"#,
+        contact.0,
+        channel.code()
+    )
+    .fetch_one(db)
+    .await?)
 }
 
 /// What a person may choose on the preferences page, and how it stands.
@@ -165,11 +177,8 @@ pub async fn choices(db: &mut PgConnection, holder: &Holder) -> Result<Known> {
         return Ok(Known { subscribed: !holder.unsubscribed, ..Known::default() });
     };
     let it = sqlx::query!(
-        r#"select email is not null as "email!", phone is not null as "phone!",
-               case $2 when 'EMAIL' then email_basis when 'SMS' then sms_basis else whatsapp_basis end as basis
-           from contacts where id = $1"#,
-        contact.0,
-        holder.channel.code()
+        r#"select email is not null as "email!", phone is not null as "phone!" from contacts where id = $1"#,
+        contact.0
     )
     .fetch_one(&mut *db)
     .await?;
@@ -181,7 +190,7 @@ pub async fn choices(db: &mut PgConnection, holder: &Holder) -> Result<Known> {
         .filter_map(|it| Some((it.channel, MessageType::from_code(&it.message_type)?)))
         .collect();
     Ok(Known {
-        subscribed: !holder.unsubscribed && it.basis.is_some(),
+        subscribed: !holder.unsubscribed && has_basis(db, contact, holder.channel).await?,
         channels: Channel::ALL.into_iter().filter(has).collect(),
         declined,
     })

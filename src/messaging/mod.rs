@@ -16,6 +16,7 @@ pub mod outbox;
 pub mod compose;
 pub mod claim;
 pub mod runs;
+mod lanes;
 pub mod drain;
 pub mod health;
 pub mod story;

@@ -122,7 +122,7 @@ pub async fn enqueue(
 ) -> Result<Enqueued> {
     let asked: Vec<Asked> = contacts
         .iter()
-        .map(|id| Asked { contact: Some(*id), destination: None, kind: draft.message_type })
+        .map(|id| Asked { contact: Some(*id), destination: None, kind: draft.message_type, is_test: false })
         .collect();
     let facts = gate::facts(tx, draft.channel, &asked, None).await?;
     let mut rows = NewRows::default();
@@ -394,7 +394,7 @@ pub(super) struct Start {
 
 /// PENDING -> SENDING, durable before anything is handed over. Gives the ids
 /// that may go: not those whose reservation was lost, whose campaign stopped, or
-/// whose address was suppressed since the gate let them go.
+/// whose recipient said no since the gate let them go.
 pub(super) async fn begin(
     tx: &mut Tx<'_>,
     run: DripRunId,
@@ -408,10 +408,15 @@ pub(super) async fn begin(
     // "is not distinct from", so that rows are found by their id: on a table without statistics the planner
     // would rather walk all rows of the run, for each few that begin.
     let begun = sqlx::query_scalar!(
-        "update communication_logs l
+        "with ordered as (
+             -- In one order with whoever cancels or retries, so that no two wait for each other.
+             select id from communication_logs where id = any($1) order by id for update
+         )
+         update communication_logs l
          set status = 'SENDING', attempts = l.attempts + 1, subject = g.subject, template_id = g.template_id,
              external_id = g.external_id
          from unnest($1::bigint[], $2::text[], $3::bigint[], $4::text[]) as g (id, subject, template_id, external_id)
+         join ordered using (id)
          where l.id = g.id and l.status = 'PENDING' and l.drip_run_id is not distinct from $5
            and (l.origin = 'TEST' or l.campaign_id is null
                 or exists (select 1 from campaigns c where c.id = l.campaign_id and c.status = 'RUNNING'))
@@ -419,6 +424,14 @@ pub(super) async fn begin(
                select 1 from suppressions s
                where s.communication_type = $6 and s.destination = l.destination and s.lifted_at is null
                  and (s.scope = 'ALL' or (l.origin <> 'TEST' and l.message_type = any($7))))
+           and (l.origin = 'TEST' or l.contact_id is null or not exists (
+               select 1 from contact_preferences p
+               where p.contact_id = l.contact_id and p.communication_type = $6 and p.message_type = l.message_type
+                 and not p.allowed))
+           and (l.origin = 'TEST' or l.contact_id is null or l.message_type <> all($7) or exists (
+               select 1 from contacts c
+               where c.id = l.contact_id
+                 and case $6 when 'EMAIL' then c.email_basis when 'SMS' then c.sms_basis else c.whatsapp_basis end is not null))
          returning l.id",
         &ids,
         &subjects,
@@ -440,8 +453,8 @@ pub(super) enum Outcome {
     Sent { external_id: String, answer: String },
     /// It surely did not; again at `until`.
     Retry { until: DateTime<Utc>, answer: String },
-    /// It surely did not, and nothing was asked: back as it was.
-    Untouched { answer: String },
+    /// It surely did not, and not for its own fault: back as it was, not before `until` where that is told.
+    Untouched { until: Option<DateTime<Utc>>, answer: String },
     /// It never will; `dead`: the address, where it does not exist.
     Failed { answer: String, dead: Option<String> },
     /// It may have.
@@ -496,6 +509,25 @@ pub(super) async fn finish(tx: &mut Tx<'_>, run: DripRunId, all: &[Finished]) ->
     )
     .execute(&mut **tx)
     .await?;
+    follow_cancelled(tx, &rows.ids, all.first().map(|it| it.at)).await
+}
+
+/// PENDING -> CANCELLED for what came back to a campaign that was cancelled meanwhile.
+async fn follow_cancelled(tx: &mut Tx<'_>, ids: &[i64], at: Option<DateTime<Utc>>) -> Result<()> {
+    let Some(at) = at else { return Ok(()) };
+    sqlx::query!(
+        "with gone as (
+             update communication_logs l set status = 'CANCELLED', defer_reason = null
+             from campaigns c
+             where l.id = any($1) and l.status = 'PENDING' and c.id = l.campaign_id and c.status = 'CANCELLED'
+             returning l.id
+         )
+         insert into communication_events (communication_log_id, at, kind) select id, $2, 'CANCELLED' from gone",
+        ids,
+        at
+    )
+    .execute(&mut **tx)
+    .await?;
     Ok(())
 }
 
@@ -517,7 +549,7 @@ impl OutcomeRows {
                 ("SENT", "SENT", answer, None, Some(external_id.clone()))
             }
             Outcome::Retry { until, answer } => ("PENDING", "RETRY", answer, Some(*until), None),
-            Outcome::Untouched { answer } => ("PENDING", "REQUEUED", answer, None, None),
+            Outcome::Untouched { until, answer } => ("PENDING", "REQUEUED", answer, *until, None),
             Outcome::Failed { answer, .. } => ("FAILED", "FAILED", answer, None, None),
             Outcome::Unconfirmed { answer } => ("UNCONFIRMED", "UNCONFIRMED", answer, None, None),
         };
@@ -570,9 +602,12 @@ pub async fn cancel_campaign(
     campaign: CampaignId,
 ) -> Result<u64> {
     let done = sqlx::query!(
-        "with gone as (
+        "with ordered as (
+             select id from communication_logs
+             where campaign_id = $1 and status = 'PENDING' and origin = 'CAMPAIGN' order by id for update
+         ), gone as (
              update communication_logs set status = 'CANCELLED', defer_reason = null
-             where campaign_id = $1 and status = 'PENDING' and origin = 'CAMPAIGN'
+             where id in (select id from ordered)
              returning id
          )
          insert into communication_events (communication_log_id, at, kind, staff_user_id)
@@ -598,10 +633,15 @@ pub async fn retry_failed(
 ) -> Result<u64> {
     actor.require(Permission::DecideMessages)?;
     let done = sqlx::query!(
-        "with back as (
+        "with ordered as (
+             select l.id from communication_logs l join campaigns c on c.id = l.campaign_id
+             where l.campaign_id = $1 and l.status = 'FAILED' and l.origin = 'CAMPAIGN'
+               and c.status in ('RUNNING', 'PAUSED', 'FINISHED')
+             order by l.id for update of l
+         ), back as (
              update communication_logs
              set status = 'PENDING', next_attempt_at = $2, attempts = 0, drip_run_id = null, claimed_at = null, error = null
-             where campaign_id = $1 and status = 'FAILED' and origin = 'CAMPAIGN'
+             where id in (select id from ordered)
              returning id
          )
          insert into communication_events (communication_log_id, at, kind, staff_user_id)
@@ -663,6 +703,9 @@ pub async fn settle(
                  claimed_at = case when $2 = 'PENDING' then null else claimed_at end,
                  error = null
              where id = $1 and (status = 'UNCONFIRMED' or (status = 'FAILED' and $2 = 'PENDING'))
+               and ($2 <> 'PENDING' or origin not in ('TEST', 'CAMPAIGN') or (origin = 'CAMPAIGN' and exists (
+                   select 1 from campaigns c
+                   where c.id = communication_logs.campaign_id and c.status in ('RUNNING', 'PAUSED', 'FINISHED'))))
              returning id
          )
          insert into communication_events (communication_log_id, at, kind, staff_user_id)
@@ -677,7 +720,7 @@ pub async fn settle(
     .await?;
     if done.rows_affected() == 0 {
         return Err(Error::refused(
-            "Este mensaje ya no espera una decisión: alguien la tomó antes, o cambió de estado. Vuelve a abrirlo para ver cómo está.",
+            "No se puede: el mensaje ya no espera esa decisión, es una prueba, o su campaña ya terminó. No se cambió nada; vuelve a abrirlo para ver cómo está.",
         ));
     }
     let change = audit::Change {

@@ -120,7 +120,7 @@ impl Live {
     /// # Errors
     /// When the database fails; the run then counts as cut off.
     pub async fn end(
-        self,
+        mut self,
         db: &PgPool,
         now: DateTime<Utc>,
         counts: &Counts,
@@ -128,9 +128,14 @@ impl Live {
         error: Option<&str>,
     ) -> Result<()> {
         let mut tx = db.begin().await?;
+        // Whatever is still being sent was not written down: nobody knows if it left.
+        let cut = outbox::cut_off(&mut tx, now, self.id).await?;
         outbox::release(&mut tx, self.id).await?;
-        close(&mut tx, now, self.id, counts, ending, error).await?;
+        let unconfirmed = counts.unconfirmed + u32::try_from(cut).unwrap_or(u32::MAX);
+        close(&mut tx, now, self.id, &Counts { unconfirmed, ..*counts }, ending, error).await?;
         tx.commit().await?;
+        // Freed by word, since the server notices a closed connection only a moment later.
+        sqlx::query!("select pg_advisory_unlock_all()").fetch_one(&mut self.connection).await.ok();
         self.connection.close().await.ok();
         Ok(())
     }

@@ -254,7 +254,8 @@ pub async fn message(db: &mut PgConnection, id: MessageId) -> Result<Message> {
 
 async fn list_by_id(db: &mut PgConnection, id: MessageId) -> Result<Vec<Line>> {
     let filter = Filter { tests: true, ..Filter::default() };
-    let mut lines = list(db, &filter, Some(MessageId(id.0 + 1)), 1).await?;
+    let next = id.0.checked_add(1).ok_or(Error::NotFound)?;
+    let mut lines = list(db, &filter, Some(MessageId(next)), 1).await?;
     lines.retain(|it| it.id == id);
     Ok(lines)
 }

@@ -52,7 +52,7 @@ pub async fn suppress(tx: &mut Tx<'_>, now: DateTime<Utc>, actor: &Actor, entry:
         "insert into suppressions
              (communication_type, destination, scope, reason, detail, communication_log_id, staff_user_id, created_at)
          values ($1, $2, $3, $4, $5, $6, $7, $8)
-         on conflict (communication_type, destination, scope) where lifted_at is null do nothing
+         on conflict (communication_type, destination, scope, reason) where lifted_at is null do nothing
          returning id",
         entry.channel.code(),
         entry.destination,

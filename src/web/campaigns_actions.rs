@@ -31,6 +31,7 @@ use crate::{
 use askama::Template;
 use axum::extract::{Extension, Path, State};
 use serde::Deserialize;
+use std::time::Duration;
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
@@ -41,7 +42,7 @@ pub(super) fn routes() -> Vec<Route> {
         Route::post("/campaigns/{id}/resume", Permission::SendCampaigns, resume),
         Route::get("/campaigns/{id}/cancellation", Permission::SendCampaigns, ask_cancellation),
         Route::post("/campaigns/{id}/cancellation", Permission::SendCampaigns, cancel),
-        Route::post("/campaigns/{id}/test", Permission::SendTests, send_test),
+        Route::post("/campaigns/{id}/test", Permission::SendTests, send_test).within(Duration::from_mins(5)),
         Route::post("/campaigns/{id}/retries", Permission::DecideMessages, retry),
     ]
 }
@@ -210,7 +211,11 @@ async fn send_test(
 async fn deliver(state: &AppState, message: MessageId, address: &str) -> Result<Flash> {
     let mut options = Options::new(Channel::Email, Trigger::Panel);
     options.only = Some(message);
-    drain::run(&engine(state), &options).await?;
+    options.stop = state.stop.child_token();
+    // On its own: a page that is closed must not cut the message off.
+    let engine = engine(state);
+    let run = tokio::spawn(async move { drain::run(&engine, &options).await });
+    run.await.map_err(|it| Error::Internal(format!("test message: {it}")))??;
     let mut db = state.db.acquire().await?;
     let after = story::message(&mut db, message).await?;
     Ok(match after.line.status {

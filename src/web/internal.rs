@@ -34,7 +34,8 @@ async fn run(State(state): State<AppState>, headers: HeaderMap) -> Answer {
         response.headers_mut().insert(header::WWW_AUTHENTICATE, header::HeaderValue::from_static("Bearer"));
         return Ok(response);
     }
-    let options = Options { time_box: Some(TIME_BOX), ..Options::new(Channel::Email, Trigger::Http) };
+    let stop = state.stop.child_token();
+    let options = Options { time_box: Some(TIME_BOX), stop, ..Options::new(Channel::Email, Trigger::Http) };
     // On its own: a caller that hangs up must not cut a run off in the middle.
     let run = tokio::spawn(async move { drip::run_once(&engine(&state), &options).await });
     let report = run.await.map_err(|it| crate::error::Error::Internal(format!("drip: {it}")))??;

@@ -18,7 +18,6 @@ use crate::{
 use askama::Template;
 use axum::extract::{Path, State};
 use std::time::Duration;
-use tokio_util::sync::CancellationToken;
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
@@ -113,7 +112,7 @@ async fn run(State(state): State<AppState>, actor: Actor, Path(name): Path<Strin
     tx.commit().await?;
     // A task of its own: a reader who closes the page must not cut a message off.
     let inner = state.clone();
-    let done = tokio::spawn(async move { scheduler::run_now(&inner, job, &CancellationToken::new()).await });
+    let done = tokio::spawn(async move { scheduler::run_now(&inner, job, &inner.stop).await });
     done.await.map_err(|it| Error::Internal(format!("job task: {it}")))??;
     Ok(flash(&state, job).await?.to("/jobs"))
 }

@@ -25,6 +25,7 @@ use std::{
     collections::HashMap,
     sync::{Arc, Mutex},
 };
+use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 /// Monday 23 November 2026, noon in Chile.
@@ -169,8 +170,13 @@ impl TestApp {
             })
         });
         let senders: Senders = Arc::new(HashMap::from([(Channel::Email, sender)]));
-        let state =
-            AppState { db, config: Arc::new(config.unwrap()), clock: Clock::fixed(monday_noon()), senders };
+        let state = AppState {
+            db,
+            config: Arc::new(config.unwrap()),
+            clock: Clock::fixed(monday_noon()),
+            senders,
+            stop: CancellationToken::new(),
+        };
         TestApp { router: web::router(state.clone()), state, mailbox }
     }
 
