@@ -2,7 +2,7 @@
 //! for it: who has no row yet is queued, campaigns that may not go on are paused,
 //! the queue is drained, and what came to its end is settled.
 
-use super::{checklist, launch, status};
+use super::{launch, status, text};
 use crate::{
     channels::Channel,
     chile::business_hours::BusinessHours,
@@ -106,7 +106,7 @@ async fn pause_the_unfit(engine: &Engine, now: DateTime<Utc>) -> Result<Vec<Paus
     let mut paused = Vec::new();
     for id in status::running(&engine.db).await? {
         let mut tx = engine.db.begin().await?;
-        if let Some(reason) = checklist::stop_reason(&mut tx, &engine.config, id).await?
+        if let Some(reason) = text::stop_reason(&mut tx, &engine.config, id).await?
             && status::pause_for_trouble(&mut tx, now, id, &reason).await?
         {
             paused.push(Paused { campaign_id: id, reason });

@@ -182,7 +182,7 @@ async fn enqueue_page(tx: &mut Tx<'_>, now: DateTime<Utc>, id: CampaignId) -> Re
         let required = template::compile(&source).map(|it| it.required()).unwrap_or_default();
         // Who asked for each message is who started the campaign, also on later pages.
         let asker = match (it.staff_id, it.staff_name, it.staff_role.as_deref().and_then(Role::from_code)) {
-            (Some(id), Some(name), Some(role)) => Actor::Staff { id: StaffId(id), name, role },
+            (Some(staff), Some(name), Some(known)) => Actor::Staff { id: StaffId(staff), name, role: known },
             _ => Actor::System,
         };
         let draft = Draft {

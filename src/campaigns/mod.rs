@@ -3,9 +3,11 @@
 //! gate of `messaging`; knows no pages and no provider.
 
 pub mod campaign;
+pub mod edit;
 pub mod audience;
 pub mod forecast;
 pub mod outlook;
+pub mod text;
 pub mod checklist;
 pub mod status;
 pub mod launch;

@@ -50,7 +50,7 @@ pub async fn preview(
     let sender = Sender::of_email(config, &business, &email);
     let compiled = template::compile(source).map_err(Error::Invalid)?;
     let (recipient, to) = match contact {
-        None => (Recipient::sample(), "persona de ejemplo".to_owned()),
+        None => (Recipient::sample(), "ejemplo@empresa.example".to_owned()),
         Some(id) => {
             let asked =
                 Asked { contact: Some(id), destination: None, kind: MessageType::Other, is_test: true };

@@ -9,8 +9,9 @@ use crate::{
     accounts::staff::{self, NewStaff},
     campaigns::{
         audience::Rule,
-        campaign::{self, Edit},
-        drip, launch,
+        campaign, drip,
+        edit::Edit,
+        launch,
     },
     channels::{Channel, Sender, outbox::Outbox},
     chile::{business_hours::BusinessHours, rut::Rut, text},

@@ -36,7 +36,10 @@ use serde::Deserialize;
 use sqlx::PgConnection;
 
 /// Lines of a page of any list here.
-const PAGE: i64 = 50;
+const PAGE: usize = 50;
+
+/// One more than a page shows whether another follows.
+const ASKED: i64 = 51;
 
 pub(super) fn routes() -> Vec<Route> {
     let mut all = vec![
@@ -52,7 +55,7 @@ pub(super) fn routes() -> Vec<Route> {
 }
 
 /// Colour of a status, as the badge takes it.
-pub(super) fn tone(status: &Status) -> &'static str {
+pub(super) fn tone(status: Status) -> &'static str {
     match status {
         Status::Draft | Status::Cancelled => "secondary",
         Status::Running => "blue",
@@ -62,7 +65,7 @@ pub(super) fn tone(status: &Status) -> &'static str {
 }
 
 /// Icon of a status.
-pub(super) fn status_icon(status: &Status) -> &'static str {
+pub(super) fn status_icon(status: Status) -> &'static str {
     match status {
         Status::Draft => "edit",
         Status::Running => "send",
@@ -101,9 +104,9 @@ struct ListPage {
 async fn list(State(state): State<AppState>, shell: Shell, Query(query): Query<ListQuery>) -> Answer {
     let status = Status::from_code(&query.status);
     let before = query.before.map(CampaignId);
-    let mut campaigns = campaign::list(&state.db, status, before, PAGE + 1).await?;
-    let more = campaigns.len() > PAGE as usize;
-    campaigns.truncate(PAGE as usize);
+    let mut campaigns = campaign::list(&state.db, status, before, ASKED).await?;
+    let more = campaigns.len() > PAGE;
+    campaigns.truncate(PAGE);
     let counts = campaign::counts(&state.db).await?;
     let all = Tab {
         label: "Todas",
@@ -306,7 +309,7 @@ struct ShowPage {
 
 impl ShowPage {
     /// Whether the message is shown as `contact` gets it.
-    fn is_for(&self, contact: &ContactId) -> bool {
+    fn is_for(&self, contact: ContactId) -> bool {
         self.contact == Some(contact.0)
     }
 }
@@ -415,8 +418,8 @@ struct PeoplePage {
 }
 
 impl PeoplePage {
-    fn chosen(&self, reason: &BlockReason) -> bool {
-        self.which == Which::LeftOut(*reason)
+    fn chosen(&self, reason: BlockReason) -> bool {
+        self.which == Which::LeftOut(reason)
     }
 }
 
@@ -436,9 +439,9 @@ async fn people(
     };
     let asked = question(&campaign, &required);
     let preview = audience::preview(&mut *db, asked).await?;
-    let mut people = audience::people(&mut *db, asked, which, query.after.map(ContactId), PAGE + 1).await?;
-    let more = people.len() > PAGE as usize;
-    people.truncate(PAGE as usize);
+    let mut people = audience::people(&mut *db, asked, which, query.after.map(ContactId), ASKED).await?;
+    let more = people.len() > PAGE;
+    people.truncate(PAGE);
     let base = format!("/campaigns/{id}/audience?reason={}", query.reason);
     let older = people.last().filter(|_| more).map_or(String::new(), |it| format!("{base}&after={}", it.id));
     let newer = if query.after.is_some() { base } else { String::new() };
@@ -446,7 +449,7 @@ async fn people(
 }
 
 /// Colour, icon and word of a checklist's item.
-pub(super) fn mark(level: &Level) -> (&'static str, &'static str, &'static str) {
+pub(super) fn mark(level: Level) -> (&'static str, &'static str, &'static str) {
     match level {
         Level::Green => ("green", "circle-check", "Listo"),
         Level::Amber => ("yellow", "alert-triangle", "Atención"),

@@ -72,9 +72,10 @@ async fn ask_launch(State(state): State<AppState>, shell: Shell, Path(id): Path<
     let checklist = checklist::of(&mut db, now, &state.config, &campaign).await?;
     let people = checklist.preview.reachable;
     let from = checklist.outlook.forecast(&campaign, people, now).map_or(String::new(), |it| {
-        match it.starts <= now {
-            true => ", desde ahora".to_owned(),
-            false => format!(" desde el {}", outlook::day_and_hour(it.starts)),
+        if it.starts <= now {
+            ", desde ahora".to_owned()
+        } else {
+            format!(" desde el {}", outlook::day_and_hour(it.starts))
         }
     });
     let count = format::count(i64::try_from(people).unwrap_or(i64::MAX), "persona", "personas");
@@ -97,11 +98,13 @@ async fn start(
     tx.commit().await?;
     let blocked: u64 = launched.enqueued.blocked.values().sum();
     let number = |count: u64| format::number(i64::try_from(count).unwrap_or(i64::MAX));
-    let mut text = format!("La campaña está en curso: {} en la cola", number(launched.enqueued.queued));
-    if blocked > 0 {
-        text.push_str(&format!(" y {} fuera, cada una con su razón", number(blocked)));
-    }
-    text.push_str(if launched.complete { "." } else { "; el resto entra en los próximos minutos." });
+    let left_out = match blocked {
+        0 => String::new(),
+        _ => format!(" y {} fuera, cada una con su razón", number(blocked)),
+    };
+    let rest = if launched.complete { "." } else { "; el resto entra en los próximos minutos." };
+    let text =
+        format!("La campaña está en curso: {} en la cola{left_out}{rest}", number(launched.enqueued.queued));
     Ok(Flash::good(text).to(&page_of(id)))
 }
 

@@ -2,7 +2,7 @@
 //! and its text while it is written.
 
 use super::{
-    campaigns::some_people,
+    campaigns_fields::CampaignForm,
     campaigns_letter::{self, Tried},
     filters,
     flash::Flash,
@@ -14,23 +14,20 @@ use super::{
 use crate::{
     access::{Actor, Permission},
     campaigns::{
-        audience::{self, Choices, Person, Question, Rule},
-        campaign::{self, Campaign, Edit, Status},
+        audience::{self, Choices, Person, Question},
+        campaign::{self, Campaign, Status},
+        edit::Edit,
     },
     channels::Channel,
     chile::{business_hours::BusinessHours, comunas},
-    error::{Error, FieldError},
+    error::Error,
     ids::{CampaignId, ContactId},
-    messaging::{
-        kinds::MessageType,
-        template::{self, BodyFormat},
-    },
+    messaging::{kinds::MessageType, template},
     settings::{self, EmailChannel},
     state::AppState,
 };
 use askama::Template;
 use axum::extract::{Extension, Path, Query, State};
-use chrono::NaiveTime;
 use serde::Deserialize;
 use sqlx::PgConnection;
 
@@ -45,140 +42,9 @@ pub(super) fn routes() -> Vec<Route> {
     ]
 }
 
-/// The form as it was typed. A scalar that is absent keeps what it was, so that a program may send only what it changes.
-#[derive(Clone, Default, Deserialize)]
-#[serde(default)]
-struct CampaignForm {
-    name: Option<String>,
-    subject: Option<String>,
-    body: Option<String>,
-    body_format: Option<String>,
-    footer: Option<String>,
-    message_type: Option<String>,
-    /// Present where the audience's fields are: none checked then means everyone.
-    audience: Option<String>,
-    industries: Vec<String>,
-    comunas: Vec<String>,
-    import_ids: Vec<String>,
-    batch_size: Option<String>,
-    daily_cap: Option<String>,
-    spacing_seconds: Option<String>,
-    /// `own` or `channel`.
-    window: Option<String>,
-    days: Vec<String>,
-    opens: Option<String>,
-    closes: Option<String>,
-    skip_holidays: Option<String>,
-    contact_id: Option<String>,
-}
-
-impl CampaignForm {
-    /// What was typed, over `base`, and what can't be understood.
-    fn parse(&self, base: &Edit, channel_hours: &BusinessHours) -> (Edit, Vec<FieldError>) {
-        let mut wrong = Vec::new();
-        let mut edit = base.clone();
-        let set = |to: &mut String, from: &Option<String>| {
-            if let Some(text) = from {
-                to.clone_from(text);
-            }
-        };
-        set(&mut edit.name, &self.name);
-        set(&mut edit.source.subject, &self.subject);
-        set(&mut edit.source.body, &self.body);
-        set(&mut edit.source.footer, &self.footer);
-        // Browsers send CR LF; the text is kept as it is edited elsewhere.
-        edit.source.body = edit.source.body.replace("\r\n", "\n");
-        edit.source.footer = edit.source.footer.replace("\r\n", "\n");
-        edit.source.subject = edit.source.subject.trim().to_owned();
-        if let Some(code) = &self.body_format {
-            edit.source.body_format = BodyFormat::from_code(code);
-        }
-        if let Some(code) = &self.message_type {
-            match MessageType::from_code(code) {
-                Some(kind) => edit.message_type = kind,
-                None => wrong.push(FieldError::new("message_type", "Elige un tipo de mensaje de la lista.")),
-            }
-        }
-        if self.audience.is_some() {
-            edit.audience = self.rule();
-        }
-        let mut number = |field: &'static str, text: &Option<String>, to: &mut u32| {
-            let Some(text) = text.as_deref().map(plain_number) else { return };
-            match text.parse() {
-                Ok(it) => *to = it,
-                Err(_) => wrong.push(FieldError::new(field, "Escribe un número entero.")),
-            }
-        };
-        number("batch_size", &self.batch_size, &mut edit.batch_size);
-        number("spacing_seconds", &self.spacing_seconds, &mut edit.spacing_seconds);
-        match self.daily_cap.as_deref().map(plain_number) {
-            None => {}
-            Some(text) if text.is_empty() => edit.daily_cap = None,
-            Some(text) => match text.parse() {
-                Ok(it) => edit.daily_cap = Some(it),
-                Err(_) => {
-                    wrong.push(FieldError::new("daily_cap", "Escribe un número entero, o déjalo en blanco."))
-                }
-            },
-        }
-        match self.window.as_deref() {
-            None => {}
-            Some("own") => {
-                let base = edit.business_hours.take().unwrap_or_else(|| channel_hours.clone());
-                edit.business_hours = Some(self.hours(&base, &mut wrong));
-            }
-            Some(_) => edit.business_hours = None,
-        }
-        (edit, wrong)
-    }
-
-    fn rule(&self) -> Rule {
-        let list = |from: &[String]| -> Vec<String> {
-            let mut all: Vec<String> = from.iter().filter(|it| !it.is_empty()).cloned().collect();
-            all.sort();
-            all.dedup();
-            all
-        };
-        let mut import_ids: Vec<i64> = self.import_ids.iter().filter_map(|it| it.parse().ok()).collect();
-        import_ids.sort_unstable();
-        import_ids.dedup();
-        Rule { industries: list(&self.industries), comunas: list(&self.comunas), import_ids }
-    }
-
-    fn hours(&self, base: &BusinessHours, wrong: &mut Vec<FieldError>) -> BusinessHours {
-        let mut days = [false; 7];
-        for day in
-            self.days.iter().filter_map(|it| it.parse::<usize>().ok()).filter(|it| (1..=7).contains(it))
-        {
-            days[day - 1] = true;
-        }
-        let mut time = |field: &'static str, text: &Option<String>, or: NaiveTime| {
-            let Some(text) = text else { return or };
-            ["%H:%M", "%H:%M:%S"]
-                .iter()
-                .find_map(|it| NaiveTime::parse_from_str(text.trim(), it).ok())
-                .unwrap_or_else(|| {
-                    wrong.push(FieldError::new(field, "Escribe la hora así: 09:00."));
-                    or
-                })
-        };
-        BusinessHours {
-            days,
-            opens: time("opens", &self.opens, base.opens),
-            closes: time("closes", &self.closes, base.closes),
-            skip_holidays: self.skip_holidays.is_some(),
-        }
-    }
-}
-
 /// A variable as it is written in a text.
 pub(super) fn tag(name: &str) -> String {
     format!("{{{{ {name} }}}}")
-}
-
-/// `1.000` is a thousand here.
-fn plain_number(text: &str) -> String {
-    text.chars().filter(|it| !it.is_whitespace() && *it != '.').collect()
 }
 
 /// How many the audience holds, as the form shows it while it is chosen.
@@ -231,7 +97,7 @@ impl FormPage {
         [(1, "lun"), (2, "mar"), (3, "mié"), (4, "jue"), (5, "vie"), (6, "sáb"), (7, "dom")]
     }
 
-    fn opens_on(&self, day: &usize) -> bool {
+    fn opens_on(&self, day: usize) -> bool {
         self.hours().days[day - 1]
     }
 
@@ -250,12 +116,16 @@ impl FormPage {
         offer(&self.choices.comunas, &self.edit.audience.comunas, name)
     }
 
-    fn import_chosen(&self, id: &i64) -> bool {
-        self.edit.audience.import_ids.contains(id)
+    fn import_chosen(&self, id: i64) -> bool {
+        self.edit.audience.import_ids.contains(&id)
     }
 
-    fn number(typed: &Option<String>, value: &u32) -> String {
-        typed.clone().unwrap_or_else(|| value.to_string())
+    fn batch_size(&self) -> String {
+        self.typed.batch_size.clone().unwrap_or_else(|| self.edit.batch_size.to_string())
+    }
+
+    fn spacing(&self) -> String {
+        self.typed.spacing_seconds.clone().unwrap_or_else(|| self.edit.spacing_seconds.to_string())
     }
 
     fn cap(&self) -> String {
@@ -285,13 +155,7 @@ async fn page(
 ) -> crate::error::Result<FormPage> {
     let email: EmailChannel = settings::load(&mut *db, &state.config.first_values).await?;
     let choices = audience::choices(db).await?;
-    let contacts = match campaign {
-        Some(it) => some_people(db, it).await?,
-        None => {
-            let question = question(&edit, &[]);
-            audience::people(&mut *db, question, audience::Which::All, None, 25).await?
-        }
-    };
+    let contacts = audience::people(&mut *db, question(&edit, &[]), audience::Which::All, None, 25).await?;
     let count = counted(db, &edit).await?;
     Ok(FormPage {
         shell,
@@ -350,9 +214,10 @@ async fn create(
     let mut tx = state.db.begin().await?;
     let email: EmailChannel = settings::load(&mut *tx, &state.config.first_values).await?;
     let (edit, wrong) = form.parse(&Edit::default(), &email.business_hours);
-    let result = match wrong.is_empty() {
-        true => campaign::create(&mut tx, state.clock.now(), &actor, &edit).await,
-        false => Err(Error::Invalid(wrong.into_iter().chain(edit.problems()).collect())),
+    let result = if wrong.is_empty() {
+        campaign::create(&mut tx, state.clock.now(), &actor, &edit).await
+    } else {
+        Err(Error::Invalid(wrong.into_iter().chain(edit.problems()).collect()))
     };
     match result {
         Ok(id) => {
@@ -378,9 +243,10 @@ async fn update(
     let campaign = campaign::get(&mut tx, id).await?;
     let email: EmailChannel = settings::load(&mut *tx, &state.config.first_values).await?;
     let (edit, wrong) = form.parse(&Edit::of(&campaign), &email.business_hours);
-    let result = match wrong.is_empty() {
-        true => campaign::update(&mut tx, state.clock.now(), &actor, &state.config, id, &edit).await,
-        false => Err(Error::Invalid(wrong.into_iter().chain(edit.problems()).collect())),
+    let result = if wrong.is_empty() {
+        campaign::update(&mut tx, state.clock.now(), &actor, &state.config, id, &edit).await
+    } else {
+        Err(Error::Invalid(wrong.into_iter().chain(edit.problems()).collect()))
     };
     match result {
         Ok(()) => {

@@ -19,7 +19,7 @@ use sha2::{Digest as _, Sha256};
 use std::time::Duration;
 
 /// How long a run asked for over HTTP may claim messages: what calls us has time-outs of its own.
-const TIME_BOX: Duration = Duration::from_secs(240);
+const TIME_BOX: Duration = Duration::from_mins(4);
 
 pub(super) fn routes() -> Vec<Route> {
     vec![Route::public_post("/internal/drip", run).within(Duration::from_mins(10))]

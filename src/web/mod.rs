@@ -19,6 +19,7 @@ mod upload;
 mod audit;
 mod campaigns;
 mod campaigns_actions;
+mod campaigns_fields;
 mod campaigns_form;
 mod campaigns_letter;
 mod health;

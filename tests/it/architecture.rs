@@ -39,9 +39,7 @@ const LONGER: &[(&str, usize, &str)] = &[
     ("src/messaging/outbox.rs", 740, "one function per arrow of one state machine, read side by side"),
     ("src/messaging/claim.rs", 550, "one claim: the query, its order and its pages make sense only together"),
     ("src/messaging/drain.rs", 660, "one engine: claim, send and record share their bookkeeping"),
-    ("src/campaigns/campaign.rs", 560, "the campaign and each arrow of its state machine"),
     ("src/imports/mod.rs", 560, "an import as people order it, and each arrow of its state machine"),
-    ("src/campaigns/checklist.rs", 560, "one list of what may be missing, one function per line of it"),
 ];
 
 /// Letters, and what stands in for one in its frame, under the frame's own

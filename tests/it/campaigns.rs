@@ -7,8 +7,9 @@ use llovizna::{
     access::{Actor, Role},
     campaigns::{
         audience::{self, Question, Rule, Which},
-        campaign::{self, Campaign, Edit, Status},
+        campaign::{self, Campaign, Status},
         checklist::{self, Level},
+        edit::Edit,
         launch, progress, status,
     },
     channels::Channel,

@@ -1,0 +1,120 @@
+//! A campaign as people write it, and what is wrong with it at which field. Pure.
+
+use super::{audience::Rule, campaign::Campaign};
+use crate::{
+    chile::business_hours::BusinessHours,
+    error::{Error, FieldError},
+    messaging::{
+        kinds::MessageType,
+        template::{self, Source},
+    },
+};
+
+/// What people write of a campaign.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Edit {
+    /// Name, for the staff alone.
+    pub name: String,
+    /// What its messages are for; fixed once it started.
+    pub message_type: MessageType,
+    /// Whom it is for; fixed once it started.
+    pub audience: Rule,
+    /// The text.
+    pub source: Source,
+    /// Messages a run, 1 to 100 000.
+    pub batch_size: u32,
+    /// Messages a local day; none: only the channel's cap.
+    pub daily_cap: Option<u32>,
+    /// Seconds between two messages, 0 to 60.
+    pub spacing_seconds: u32,
+    /// Its own window; none: the channel's.
+    pub business_hours: Option<BusinessHours>,
+}
+
+/// The legal footer of Ley 19.496 art. 28 B that a new campaign starts with.
+pub const DEFAULT_FOOTER: &str = "Este correo promocional lo envía {{ business_name }}, {{ business_address }}. Contacto: {{ business_email }}.\n\
+     Si no quieres recibir más correos, puedes darte de baja aquí: {{ unsubscribe_url }}";
+
+impl Default for Edit {
+    fn default() -> Edit {
+        Edit {
+            name: String::new(),
+            message_type: MessageType::Promocional,
+            audience: Rule::default(),
+            source: Source { footer: DEFAULT_FOOTER.to_owned(), ..Source::default() },
+            batch_size: 30,
+            daily_cap: None,
+            spacing_seconds: 0,
+            business_hours: None,
+        }
+    }
+}
+
+impl Edit {
+    /// `campaign` as it may be edited.
+    #[must_use]
+    pub fn of(campaign: &Campaign) -> Edit {
+        Edit {
+            name: campaign.name.clone(),
+            message_type: campaign.message_type,
+            audience: campaign.audience.clone(),
+            source: campaign.source.clone(),
+            batch_size: campaign.batch_size,
+            daily_cap: campaign.daily_cap,
+            spacing_seconds: campaign.spacing_seconds,
+            business_hours: campaign.business_hours.clone(),
+        }
+    }
+
+    /// What is wrong at which field, in Spanish: an empty list for what may be saved.
+    #[must_use]
+    pub fn problems(&self) -> Vec<FieldError> {
+        let mut found = Vec::new();
+        if self.name.trim().is_empty() {
+            found.push(FieldError::new("name", "Ponle un nombre a la campaña: solo lo ve tu equipo."));
+        } else if self.name.chars().count() > 200 {
+            found.push(FieldError::new("name", "El nombre tiene más de 200 caracteres: acórtalo."));
+        }
+        if !(1..=100_000).contains(&self.batch_size) {
+            found.push(FieldError::new(
+                "batch_size",
+                "Escribe un número entre 1 y 100.000; recomendamos de 20 a 50.",
+            ));
+        }
+        if self.daily_cap.is_some_and(|it| !(1..=10_000_000).contains(&it)) {
+            found.push(FieldError::new("daily_cap", "Escribe un número mayor que cero, o déjalo en blanco."));
+        }
+        if self.spacing_seconds > 60 {
+            found.push(FieldError::new("spacing_seconds", "Escribe un número de segundos entre 0 y 60."));
+        }
+        if let Some(Err(Error::Invalid(problems))) = self.business_hours.as_ref().map(BusinessHours::validate)
+        {
+            found.extend(problems);
+        }
+        if let Err(problems) = template::compile(&self.source) {
+            found.extend(problems);
+        }
+        found
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_wrong_field_is_named() {
+        let check = |change: &dyn Fn(&mut Edit)| {
+            let mut edit = Edit { name: "Otoño".into(), ..Edit::default() };
+            change(&mut edit);
+            edit.problems().iter().map(|it| it.field).collect::<Vec<_>>()
+        };
+        assert_eq!(check(&|_| ()), Vec::<&str>::new());
+        assert_eq!(check(&|it| it.name = "  ".into()), ["name"]);
+        assert_eq!(check(&|it| it.batch_size = 0), ["batch_size"]);
+        assert_eq!(check(&|it| it.batch_size = 100_001), ["batch_size"]);
+        assert_eq!(check(&|it| it.daily_cap = Some(0)), ["daily_cap"]);
+        assert_eq!(check(&|it| it.spacing_seconds = 61), ["spacing_seconds"]);
+        assert_eq!(check(&|it| it.source.subject = "{{ firstname }}".into()), ["subject"]);
+    }
+}
