@@ -100,12 +100,8 @@ impl Filter {
             && self.import.is_none()
     }
 
-    /// `where` and its conditions on `contacts c`.
+    /// Conditions on `contacts c` beside the search.
     fn push(&self, query: &mut QueryBuilder<Postgres>) {
-        query.push(" where true");
-        if let Some(search) = Search::parse(&self.q) {
-            push_search(query, &search);
-        }
         if let Some(company) = self.company {
             query.push(" and c.company_id = ").push_bind(company.0);
         }
@@ -138,17 +134,63 @@ impl Filter {
     }
 }
 
-/// In the person's own key, or at a company whose name or RUT it is. The
-/// companies come first, as an array, so that both sides go by an index.
+/// A search as conditions: in the person's own key, or at a company whose name or RUT it is.
 fn push_search(query: &mut QueryBuilder<Postgres>, search: &Search) {
     query.push(" and (");
     search.push(query, "c.search_key");
-    query.push(" or c.company_id = any (array(select k.id from companies k where ");
+    query.push(" or c.company_id = any (");
+    push_companies(query, search);
+    query.push("))");
+}
+
+/// The companies that are searched for, as an array.
+fn push_companies(query: &mut QueryBuilder<Postgres>, search: &Search) {
+    query.push("array(select k.id from companies k where ");
     search.push(query, "k.name_key");
     if let Some(rut) = &search.rut {
         query.push(" or k.rut = ").push_bind(rut.clone());
     }
-    query.push(" limit 1000)))");
+    query.push(" limit 1000)");
+}
+
+/// What a search came to.
+enum Found {
+    /// Nothing was searched for.
+    All,
+    /// These rows: few enough to be taken by their ids.
+    Rows(Vec<i64>),
+    /// So many that any stretch of the list holds some: they are met by walking it.
+    Many(Search),
+}
+
+/// Most rows that are taken by their ids.
+const FEW: i64 = 2000;
+
+impl Found {
+    /// Look for the words first, by the trigrams alone. Left to itself, Postgres
+    /// walks the ordered list for rare words too, at a price that grows with the table.
+    async fn search(db: &mut PgConnection, q: &str) -> Result<Found> {
+        let Some(search) = Search::parse(q) else { return Ok(Found::All) };
+        let mut query = QueryBuilder::new("(select c.id from contacts c where ");
+        search.push(&mut query, "c.search_key");
+        query
+            .push(" limit ")
+            .push_bind(FEW + 1)
+            .push(") union (select c.id from contacts c where c.company_id = any (");
+        push_companies(&mut query, &search);
+        query.push(") limit ").push_bind(FEW + 1).push(")");
+        let ids: Vec<i64> = query.build_query_scalar().fetch_all(db).await?;
+        let few = i64::try_from(ids.len()).is_ok_and(|it| it <= FEW);
+        Ok(if few { Found::Rows(ids) } else { Found::Many(search) })
+    }
+
+    fn push(&self, query: &mut QueryBuilder<Postgres>) {
+        match self {
+            Found::All => {}
+            Found::Rows(ids) => drop(query.push(" and c.id = any (").push_bind(ids.clone()).push(")")),
+            Found::Many(search) => push_search(query, search),
+        }
+    }
 }
 
 fn push_comuna(query: &mut QueryBuilder<Postgres>, code: &str) {
@@ -178,6 +220,40 @@ pub async fn page(
     place: Place,
     size: usize,
 ) -> Result<Page<Row>> {
+    let found = Found::search(db, &filter.q).await?;
+    page_of(db, filter, &found, sort, place, size).await
+}
+
+/// A page of at most `size` contacts, and how many there are in all, counted up to
+/// `most`: beyond it nobody needs the figure at the price of counting.
+///
+/// # Errors
+/// When the database fails.
+pub async fn page_and_count(
+    db: &mut PgConnection,
+    filter: &Filter,
+    sort: Sort,
+    place: Place,
+    size: usize,
+    most: i64,
+) -> Result<(Page<Row>, i64)> {
+    let found = Found::search(db, &filter.q).await?;
+    let page = page_of(db, filter, &found, sort, place, size).await?;
+    let mut query = QueryBuilder::new("select count(*) from (select 1 from contacts c where true");
+    found.push(&mut query);
+    filter.push(&mut query);
+    query.push(" limit ").push_bind(most).push(") counted");
+    Ok((page, query.build_query_scalar().fetch_one(db).await?))
+}
+
+async fn page_of(
+    db: &mut PgConnection,
+    filter: &Filter,
+    found: &Found,
+    sort: Sort,
+    place: Place,
+    size: usize,
+) -> Result<Page<Row>> {
     let edge = match place.edge() {
         None => None,
         // The address tells the row only: a name has no place in logs.
@@ -188,48 +264,46 @@ pub async fn page(
         }
     };
     let place = if edge.is_some() { place } else { Place::First };
-    // The joins are made for the rows of the page alone.
-    let mut query = QueryBuilder::new(COLUMNS);
-    query.push(" from (select c.id, c.search_key from contacts c");
-    filter.push(&mut query);
     // By name reads up, newest first reads down; backward turns either around.
     let up = (sort == Sort::Name) != place.is_backward();
-    if let Some(edge) = edge {
-        let sign = if up { " > " } else { " < " };
-        match sort {
-            Sort::Newest => drop(query.push(" and c.id").push(sign).push_bind(edge.id)),
-            Sort::Name => drop(
-                query
-                    .push(" and (c.search_key, c.id)")
-                    .push(sign)
-                    .push("(")
-                    .push_bind(edge.search_key)
-                    .push(", ")
-                    .push_bind(edge.id)
-                    .push(")"),
-            ),
-        }
-    }
     let order = match (sort, up) {
-        (Sort::Newest, true) => " order by p.id",
-        (Sort::Newest, false) => " order by p.id desc",
-        (Sort::Name, true) => " order by p.search_key, p.id",
-        (Sort::Name, false) => " order by p.search_key desc, p.id desc",
+        (Sort::Newest, true) => " order by id",
+        (Sort::Newest, false) => " order by id desc",
+        (Sort::Name, true) => " order by search_key, id",
+        (Sort::Name, false) => " order by search_key desc, id desc",
     };
-    query
-        .push(order.replace("p.", "c."))
-        .push(" limit ")
-        .push_bind(i64::try_from(size).unwrap_or(i64::MAX).saturating_add(1));
-    query.push(") p join contacts c on c.id = p.id left join companies k on k.id = c.company_id").push(order);
+    // What has one word in common crowds together by name: sorting it costs less
+    // than walking to it, so its conditions are fenced off from the order.
+    let fenced = sort == Sort::Name && matches!(found, Found::Many(_));
+    // The joins are made for the rows of the page alone.
+    let mut query = QueryBuilder::new(COLUMNS);
+    query.push(" from (select id, search_key from (select c.id, c.search_key from contacts c where true");
+    found.push(&mut query);
+    filter.push(&mut query);
+    match edge {
+        Some(edge) if sort == Sort::Newest => {
+            query.push(if up { " and c.id > " } else { " and c.id < " }).push_bind(edge.id);
+        }
+        Some(edge) => {
+            query.push(if up { " and (c.search_key, c.id) > (" } else { " and (c.search_key, c.id) < (" });
+            query.push_bind(edge.search_key).push(", ").push_bind(edge.id).push(")");
+        }
+        None => {}
+    }
+    query.push(if fenced { " offset 0) matching" } else { ") matching" }).push(order);
+    query.push(" limit ").push_bind(i64::try_from(size).unwrap_or(i64::MAX).saturating_add(1));
+    query.push(") p join contacts c on c.id = p.id left join companies k on k.id = c.company_id");
+    query.push(order.replace("search_key", "p.search_key").replace(" id", " p.id"));
     let rows = query.build().try_map(|it| row(&it)).fetch_all(db).await?;
     Ok(Page::new(place, size, rows))
 }
 
+/// The limit keeps Postgres from reading all of the list of exclusion into a table of its own.
 const COLUMNS: &str =
     "select c.id, c.first_name, c.last_name, c.job_title, c.email, c.phone, c.company_id, k.name as company,
     coalesce(c.comuna, k.comuna) as comuna, c.lifecycle, c.email_basis is not null as has_basis,
-    exists (select 1 from suppressions s where s.communication_type = 'EMAIL' and s.destination = c.email
-            and s.lifted_at is null) as excluded";
+    coalesce((select true from suppressions s where s.communication_type = 'EMAIL' and s.destination = c.email
+              and s.lifted_at is null limit 1), false) as excluded";
 
 fn row(it: &PgRow) -> sqlx::Result<Row> {
     let (first_name, last_name): (String, String) = (it.try_get("first_name")?, it.try_get("last_name")?);
@@ -247,16 +321,4 @@ fn row(it: &PgRow) -> sqlx::Result<Row> {
         has_basis: it.try_get("has_basis")?,
         excluded: it.try_get("excluded")?,
     })
-}
-
-/// How many contacts there are, counted up to `most`: beyond it nobody needs the
-/// figure at the price of counting.
-///
-/// # Errors
-/// When the database fails.
-pub async fn count(db: &mut PgConnection, filter: &Filter, most: i64) -> Result<i64> {
-    let mut query = QueryBuilder::new("select count(*) from (select 1 from contacts c");
-    filter.push(&mut query);
-    query.push(" limit ").push_bind(most).push(") counted");
-    Ok(query.build_query_scalar().fetch_one(db).await?)
 }

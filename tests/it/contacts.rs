@@ -202,11 +202,9 @@ async fn choices_and_quiet_hours_are_kept_and_audited_once(db: PgPool) {
 }
 
 async fn names(db: &mut PgConnection, filter: Filter) -> Vec<String> {
-    let page = contact_list::page(db, &filter, Sort::Name, Place::First, 50).await.unwrap();
-    assert_eq!(
-        contact_list::count(db, &filter, 1000).await.unwrap(),
-        i64::try_from(page.rows.len()).unwrap()
-    );
+    let (page, count) =
+        contact_list::page_and_count(db, &filter, Sort::Name, Place::First, 50, 1000).await.unwrap();
+    assert_eq!(count, i64::try_from(page.rows.len()).unwrap());
     page.rows.into_iter().map(|it| it.name).collect()
 }
 
@@ -284,6 +282,33 @@ async fn filters_narrow_the_list(db: PgPool) {
     .unwrap();
     assert_eq!(names(db, Filter { contactable: Some(true), ..all.clone() }).await, ["Ana Muñoz"]);
     assert_eq!(names(db, Filter { contactable: Some(false), ..all }).await, ["Beto", "Carla"]);
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn a_word_that_thousands_share_is_found_and_narrowed_too(db: PgPool) {
+    sqlx::query(
+        "insert into contacts (first_name, email, search_key, comuna, created_at, updated_at)
+         select 'Ana', n || '@sur.example', 'ana ' || n || ' sur example', case when n > 5995 then '10101' end, now(), now()
+         from generate_series(1, 6000) n",
+    )
+    .execute(&db)
+    .await
+    .unwrap();
+    let db = &mut *db.acquire().await.unwrap();
+    let filter = Filter { q: "ana".to_owned(), ..Filter::default() };
+    let (page, count) =
+        contact_list::page_and_count(db, &filter, Sort::Newest, Place::First, 50, 1001).await.unwrap();
+    assert_eq!((page.rows.len(), page.has_next, count), (50, true, 1001));
+    let by_name = contact_list::page(db, &filter, Sort::Name, Place::First, 50).await.unwrap();
+    assert_eq!(by_name.rows[1].email.as_deref(), Some("10@sur.example"));
+    let after = Place::After(by_name.rows[49].id.0);
+    let next = contact_list::page(db, &filter, Sort::Name, after, 50).await.unwrap();
+    let back =
+        contact_list::page(db, &filter, Sort::Name, Place::Before(next.rows[0].id.0), 50).await.unwrap();
+    let ids = |rows: &[contact_list::Row]| rows.iter().map(|it| it.id).collect::<Vec<_>>();
+    assert_eq!(ids(&back.rows), ids(&by_name.rows));
+    let narrow = Filter { comuna: Some("10101".to_owned()), ..filter };
+    assert_eq!(names(db, narrow).await.len(), 5);
 }
 
 #[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]

@@ -140,8 +140,8 @@ pub(super) async fn list(State(state): State<AppState>, shell: Shell, Query(aske
     let mut db = state.db.acquire().await?;
     let filter = asked.filter();
     let place = Place::of(asked.before.parse().ok(), asked.after.parse().ok());
-    let page = contact_list::page(&mut db, &filter, asked.sort(), place, PAGE).await?;
-    let count = contact_list::count(&mut db, &filter, COUNTED + 1).await?;
+    let (page, count) =
+        contact_list::page_and_count(&mut db, &filter, asked.sort(), place, PAGE, COUNTED + 1).await?;
     let industries = company_list::industries(&mut db).await?;
     let company = match filter.company {
         Some(id) => company::get(&mut *db, id).await.map_or_else(|_| "no existe".to_owned(), |it| it.name),
