@@ -68,7 +68,7 @@ pub(super) async fn backup(config: Config, args: BackupArgs, as_json: bool) -> R
             file.display(),
             bytes / 1024
         );
-        Ok(said(as_json, &text, json!({ "file": shown(&file), "bytes": bytes })))
+        Ok(said(as_json, &text, &json!({ "file": shown(&file), "bytes": bytes })))
     })
     .await
 }
@@ -92,7 +92,7 @@ pub(super) async fn restore(config: Config, args: RestoreArgs, as_json: bool) ->
         tools.replace_with(&file).await?;
         db::migrate(db).await?;
         let text = format!("Datos recuperados de {}.", file.display());
-        Ok(said(as_json, &text, json!({ "file": shown(&file) })))
+        Ok(said(as_json, &text, &json!({ "file": shown(&file) })))
     })
     .await
 }

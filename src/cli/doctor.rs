@@ -212,7 +212,7 @@ async fn check_email(config: &Config, db: &PgPool, sender: Option<&Sender>, repo
     };
     match answer {
         Ok(said) => {
-            report.add(Verdict::Ok, "Correo", format!("{}:{} respondió: {said}", smtp.host, smtp.port))
+            report.add(Verdict::Ok, "Correo", format!("{}:{} respondió: {said}", smtp.host, smtp.port));
         }
         Err(why) => report.add(Verdict::Failure, "Correo", format!("{}:{}: {why}", smtp.host, smtp.port)),
     }

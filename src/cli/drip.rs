@@ -22,7 +22,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub(super) batch_size: Option<u32>,
     /// Canal
-    #[arg(long, value_enum, default_value = "EMAIL")]
+    #[arg(long, value_enum, default_value = "EMAIL", value_name = "CANAL")]
     pub(super) channel: Channel,
     /// Toma este instante como ahora (RFC 3339), para simular
     #[arg(long, value_name = "RFC3339", value_parser = instant)]

@@ -26,7 +26,7 @@ pub(super) async fn run(config: &Config, args: &Args) -> Result<Said> {
     // A private network names a host and a port only.
     let base = if base.contains("://") { base.to_owned() } else { format!("http://{base}") };
     let client = reqwest::Client::builder()
-        .timeout(Duration::from_secs(120))
+        .timeout(Duration::from_mins(2))
         .build()
         .map_err(|it| Error::Internal(it.to_string()))?;
     let mut problem = String::new();

@@ -63,7 +63,7 @@ async fn list(state: &AppState, as_json: bool) -> Result<Said> {
             })),
         }));
     }
-    Ok(said(as_json, &text, json!(all)))
+    Ok(said(as_json, &text, &json!(all)))
 }
 
 async fn run_now(state: &AppState, name: &str, as_json: bool) -> Result<Said> {
@@ -81,7 +81,7 @@ async fn run_now(state: &AppState, name: &str, as_json: bool) -> Result<Said> {
     let outcome = done.outcome.clone().unwrap_or_default();
     let text = format!("{}: {}. {outcome}", job.label, status_label(&done.status));
     let json = json!({ "name": name, "status": done.status, "outcome": done.outcome });
-    Ok(Said { is_failure: done.status == "FAILED", ..said(as_json, &text, json) })
+    Ok(Said { is_failure: done.status == "FAILED", ..said(as_json, &text, &json) })
 }
 
 fn status_label(status: &str) -> &'static str {

@@ -32,7 +32,7 @@ use std::{
 #[derive(Debug, Parser)]
 #[command(name = "llovizna", disable_version_flag = true)]
 struct Cli {
-    /// Cómo se muestra el resultado: text o json; si no se indica, json en «import» y «drip run», text en los demás
+    /// Cómo se muestra el resultado: text o json (si no se indica: json en «import» y «drip run», text en lo demás)
     #[arg(long, global = true, value_enum, value_name = "FORMATO")]
     format: Option<Format>,
     /// Muestra la versión
@@ -179,7 +179,7 @@ async fn run(cli: Cli, mut config: Config) -> Result<Said> {
         Command::Migrate => {
             opened::with_state(config, async |_| {
                 let done = "La base de datos está al día.";
-                Ok(said(as_json, done, serde_json::json!({ "status": "ok" })))
+                Ok(said(as_json, done, &serde_json::json!({ "status": "ok" })))
             })
             .await
         }
@@ -216,7 +216,7 @@ async fn run(cli: Cli, mut config: Config) -> Result<Said> {
 }
 
 /// One of two ways to say the same.
-fn said(as_json: bool, text: &str, json: serde_json::Value) -> Said {
+fn said(as_json: bool, text: &str, json: &serde_json::Value) -> Said {
     Said::from(if as_json { json.to_string() } else { text.to_owned() })
 }
 

@@ -38,20 +38,16 @@ pub(super) struct Database {
 impl Database {
     /// Start or join the embedded server, or take the one that is named.
     pub(super) async fn open(config: &Config) -> Result<Database> {
-        match &config.database_url {
-            Some(url) => {
-                let options = PgConnectOptions::from_str(url.reveal()).map_err(|_| {
-                    Error::refused(
-                        "DATABASE_URL no se entiende: debe ser postgres://usuario:clave@servidor:5432/base.",
-                    )
-                })?;
-                Ok(Database { options, embedded: None })
-            }
-            None => {
-                let embedded = embedded::start(config, &|it| complain(it)).await?;
-                Ok(Database { options: embedded.options(), embedded: Some(embedded) })
-            }
+        if let Some(url) = &config.database_url {
+            let options = PgConnectOptions::from_str(url.reveal()).map_err(|_| {
+                Error::refused(
+                    "DATABASE_URL no se entiende: debe ser postgres://usuario:clave@servidor:5432/base.",
+                )
+            })?;
+            return Ok(Database { options, embedded: None });
         }
+        let embedded = embedded::start(config, &|it| complain(it)).await?;
+        Ok(Database { options: embedded.options(), embedded: Some(embedded) })
     }
 
     /// A pool of at most `size` connections.
@@ -177,8 +173,8 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let made = secret_key_in(home.path()).unwrap();
         assert_eq!(secret_key_in(home.path()).unwrap(), made);
-        let mode = fs::metadata(home.path().join("secret.key")).unwrap().permissions().mode();
-        assert_eq!(mode & 0o777, 0o600);
+        let bits = fs::metadata(home.path().join("secret.key")).unwrap().permissions().mode();
+        assert_eq!(bits & 0o777, 0o600);
         assert_eq!(fs::read_dir(home.path()).unwrap().count(), 1);
     }
 

@@ -18,5 +18,5 @@ pub(super) async fn fetch(mut config: Config, as_json: bool) -> Result<Said> {
     }
     let bin = embedded::fetch_build(&config, &|it| complain(it)).await?;
     let text = format!("PostgreSQL {} está en {}", embedded::fetch::VERSION, bin.display());
-    Ok(said(as_json, &text, json!({ "version": embedded::fetch::VERSION, "bin": shown(&bin) })))
+    Ok(said(as_json, &text, &json!({ "version": embedded::fetch::VERSION, "bin": shown(&bin) })))
 }

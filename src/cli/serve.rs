@@ -43,7 +43,7 @@ use tower::ServiceExt;
 const CONNECTIONS: u32 = 16;
 
 /// A database that is starting up beside us is waited for this long.
-const DATABASE_PATIENCE: Duration = Duration::from_secs(60);
+const DATABASE_PATIENCE: Duration = Duration::from_mins(1);
 
 /// Longest wait for requests, jobs and messages in hand when stopping; hosts kill after thirty seconds.
 const STOPPING_PATIENCE: Duration = Duration::from_secs(20);

@@ -5,6 +5,7 @@ use clap::{
     Arg, ArgAction, Command, Error,
     error::{ContextKind, ContextValue, ErrorKind},
 };
+use std::fmt::Write as _;
 
 const TEMPLATE: &str = "{about-with-newline}\nUso: {usage}\n\n{all-args}{after-help}";
 
@@ -31,15 +32,7 @@ fn speak_at(command: Command, path: &str) -> Command {
                 .help("Muestra esta ayuda")
                 .display_order(1000),
         )
-        .mut_args(|arg| {
-            let heading = if arg.is_positional() { "Argumentos" } else { "Opciones" };
-            let arg = arg.help_heading(heading);
-            if arg.get_action().takes_values() {
-                arg.hide_possible_values(true).hide_default_value(true).hide_env(true)
-            } else {
-                arg
-            }
-        });
+        .mut_args(speak_of);
     if has_commands {
         command = command.subcommand_value_name("ORDEN").mut_subcommands(|below| {
             let path = format!("{path} {}", below.get_name());
@@ -49,22 +42,54 @@ fn speak_at(command: Command, path: &str) -> Command {
     command
 }
 
+/// An argument under a Spanish heading, with what it takes and what it is by itself told in its own line.
+fn speak_of(arg: Arg) -> Arg {
+    if arg.is_positional() {
+        // Else the parser shows them by name.
+        let place = arg.get_index().unwrap_or_default();
+        return tell_values(arg.help_heading("Argumentos").display_order(place));
+    }
+    // What every command takes comes last.
+    let is_common = ["format", "version", "help"].contains(&arg.get_id().as_str());
+    let arg = arg.help_heading("Opciones");
+    let arg = if is_common { arg.display_order(900) } else { arg };
+    if arg.get_action().takes_values() { tell_values(arg) } else { arg }
+}
+
+fn tell_values(arg: Arg) -> Arg {
+    let mut help = arg.get_help().map(ToString::to_string).unwrap_or_default();
+    let values: Vec<String> = arg
+        .get_possible_values()
+        .iter()
+        .filter(|it| !it.is_hide_set())
+        .map(|it| it.get_name().to_owned())
+        .collect();
+    if !values.is_empty() && !values.iter().all(|it| help.contains(it.as_str())) {
+        help = format!("{help}: {}", values.join(", "));
+    }
+    let defaults: Vec<_> = arg.get_default_values().iter().map(|it| it.to_string_lossy()).collect();
+    if defaults.iter().any(|it| !it.is_empty()) {
+        help = format!("{help} [si no se indica: {}]", defaults.join(", "));
+    }
+    arg.help(help).hide_possible_values(true).hide_default_value(true).hide_env(true)
+}
+
 fn usage(command: &Command, path: &str) -> String {
+    // Writing to a String never fails.
     let mut usage = path.to_owned();
-    let shown = |arg: &Arg| {
-        arg.get_value_names().map(|names| names.join(" ")).unwrap_or_else(|| arg.get_id().to_string())
-    };
+    let shown =
+        |arg: &Arg| arg.get_value_names().map_or_else(|| arg.get_id().to_string(), |names| names.join(" "));
     for arg in command.get_arguments().filter(|it| !it.is_positional() && it.is_required_set()) {
         if let Some(long) = arg.get_long() {
-            usage.push_str(&format!(" --{long}"));
+            let _ = write!(usage, " --{long}");
             if arg.get_action().takes_values() {
-                usage.push_str(&format!(" <{}>", shown(arg)));
+                let _ = write!(usage, " <{}>", shown(arg));
             }
         }
     }
     usage.push_str(" [OPCIONES]");
     for arg in command.get_positionals() {
-        usage.push_str(&format!(" <{}>", shown(arg)));
+        let _ = write!(usage, " <{}>", shown(arg));
     }
     if command.has_subcommands() {
         usage.push_str(" <ORDEN>");
@@ -94,7 +119,9 @@ pub(super) fn complaint(error: &Error) -> String {
             format!("La orden «{}» no existe.", text(ContextKind::InvalidSubcommand))
         }
         ErrorKind::MissingRequiredArgument => format!("Falta {argument}."),
-        ErrorKind::MissingSubcommand => "Falta la orden.".to_owned(),
+        ErrorKind::MissingSubcommand | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            "Falta la orden.".to_owned()
+        }
         ErrorKind::NoEquals | ErrorKind::TooFewValues | ErrorKind::WrongNumberOfValues => {
             format!("Falta un valor de {argument}.")
         }

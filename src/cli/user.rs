@@ -44,7 +44,7 @@ pub(super) async fn run(state: &AppState, command: Command, as_json: bool) -> Re
     Ok(said(
         as_json,
         &format!("Cuenta creada: {email}, {}.", role.label()),
-        json!({ "id": id, "email": email, "role": role.code() }),
+        &json!({ "id": id, "email": email, "role": role.code() }),
     ))
 }
 

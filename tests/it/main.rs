@@ -3,6 +3,7 @@
 mod accounts;
 mod architecture;
 mod campaigns;
+mod cli;
 mod companies;
 mod contacts;
 mod demo;

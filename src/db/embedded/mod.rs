@@ -25,7 +25,7 @@ const DATABASE: &str = "llovizna";
 const ROLE: &str = "postgres";
 
 /// Recovery of a large database after a crash may take this long.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A share in the embedded server, held by one process.
 #[derive(Debug)]

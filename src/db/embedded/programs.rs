@@ -51,8 +51,8 @@ impl Programs {
                 "el de {shown} es la versión {major} y se necesita {OLDEST} o posterior"
             )));
         }
-        if !bin.join("initdb").is_file() {
-            return Some(Err(format!("en {shown} falta el programa initdb")));
+        if output(&bin.join("initdb"), "--version").is_none() {
+            return Some(Err(format!("en {shown} falta el programa initdb, o no arranca")));
         }
         if let Some(share) = share_of(&bin) {
             if !share.join("postgres.bki").is_file() {
