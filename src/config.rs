@@ -299,11 +299,10 @@ fn smtp(get: &impl Fn(&str) -> Option<String>) -> Result<Option<Smtp>, ConfigErr
     };
     let port = number(get, "EMAIL_PORT", 1, 65_535)?.map(|it| u16::try_from(it).unwrap_or(u16::MAX));
     let tls = match get("EMAIL_USE_TLS").map(|it| it.to_ascii_lowercase()).as_deref() {
-        Some("starttls" | "true" | "1" | "yes" | "on") => SmtpTls::StartTls,
         Some("tls" | "ssl") => SmtpTls::Tls,
         Some("none" | "false" | "0" | "no" | "off") => SmtpTls::None,
         None if port == Some(465) => SmtpTls::Tls,
-        None => SmtpTls::StartTls,
+        None | Some("starttls" | "true" | "1" | "yes" | "on") => SmtpTls::StartTls,
         Some(_) => return Err(wrong("EMAIL_USE_TLS", "starttls, tls o none")),
     };
     let credentials = match (get("EMAIL_HOST_USER"), get("EMAIL_HOST_PASSWORD")) {

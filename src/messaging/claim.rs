@@ -363,7 +363,7 @@ async fn decide_and_write(
                     }
                 }
                 let not_after = closes.filter(|_| it.kind.is_promotional() && it.origin != OriginKind::Test);
-                page.allowed.extend(claimed(it, facts, template, text, stream, not_after));
+                page.allowed.extend(claimed(&it, facts, template, text, stream, not_after));
             }
             Decision::Defer { until, reason, detail } => {
                 page.stream_is_shut |= matches!(
@@ -385,7 +385,7 @@ async fn decide_and_write(
 }
 
 fn claimed(
-    it: Due,
+    it: &Due,
     facts: Facts,
     template: TemplateId,
     text: Text,

@@ -231,9 +231,9 @@ impl Shared {
             let may = lane == 0 || self.spacing.load(Ordering::SeqCst) == 0;
             if may {
                 let mut queue = lock(&self.queue);
-                let many = (self.chunk.load(Ordering::SeqCst) as usize).min(queue.len());
-                if many > 0 {
-                    let chunk = queue.drain(..many).collect();
+                let size = (self.chunk.load(Ordering::SeqCst) as usize).min(queue.len());
+                if size > 0 {
+                    let chunk = queue.drain(..size).collect();
                     if queue.len() < QUEUE / 4 {
                         self.drained.notify_waiters();
                     }
@@ -393,7 +393,7 @@ impl Shared {
         self.count(|it| it.deferred += 1);
         match claimed.campaign.map(CampaignId) {
             Some(campaign) if !self.is_troubled(campaign) => {
-                lock(&self.trouble).push((campaign, answer.clone()))
+                lock(&self.trouble).push((campaign, answer.clone()));
             }
             Some(_) => (),
             None => {
@@ -431,7 +431,7 @@ impl Shared {
         let mut waiting = Vec::with_capacity(256);
         while inbox.recv_many(&mut waiting, 256).await > 0 {
             let mut pause = Duration::from_millis(200);
-            let patience = tokio::time::Instant::now() + Duration::from_secs(600);
+            let patience = tokio::time::Instant::now() + Duration::from_mins(10);
             while let Err(error) = self.write(&waiting).await {
                 self.stop.cancel();
                 if !error.may_pass() || tokio::time::Instant::now() > patience {

@@ -137,7 +137,7 @@ pub async fn enqueue(
     if draft.origin.campaign().is_some() && done.inserted < rows.contacts.len() {
         // Left over are those already there, and those whose address another recipient has.
         rows.block_all(BlockReason::DuplicateAddress);
-        done.add(insert(tx, now, actor, draft, &rows).await?);
+        done.add(&insert(tx, now, actor, draft, &rows).await?);
     }
     Ok(done.enqueued)
 }
@@ -180,7 +180,7 @@ struct Inserted {
 }
 
 impl Inserted {
-    fn add(&mut self, other: Inserted) {
+    fn add(&mut self, other: &Inserted) {
         self.inserted += other.inserted;
         self.enqueued.add(&other.enqueued);
     }

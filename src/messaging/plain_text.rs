@@ -176,7 +176,9 @@ fn linked(line: &str, html: &mut String) {
             let inside = rest[2..len - 2].trim();
             if inside.ends_with("_url") && rest.starts_with("{{") {
                 let label = if inside == "unsubscribe_url" { "Darme de baja" } else { &rest[..len] };
-                html.push_str(&format!("<a href=\"{}\">{label}</a>", &rest[..len]));
+                for part in ["<a href=\"", &rest[..len], "\">", label, "</a>"] {
+                    html.push_str(part);
+                }
             } else {
                 html.push_str(&rest[..len]);
             }
@@ -188,7 +190,9 @@ fn linked(line: &str, html: &mut String) {
             let url = rest[..len].trim_end_matches(['.', ',', ')', ';', ':']);
             let mut shown = String::new();
             escape(url, &mut shown);
-            html.push_str(&format!("<a href=\"{shown}\">{shown}</a>"));
+            for part in ["<a href=\"", &shown, "\">", &shown, "</a>"] {
+                html.push_str(part);
+            }
             rest = &rest[url.len()..];
             continue;
         }

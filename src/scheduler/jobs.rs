@@ -65,7 +65,7 @@ async fn drip(state: AppState, stop: CancellationToken) -> Result<String> {
     };
     let options = Options {
         // A run gives way before the next slot.
-        time_box: Some(Duration::from_secs(9 * 60)),
+        time_box: Some(Duration::from_mins(9)),
         stop,
         ..Options::new(Channel::Email, Trigger::Scheduler)
     };
