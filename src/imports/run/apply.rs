@@ -81,9 +81,9 @@ pub(super) async fn write(
     };
     report_progress(db, import.id, 85, import.rows_read).await?;
     if fresh {
-        keep_rows(tx, import).await?
+        keep_rows(tx, import).await?;
     } else {
-        correct_rows(tx, import).await?
+        correct_rows(tx, import).await?;
     }
     let counts = count(tx, import).await?;
     finish(tx, now, import, &counts, Some(companies)).await?;

@@ -99,7 +99,7 @@ async fn a_workbook_with_numbers_dates_titles_and_merged_cells(db: PgPool) {
     sheet.write_string(3, 2, "Ana").unwrap();
     sheet.write_string(3, 3, "Pérez").unwrap();
     sheet.write_number(3, 4, 987_654_321.0).unwrap();
-    sheet.write_datetime_with_format(3, 5, &ExcelDateTime::from_ymd(1990, 12, 31).unwrap(), &date).unwrap();
+    sheet.write_datetime_with_format(3, 5, ExcelDateTime::from_ymd(1990, 12, 31).unwrap(), &date).unwrap();
     sheet.write_string(3, 6, "ana@x.example").unwrap();
     sheet.write_string(4, 2, "Juan").unwrap();
     sheet.write_number(4, 5, 33_238.0).unwrap();
