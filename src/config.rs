@@ -327,7 +327,6 @@ fn smtp(get: &impl Fn(&str) -> Option<String>) -> Result<Option<Smtp>, ConfigErr
     }))
 }
 
-#[expect(clippy::disallowed_methods, reason = "a key file is configuration, read once at start")]
 fn dkim(get: &impl Fn(&str) -> Option<String>) -> Result<Option<Dkim>, ConfigError> {
     let key = match (get("DKIM_PRIVATE_KEY"), get("DKIM_PRIVATE_KEY_FILE")) {
         (Some(pem), _) => Some(pem.replace("\\n", "\n")),

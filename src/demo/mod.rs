@@ -7,12 +7,7 @@ mod words;
 use crate::{
     access::{Actor, Role},
     accounts::staff::{self, NewStaff},
-    campaigns::{
-        audience::Rule,
-        campaign, drip,
-        edit::Edit,
-        launch,
-    },
+    campaigns::{audience::Rule, campaign, drip, edit::Edit, launch},
     channels::{Channel, Sender, outbox::Outbox},
     chile::{business_hours::BusinessHours, rut::Rut, text},
     clock::Clock,

@@ -350,9 +350,10 @@ fn notes(text: &str) -> Option<String> {
 /// Given and family names of a full name: the last two words of three or more are the family names.
 fn split_name(full: &str) -> (String, Option<String>) {
     if let Some((last, first)) = full.split_once(',')
-        && !first.trim().is_empty() {
-            return (first.trim().to_owned(), Some(last.trim().to_owned()).filter(|it| !it.is_empty()));
-        }
+        && !first.trim().is_empty()
+    {
+        return (first.trim().to_owned(), Some(last.trim().to_owned()).filter(|it| !it.is_empty()));
+    }
     let words: Vec<&str> = full.split(' ').collect();
     let first = match words.len() {
         0..=1 => return (full.to_owned(), None),

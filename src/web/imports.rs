@@ -143,6 +143,21 @@ pub(super) struct Tile {
     pub href: String,
 }
 
+impl Tile {
+    /// The icon alone bears the colour, and only where there is something: words stay legible.
+    fn icon_class(&self) -> &'static str {
+        match (self.count, self.tone) {
+            (0, _) => "",
+            (_, "green") => "text-green",
+            (_, "blue") => "text-blue",
+            (_, "yellow") => "text-yellow",
+            (_, "orange") => "text-orange",
+            (_, "red") => "text-red",
+            _ => "text-secondary",
+        }
+    }
+}
+
 /// A column of the file with what it is taken to mean.
 pub(super) struct Column {
     pub name: String,
@@ -161,7 +176,6 @@ impl Column {
 #[template(path = "imports/show.html", blocks = ["live"])]
 struct ShowPage {
     shell: Shell,
-    now: DateTime<Utc>,
     import: Import,
     sentence: String,
     tiles: Vec<Tile>,
@@ -211,7 +225,6 @@ async fn show(State(state): State<AppState>, shell: Shell, Path(id): Path<Import
         _ => report::reasons(&state.db, id, REASONS).await?,
     };
     html::page(&ShowPage {
-        now: state.clock.now(),
         sentence: sentence(&import),
         tiles: tiles(&import),
         columns: columns(&import),
@@ -227,7 +240,6 @@ async fn live(State(state): State<AppState>, shell: Shell, Path(id): Path<Import
     let import = imports::get(&state.db, id).await?;
     let running = import.status.is_running();
     let page = ShowPage {
-        now: state.clock.now(),
         sentence: String::new(),
         tiles: Vec::new(),
         columns: Vec::new(),
@@ -344,11 +356,11 @@ impl RowsPage {
         format!("?verdict={}", self.verdict)
     }
 
-    fn title(&self, row: &ReportRow) -> String {
+    fn title(row: &ReportRow) -> String {
         if row.name.trim().is_empty() { "(sin nombre)".to_owned() } else { row.name.clone() }
     }
 
-    fn verdict_of(&self, row: &ReportRow) -> (&'static str, &'static str, &'static str) {
+    fn verdict_of(row: &ReportRow) -> (&'static str, &'static str, &'static str) {
         match row.verdict.as_str() {
             "CREATED" => ("Nueva", "green", "plus"),
             "UPDATED" => ("Con cambios", "blue", "edit"),

@@ -115,7 +115,9 @@ async fn unsubscribe(
 
 /// `c•••@sur.example`.
 fn masked(address: &str) -> String {
-    if let Some((local, domain)) = address.split_once('@') { format!("{}•••@{domain}", local.chars().next().unwrap_or('•')) } else {
+    if let Some((local, domain)) = address.split_once('@') {
+        format!("{}•••@{domain}", local.chars().next().unwrap_or('•'))
+    } else {
         let tail: String = address.chars().skip(address.chars().count().saturating_sub(3)).collect();
         format!("•••{tail}")
     }

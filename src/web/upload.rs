@@ -12,7 +12,6 @@ use axum::{
     extract::{FromRequest, FromRequestParts, Multipart, Request, multipart::MultipartError},
     http::{StatusCode, request::Parts},
 };
-use sha2::{Digest, Sha256};
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
@@ -78,10 +77,6 @@ pub(super) struct ReceivedFile {
     pub name: String,
     /// Where it is.
     pub content: NamedTempFile,
-    /// How long, in bytes.
-    pub size: u64,
-    /// SHA-256 of the content.
-    pub sha256: Vec<u8>,
 }
 
 impl FromRequestParts<AppState> for Upload {
@@ -119,15 +114,11 @@ impl Upload {
             }
             let content = NamedTempFile::new().map_err(|it| disk(&it))?;
             let mut out = tokio::fs::File::from_std(content.reopen().map_err(|it| disk(&it))?);
-            let (mut size, mut hash) = (0, Sha256::new());
             while let Some(chunk) = field.chunk().await.map_err(|it| interrupted(&it))? {
-                size += chunk.len() as u64;
-                hash.update(&chunk);
                 out.write_all(&chunk).await.map_err(|it| disk(&it))?;
             }
             out.flush().await.map_err(|it| disk(&it))?;
-            let sha256 = hash.finalize().to_vec();
-            received.file = Some(ReceivedFile { name: file_name, content, size, sha256 });
+            received.file = Some(ReceivedFile { name: file_name, content });
         }
         Ok(received)
     }

@@ -32,7 +32,7 @@ struct World {
 }
 
 impl World {
-    async fn new(db: PgPool) -> World {
+    fn new(db: PgPool) -> World {
         let config = Config::read(|name| match name {
             "BUSINESS_NAME" => Some("Sur".into()),
             "BUSINESS_ADDRESS" => Some("Urmeneta 305, Puerto Montt".into()),
@@ -167,7 +167,7 @@ fn counted(pairs: &[(&str, i64)]) -> BTreeMap<String, i64> {
 
 #[sqlx::test(migrator = "MIGRATIONS")]
 async fn a_message_goes_from_the_queue_to_the_recipient_once_and_tells_its_story(db: PgPool) {
-    let world = World::new(db).await;
+    let world = World::new(db);
     let people = world.people(1).await;
     let campaign = world.campaign().await;
     assert_eq!(world.enqueue(campaign, &people).await.queued, 1);
@@ -185,7 +185,7 @@ async fn a_message_goes_from_the_queue_to_the_recipient_once_and_tells_its_story
 
 #[sqlx::test(migrator = "MIGRATIONS")]
 async fn who_may_not_get_it_has_a_row_with_the_reason(db: PgPool) {
-    let world = World::new(db).await;
+    let world = World::new(db);
     let people = world.people(5).await;
     world.execute("update contacts set email_basis = null where email = 'p1@x.example'").await;
     world
@@ -213,7 +213,7 @@ async fn who_may_not_get_it_has_a_row_with_the_reason(db: PgPool) {
 
 #[sqlx::test(migrator = "MIGRATIONS")]
 async fn an_opt_out_after_queueing_stops_the_message_at_the_gate(db: PgPool) {
-    let world = World::new(db).await;
+    let world = World::new(db);
     let people = world.people(2).await;
     let campaign = world.campaign().await;
     world.enqueue(campaign, &people).await;
@@ -225,7 +225,7 @@ async fn an_opt_out_after_queueing_stops_the_message_at_the_gate(db: PgPool) {
 
 #[sqlx::test(migrator = "MIGRATIONS")]
 async fn nothing_leaves_outside_the_window_and_it_says_until_when(db: PgPool) {
-    let world = World::new(db).await;
+    let world = World::new(db);
     let people = world.people(3).await;
     let campaign = world.campaign().await;
     world.enqueue(campaign, &people).await;
@@ -250,7 +250,7 @@ async fn nothing_leaves_outside_the_window_and_it_says_until_when(db: PgPool) {
 
 #[sqlx::test(migrator = "MIGRATIONS")]
 async fn one_a_week_holds_across_campaigns(db: PgPool) {
-    let world = World::new(db).await;
+    let world = World::new(db);
     let people = world.people(1).await;
     let (first, second) = (world.campaign().await, world.campaign().await);
     world.enqueue(first, &people).await;
@@ -266,7 +266,7 @@ async fn one_a_week_holds_across_campaigns(db: PgPool) {
 
 #[sqlx::test(migrator = "MIGRATIONS")]
 async fn batch_and_daily_caps_bound_a_run(db: PgPool) {
-    let world = World::new(db).await;
+    let world = World::new(db);
     let people = world.people(20).await;
     let campaign = world.campaign().await;
     world.execute("update campaigns set batch_size = 8, daily_cap = 12 where name = 'C'").await;
@@ -282,7 +282,7 @@ async fn batch_and_daily_caps_bound_a_run(db: PgPool) {
 
 #[sqlx::test(migrator = "MIGRATIONS")]
 async fn a_temporary_answer_waits_and_a_permanent_one_fails_and_suppresses_the_dead(db: PgPool) {
-    let world = World::new(db).await;
+    let world = World::new(db);
     let people = world.people(4).await;
     let campaign = world.campaign().await;
     world.enqueue(campaign, &people).await;
@@ -311,7 +311,7 @@ async fn a_temporary_answer_waits_and_a_permanent_one_fails_and_suppresses_the_d
 
 #[sqlx::test(migrator = "MIGRATIONS")]
 async fn a_provider_out_of_reach_ends_the_run_early_and_leaves_the_rest_alone(db: PgPool) {
-    let world = World::new(db).await;
+    let world = World::new(db);
     let people = world.people(20).await;
     let campaign = world.campaign().await;
     world.enqueue(campaign, &people).await;
@@ -326,7 +326,7 @@ async fn a_provider_out_of_reach_ends_the_run_early_and_leaves_the_rest_alone(db
 
 #[sqlx::test(migrator = "MIGRATIONS")]
 async fn a_refusal_of_us_is_told_and_touches_no_recipient(db: PgPool) {
-    let world = World::new(db).await;
+    let world = World::new(db);
     let people = world.people(10).await;
     let campaign = world.campaign().await;
     world.enqueue(campaign, &people).await;
@@ -348,7 +348,7 @@ async fn a_refusal_of_us_is_told_and_touches_no_recipient(db: PgPool) {
 
 #[sqlx::test(migrator = "MIGRATIONS")]
 async fn a_line_cut_after_the_message_leaves_it_unconfirmed_until_a_person_decides(db: PgPool) {
-    let world = World::new(db).await;
+    let world = World::new(db);
     let people = world.people(1).await;
     let campaign = world.campaign().await;
     world.enqueue(campaign, &people).await;
@@ -373,7 +373,7 @@ async fn a_line_cut_after_the_message_leaves_it_unconfirmed_until_a_person_decid
 
 #[sqlx::test(migrator = "MIGRATIONS")]
 async fn a_run_that_was_cut_off_leaves_what_it_was_handing_over_unconfirmed(db: PgPool) {
-    let world = World::new(db).await;
+    let world = World::new(db);
     let people = world.people(3).await;
     let campaign = world.campaign().await;
     world.enqueue(campaign, &people).await;
@@ -397,7 +397,7 @@ async fn a_run_that_was_cut_off_leaves_what_it_was_handing_over_unconfirmed(db: 
 
 #[sqlx::test(migrator = "MIGRATIONS")]
 async fn two_runs_at_once_are_one(db: PgPool) {
-    let world = World::new(db).await;
+    let world = World::new(db);
     let people = world.people(40).await;
     let campaign = world.campaign().await;
     world.enqueue(campaign, &people).await;
@@ -414,7 +414,7 @@ async fn two_runs_at_once_are_one(db: PgPool) {
 
 #[sqlx::test(migrator = "MIGRATIONS")]
 async fn a_dry_run_decides_and_changes_nothing(db: PgPool) {
-    let world = World::new(db).await;
+    let world = World::new(db);
     let people = world.people(5).await;
     let campaign = world.campaign().await;
     world.enqueue(campaign, &people).await;
@@ -428,7 +428,7 @@ async fn a_dry_run_decides_and_changes_nothing(db: PgPool) {
 
 #[sqlx::test(migrator = "MIGRATIONS")]
 async fn a_paused_campaign_sends_nothing(db: PgPool) {
-    let world = World::new(db).await;
+    let world = World::new(db);
     let people = world.people(2).await;
     let campaign = world.campaign().await;
     world.enqueue(campaign, &people).await;
@@ -438,7 +438,7 @@ async fn a_paused_campaign_sends_nothing(db: PgPool) {
 
 #[sqlx::test(migrator = "MIGRATIONS")]
 async fn a_corrected_address_is_followed(db: PgPool) {
-    let world = World::new(db).await;
+    let world = World::new(db);
     let people = world.people(1).await;
     let campaign = world.campaign().await;
     world.enqueue(campaign, &people).await;
@@ -452,7 +452,7 @@ async fn a_corrected_address_is_followed(db: PgPool) {
 
 #[sqlx::test(migrator = "MIGRATIONS")]
 async fn the_database_refuses_to_forget_or_to_go_backwards(db: PgPool) {
-    let world = World::new(db).await;
+    let world = World::new(db);
     let people = world.people(1).await;
     let campaign = world.campaign().await;
     world.enqueue(campaign, &people).await;
@@ -473,7 +473,7 @@ async fn the_database_refuses_to_forget_or_to_go_backwards(db: PgPool) {
 
 #[sqlx::test(migrator = "MIGRATIONS")]
 async fn unsubscribing_by_the_link_holds_for_the_address(db: PgPool) {
-    let world = World::new(db).await;
+    let world = World::new(db);
     let people = world.people(1).await;
     let campaign = world.campaign().await;
     world.enqueue(campaign, &people).await;
@@ -503,7 +503,7 @@ async fn unsubscribing_by_the_link_holds_for_the_address(db: PgPool) {
 
 #[sqlx::test(migrator = "MIGRATIONS")]
 async fn two_people_who_exchange_addresses_do_not_stop_the_others(db: PgPool) {
-    let world = World::new(db).await;
+    let world = World::new(db);
     let people = world.people(3).await;
     let campaign = world.campaign().await;
     world.enqueue(campaign, &people).await;
@@ -524,7 +524,7 @@ async fn two_people_who_exchange_addresses_do_not_stop_the_others(db: PgPool) {
 
 #[sqlx::test(migrator = "MIGRATIONS")]
 async fn a_no_of_the_persons_own_outlives_the_staffs_entry(db: PgPool) {
-    let world = World::new(db).await;
+    let world = World::new(db);
     let people = world.people(1).await;
     let campaign = world.campaign().await;
     world.enqueue(campaign, &people).await;
@@ -549,7 +549,7 @@ async fn a_no_of_the_persons_own_outlives_the_staffs_entry(db: PgPool) {
 
 #[sqlx::test(migrator = "MIGRATIONS")]
 async fn what_an_ended_run_left_half_done_is_unconfirmed(db: PgPool) {
-    let world = World::new(db).await;
+    let world = World::new(db);
     let people = world.people(1).await;
     let campaign = world.campaign().await;
     world.enqueue(campaign, &people).await;

@@ -282,12 +282,15 @@ async fn update(tx: &mut Tx<'_>, now: DateTime<Utc>, import: ImportId, basis: &B
     refresh_search_keys(tx).await
 }
 
+/// What a search key is made of: id, names, email, telephone.
+type Person = (i64, String, String, Option<String>, Option<String>);
+
 /// Names, addresses and telephones that changed are found by their new words.
 async fn refresh_search_keys(tx: &mut Tx<'_>) -> Result<()> {
     const PAGE: i64 = 10_000;
     let mut last = 0_i64;
     loop {
-        let people: Vec<(i64, String, String, Option<String>, Option<String>)> = sqlx::query_as(
+        let people: Vec<Person> = sqlx::query_as(
             "select c.id, c.first_name, c.last_name, c.email, c.phone
              from import_updates u join contacts c on c.id = u.id where u.id > $1 order by u.id limit $2",
         )

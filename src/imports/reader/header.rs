@@ -74,7 +74,9 @@ pub fn layout(
             "El archivo solo tiene el encabezado: no hay filas que importar. No se guardó nada.",
         ));
     }
-    let columns = if let Some(at) = header { (0..rows[at].used()).map(|column| name(rows[at].cell(column), column)).collect() } else {
+    let columns = if let Some(at) = header {
+        (0..rows[at].used()).map(|column| name(rows[at].cell(column), column)).collect()
+    } else {
         let width = rows.iter().map(Row::used).max().unwrap_or(0);
         (0..width).map(|column| name("", column)).collect()
     };

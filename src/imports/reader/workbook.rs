@@ -36,7 +36,7 @@ pub struct WorkbookSource {
 type Book<T> = Result<T, ReadError>;
 
 impl WorkbookSource {
-    pub(super) fn open(path: &Path, kind: Kind, merged: Vec<String>) -> Book<WorkbookSource> {
+    pub(super) fn open(path: &Path, kind: Kind, merged: &[String]) -> Book<WorkbookSource> {
         let sheets = match kind {
             Kind::Xlsx => visible(xlsx(path)?.sheets_metadata()),
             Kind::Xls => visible(xls(path)?.sheets_metadata()),
@@ -253,8 +253,7 @@ fn write_owned(text: &mut String, value: &Data) {
         Data::Float(it) => write_number(text, *it),
         Data::Bool(it) => text.push_str(if *it { "sí" } else { "no" }),
         Data::DateTime(it) => write_date(text, it),
-        Data::Error(_) | Data::Empty => {}
-        #[expect(unreachable_patterns, reason = "other cell types of later versions")]
+        // Errors, empty cells, and whatever later versions of the format bring.
         _ => {}
     }
 }

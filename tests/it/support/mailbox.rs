@@ -54,7 +54,9 @@ impl Sender for Mailbox {
             .get(&email.to_email)
             .cloned()
             .or_else(|| self.answers.lock().unwrap().pop_front());
-        let result = if let Some(error) = error { Err(error) } else {
+        let result = if let Some(error) = error {
+            Err(error)
+        } else {
             self.taken.lock().unwrap().push(email.clone());
             Ok(Accepted { external_id: email.message_id.clone(), answer: "250 2.0.0 Ok".to_owned() })
         };
