@@ -3,7 +3,8 @@
 //!
 //! `comunas.csv` derives from the fixtures of django-chile-cities 1.0.1
 //! (BSD-3-Clause, © 2024 Daniel Cristóbal Ojeda Sandoval), with the codes of
-//! Ñuble corrected to those of the decree (DS 8/2018) and usual spellings.
+//! Ñuble corrected to those of the decree (DS 8/2018) and usual spellings. The
+//! licence of that package is beside it, `comunas.LICENSE`.
 
 use super::text::fold;
 use std::{collections::HashMap, sync::LazyLock};
