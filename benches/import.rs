@@ -121,7 +121,7 @@ fn make(folder: &Path, rows: u32) -> Vec<PathBuf> {
     let (csv_path, xlsx_path) = (folder.join("contactos.csv"), folder.join("contactos.xlsx"));
     let mut csv = csv::Writer::from_writer(BufWriter::new(fs::File::create(&csv_path).unwrap()));
     let mut book = Workbook::new();
-    let sheet = book.add_worksheet_with_constant_memory().unwrap();
+    let sheet = book.add_worksheet_with_constant_memory();
     csv.write_record(HEADER).unwrap();
     for (column, name) in (0..).zip(HEADER) {
         sheet.write_string(0, column, name).unwrap();

@@ -81,9 +81,9 @@ pub(super) async fn write(
     };
     report_progress(db, import.id, 85, import.rows_read).await?;
     if fresh {
-        keep_rows(tx, import).await?;
+        keep_rows(tx, import, false).await?;
     } else {
-        correct_rows(tx, import).await?;
+        correct_rows(tx, import).await?
     }
     let counts = count(tx, import).await?;
     finish(tx, now, import, &counts, Some(companies)).await?;
@@ -136,8 +136,8 @@ async fn remember(tx: &mut Tx<'_>, import: &Import) -> Result<(), Stop> {
     Ok(())
 }
 
-/// The staged rows with their verdicts, for people to look at.
-pub(super) async fn keep_rows(tx: &mut Tx<'_>, import: &Import) -> Result<(), Stop> {
+/// The staged rows with their verdicts, for people to look at; with `keys`, to be staged again too.
+pub(super) async fn keep_rows(tx: &mut Tx<'_>, import: &Import, keys: bool) -> Result<(), Stop> {
     sqlx::query!("delete from import_rows where import_id = $1", import.id.0).execute(&mut **tx).await?;
     let columns = SHARED.replace("row_number", "s.row_number");
     let mut query = sqlx::QueryBuilder::new(

@@ -73,7 +73,7 @@ pub(super) async fn analyse(
         return apply::write(db, tx, now, import, true).await;
     }
     apply::decide(tx, import).await?;
-    apply::keep_rows(tx, import).await?;
+    apply::keep_rows(tx, import, true).await?;
     let counts = apply::count(tx, import).await?;
     apply::finish(tx, now, import, &counts, None).await?;
     Ok(())
