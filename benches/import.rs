@@ -121,7 +121,7 @@ fn make(folder: &Path, rows: u32) -> Vec<PathBuf> {
     let (csv_path, xlsx_path) = (folder.join("contactos.csv"), folder.join("contactos.xlsx"));
     let mut csv = csv::Writer::from_writer(BufWriter::new(fs::File::create(&csv_path).unwrap()));
     let mut book = Workbook::new();
-    let sheet = book.add_worksheet_with_constant_memory();
+    let sheet = book.add_worksheet_with_constant_memory().unwrap();
     csv.write_record(HEADER).unwrap();
     for (column, name) in (0..).zip(HEADER) {
         sheet.write_string(0, column, name).unwrap();
@@ -161,7 +161,7 @@ fn row_of(random: &mut StdRng, row: u32, rows: u32) -> [String; 10] {
         format!("9 {:04} {:04}", random.random_range(3000..9999), random.random_range(0..9999)),
         "Jefa de Compras".to_owned(),
         choose(random, &COMUNAS),
-        if row % 2 == 0 { "Llamar en la mañana; \"hoy\"".to_owned() } else { String::new() },
+        if row.is_multiple_of(2) { "Llamar en la mañana; \"hoy\"".to_owned() } else { String::new() },
     ]
 }
 

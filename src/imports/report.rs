@@ -185,7 +185,7 @@ fn async_stream(
                 let told = [number.as_str(), row.column.as_str(), row.reason.as_str()];
                 write(&mut out, cells.chain(told).map(neutral))?;
             }
-            let next = rows.last().filter(|_| rows.len() as i64 == PAGE).map(|it| it.row_number);
+            let next = rows.last().filter(|_| i64::try_from(rows.len()) == Ok(PAGE)).map(|it| it.row_number);
             Ok((!out.is_empty()).then_some((out, (db, next))))
         }
     })

@@ -19,7 +19,7 @@ const MAX_PARTS: usize = 10_000;
 #[derive(Debug, Default)]
 pub(super) struct Package {
     parts: Vec<String>,
-    merged: Vec<String>,
+    merges: bool,
 }
 
 impl Package {
@@ -27,9 +27,9 @@ impl Package {
         self.parts.iter().any(|it| it.eq_ignore_ascii_case(part))
     }
 
-    /// Whether any sheet merges cells, by part name.
-    pub(super) fn merged_sheets(&self) -> Vec<String> {
-        self.merged.clone()
+    /// Whether any sheet merges cells.
+    pub(super) fn has_merges(&self) -> bool {
+        self.merges
     }
 }
 
@@ -60,9 +60,7 @@ pub(super) fn inspect(path: &Path) -> Result<Package, ReadError> {
         let limit = (if is_sheet { MAX_UNPACKED } else { MAX_WHOLE_PART }).min(MAX_UNPACKED - total);
         let (size, merges) = count(&mut part, limit, is_sheet)?;
         total += size;
-        if merges {
-            package.merged.push(name);
-        }
+        package.merges |= merges;
     }
     Ok(package)
 }

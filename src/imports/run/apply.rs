@@ -83,7 +83,7 @@ pub(super) async fn write(
     if fresh {
         keep_rows(tx, import, false).await?;
     } else {
-        correct_rows(tx, import).await?
+        correct_rows(tx, import).await?;
     }
     let counts = count(tx, import).await?;
     finish(tx, now, import, &counts, Some(companies)).await?;
@@ -146,11 +146,11 @@ pub(super) async fn keep_rows(tx: &mut Tx<'_>, import: &Import, keys: bool) -> R
     query.push(SHARED);
     query.push(") select ");
     query.push_bind(import.id.0);
-    query.push(
-        ", coalesce(s.verdict, d.verdict), s.phone_ident, s.search_key, coalesce(s.reason, d.reason), ",
-    );
+    query.push(", coalesce(s.verdict, d.verdict), ");
+    query.push(if keys { "s.phone_ident, s.search_key" } else { "null, null" });
+    query.push(", coalesce(s.reason, d.reason), ");
     query.push(columns);
-    query.push(" from import_staging s left join import_decided d on d.row_number = s.row_number order by s.row_number");
+    query.push(" from import_staging s left join import_decided d on d.row_number = s.row_number");
     query.build().persistent(false).execute(&mut **tx).await?;
     Ok(())
 }

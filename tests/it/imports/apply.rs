@@ -200,13 +200,15 @@ async fn every_row_has_one_fate_and_only_what_was_counted_is_written(db: PgPool)
     tokio::task::spawn_blocking(move || {
         runner
             .run(&rows, |rows| {
-                let body: String =
-                    rows.iter().map(|(r, c, n, e, p)| format!("{r},{c},{n},,{e},{p},x,\n")).collect();
+                let body: String = rows
+                    .iter()
+                    .flat_map(|(r, c, n, e, p)| [r, ",", c, ",", n, ",,", e, ",", p, ",x,\n"])
+                    .collect();
                 handle.block_on(async {
                     let before = population(&pool).await;
                     let it = Attempt::contacts(format!("{HEADER}{body}")).applied().run(&pool).await;
                     let (rows_read, created, updated, unchanged, duplicates, rejected) = fates(&it);
-                    assert_eq!(rows_read, rows.len() as i64);
+                    assert_eq!(rows_read, i64::try_from(rows.len()).unwrap());
                     assert_eq!(rows_read, created + updated + unchanged + duplicates + rejected);
                     let after = population(&pool).await;
                     assert_eq!(after.0 - before.0, created);

@@ -17,7 +17,7 @@ async fn a_basis_is_given_with_its_proof_or_not_at_all(db: PgPool) {
     Attempt::contacts(file).applied().run(&db).await;
     assert_eq!(basis_of(&db, "ana@x.example").await, None);
     let mut unproven = Attempt::contacts(file).applied();
-    unproven.args.consent_basis = "CONSENT".to_owned();
+    "CONSENT".clone_into(&mut unproven.args.consent_basis);
     assert!(unproven.refusal(&db).await.contains("de dónde viene la autorización"));
     let it = Attempt::contacts(file).with_consent("Feria de Osorno").applied().run(&db).await;
     assert_eq!(it.counts.updated, 1, "an empty basis is filled");

@@ -68,7 +68,7 @@ impl Attempt {
     }
 
     fn with_consent(mut self, source: &str) -> Attempt {
-        self.args.consent_basis = "CONSENT".to_owned();
+        "CONSENT".clone_into(&mut self.args.consent_basis);
         self.args.consent_source = Some(source.to_owned());
         self
     }
