@@ -50,6 +50,7 @@ pub(super) fn routes() -> Vec<Route> {
 }
 
 /// Colour of a status.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "templates pass references")]
 pub(super) fn tone(status: &Status) -> &'static str {
     match status {
         Status::Uploaded | Status::Undone | Status::Cancelled => "secondary",
@@ -61,6 +62,7 @@ pub(super) fn tone(status: &Status) -> &'static str {
 }
 
 /// Icon of a status.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "templates pass references")]
 pub(super) fn status_icon(status: &Status) -> &'static str {
     match status {
         Status::Uploaded => "clock",
@@ -355,19 +357,21 @@ impl RowsPage {
     fn mark(&self) -> String {
         format!("?verdict={}", self.verdict)
     }
+}
 
-    fn title(row: &ReportRow) -> String {
-        if row.name.trim().is_empty() { "(sin nombre)".to_owned() } else { row.name.clone() }
-    }
+/// How a row is called.
+pub(super) fn title(row: &ReportRow) -> &str {
+    if row.name.trim().is_empty() { "(sin nombre)" } else { &row.name }
+}
 
-    fn verdict_of(row: &ReportRow) -> (&'static str, &'static str, &'static str) {
-        match row.verdict.as_str() {
-            "CREATED" => ("Nueva", "green", "plus"),
-            "UPDATED" => ("Con cambios", "blue", "edit"),
-            "UNCHANGED" => ("Sin cambios", "secondary", "check"),
-            "DUPLICATE" => ("Duplicada", "yellow", "copy"),
-            _ => ("Rechazada", "red", "ban"),
-        }
+/// Word, colour and icon of a row's verdict.
+pub(super) fn verdict_of(row: &ReportRow) -> (&'static str, &'static str, &'static str) {
+    match row.verdict.as_str() {
+        "CREATED" => ("Nueva", "green", "plus"),
+        "UPDATED" => ("Con cambios", "blue", "edit"),
+        "UNCHANGED" => ("Sin cambios", "secondary", "check"),
+        "DUPLICATE" => ("Duplicada", "yellow", "copy"),
+        _ => ("Rechazada", "red", "ban"),
     }
 }
 

@@ -233,7 +233,6 @@ async fn insert(tx: &mut Tx<'_>, now: DateTime<Utc>, import: ImportId, basis: &B
             left join import_companies i on i.ident = s.company_ident
             left join (select distinct destination from suppressions
                 where communication_type = 'EMAIL' and lifted_at is null) x on x.destination = s.email
-            order by s.row_number
             returning id, email, email_basis
          )
          insert into consent_events (contact_id, communication_type, basis, source, obtained_on, import_id, at)
@@ -282,15 +281,15 @@ async fn update(tx: &mut Tx<'_>, now: DateTime<Utc>, import: ImportId, basis: &B
     refresh_search_keys(tx).await
 }
 
-/// What a search key is made of: id, names, email, telephone.
-type Person = (i64, String, String, Option<String>, Option<String>);
+/// Id, first and last name, email, telephone.
+type Named = (i64, String, String, Option<String>, Option<String>);
 
 /// Names, addresses and telephones that changed are found by their new words.
 async fn refresh_search_keys(tx: &mut Tx<'_>) -> Result<()> {
     const PAGE: i64 = 10_000;
     let mut last = 0_i64;
     loop {
-        let people: Vec<Person> = sqlx::query_as(
+        let people: Vec<Named> = sqlx::query_as(
             "select c.id, c.first_name, c.last_name, c.email, c.phone
              from import_updates u join contacts c on c.id = u.id where u.id > $1 order by u.id limit $2",
         )

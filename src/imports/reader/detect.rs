@@ -73,7 +73,7 @@ fn open_zip(path: &Path) -> Result<Source, ReadError> {
     } else {
         return Err(ReadError::unreadable(format!("El archivo es un ZIP, no una planilla. {TRY_AGAIN}")));
     };
-    Ok(Source::Workbook(WorkbookSource::open(path, kind, &package.merged_sheets())?))
+    Ok(Source::Workbook(WorkbookSource::open(path, kind, package.has_merges())?))
 }
 
 fn open_compound(path: &Path) -> Result<Source, ReadError> {
@@ -96,7 +96,7 @@ fn open_compound(path: &Path) -> Result<Source, ReadError> {
             "El archivo es un documento antiguo de Office, no una planilla. {TRY_AGAIN}"
         )));
     }
-    Ok(Source::Workbook(WorkbookSource::open(path, Kind::Xls, &[])?))
+    Ok(Source::Workbook(WorkbookSource::open(path, Kind::Xls, false)?))
 }
 
 /// The refusal of a workbook with a password.

@@ -36,7 +36,7 @@ pub struct WorkbookSource {
 type Book<T> = Result<T, ReadError>;
 
 impl WorkbookSource {
-    pub(super) fn open(path: &Path, kind: Kind, merged: &[String]) -> Book<WorkbookSource> {
+    pub(super) fn open(path: &Path, kind: Kind, has_merges: bool) -> Book<WorkbookSource> {
         let sheets = match kind {
             Kind::Xlsx => visible(xlsx(path)?.sheets_metadata()),
             Kind::Xls => visible(xls(path)?.sheets_metadata()),
@@ -47,7 +47,7 @@ impl WorkbookSource {
                 "El libro no tiene ninguna hoja con datos. No se guardó nada.",
             ));
         }
-        Ok(WorkbookSource { path: path.to_owned(), kind, sheets, has_merges: !merged.is_empty() })
+        Ok(WorkbookSource { path: path.to_owned(), kind, sheets, has_merges })
     }
 
     pub(super) fn describe(&self) -> String {
@@ -238,7 +238,7 @@ fn write_ref(text: &mut String, value: &DataRef<'_>) {
     match value {
         DataRef::SharedString(it) => text.push_str(it),
         DataRef::String(it) | DataRef::DateTimeIso(it) | DataRef::DurationIso(it) => text.push_str(it),
-        DataRef::Int(it) => write_number(text, *it as f64),
+        DataRef::Int(it) => write_integer(text, *it),
         DataRef::Float(it) => write_number(text, *it),
         DataRef::Bool(it) => text.push_str(if *it { "sí" } else { "no" }),
         DataRef::DateTime(it) => write_date(text, it),
@@ -249,13 +249,17 @@ fn write_ref(text: &mut String, value: &DataRef<'_>) {
 fn write_owned(text: &mut String, value: &Data) {
     match value {
         Data::String(it) | Data::DateTimeIso(it) | Data::DurationIso(it) => text.push_str(it),
-        Data::Int(it) => write_number(text, *it as f64),
+        Data::Int(it) => write_integer(text, *it),
         Data::Float(it) => write_number(text, *it),
         Data::Bool(it) => text.push_str(if *it { "sí" } else { "no" }),
         Data::DateTime(it) => write_date(text, it),
-        // Errors, empty cells, and whatever later versions of the format bring.
-        _ => {}
+        Data::Error(_) | Data::Empty => {}
     }
+}
+
+fn write_integer(text: &mut String, number: i64) {
+    // Writing to a String never fails.
+    let _ = write!(text, "{number}");
 }
 
 /// A number as a person would type it: phones and RUTs without exponent or decimals.
