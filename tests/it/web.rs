@@ -32,7 +32,15 @@ async fn every_route_lets_in_only_the_roles_that_may(db: PgPool) {
         for role in Role::ALL {
             let browser = app.as_role(role).await;
             // A change without the token is refused to everyone, so that nothing is changed here.
-            let reply = browser.send(browser.request(route.method.clone(), &path), Body::empty()).await;
+            let mut request = browser.request(route.method.clone(), &path);
+            let mut body = Body::empty();
+            if matches!(route.body, web::Body::Upload(_)) {
+                request = request.header(header::CONTENT_TYPE, "multipart/form-data; boundary=x");
+                let form =
+                    "--x\r\nContent-Disposition: form-data; name=\"kind\"\r\n\r\ncontacts\r\n--x--\r\n";
+                body = Body::from(form);
+            }
+            let reply = browser.send(request, body).await;
             let forbidden = reply.text().contains("Tu rol no permite");
             assert_eq!(forbidden, !role.may(needs), "{} {path} as {role:?}: {}", route.method, reply.status);
             if route.method == Method::GET && role.may(needs) {
