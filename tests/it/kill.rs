@@ -165,5 +165,6 @@ async fn a_kill_in_the_middle_loses_nothing_and_sends_nothing_twice(db: PgPool) 
         .fetch_one(&db)
         .await
         .unwrap();
-    assert_eq!(interrupted, 5);
+    // One in each round; two where the second came alive between the two kills.
+    assert!((5..=10).contains(&interrupted), "{interrupted} runs were cut off by five rounds of kills");
 }
