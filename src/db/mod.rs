@@ -29,6 +29,14 @@ pub mod locks {
     pub const DAILY_CAP: i32 = 5;
     /// One pass of a scheduled job at a time; the second key is the job's place in the table.
     pub const JOB: i32 = 4;
+
+    /// The second key for the row `id`: advisory locks take 32 bits, and rows that are
+    /// locked at once never stand four thousand million apart.
+    #[must_use]
+    #[expect(clippy::cast_possible_truncation, reason = "wrapping is what is meant")]
+    pub fn key(id: i64) -> i32 {
+        id as i32
+    }
 }
 
 /// A pool of at most `size` connections to `options`.

@@ -62,6 +62,18 @@ codes! {
 }
 
 impl MessageType {
+    /// The kinds that a person may decline, on the preferences page or through the staff.
+    pub const DECLINABLE: &[MessageType] = &[
+        MessageType::Promocional,
+        MessageType::Newsletter,
+        MessageType::Birthday,
+        MessageType::Reactivation,
+        MessageType::FollowUp,
+        MessageType::Workflow,
+        MessageType::SatisfactionSurvey,
+        MessageType::BookingReminder,
+    ];
+
     /// Whether the message sells: only those need consent, are capped, keep to
     /// the business window and carry the legal footer (Ley 19.496 art. 28 B).
     #[must_use]

@@ -107,7 +107,7 @@ pub async fn start(
     )
     .fetch_one(&mut *tx)
     .await?;
-    sqlx::query!("select pg_advisory_lock($1, $2)", locks::DRIP_RUN, lock_key(id))
+    sqlx::query!("select pg_advisory_lock($1, $2)", locks::DRIP_RUN, locks::key(id))
         .fetch_one(&mut *tx)
         .await?;
     tx.commit().await?;
@@ -188,7 +188,7 @@ pub async fn bury_the_dead(db: &PgPool, now: DateTime<Utc>) -> Result<u64> {
         let dead = sqlx::query_scalar!(
             r#"select pg_try_advisory_xact_lock($1, $2) as "dead!""#,
             locks::DRIP_RUN,
-            lock_key(id)
+            locks::key(id)
         )
         .fetch_one(&mut *tx)
         .await?;
@@ -217,12 +217,6 @@ pub async fn bury_the_dead(db: &PgPool, now: DateTime<Utc>) -> Result<u64> {
         unconfirmed += cut;
     }
     Ok(unconfirmed)
-}
-
-/// Advisory locks take 32 bits; runs that live at once never stand four thousand million apart.
-#[expect(clippy::cast_possible_truncation, reason = "wrapping is what is meant")]
-fn lock_key(id: i64) -> i32 {
-    id as i32
 }
 
 /// One run, for the list of runs.

@@ -64,7 +64,7 @@ pub(super) async fn take(
     let Some(id) = id else {
         return Ok(None);
     };
-    sqlx::query!("select pg_advisory_lock($1, $2)", locks::JOB, lock_key(id)).fetch_one(&mut *tx).await?;
+    sqlx::query!("select pg_advisory_lock($1, $2)", locks::JOB, locks::key(id)).fetch_one(&mut *tx).await?;
     tx.commit().await?;
     Ok(Some(Live { id, connection }))
 }
@@ -105,7 +105,7 @@ pub(super) async fn bury_the_dead(db: &PgPool, now: DateTime<Utc>) -> Result<()>
         let dead = sqlx::query_scalar!(
             r#"select pg_try_advisory_xact_lock($1, $2) as "dead!""#,
             locks::JOB,
-            lock_key(id)
+            locks::key(id)
         )
         .fetch_one(&mut *tx)
         .await?;
@@ -123,12 +123,6 @@ pub(super) async fn bury_the_dead(db: &PgPool, now: DateTime<Utc>) -> Result<()>
         tx.commit().await?;
     }
     Ok(())
-}
-
-/// Advisory locks take 32 bits; runs that live at once never stand four thousand million apart.
-#[expect(clippy::cast_possible_truncation, reason = "wrapping is what is meant")]
-fn lock_key(id: i64) -> i32 {
-    id as i32
 }
 
 /// One run, as shown.

@@ -123,17 +123,20 @@ fn masked(address: &str) -> String {
     }
 }
 
-/// The kinds that a person may decline, in their words.
-const KINDS: &[(MessageType, &str)] = &[
-    (MessageType::Promocional, "Ofertas y descuentos"),
-    (MessageType::Newsletter, "Noticias y novedades"),
-    (MessageType::Birthday, "Un saludo en tu cumpleaños"),
-    (MessageType::Reactivation, "Invitaciones a volver"),
-    (MessageType::FollowUp, "Seguimiento después de conversar con nosotros"),
-    (MessageType::Workflow, "Series de mensajes, como la bienvenida"),
-    (MessageType::SatisfactionSurvey, "Preguntas sobre cómo te atendimos"),
-    (MessageType::BookingReminder, "Recordatorios de tus reservas"),
-];
+/// A kind that may be declined, in the person's words.
+fn explained(kind: MessageType) -> &'static str {
+    match kind {
+        MessageType::Promocional => "Ofertas y descuentos",
+        MessageType::Newsletter => "Noticias y novedades",
+        MessageType::Birthday => "Un saludo en tu cumpleaños",
+        MessageType::Reactivation => "Invitaciones a volver",
+        MessageType::FollowUp => "Seguimiento después de conversar con nosotros",
+        MessageType::Workflow => "Series de mensajes, como la bienvenida",
+        MessageType::SatisfactionSurvey => "Preguntas sobre cómo te atendimos",
+        MessageType::BookingReminder => "Recordatorios de tus reservas",
+        MessageType::BookingConfirmation | MessageType::Transactional | MessageType::Other => "",
+    }
+}
 
 async fn preferences_page(
     state: &AppState,
@@ -144,9 +147,9 @@ async fn preferences_page(
     let (holder, business) = holder_of(state, &token).await?;
     let mut db = state.db.acquire().await?;
     let known = links::choices(&mut db, &holder).await?;
-    let row = |(kind, explained): &(MessageType, &'static str)| KindRow {
+    let row = |kind: &MessageType| KindRow {
         kind: *kind,
-        explained,
+        explained: explained(*kind),
         boxes: known
             .channels
             .iter()
@@ -163,7 +166,11 @@ async fn preferences_page(
         business,
         address: masked(&holder.destination),
         subscribed: known.subscribed,
-        rows: if known.channels.is_empty() { Vec::new() } else { KINDS.iter().map(row).collect() },
+        rows: if known.channels.is_empty() {
+            Vec::new()
+        } else {
+            MessageType::DECLINABLE.iter().map(row).collect()
+        },
         channels: known.channels,
         saved,
         is_test: holder.origin == OriginKind::Test,
@@ -191,7 +198,7 @@ async fn save(
     let known = links::choices(&mut tx, &holder).await?;
     let mut choices = Vec::new();
     for channel in &known.channels {
-        for (kind, _) in KINDS {
+        for kind in MessageType::DECLINABLE {
             let allowed = ticked(&format!("{}.{}", channel.code(), kind.code()));
             choices.push(Choice { channel: *channel, kind: *kind, allowed });
         }

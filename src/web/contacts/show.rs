@@ -37,18 +37,6 @@ use std::collections::HashMap;
 /// Messages and entries of the ledger that are shown.
 const SHOWN: i64 = 10;
 
-/// The kinds of message that a person may refuse.
-const KINDS: &[MessageType] = &[
-    MessageType::Promocional,
-    MessageType::Newsletter,
-    MessageType::Birthday,
-    MessageType::Reactivation,
-    MessageType::FollowUp,
-    MessageType::Workflow,
-    MessageType::SatisfactionSurvey,
-    MessageType::BookingReminder,
-];
-
 /// How one channel reaches the contact.
 struct Reach {
     channel: Channel,
@@ -232,7 +220,7 @@ fn kinds(contact: &Contact, chosen: &[Preference]) -> Vec<Kind> {
     let boxes = |kind: MessageType| {
         channels.iter().map(|it| (box_name(*it, kind), *it, allowed(*it, kind))).collect()
     };
-    KINDS.iter().map(|kind| Kind { label: kind.label(), boxes: boxes(*kind) }).collect()
+    MessageType::DECLINABLE.iter().map(|kind| Kind { label: kind.label(), boxes: boxes(*kind) }).collect()
 }
 
 fn box_name(channel: Channel, kind: MessageType) -> String {
@@ -305,8 +293,10 @@ pub(super) async fn prefer(
     let contact = contact::get(&mut *tx, id).await?;
     let mut changed = false;
     for channel in Channel::ALL.into_iter().filter(|it| contact.destination(*it).is_some()) {
-        let choices: Vec<(&str, bool)> =
-            KINDS.iter().map(|kind| (kind.code(), form.contains_key(&box_name(channel, *kind)))).collect();
+        let choices: Vec<(&str, bool)> = MessageType::DECLINABLE
+            .iter()
+            .map(|kind| (kind.code(), form.contains_key(&box_name(channel, *kind))))
+            .collect();
         changed |= preferences::choose(&mut tx, now, &actor, id, channel, &choices).await?;
     }
     tx.commit().await?;
