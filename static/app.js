@@ -145,7 +145,9 @@
   document.addEventListener("htmx:afterSwap", function (event) {
     if (!event.detail.target || event.detail.target.id !== "preview") return;
     var button = document.querySelector("[data-preview]");
-    if (button) button.form.requestSubmit(button);
+    // A form that is submitted twice forgets the first time (HTML, "planned navigation"):
+    // a preview that arrives just after "Guardar" must not undo it.
+    if (button && !button.form.dataset.sent) button.form.requestSubmit(button);
   });
   function reveal() {
     document.querySelectorAll("[data-reveals]").forEach(function (it) {

@@ -51,6 +51,15 @@ pub(crate) async fn start(window: &Window, people: usize) {
     window.sees(&format!("0 de {people}")).await;
 }
 
+/// Press a button of the campaign's form in the very moment in which a preview comes back.
+async fn press_as_a_preview_arrives(window: &Window, text: &str) {
+    let script = "const pressed = [...document.querySelectorAll('button')].find(it => it.textContent.includes(arguments[0]));
+        const preview = document.getElementById('preview');
+        pressed.click();
+        preview.dispatchEvent(new CustomEvent('htmx:afterSwap', {bubbles: true, detail: {target: preview}}));";
+    window.run(script, text).await;
+}
+
 #[tokio::test]
 async fn the_campaign_that_comes_ready_reaches_people_until_they_say_no() {
     let office = PostOffice::open();
@@ -123,7 +132,7 @@ async fn the_campaign_that_comes_ready_reaches_people_until_they_say_no() {
     window.fill("name", "Segunda vuelta").await;
     window.fill("subject", "Volvemos a escribirte, {{ company }}").await;
     window.fill("body", "Hola {{ first_name }}: esta es la segunda carta.").await;
-    window.press("Guardar borrador").await;
+    press_as_a_preview_arrives(&window, "Guardar borrador").await;
     window.sees("El mensaje").await;
     open_at_all_hours(&window, "Segunda vuelta").await;
     window.press("Guardar").await;

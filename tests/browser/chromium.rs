@@ -186,6 +186,11 @@ impl Window {
         self.client.execute(script, Vec::new()).await.unwrap().as_i64().unwrap()
     }
 
+    /// Run a script of the page, with `value` as its argument: for what no hand is quick enough.
+    pub(crate) async fn run(&self, script: &str, value: &str) {
+        self.client.execute(script, vec![json!(value)]).await.unwrap();
+    }
+
     /// Keep a picture of the window as `target/screenshots/NAME.png`.
     pub(crate) async fn picture(&self, name: &str) {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/screenshots");
