@@ -42,7 +42,6 @@ create table imports (
     applied_at timestamptz,
     finished_at timestamptz,
     undone_at timestamptz,
-    tidied boolean not null default false,
     constraint imports_kind_known check (kind in ('companies', 'contacts', 'history')),
     constraint imports_status_known check (status in
         ('UPLOADED', 'ANALYSING', 'READY', 'APPLYING', 'DONE', 'UNDOING', 'UNDONE', 'CANCELLED', 'FAILED')),
@@ -57,12 +56,10 @@ comment on column imports.mapping is 'what a person chose: the field of each col
 comment on column imports.layout is 'what was found in the file: format, sheets, header row, columns with their fields, first rows';
 comment on column imports.consent_basis is 'lawful basis for promotions by email that the uploader states; null: none, so nobody becomes reachable by it';
 comment on column imports.progress is 'percent of the running step';
-comment on column imports.tidied is 'its rows are sorted into the search indexes; until then they are found, but slowly';
 comment on column imports.attempts is 'times that reading or applying began: a file that kills the process is given up';
 comment on column imports.failure is 'why it failed, or why the last undo was refused; Spanish, for the user';
 comment on table imports is 'while an import is worked on, its process holds the advisory lock (3, id): a running state without it was cut off';
 create index imports_open on imports (id) where status in ('UPLOADED', 'ANALYSING', 'APPLYING', 'UNDOING');
-create index imports_untidied on imports (id) where status = 'DONE' and not tidied;
 create index imports_by_file on imports (file_sha256);
 
 -- The file itself, until the import ends, so that any replica can go on with it after a restart.

@@ -50,7 +50,7 @@ create table communication_logs (
     scheduled_at timestamptz not null,
     next_attempt_at timestamptz not null,
     attempts int not null default 0,
-    drip_run_id bigint references drip_runs (id),
+    drip_run_id bigint,
     claimed_at timestamptz,
     external_id text,
     error text,
@@ -78,7 +78,8 @@ create table communication_logs (
 );
 comment on column communication_logs.token is 'what public links carry: says nothing of the id, cannot be guessed (122 random bits), holds for ever';
 comment on column communication_logs.dedupe_key is 'for messages outside campaigns: asking twice with one key makes one message';
-comment on column communication_logs.drip_run_id is 'PENDING: the live run that has reserved it; later: the run that sent it';
+comment on column communication_logs.drip_run_id is
+    'PENDING: the live run that has reserved it; later: the run that sent it. No foreign key: runs are never deleted, and a check for each message is felt in a drip';
 comment on column communication_logs.cost is 'whole pesos';
 comment on column communication_logs.external_id is 'the provider''s id, or our Message-ID for SMTP';
 
@@ -89,9 +90,8 @@ create unique index communication_logs_campaign_destination_once
     on communication_logs (campaign_id, destination) where origin = 'CAMPAIGN' and status <> 'BLOCKED';
 create unique index communication_logs_dedupe_once on communication_logs (dedupe_key) where dedupe_key is not null;
 create index communication_logs_due on communication_logs (communication_type, campaign_id, next_attempt_at, id) where status = 'PENDING';
-create index communication_logs_in_hand on communication_logs (drip_run_id) where status in ('PENDING', 'SENDING') and drip_run_id is not null;
-create index communication_logs_reserved on communication_logs (communication_type, claimed_at)
-    where sent_at is null and drip_run_id is not null and status in ('PENDING', 'SENDING', 'UNCONFIRMED');
+create index communication_logs_in_hand on communication_logs (drip_run_id)
+    where drip_run_id is not null and status in ('PENDING', 'SENDING', 'UNCONFIRMED');
 create index communication_logs_put_off on communication_logs (id desc) where status = 'PENDING' and defer_reason is not null;
 create index communication_logs_unsubscribed on communication_logs (id desc) where unsubscribed_at is not null;
 create index communication_logs_by_campaign on communication_logs (campaign_id, status, id desc);
@@ -140,7 +140,7 @@ create trigger communication_logs_are_not_truncated before truncate on communica
 -- its reason, each attempt with the server's answer. Appended to, never altered.
 create table communication_events (
     id bigint generated always as identity primary key,
-    communication_log_id bigint not null references communication_logs (id),
+    communication_log_id bigint not null,
     at timestamptz not null,
     kind text not null,
     reason text,
@@ -153,6 +153,8 @@ create table communication_events (
         ('QUEUED', 'ALLOWED', 'DEFERRED', 'BLOCKED', 'SENT', 'RETRY', 'FAILED', 'UNCONFIRMED', 'CONFIRMED',
          'REQUEUED', 'CANCELLED', 'UNSUBSCRIBED'))
 );
+comment on column communication_events.communication_log_id is
+    'no foreign key: messages are never deleted, every event is written by the statement that changes its message, and a check for each would cost a tenth of a drip';
 comment on column communication_events.until is 'DEFERRED and RETRY: when it is tried again';
 comment on column communication_events.answer is 'what the provider said, or our own words for a fault of the line';
 create index communication_events_by_message on communication_events (communication_log_id, id);

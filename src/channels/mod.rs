@@ -124,10 +124,17 @@ pub struct Accepted {
 /// caller; when in doubt a provider is given the kind that marks nobody.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SendError {
-    /// The provider is busy or unreachable and surely did not take it: try again later.
+    /// The provider put off this message, which it surely did not take: try again later, and not for ever.
     #[error("temporary: {answer}")]
     Temporary {
         /// What was said.
+        answer: String,
+    },
+    /// The provider is away, busy or done for the day, whoever the message is for, and surely did not take it: try
+    /// again later, and blame no message.
+    #[error("unavailable: {answer}")]
+    Unavailable {
+        /// What was said or seen.
         answer: String,
     },
     /// The provider will never take this message for this recipient; others are unaffected.

@@ -45,7 +45,7 @@ impl Outbox {
                 answer: "Guardado en la bandeja de salida (modo de prueba).".to_owned(),
             }),
             // Asking again captures it once, whatever happened: never uncertain.
-            Err(_) => Err(SendError::Temporary {
+            Err(_) => Err(SendError::Unavailable {
                 answer: "La base de datos no respondió al guardar en la bandeja de salida.".to_owned(),
             }),
         }

@@ -134,13 +134,12 @@ impl Filter {
     }
 }
 
-/// A search as conditions: in the person's own key, or at a company whose name or RUT it is.
-fn push_search(query: &mut QueryBuilder<Postgres>, search: &Search) {
-    query.push(" and (");
-    search.push(query, "c.search_key");
-    query.push(" or c.company_id = any (");
-    push_companies(query, search);
-    query.push("))");
+/// The ids of the people who bear the words themselves, by the index; of those not yet sorted into it one by one.
+fn push_people(query: &mut QueryBuilder<Postgres>, search: &Search) {
+    query.push("select w.contact_id as id from contact_words w where ");
+    search.push(query, "w.words");
+    query.push(" union all select a.id from contact_words_pending p join contacts a on a.id between p.first_id and p.last_id where ");
+    search.push(query, "a.search_key");
 }
 
 /// The companies that are searched for, as an array.
@@ -171,8 +170,8 @@ impl Found {
     /// walks the ordered list for rare words too, at a price that grows with the table.
     async fn search(db: &mut PgConnection, q: &str) -> Result<Found> {
         let Some(search) = Search::parse(q) else { return Ok(Found::All) };
-        let mut query = QueryBuilder::new("(select c.id from contacts c where ");
-        search.push(&mut query, "c.search_key");
+        let mut query = QueryBuilder::new("(");
+        push_people(&mut query, &search);
         query
             .push(" limit ")
             .push_bind(FEW + 1)
@@ -184,11 +183,24 @@ impl Found {
         Ok(if few { Found::Rows(ids) } else { Found::Many(search) })
     }
 
-    fn push(&self, query: &mut QueryBuilder<Postgres>) {
+    /// `whole`: all of them are wanted at once, so that the index serves better than walking.
+    fn push(&self, query: &mut QueryBuilder<Postgres>, whole: bool) {
         match self {
             Found::All => {}
             Found::Rows(ids) => drop(query.push(" and c.id = any (").push_bind(ids.clone()).push(")")),
-            Found::Many(search) => push_search(query, search),
+            Found::Many(search) => {
+                query.push(" and (");
+                if whole {
+                    query.push("c.id in (");
+                    push_people(query, search);
+                    query.push(")");
+                } else {
+                    search.push(query, "c.search_key");
+                }
+                query.push(" or c.company_id = any (");
+                push_companies(query, search);
+                query.push("))");
+            }
         }
     }
 }
@@ -240,7 +252,7 @@ pub async fn page_and_count(
     let found = Found::search(db, &filter.q).await?;
     let page = page_of(db, filter, &found, sort, place, size).await?;
     let mut query = QueryBuilder::new("select count(*) from (select 1 from contacts c where true");
-    found.push(&mut query);
+    found.push(&mut query, false);
     filter.push(&mut query);
     query.push(" limit ").push_bind(most).push(") counted");
     Ok((page, query.build_query_scalar().fetch_one(db).await?))
@@ -278,7 +290,7 @@ async fn page_of(
     // The joins are made for the rows of the page alone.
     let mut query = QueryBuilder::new(COLUMNS);
     query.push(" from (select id, search_key from (select c.id, c.search_key from contacts c where true");
-    found.push(&mut query);
+    found.push(&mut query, fenced);
     filter.push(&mut query);
     match edge {
         Some(edge) if sort == Sort::Newest => {

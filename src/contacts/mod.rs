@@ -10,6 +10,7 @@ pub mod contact_list;
 pub mod consent;
 pub mod preferences;
 pub mod bulk;
+pub mod search_index;
 
 mod check;
 mod search;

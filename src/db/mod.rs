@@ -47,7 +47,8 @@ pub async fn connect(options: PgConnectOptions, size: u32) -> Result<PgPool> {
     Ok(PgPoolOptions::new()
         .max_connections(size)
         .acquire_timeout(Duration::from_secs(10))
-        .connect_with(options.application_name("llovizna"))
+        // Compiling a plan takes longer than any of our statements.
+        .connect_with(options.application_name("llovizna").options([("jit", "off")]))
         .await?)
 }
 

@@ -7,7 +7,7 @@ mod read;
 
 use super::{Import, Kind, Status, files, undo};
 use crate::{
-    contacts::bulk,
+    contacts,
     db::{Tx, locks},
     error::{Error, Result},
     ids::ImportId,
@@ -44,22 +44,9 @@ pub async fn run_once(db: &PgPool, now: DateTime<Utc>) -> Result<Pass> {
             return Ok(Pass::Worked(1));
         }
     }
-    tidy(db).await?;
+    // Nobody waits for it, so it isn't part of the import; the command line leaves it to the server.
+    contacts::search_index::tidy(db).await?;
     Ok(Pass::Idle)
-}
-
-/// Sort the rows of written imports into the search indexes. Nobody waits for
-/// it, so it isn't part of the import; the command line leaves it to the server.
-async fn tidy(db: &PgPool) -> Result<()> {
-    let waiting =
-        sqlx::query_scalar!("select id from imports where status = 'DONE' and not tidied limit 100")
-            .fetch_all(db)
-            .await?;
-    if !waiting.is_empty() {
-        bulk::tidy(db).await?;
-        sqlx::query!("update imports set tidied = true where id = any($1)", &waiting).execute(db).await?;
-    }
-    Ok(())
 }
 
 /// Take the next step of the import `id`, unless another process has it in hand.

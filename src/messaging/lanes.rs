@@ -1,68 +1,89 @@
-//! The lanes of one run of the drain: claimed messages wait in a short queue, several
-//! lanes fill, begin and hand them over, one writer puts down what came of each.
+//! The lanes of one run of the drain: claimed messages wait in a short queue, a
+//! beginner fills them and marks them as being sent, several lanes hand them over,
+//! one writer puts down what came of each.
 //! Knows one run and one channel; what to claim is [`super::claim`]'s, what a result means for the row is [`super::outbox`]'s.
 
 use super::{
     claim::{self, Book, Claimed},
     compose::{self, Identity, Sender},
     drain::{Engine, Options, Report},
-    kinds::{BlockReason, Scope, SuppressionReason},
+    kinds::BlockReason,
     outbox::{self, Finished, Outcome, Refusal, Start},
     runs::Counts,
-    suppression::{self, Entry},
     template::RenderError,
     values,
 };
 use crate::{
-    access::Actor,
-    channels::{self, Channel, Email, Outgoing, SendError},
+    channels::{self, Channel, Email, Outgoing},
     error::{Error, Result},
-    ids::{CampaignId, DripRunId, MessageId},
+    ids::{CampaignId, DripRunId},
 };
-use chrono::TimeDelta;
 use std::{
     collections::{HashSet, VecDeque},
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicU32, Ordering},
+        atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering},
     },
     time::Duration,
 };
 use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 
-/// Temporary answers in a row, without a message taken in between, after which a run gives up.
-const GIVE_UP_AFTER: u32 = 3;
-
-/// Tries of one message before it is given up.
-const MAX_ATTEMPTS: u32 = 8;
-
 /// What the claimer, the lanes and the writer share.
 pub(super) struct Shared {
     pub(super) engine: Engine,
-    channel: Channel,
+    pub(super) channel: Channel,
     pub(super) run: DripRunId,
     provider: Arc<dyn channels::Sender>,
     sender: Sender,
-    stop: CancellationToken,
+    pub(super) stop: CancellationToken,
     /// From then on nothing more is begun.
     deadline: Option<tokio::time::Instant>,
-    only: bool,
+    pub(super) only: bool,
     queue: Mutex<VecDeque<Claimed>>,
     claimed_all: AtomicBool,
     wake: Notify,
     drained: Notify,
+    /// Messages begun and not yet handed over.
+    in_hand: AtomicUsize,
+    handed_over: Notify,
     counts: Mutex<Counts>,
-    trouble: Mutex<Vec<(CampaignId, String)>>,
-    unreachable: Mutex<Option<String>>,
-    failures_in_a_row: AtomicU32,
-    /// Messages that one lane begins in one transaction.
-    chunk: AtomicU32,
+    pub(super) trouble: Mutex<Vec<(CampaignId, String)>>,
+    pub(super) unreachable: Mutex<Option<String>>,
+    pub(super) faults_in_a_row: AtomicU32,
+    pub(super) put_offs_in_a_row: AtomicU32,
+    /// A large batch: messages are begun many at once, ahead of the lanes.
+    pub(super) bulk: AtomicBool,
     spacing: AtomicU32,
 }
 
 /// Claimed messages that wait for a lane, at most; bounds memory.
 const QUEUE: usize = 2000;
+
+/// Batches above this size are begun many at once. In a small drip each message is begun alone, when a lane is
+/// free, so that a kill leaves the fewest in doubt.
+const BULK_ABOVE: u32 = 500;
+
+/// Messages begun in one transaction of a large batch. As many again may wait for a lane; all of them are in doubt
+/// after a kill.
+pub(super) const CHUNK: usize = 64;
+
+/// A message that is marked as being sent.
+struct Begun {
+    claimed: Claimed,
+    email: Email,
+    _place: Place,
+}
+
+/// Counts a message as in hand for as long as it lives.
+struct Place(Arc<Shared>);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.in_hand.fetch_sub(1, Ordering::SeqCst);
+        self.0.handed_over.notify_one();
+    }
+}
 
 impl Shared {
     pub(super) fn new(
@@ -85,11 +106,14 @@ impl Shared {
             claimed_all: AtomicBool::new(false),
             wake: Notify::new(),
             drained: Notify::new(),
+            in_hand: AtomicUsize::new(0),
+            handed_over: Notify::new(),
             counts: Mutex::default(),
             trouble: Mutex::default(),
             unreachable: Mutex::default(),
-            failures_in_a_row: AtomicU32::new(0),
-            chunk: AtomicU32::new(1),
+            faults_in_a_row: AtomicU32::new(0),
+            put_offs_in_a_row: AtomicU32::new(0),
+            bulk: AtomicBool::new(false),
             spacing: AtomicU32::new(0),
         }
     }
@@ -108,7 +132,7 @@ impl Shared {
         lock(&self.unreachable).get_or_insert_with(|| reason.to_owned());
     }
 
-    fn count(&self, change: impl FnOnce(&mut Counts)) {
+    pub(super) fn count(&self, change: impl FnOnce(&mut Counts)) {
         change(&mut lock(&self.counts));
     }
 
@@ -117,17 +141,20 @@ impl Shared {
         let lanes_end = self.stop.clone().drop_guard();
         let (results, inbox) = mpsc::channel(QUEUE);
         let writer = tokio::spawn(self.clone().write_down(inbox));
-        let lanes: Vec<_> = (0..self.provider.lanes().max(1))
-            .map(|lane| tokio::spawn(self.clone().lane(lane, results.clone())))
+        let (begun, ready) = mpsc::channel(QUEUE);
+        let beginner = tokio::spawn(self.clone().begin_all(begun));
+        let ready = Arc::new(tokio::sync::Mutex::new(ready));
+        let lanes: Vec<_> = (0..self.lanes())
+            .map(|_| tokio::spawn(self.clone().lane(ready.clone(), results.clone())))
             .collect();
-        drop(results);
+        drop((results, ready));
         let claimed = self.claim_all(options, book).await;
         if claimed.is_err() {
             self.stop.cancel();
         }
         self.claimed_all.store(true, Ordering::SeqCst);
         self.wake.notify_waiters();
-        let mut outcome = claimed;
+        let mut outcome = claimed.and(joined(beginner.await));
         for lane in lanes {
             outcome = outcome.and(joined(lane.await));
         }
@@ -182,8 +209,7 @@ impl Shared {
             it.deferred += page.deferred;
             it.blocked += page.blocked;
         });
-        // In a small drip each message is begun alone, so that a kill leaves the fewest in doubt.
-        self.chunk.store(if batch > 500 { 8 } else { 1 }, Ordering::SeqCst);
+        self.bulk.store(batch > BULK_ABOVE, Ordering::SeqCst);
         let mut allowed = page.allowed;
         loop {
             {
@@ -216,43 +242,54 @@ impl Shared {
         }
     }
 
-    fn is_troubled(&self, campaign: CampaignId) -> bool {
+    pub(super) fn is_troubled(&self, campaign: CampaignId) -> bool {
         lock(&self.trouble).iter().any(|(id, _)| *id == campaign)
     }
 
-    /// The next few messages; none: there will be no more.
-    async fn next_chunk(&self, lane: usize) -> Option<Vec<Claimed>> {
+    fn lanes(&self) -> usize {
+        self.provider.lanes().max(1)
+    }
+
+    /// The next few messages to begin; none: there will be no more.
+    async fn next_chunk(&self) -> Option<Vec<Claimed>> {
         loop {
             if self.is_over() {
                 return None;
             }
             let over = self.claimed_all.load(Ordering::SeqCst);
-            // Spaced messages leave one by one, over the first lane alone.
-            let may = lane == 0 || self.spacing.load(Ordering::SeqCst) == 0;
-            if may {
-                let mut queue = lock(&self.queue);
-                let size = (self.chunk.load(Ordering::SeqCst) as usize).min(queue.len());
-                if size > 0 {
+            let waiting = lock(&self.queue).len();
+            if waiting > 0 {
+                let bulk = self.bulk.load(Ordering::SeqCst);
+                let (size, room) = if self.spacing.load(Ordering::SeqCst) > 0 {
+                    (1, 1)
+                } else if bulk {
+                    (CHUNK.min(waiting), self.lanes() + 2 * CHUNK)
+                } else {
+                    (1, self.lanes())
+                };
+                if self.in_hand.load(Ordering::SeqCst) + size <= room {
+                    let mut queue = lock(&self.queue);
                     let chunk = queue.drain(..size).collect();
                     if queue.len() < QUEUE / 4 {
                         self.drained.notify_waiters();
                     }
                     return Some(chunk);
                 }
-            }
-            if over && lock(&self.queue).is_empty() {
+            } else if over {
                 return None;
             }
             tokio::select! {
                 () = self.wake.notified() => (),
+                () = self.handed_over.notified() => (),
                 () = self.stop.cancelled() => (),
                 () = tokio::time::sleep(Duration::from_millis(20)) => (),
             }
         }
     }
 
-    async fn lane(self: Arc<Self>, lane: usize, results: mpsc::Sender<Finished>) -> Result<()> {
-        while let Some(chunk) = self.next_chunk(lane).await {
+    /// Begin what is claimed, as the lanes get free.
+    async fn begin_all(self: Arc<Self>, ready: mpsc::Sender<Begun>) -> Result<()> {
+        while let Some(chunk) = self.next_chunk().await {
             let spacing = self.spacing.load(Ordering::SeqCst);
             let now = self.engine.clock.now();
             // What may not go any more is given back when the run ends, and the gate says why the next time.
@@ -261,18 +298,47 @@ impl Shared {
                 .filter(|it| it.campaign.is_none_or(|id| !self.is_troubled(CampaignId(id))))
                 .filter(|it| it.not_after.is_none_or(|closes| now < closes))
                 .collect();
-            let ready = self.begin(chunk).await.inspect_err(|_| self.stop.cancel())?;
-            for (claimed, email) in ready {
-                self.hand_over(&claimed, email, &results).await;
+            let begun = self.begin(chunk).await.inspect_err(|_| self.stop.cancel())?;
+            for (claimed, email) in begun {
+                self.in_hand.fetch_add(1, Ordering::SeqCst);
+                let begun = Begun { claimed, email, _place: Place(self.clone()) };
+                // Were all lanes gone, the message stays SENDING and becomes UNCONFIRMED.
+                if ready.send(begun).await.is_err() {
+                    return Err(Error::Internal("the lanes of a run are gone".into()));
+                }
             }
             if spacing > 0 {
-                tokio::select! {
-                    () = tokio::time::sleep(Duration::from_secs(u64::from(spacing))) => (),
-                    () = self.stop.cancelled() => (),
-                }
+                self.pause_between(spacing).await;
             }
         }
         Ok(())
+    }
+
+    /// Once the last message has left, wait `seconds`.
+    async fn pause_between(&self, seconds: u32) {
+        while self.in_hand.load(Ordering::SeqCst) > 0 {
+            tokio::select! {
+                () = self.handed_over.notified() => (),
+                () = tokio::time::sleep(Duration::from_millis(20)) => (),
+            }
+        }
+        tokio::select! {
+            () = tokio::time::sleep(Duration::from_secs(u64::from(seconds))) => (),
+            () = self.stop.cancelled() => (),
+        }
+    }
+
+    /// Hand over what is begun, one after the other.
+    async fn lane(
+        self: Arc<Self>,
+        ready: Arc<tokio::sync::Mutex<mpsc::Receiver<Begun>>>,
+        results: mpsc::Sender<Finished>,
+    ) -> Result<()> {
+        loop {
+            let next = ready.lock().await.recv().await;
+            let Some(begun) = next else { return Ok(()) };
+            self.hand_over(&begun.claimed, begun.email, &results).await;
+        }
     }
 
     /// Fill the texts and mark the messages as being sent, durably. What may not go after all is written down or given back.
@@ -354,144 +420,12 @@ impl Shared {
             tracing::error!(message.id = claimed.id, "The result of a message could not be written down");
         }
     }
-
-    /// Count what came of a message and decide what follows.
-    fn outcome(
-        &self,
-        claimed: &Claimed,
-        sent: std::result::Result<channels::Accepted, SendError>,
-    ) -> Outcome {
-        match sent {
-            Ok(accepted) => {
-                self.failures_in_a_row.store(0, Ordering::SeqCst);
-                self.count(|it| it.sent += 1);
-                Outcome::Sent { external_id: accepted.external_id, answer: accepted.answer }
-            }
-            Err(SendError::Temporary { answer }) => self.temporary(claimed, answer),
-            Err(SendError::Recipient { answer, dead }) => {
-                self.failures_in_a_row.store(0, Ordering::SeqCst);
-                self.count(|it| it.failed += 1);
-                Outcome::Failed { answer, dead: dead.then(|| claimed.destination.clone()) }
-            }
-            Err(SendError::Sender { answer }) => self.refused_ourselves(claimed, answer),
-            Err(SendError::Uncertain { answer }) => {
-                self.count(|it| it.unconfirmed += 1);
-                // A line that cuts off message after message must not leave thousands in doubt.
-                self.give_up_after_too_many(&answer);
-                Outcome::Unconfirmed { answer }
-            }
-        }
-    }
-
-    /// The provider refuses us: the campaign is to be paused. The message is not to blame, but goes
-    /// behind the others, in case it is alone in being refused.
-    fn refused_ourselves(&self, claimed: &Claimed, answer: String) -> Outcome {
-        if self.only {
-            self.count(|it| it.failed += 1);
-            return Outcome::Failed { answer, dead: None };
-        }
-        self.count(|it| it.deferred += 1);
-        match claimed.campaign.map(CampaignId) {
-            Some(campaign) if !self.is_troubled(campaign) => {
-                lock(&self.trouble).push((campaign, answer.clone()));
-            }
-            Some(_) => (),
-            None => {
-                *lock(&self.unreachable) = Some(answer.clone());
-                self.stop.cancel();
-            }
-        }
-        Outcome::Untouched { until: Some(self.engine.clock.now() + TimeDelta::minutes(10)), answer }
-    }
-
-    fn give_up_after_too_many(&self, answer: &str) {
-        if self.failures_in_a_row.fetch_add(1, Ordering::SeqCst) + 1 >= GIVE_UP_AFTER {
-            *lock(&self.unreachable) = Some(answer.to_owned());
-            self.stop.cancel();
-        }
-    }
-
-    fn temporary(&self, claimed: &Claimed, answer: String) -> Outcome {
-        let attempt = claimed.attempts + 1;
-        self.give_up_after_too_many(&answer);
-        if attempt >= MAX_ATTEMPTS || self.only {
-            self.count(|it| it.failed += 1);
-            return Outcome::Failed { answer, dead: None };
-        }
-        self.count(|it| it.deferred += 1);
-        Outcome::Retry {
-            until: self.engine.clock.now() + backoff(attempt, rand::random_range(0.8..1.2)),
-            answer,
-        }
-    }
-
-    /// Write results down as they come, all that wait in one transaction. A
-    /// database that is away is asked again: what was sent must not be forgotten.
-    async fn write_down(self: Arc<Self>, mut inbox: mpsc::Receiver<Finished>) -> Result<()> {
-        let mut waiting = Vec::with_capacity(256);
-        while inbox.recv_many(&mut waiting, 256).await > 0 {
-            let mut pause = Duration::from_millis(200);
-            let patience = tokio::time::Instant::now() + Duration::from_mins(10);
-            while let Err(error) = self.write(&waiting).await {
-                self.stop.cancel();
-                if !error.may_pass() || tokio::time::Instant::now() > patience {
-                    tracing::error!(error = ?error, messages = waiting.len(), "Results of messages could not be written down");
-                    return Err(error);
-                }
-                tokio::time::sleep(pause).await;
-                pause = (pause * 2).min(Duration::from_secs(5));
-            }
-            waiting.clear();
-        }
-        Ok(())
-    }
-
-    async fn write(&self, finished: &[Finished]) -> Result<()> {
-        let mut tx = self.engine.db.begin().await?;
-        outbox::finish(&mut tx, self.run, finished).await?;
-        for it in finished {
-            if let Outcome::Failed { answer, dead: Some(address) } = &it.outcome {
-                let entry = Entry {
-                    channel: self.channel,
-                    destination: address,
-                    scope: Scope::All,
-                    reason: SuppressionReason::HardBounce,
-                    detail: Some(answer),
-                    message: Some(MessageId(it.id)),
-                };
-                suppression::suppress(&mut tx, it.at, &Actor::System, &entry).await?;
-            }
-        }
-        tx.commit().await?;
-        Ok(())
-    }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn joined(result: std::result::Result<Result<()>, tokio::task::JoinError>) -> Result<()> {
     result.unwrap_or_else(|error| Err(Error::Internal(format!("a task of the drip failed: {error}"))))
-}
-
-/// How long to wait after the temporary answer number `attempt`: 5 minutes,
-/// doubled each time up to 6 hours, times `jitter` so that retries do not march in step.
-fn backoff(attempt: u32, jitter: f64) -> TimeDelta {
-    let minutes = 5 * (1_u32 << attempt.saturating_sub(1).min(7));
-    let seconds = f64::from(minutes.min(360) * 60) * jitter;
-    #[expect(clippy::cast_possible_truncation, reason = "at most a few hours in seconds")]
-    TimeDelta::seconds(seconds as i64)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn waits_double_from_five_minutes_to_six_hours() {
-        let minutes = |attempt| backoff(attempt, 1.0).num_minutes();
-        assert_eq!([1, 2, 3, 6, 7, 8, 40].map(minutes), [5, 10, 20, 160, 320, 360, 360]);
-        assert_eq!(backoff(1, 0.8).num_seconds(), 240);
-    }
 }

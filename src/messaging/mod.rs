@@ -17,6 +17,7 @@ pub mod compose;
 pub mod claim;
 pub mod runs;
 mod lanes;
+mod outcomes;
 pub mod drain;
 pub mod health;
 pub mod story;

@@ -509,12 +509,16 @@ pub(super) async fn finish(tx: &mut Tx<'_>, run: DripRunId, all: &[Finished]) ->
     )
     .execute(&mut **tx)
     .await?;
-    follow_cancelled(tx, &rows.ids, all.first().map(|it| it.at)).await
+    let back: Vec<i64> =
+        rows.ids.iter().zip(&rows.statuses).filter(|(_, it)| *it == "PENDING").map(|(id, _)| *id).collect();
+    match all.first() {
+        Some(first) if !back.is_empty() => follow_cancelled(tx, &back, first.at).await,
+        _ => Ok(()),
+    }
 }
 
 /// PENDING -> CANCELLED for what came back to a campaign that was cancelled meanwhile.
-async fn follow_cancelled(tx: &mut Tx<'_>, ids: &[i64], at: Option<DateTime<Utc>>) -> Result<()> {
-    let Some(at) = at else { return Ok(()) };
+async fn follow_cancelled(tx: &mut Tx<'_>, ids: &[i64], at: DateTime<Utc>) -> Result<()> {
     sqlx::query!(
         "with gone as (
              update communication_logs l set status = 'CANCELLED', defer_reason = null

@@ -13,7 +13,17 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("settings", &["settings", "holidays"]),
     ("audit", &["audit_events"]),
     ("channels", &["outbox_messages"]),
-    ("contacts", &["companies", "contacts", "consent_events", "contact_preferences"]),
+    (
+        "contacts",
+        &[
+            "companies",
+            "contacts",
+            "contact_words",
+            "contact_words_pending",
+            "consent_events",
+            "contact_preferences",
+        ],
+    ),
     (
         "messaging",
         &[

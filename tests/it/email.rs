@@ -64,6 +64,7 @@ fn kind(result: &Result<Accepted, SendError>) -> &'static str {
     match result {
         Ok(_) => "accepted",
         Err(SendError::Temporary { .. }) => "temporary",
+        Err(SendError::Unavailable { .. }) => "unavailable",
         Err(SendError::Recipient { dead: true, .. }) => "dead",
         Err(SendError::Recipient { dead: false, .. }) => "refused",
         Err(SendError::Sender { .. }) => "sender",
@@ -150,12 +151,19 @@ async fn no_more_connections_are_held_than_were_asked_for() {
 }
 
 #[tokio::test]
-async fn busy_servers_and_greylisting_are_temporary() {
-    for stage in [Stage::Connect, Stage::Hello, Stage::Mail, Stage::Rcpt, Stage::Data, Stage::Dot] {
-        assert_eq!(meets(stage, "450 4.2.0 Greylisted, try again later").await, "temporary", "{stage:?}");
-        assert_eq!(meets(stage, "421 4.7.28 Too much mail").await, "temporary", "{stage:?}");
+async fn a_busy_server_is_away_and_greylisting_is_about_one_message() {
+    for (stage, expected) in [
+        (Stage::Connect, "unavailable"),
+        (Stage::Hello, "unavailable"),
+        (Stage::Mail, "unavailable"),
+        (Stage::Rcpt, "temporary"),
+        (Stage::Data, "temporary"),
+        (Stage::Dot, "temporary"),
+    ] {
+        assert_eq!(meets(stage, "450 4.2.0 Greylisted, try again later").await, expected, "{stage:?}");
+        assert_eq!(meets(stage, "421 4.7.28 Too much mail").await, expected, "{stage:?}");
     }
-    assert_eq!(meets(Stage::Mail, "550 5.4.5 Daily user sending limit exceeded").await, "temporary");
+    assert_eq!(meets(Stage::Mail, "550 5.4.5 Daily user sending limit exceeded").await, "unavailable");
 }
 
 #[tokio::test]
@@ -224,10 +232,16 @@ async fn one_refused_recipient_does_not_spoil_the_next_message() {
 }
 
 #[tokio::test]
-async fn a_line_cut_before_the_message_is_temporary() {
-    for stage in [Stage::Connect, Stage::Hello, Stage::Mail, Stage::Rcpt, Stage::Data] {
+async fn a_line_cut_before_the_recipient_is_a_server_that_is_away_and_later_about_the_message() {
+    for (stage, expected) in [
+        (Stage::Connect, "unavailable"),
+        (Stage::Hello, "unavailable"),
+        (Stage::Mail, "unavailable"),
+        (Stage::Rcpt, "temporary"),
+        (Stage::Data, "temporary"),
+    ] {
         let server = Server::scripted(move |it| if it.stage == stage { Action::Cut } else { Action::Usual });
-        assert_eq!(kind(&send(&smtp(&server), 1).await), "temporary", "{stage:?}");
+        assert_eq!(kind(&send(&smtp(&server), 1).await), expected, "{stage:?}");
     }
 }
 
@@ -250,16 +264,16 @@ async fn an_answer_that_is_not_smtp_after_the_dot_is_uncertain() {
 }
 
 #[tokio::test]
-async fn a_silent_server_is_temporary_before_the_dot_and_uncertain_after() {
+async fn a_silent_server_is_away_before_the_dot_and_uncertain_after() {
     let short = Timeouts {
         connect: Duration::from_secs(5),
         command: Duration::from_millis(600),
         accept: Duration::from_millis(600),
     };
     let stages = [
-        (Stage::Connect, "temporary"),
-        (Stage::Hello, "temporary"),
-        (Stage::Mail, "temporary"),
+        (Stage::Connect, "unavailable"),
+        (Stage::Hello, "unavailable"),
+        (Stage::Mail, "unavailable"),
         (Stage::Data, "temporary"),
         (Stage::Dot, "uncertain"),
         (Stage::Taken, "uncertain"),
@@ -274,15 +288,15 @@ async fn a_silent_server_is_temporary_before_the_dot_and_uncertain_after() {
 }
 
 #[tokio::test]
-async fn nobody_listening_and_an_unknown_host_are_temporary() {
+async fn nobody_listening_and_an_unknown_host_are_away() {
     let server = Server::start();
     let mut settings = settings(&server, SmtpTls::None);
     drop(server);
     let refused = send(&Smtp::new(settings.clone(), None).unwrap(), 1).await;
-    assert_eq!(kind(&refused), "temporary");
+    assert_eq!(kind(&refused), "unavailable");
     assert!(refused.unwrap_err().to_string().contains("rechazó la conexión"));
     settings.host = "smtp.no-existe.invalid".to_owned();
-    assert_eq!(kind(&send(&Smtp::new(settings, None).unwrap(), 1).await), "temporary");
+    assert_eq!(kind(&send(&Smtp::new(settings, None).unwrap(), 1).await), "unavailable");
 }
 
 #[tokio::test]
@@ -319,7 +333,7 @@ async fn a_server_that_refuses_every_fresh_line_is_not_asked_for_ever() {
     });
     let smtp = smtp(&server);
     assert_eq!(kind(&send(&smtp, 1).await), "accepted");
-    assert_eq!(kind(&send(&smtp, 2).await), "temporary");
+    assert_eq!(kind(&send(&smtp, 2).await), "unavailable");
     assert_eq!(asked.load(Ordering::SeqCst), 2, "the idle line and one fresh one");
 }
 
@@ -343,7 +357,7 @@ async fn a_password_is_asked_for_and_a_wrong_one_is_the_senders() {
         }),
         ..Options::default()
     });
-    assert_eq!(kind(&send(&signed_in(&busy, "clave"), 1).await), "temporary");
+    assert_eq!(kind(&send(&signed_in(&busy, "clave"), 1).await), "unavailable");
     let server = Server::with(Options { user: Some(("a", "b")), auth: "XOAUTH2", ..Options::default() });
     assert_eq!(kind(&send(&signed_in(&server, "b"), 1).await), "sender");
 }

@@ -316,12 +316,31 @@ async fn a_provider_out_of_reach_ends_the_run_early_and_leaves_the_rest_alone(db
     let campaign = world.campaign().await;
     world.enqueue(campaign, &people).await;
     for _ in 0..20 {
-        world.mailbox.answer(SendError::Temporary { answer: "no se pudo conectar".to_owned() });
+        world.mailbox.answer(SendError::Unavailable { answer: "no se pudo conectar".to_owned() });
     }
     let report = world.drip().await;
     assert!(report.unreachable.is_some());
     assert!(report.counts.deferred <= 5, "{report:?}");
     assert_eq!(world.statuses().await, counted(&[("PENDING", 20)]));
+    // A line that is down for days uses up nobody's tries.
+    let tries: i64 = sqlx::query_scalar("select sum(attempts) from communication_logs")
+        .fetch_one(&world.db)
+        .await
+        .unwrap();
+    assert_eq!(tries, 0);
+}
+
+#[sqlx::test(migrator = "MIGRATIONS")]
+async fn a_few_greylisted_recipients_do_not_end_a_run(db: PgPool) {
+    let world = World::new(db);
+    let people = world.people(20).await;
+    let campaign = world.campaign().await;
+    world.enqueue(campaign, &people).await;
+    for _ in 0..6 {
+        world.mailbox.answer(SendError::Temporary { answer: "450 4.2.0 Greylisted".to_owned() });
+    }
+    let report = world.drip().await;
+    assert_eq!((report.counts.sent, report.counts.deferred, report.unreachable), (14, 6, None));
 }
 
 #[sqlx::test(migrator = "MIGRATIONS")]

@@ -127,16 +127,17 @@ pub(super) fn classify(stage: Stage, answer: &Answer, recipient: &str) -> SendEr
     let text = answer.text.to_lowercase();
     let says = |words: &[&str]| words.iter().any(|it| text.contains(it));
     let temporary = || SendError::Temporary { answer: shown.clone() };
+    let unavailable = || SendError::Unavailable { answer: shown.clone() };
     let sender = || SendError::Sender { answer: shown.clone() };
     let recipient = |dead| SendError::Recipient { answer: shown.clone(), dead };
 
+    let enhanced = answer.enhanced();
     if (400..500).contains(&answer.code) {
-        return temporary();
+        return if matches!(stage, Stage::Opening | Stage::Mail) { unavailable() } else { temporary() };
     }
     // A sending quota is spent (Gmail, Microsoft): tomorrow it goes, whoever it is for.
-    let enhanced = answer.enhanced();
     if enhanced == Some((4, 5)) || says(&LIMIT) {
-        return temporary();
+        return unavailable();
     }
     if !(500..600).contains(&answer.code) {
         // A 2xx or 3xx where it makes no sense: before the dot nothing was
@@ -199,6 +200,7 @@ mod tests {
         let answer = Answer::parse(&[line.to_owned()]).unwrap();
         match classify(stage, &answer, "ana.soto@ejemplo.cl") {
             SendError::Temporary { .. } => "temporary",
+            SendError::Unavailable { .. } => "unavailable",
             SendError::Recipient { dead: true, .. } => "dead",
             SendError::Recipient { dead: false, .. } => "refused",
             SendError::Sender { .. } => "sender",
@@ -282,12 +284,20 @@ mod tests {
             "450 4.2.0 Greylisted, please try again in 300 seconds",
             "451 4.3.0 Temporary server error",
             "452 4.2.2 Mailbox full",
-            "550 5.4.5 Daily user sending limit exceeded",
-            "554 5.2.0 You have reached your daily limit",
-            "421 4.7.0 Try again",
+            "421 4.7.0 Try again later",
         ] {
-            for stage in [Stage::Opening, Stage::Mail, Stage::Rcpt, Stage::Data, Stage::Body] {
+            for stage in [Stage::Opening, Stage::Mail] {
+                check(stage, line, "unavailable");
+            }
+            for stage in [Stage::Rcpt, Stage::Data, Stage::Body] {
                 check(stage, line, "temporary");
+            }
+        }
+        for line in
+            ["550 5.4.5 Daily user sending limit exceeded", "554 5.2.0 You have reached your daily limit"]
+        {
+            for stage in [Stage::Opening, Stage::Mail, Stage::Rcpt, Stage::Data, Stage::Body] {
+                check(stage, line, "unavailable");
             }
         }
     }

@@ -81,7 +81,7 @@ impl Smtp {
             built.bytes = sign(signer, email.date.timestamp(), built.bytes).await?;
         }
         let Ok(_lane) = self.lanes.acquire().await else {
-            return Err(SendError::Temporary { answer: "El programa se está cerrando.".to_owned() });
+            return Err(SendError::Unavailable { answer: "El programa se está cerrando.".to_owned() });
         };
         let (connection, was_idle) = match self.idle_connection().await {
             Some(it) => (it, true),
@@ -135,7 +135,7 @@ async fn sign(signer: &Arc<Signer>, at: i64, bytes: Vec<u8>) -> Result<Vec<u8>, 
         match tokio::task::spawn_blocking(move || signer.sign(at, &bytes)).await {
             Ok(it) => it,
             Err(_) => {
-                return Err(SendError::Temporary { answer: "El programa se está cerrando.".to_owned() });
+                return Err(SendError::Unavailable { answer: "El programa se está cerrando.".to_owned() });
             }
         }
     } else {
@@ -178,6 +178,7 @@ impl Sender for Smtp {
                 }
                 Err(failure) => Err(match failure.meaning("") {
                     SendError::Temporary { answer }
+                    | SendError::Unavailable { answer }
                     | SendError::Sender { answer }
                     | SendError::Recipient { answer, .. }
                     | SendError::Uncertain { answer } => match failure {

@@ -56,6 +56,8 @@ impl Failure {
     pub(super) fn meaning(&self, recipient: &str) -> SendError {
         match self {
             Failure::Refused(stage, answer) => classify(*stage, answer, recipient),
+            Failure::Cut(Stage::Opening | Stage::Mail, why) => SendError::Unavailable { answer: why.clone() },
+            // A message that makes the server hang up each time must not be tried for ever.
             Failure::Cut(_, why) => SendError::Temporary { answer: why.clone() },
             Failure::AfterDot(why) => SendError::Uncertain { answer: why.clone() },
             Failure::Setup(why) => SendError::Sender { answer: why.clone() },

@@ -4,7 +4,12 @@
 //! only, and not after a withdrawal or over a suppression.
 
 use super::{companies, run};
-use crate::{contacts::contact::search_key, db::Tx, error::Result, ids::ImportId};
+use crate::{
+    contacts::{contact::search_key, search_index},
+    db::Tx,
+    error::Result,
+    ids::ImportId,
+};
 use chrono::{DateTime, NaiveDate, Utc};
 
 /// The proof of the basis that an import gives.
@@ -213,6 +218,7 @@ pub async fn write_contacts(
 ) -> Result<u64> {
     let companies = companies::create(tx, now, import).await?;
     insert(tx, now, import, basis).await?;
+    search_index::put_aside(tx, import).await?;
     update(tx, now, import, basis).await?;
     Ok(companies)
 }

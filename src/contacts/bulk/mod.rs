@@ -13,8 +13,8 @@ pub use companies::{decide_companies, write_companies};
 pub use contacts::{Basis, decide_contacts, write_contacts};
 pub use removal::{Touched, remove, touched};
 
+use super::search_index;
 use crate::{db::Tx, error::Result};
-use sqlx::PgPool;
 
 /// What to do with a row that is in the base already.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -92,8 +92,7 @@ pub async fn stage(tx: &mut Tx<'_>, rules: Rules<'_>) -> Result<()> {
     .await?;
     // A rough idea of the shape is all that the planner needs.
     run(tx, "set local default_statistics_target = 10").await?;
-    // Search indexes take the new rows in as a list and sort them in later (`tidy`): that is three quarters of the time.
-    run(tx, "set local gin_pending_list_limit = '1GB'").await?;
+    search_index::later(tx).await?;
     run(
         tx,
         "create temp table import_staging (
@@ -122,20 +121,6 @@ pub async fn stage(tx: &mut Tx<'_>, rules: Rules<'_>) -> Result<()> {
 /// When the database fails.
 pub async fn staged(tx: &mut Tx<'_>) -> Result<()> {
     run(tx, "analyze import_staging (row_number, verdict, email, phone, phone_ident, company_ident)").await?;
-    Ok(())
-}
-
-/// Sort what bulk writing left aside into the search indexes, so that searches are quick again.
-///
-/// # Errors
-/// When the database fails.
-pub async fn tidy(db: &PgPool) -> Result<()> {
-    sqlx::query!(
-        "select gin_clean_pending_list('contacts_search_trigrams') as contacts,
-            gin_clean_pending_list('companies_name_trigrams') as companies"
-    )
-    .fetch_one(db)
-    .await?;
     Ok(())
 }
 

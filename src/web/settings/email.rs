@@ -228,6 +228,7 @@ async fn test(
         }
         Ok(Err(
             SendError::Temporary { answer }
+            | SendError::Unavailable { answer }
             | SendError::Sender { answer }
             | SendError::Recipient { answer, .. },
         )) => Flash::bad(format!("La prueba no salió. El servidor respondió: {answer}")),
