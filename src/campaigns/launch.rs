@@ -100,31 +100,40 @@ pub async fn launch(
 /// how many people were looked at.
 ///
 /// # Errors
-/// When the database fails; whole pages are kept.
+/// The last campaign's that failed; the others were queued all the same, and whole pages are kept.
 pub async fn run_once(db: &PgPool, now: DateTime<Utc>) -> Result<u64> {
     let open = sqlx::query_scalar!(
         "select id from campaigns where status = 'RUNNING' and not enqueue_done order by id"
     )
     .fetch_all(db)
     .await?;
-    let mut looked_at = 0;
+    let mut outcome = Ok(0);
     for id in open {
-        loop {
-            let mut tx = db.begin().await?;
-            let page = enqueue_page(&mut tx, now, CampaignId(id)).await?;
-            tx.commit().await?;
-            match page {
-                None => break,
-                Some(page) => {
-                    looked_at += page.people;
-                    if page.last {
-                        break;
-                    }
-                }
+        match enqueue_all(db, now, CampaignId(id)).await {
+            Ok((people, _)) => outcome = outcome.map(|it| it + people),
+            Err(error) => {
+                tracing::error!(campaign.id = id, error = ?error, "The people of a campaign could not be queued");
+                outcome = Err(error);
             }
         }
     }
-    Ok(looked_at)
+    outcome
+}
+
+/// Queue page after page until all have their row. Gives how many people were looked at, and what became of them.
+async fn enqueue_all(db: &PgPool, now: DateTime<Utc>, id: CampaignId) -> Result<(u64, Enqueued)> {
+    let (mut people, mut all) = (0, Enqueued::default());
+    loop {
+        let mut tx = db.begin().await?;
+        let page = enqueue_page(&mut tx, now, id).await?;
+        tx.commit().await?;
+        let Some(page) = page else { return Ok((people, all)) };
+        people += page.people;
+        all.add(&page.enqueued);
+        if page.last {
+            return Ok((people, all));
+        }
+    }
 }
 
 /// Queue all people of one running campaign who have no row yet.
@@ -138,17 +147,7 @@ pub async fn enqueue_rest(
     id: CampaignId,
 ) -> Result<Enqueued> {
     actor.require(Permission::SendCampaigns)?;
-    let mut all = Enqueued::default();
-    loop {
-        let mut tx = db.begin().await?;
-        let page = enqueue_page(&mut tx, now, id).await?;
-        tx.commit().await?;
-        let Some(page) = page else { return Ok(all) };
-        all.add(&page.enqueued);
-        if page.last {
-            return Ok(all);
-        }
-    }
+    Ok(enqueue_all(db, now, id).await?.1)
 }
 
 struct Page {

@@ -133,14 +133,24 @@ pub(super) async fn streams(
             spacing: 0,
         });
     }
-    streams.extend(campaigns.into_iter().map(|it| Stream {
-        campaign: Some(CampaignId(it.id)),
-        template: it.template_id.map(TemplateId),
-        batch: batch.unwrap_or(int(it.batch_size)),
-        daily_cap: it.daily_cap.map(int),
-        hours: it.business_hours.and_then(|value| serde_json::from_value(value).ok()),
-        spacing: int(it.spacing_seconds),
-    }));
+    for it in campaigns {
+        let Ok(hours) = it.business_hours.map(serde_json::from_value).transpose() else {
+            // Silence is better than the hours of somebody else.
+            tracing::error!(
+                campaign.id = it.id,
+                "The hours of a campaign can't be read: nothing of it is sent"
+            );
+            continue;
+        };
+        streams.push(Stream {
+            campaign: Some(CampaignId(it.id)),
+            template: it.template_id.map(TemplateId),
+            batch: batch.unwrap_or(int(it.batch_size)),
+            daily_cap: it.daily_cap.map(int),
+            hours,
+            spacing: int(it.spacing_seconds),
+        });
+    }
     Ok(streams)
 }
 
