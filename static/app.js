@@ -16,6 +16,11 @@
       }
       return;
     }
+    if ((event.ctrlKey || event.metaKey) && !event.shiftKey && !event.altKey && event.key.toLowerCase() === "k") {
+      event.preventDefault();
+      openPalette();
+      return;
+    }
     if (event.key === "Escape") {
       document.querySelectorAll("details.menu[open]").forEach(function (menu) {
         menu.removeAttribute("open");
@@ -36,6 +41,41 @@
     } else if (event.key === "?") {
       var keys = document.getElementById("keys");
       if (keys && keys.togglePopover) keys.togglePopover();
+    }
+  });
+
+  // The palette: the box keeps the focus, arrows walk what was found, Enter goes to the first.
+  function openPalette() {
+    var palette = document.getElementById("palette");
+    if (!palette || palette.open) return;
+    palette.showModal();
+    var box = palette.querySelector("input");
+    box.select();
+    if (window.htmx) window.htmx.trigger(box, "palette");
+  }
+  document.addEventListener("keydown", function (event) {
+    var palette = event.target instanceof Element ? event.target.closest("#palette") : null;
+    if (!palette) return;
+    var hits = Array.from(palette.querySelectorAll("[data-hit]"));
+    var at = hits.indexOf(event.target);
+    if (event.key === "ArrowDown" || event.key === "ArrowUp") {
+      event.preventDefault();
+      var next = event.key === "ArrowDown" ? at + 1 : at - 1;
+      var to = next < 0 ? palette.querySelector("input") : hits[Math.min(next, hits.length - 1)];
+      if (to) to.focus();
+    } else if (event.key === "Enter" && at < 0 && hits[0]) {
+      event.preventDefault();
+      hits[0].click();
+    } else if (at >= 0 && event.key.length === 1 && !event.ctrlKey && !event.metaKey) {
+      palette.querySelector("input").focus();
+    }
+  });
+  document.addEventListener("click", function (event) {
+    if (!(event.target instanceof Element)) return;
+    if (event.target.id === "palette") event.target.close();
+    if (event.target.closest("[data-palette]") && !event.ctrlKey && !event.metaKey) {
+      event.preventDefault();
+      openPalette();
     }
   });
 

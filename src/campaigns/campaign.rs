@@ -6,7 +6,7 @@ use crate::{
     access::{Actor, Permission},
     audit,
     channels::Channel,
-    chile::business_hours::BusinessHours,
+    chile::{business_hours::BusinessHours, text::fold},
     config::Config,
     db::Tx,
     error::{Error, Result},
@@ -209,6 +209,30 @@ pub struct Summary {
     pub blocked: i64,
     /// Messages of which nobody knows if they left.
     pub unconfirmed: i64,
+}
+
+/// The newest `limit` campaigns whose names hold every word of `q`: row, name, status.
+///
+/// # Errors
+/// When the database fails.
+pub async fn named(
+    db: impl PgExecutor<'_>,
+    q: &str,
+    limit: usize,
+) -> Result<Vec<(CampaignId, String, Status)>> {
+    // Campaigns are few; those of years ago are found in their list.
+    let rows = sqlx::query!("select id, name, status from campaigns order by id desc limit 1000")
+        .fetch_all(db)
+        .await?;
+    let q = fold(q);
+    let called = |name: &str| {
+        let name = fold(name);
+        q.split(' ').all(|word| name.contains(word))
+    };
+    let found = rows.into_iter().filter(|it| !q.is_empty() && called(&it.name)).take(limit);
+    Ok(found
+        .map(|it| (CampaignId(it.id), it.name, Status::from_code(&it.status).unwrap_or(Status::Draft)))
+        .collect())
 }
 
 /// Campaigns with an id below `before`, newest first, at most `limit`; of one status, where one is given.

@@ -1,7 +1,7 @@
 //! Lists of companies, and the choices that forms and filters offer. The dynamic
 //! SQL of companies is here and nowhere else.
 
-use super::search::Search;
+use super::{found, search::Search};
 use crate::{
     chile::rut::Rut,
     db::keyset::{Page, Place},
@@ -21,6 +21,8 @@ pub struct Filter {
     pub comuna: Option<String>,
     /// Line of business.
     pub industry: Option<String>,
+    /// Exactly these rows.
+    pub among: Option<Vec<i64>>,
 }
 
 /// A company in a list.
@@ -44,7 +46,10 @@ impl Filter {
     /// Whether it lets all through.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        Search::parse(&self.q).is_none() && self.comuna.is_none() && self.industry.is_none()
+        Search::parse(&self.q).is_none()
+            && self.comuna.is_none()
+            && self.industry.is_none()
+            && self.among.is_none()
     }
 
     /// `where` and its conditions on `companies k`.
@@ -60,6 +65,9 @@ impl Filter {
         }
         if let Some(industry) = &self.industry {
             query.push(" and k.industry = ").push_bind(industry.clone());
+        }
+        if let Some(among) = &self.among {
+            query.push(" and k.id = any (").push_bind(among.clone()).push(")");
         }
         if let Some(code) = &self.comuna {
             let region = code.len() == 2;
@@ -102,6 +110,7 @@ pub async fn page(
     if let Some(edge) = edge {
         let sign = if up { " > " } else { " < " };
         match sort {
+            Sort::Given => {}
             Sort::Newest => drop(query.push(" and k.id").push(sign).push_bind(edge.id)),
             Sort::Name => {
                 query.push(" and (k.name_key, k.id)").push(sign).push("(").push_bind(edge.name_key);
@@ -110,10 +119,10 @@ pub async fn page(
         }
     }
     let order = match (sort, up) {
-        (Sort::Newest, true) => " order by id",
-        (Sort::Newest, false) => " order by id desc",
         (Sort::Name, true) => " order by name_key, id",
         (Sort::Name, false) => " order by name_key desc, id desc",
+        (_, true) => " order by id",
+        (_, false) => " order by id desc",
     };
     query.push(order).push(" limit ").push_bind(i64::try_from(size).unwrap_or(i64::MAX).saturating_add(1));
     query.push(") p").push(order);
@@ -141,6 +150,24 @@ pub async fn count(db: &mut PgConnection, filter: &Filter, most: i64) -> Result<
     filter.push(&mut query);
     query.push(" limit ").push_bind(most).push(") counted");
     Ok(query.build_query_scalar().fetch_one(db).await?)
+}
+
+/// Most companies offered for a search that finds none.
+const ALIKE: i64 = 50;
+
+/// Where no company is called as `filter` searches for: the filter that lets through those that look like it.
+/// None: one is, or none looks like it either.
+///
+/// # Errors
+/// When the database fails.
+pub async fn similar(db: &mut PgConnection, filter: &Filter) -> Result<Option<Filter>> {
+    let exact = Filter { q: filter.q.clone(), ..Filter::default() };
+    if exact.is_empty() || count(db, &exact, 1).await? > 0 {
+        return Ok(None);
+    }
+    let ids = found::alike_companies(db, &filter.q, ALIKE).await?;
+    let alike = Filter { q: String::new(), among: Some(ids), ..filter.clone() };
+    Ok(alike.among.as_ref().is_some_and(|it| !it.is_empty()).then_some(alike))
 }
 
 /// A company as a form offers it: `Salmones del Sur SpA · 76.086.428-5`.

@@ -13,4 +13,6 @@ pub mod bulk;
 pub mod search_index;
 
 mod check;
+mod contact_filter;
+mod found;
 mod search;

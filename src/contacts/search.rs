@@ -5,10 +5,17 @@ use sqlx::{Postgres, QueryBuilder};
 
 /// Words beyond this are not looked at: nobody types them.
 const MAX_WORDS: usize = 8;
+/// Letters that a word needs before what looks like it means anything.
+const LONG_ENOUGH: usize = 4;
+/// Most letters of a word whose neighbours are looked at as swapped.
+const MAX_SWAPS: usize = 16;
+/// How alike a word must be to count, from 0 to 1: one wrong letter in five passes, two don't.
+pub(super) const ALIKE: &str = "0.5";
 
 /// A search, taken apart.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Search {
+    /// Folded; one that holds blanks is an address, whose parts stand side by side.
     words: Vec<String>,
     /// The RUT that it may be, as stored.
     pub(super) rut: Option<String>,
@@ -17,14 +24,12 @@ pub(super) struct Search {
 impl Search {
     /// `text` taken apart; none: there is nothing in it to look for.
     pub(super) fn parse(text: &str) -> Option<Search> {
-        let rut = text.parse::<Rut>().ok().map(Rut::stored);
-        let words = match digits(text) {
+        let text = plain(text);
+        let words = match digits(&text) {
             Some(digits) => vec![digits],
-            None => {
-                fold(text).split(' ').filter(|it| !it.is_empty()).take(MAX_WORDS).map(str::to_owned).collect()
-            }
+            None => words(&text),
         };
-        (!words.is_empty()).then_some(Search { words, rut })
+        (!words.is_empty()).then_some(Search { words, rut: rut(&text) })
     }
 
     /// Every word occurs in `column`: anywhere, or at the start of a word where
@@ -35,16 +40,152 @@ impl Search {
             if place > 0 {
                 query.push(" and ");
             }
-            // Folded words hold letters and digits only, so nothing needs escaping.
-            if word.chars().count() > 2 {
-                query.push(column).push(" like ").push_bind(format!("%{word}%"));
-            } else {
-                query.push("(").push(column).push(" like ").push_bind(format!("{word}%"));
-                query.push(" or ").push(column).push(" like ").push_bind(format!("% {word}%")).push(")");
-            }
+            push_word(query, column, word);
         }
         query.push(")");
     }
+
+    /// Whether a slip of the finger can be told from another word at all.
+    pub(super) fn may_be_misspelt(&self) -> bool {
+        self.words.iter().any(|it| is_name(it))
+    }
+
+    /// Every word occurs in `column`, or one that looks like it does. Wants
+    /// `pg_trgm.word_similarity_threshold` at [`ALIKE`].
+    pub(super) fn push_alike(&self, query: &mut QueryBuilder<Postgres>, column: &'static str) {
+        query.push("(");
+        for (place, word) in self.words.iter().enumerate() {
+            if place > 0 {
+                query.push(" and ");
+            }
+            if !is_name(word) {
+                push_word(query, column, word);
+                continue;
+            }
+            query.push("(").push(column).push(" %> ").push_bind(word.clone());
+            for pattern in slips(word) {
+                query.push(" or ").push(column).push(" like ").push_bind(pattern);
+            }
+            query.push(")");
+        }
+        query.push(")");
+    }
+
+    /// How much `column` looks like the words, the more the higher.
+    pub(super) fn push_likeness(&self, query: &mut QueryBuilder<Postgres>, column: &'static str) {
+        query.push("(0");
+        for word in self.words.iter().filter(|it| is_name(it)) {
+            query.push(" + greatest(word_similarity(").push_bind(word.clone()).push(", ").push(column);
+            query.push(")");
+            for pattern in slips(word) {
+                query
+                    .push(", case when ")
+                    .push(column)
+                    .push(" like ")
+                    .push_bind(pattern)
+                    .push(" then 0.9 end");
+            }
+            query.push(")");
+        }
+        query.push(")");
+    }
+}
+
+fn push_word(query: &mut QueryBuilder<Postgres>, column: &'static str, word: &str) {
+    // Folded words hold letters and digits only, so nothing needs escaping.
+    if word.chars().count() > 2 {
+        query.push(column).push(" like ").push_bind(format!("%{word}%"));
+    } else {
+        query.push("(").push(column).push(" like ").push_bind(format!("{word}%"));
+        query.push(" or ").push(column).push(" like ").push_bind(format!("% {word}%")).push(")");
+    }
+}
+
+/// Whether `word` is one that a slip of the finger may have changed: letters, and enough of them.
+fn is_name(word: &str) -> bool {
+    word.chars().count() >= LONG_ENOUGH && word.chars().all(|it| it.is_alphabetic() || it == ' ')
+}
+
+/// Patterns of what `word` may have been meant to be, where likeness alone does not tell.
+fn slips(word: &str) -> Vec<String> {
+    swaps(word).into_iter().chain(sounds(word)).map(|it| format!("%{it}%")).collect()
+}
+
+/// `word` with any letter where one is heard and another written: s, z and c; b and
+/// v; y, j and g. None: too little would be left of it, or nothing changes.
+fn sounds(word: &str) -> Option<String> {
+    let doubtful = |it: char| matches!(it, 's' | 'z' | 'c' | 'b' | 'v' | 'y' | 'j' | 'g' | 'i' | 'k' | 'q');
+    let pattern: String = word.chars().map(|it| if doubtful(it) { '_' } else { it }).collect();
+    // An index of trigrams needs three letters side by side.
+    let is_narrow = pattern.split('_').any(|it| it.len() >= 3);
+    (is_narrow && pattern != word).then_some(pattern)
+}
+
+/// `word` with each pair of neighbours swapped: what fast fingers do most, and
+/// what trigrams see least.
+fn swaps(word: &str) -> Vec<String> {
+    let letters: Vec<char> = word.chars().collect();
+    if letters.len() > MAX_SWAPS {
+        return Vec::new();
+    }
+    (1..letters.len())
+        .filter(|at| letters[at - 1] != letters[*at])
+        .map(|at| {
+            let mut swapped = letters.clone();
+            swapped.swap(at - 1, at);
+            swapped.into_iter().collect()
+        })
+        .collect()
+}
+
+/// `text` without what copying from a chat or a page leaves around it: marks of
+/// direction and width that nobody sees, and the start of a link.
+fn plain(text: &str) -> String {
+    let unseen = |it: char| matches!(it, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
+    let seen: String = text.chars().filter(|it| !unseen(*it)).collect();
+    let mut rest = seen.trim();
+    for start in ["https://", "http://", "wa.me/", "api.whatsapp.com/send?phone=", "www.", "tel:", "mailto:"]
+    {
+        rest = rest.strip_prefix(start).unwrap_or(rest);
+    }
+    rest.to_owned()
+}
+
+/// The folded words of `text`; a telephone number or an address among them is one.
+fn words(text: &str) -> Vec<String> {
+    let mut words: Vec<String> = Vec::new();
+    let mut number = String::new();
+    for token in text.split_whitespace().chain([""]) {
+        if !token.is_empty() && is_number(token) {
+            number.push_str(token);
+            number.push(' ');
+            continue;
+        }
+        if !number.is_empty() {
+            match digits(number.trim()).filter(|it| it.len() >= 8) {
+                Some(whole) => words.push(whole),
+                None => words.extend(fold(&number).split(' ').map(str::to_owned)),
+            }
+            number.clear();
+        }
+        let folded = fold(token);
+        if token.contains('@') || token.trim_matches('.').contains('.') {
+            words.push(folded);
+        } else {
+            words.extend(folded.split(' ').map(str::to_owned));
+        }
+    }
+    words.retain(|it| !it.is_empty());
+    words.truncate(MAX_WORDS);
+    words
+}
+
+/// Digits, and what stands between those of a telephone number.
+fn is_number(text: &str) -> bool {
+    let between = |it: char| {
+        it.is_whitespace() || matches!(it, '+' | '-' | '.' | '(' | ')' | '\u{2010}'..='\u{2015}' | '−')
+    };
+    text.chars().all(|it| it.is_ascii_digit() || between(it)) && text.chars().any(|it| it.is_ascii_digit())
 }
 
 /// The digits of a telephone number or part of one, however it is spaced.
@@ -52,9 +193,20 @@ fn digits(text: &str) -> Option<String> {
     if let Ok(phone) = text.parse::<Phone>() {
         return Some(phone.as_str().trim_start_matches('+').to_owned());
     }
-    let is_number = text.chars().all(|it| it.is_ascii_digit() || " +-.()".contains(it));
     let digits: String = text.chars().filter(char::is_ascii_digit).collect();
-    (is_number && digits.len() >= 5).then_some(digits)
+    (is_number(text) && digits.len() >= 5).then_some(digits)
+}
+
+/// The RUT that `text` may be, whole or without its check digit.
+fn rut(text: &str) -> Option<String> {
+    if let Ok(rut) = text.parse::<Rut>() {
+        return Some(rut.stored());
+    }
+    let digits: String = text.chars().filter(char::is_ascii_digit).collect();
+    if !is_number(text) || !(7..=8).contains(&digits.len()) {
+        return None;
+    }
+    "0123456789K".chars().find_map(|check| format!("{digits}-{check}").parse::<Rut>().ok()).map(Rut::stored)
 }
 
 #[cfg(test)]
@@ -68,12 +220,20 @@ mod tests {
     #[test]
     fn a_search_is_words_a_number_or_a_rut() {
         assert_eq!(words("  Muñoz  ANA "), ["munoz", "ana"]);
-        assert_eq!(words("ana.perez@sur.cl"), ["ana", "perez", "sur", "cl"]);
+        assert_eq!(words("ana.perez@sur.cl"), ["ana perez sur cl"]);
+        assert_eq!(words("@sur.cl"), ["sur cl"]);
+        assert_eq!(words("Ana +56 9 8765 4321"), ["ana", "56987654321"]);
+        assert_eq!(words("local 12 ana"), ["local", "12", "ana"]);
+        assert_eq!(words("\u{202a}+56\u{a0}9\u{a0}8765\u{2011}4321\u{202c}"), ["56987654321"]);
+        assert_eq!(words("https://wa.me/56987654321"), ["56987654321"]);
         assert_eq!(words("9 8765 4321"), ["56987654321"]);
         assert_eq!(words("+56 (9) 8765-4321"), ["56987654321"]);
         assert_eq!(words("8765 4321"), ["87654321"]);
         assert_eq!(words("100%"), ["100"]);
         assert_eq!(Search::parse("12.531.909-2").unwrap().rut.as_deref(), Some("12531909-2"));
+        assert_eq!(Search::parse("125319092").unwrap().rut.as_deref(), Some("12531909-2"));
+        assert_eq!(Search::parse("12.531.909").unwrap().rut.as_deref(), Some("12531909-2"));
+        assert_eq!(Search::parse("9 8765 4321").unwrap().rut, None);
         assert_eq!(Search::parse(" %_ "), None);
         assert_eq!(words(&"a ".repeat(50)).len(), MAX_WORDS);
     }
@@ -86,5 +246,16 @@ mod tests {
             query.sql().as_str(),
             "where ((k like $1 or k like $2) and k like $3 and (k like $4 or k like $5))"
         );
+    }
+    #[test]
+    fn only_words_of_letters_may_be_misspelt() {
+        let may = |text: &str| Search::parse(text).is_some_and(|it| it.may_be_misspelt());
+        assert!(may("gonsalez"));
+        assert!(!may("ana") && !may("9 8765 4321") && !may("12.531.909-2"));
+        assert_eq!(swaps("ana"), ["naa", "aan"]);
+        assert_eq!(swaps("aab"), ["aba"]);
+        assert_eq!(sounds("gonsales").as_deref(), Some("_on_ale_"));
+        assert_eq!(sounds("hernandes").as_deref(), Some("hernande_"));
+        assert_eq!(sounds("bies"), None);
     }
 }

@@ -67,6 +67,7 @@ impl Asked {
             q: self.q.clone(),
             comuna: place.filter(|it| comunas::by_code(it).is_some() || comunas::region(it).is_some()),
             industry: text(&self.industry),
+            among: None,
         }
     }
 
@@ -127,14 +128,21 @@ struct ListPage {
     newer: String,
     older: String,
     is_filtered: bool,
+    /// Nothing is called as searched for: these look like it.
+    is_alike: bool,
 }
 
 async fn list(State(state): State<AppState>, shell: Shell, Query(asked): Query<Asked>) -> Answer {
     let mut db = state.db.acquire().await?;
     let filter = asked.filter();
     let place = Place::of(asked.before.parse().ok(), asked.after.parse().ok());
-    let page = company_list::page(&mut db, &filter, asked.sort(), place, PAGE).await?;
-    let count = company_list::count(&mut db, &filter, COUNTED + 1).await?;
+    let mut page = company_list::page(&mut db, &filter, asked.sort(), place, PAGE).await?;
+    let mut count = company_list::count(&mut db, &filter, COUNTED + 1).await?;
+    let alike = if count == 0 { company_list::similar(&mut db, &filter).await? } else { None };
+    if let Some(alike) = &alike {
+        page = company_list::page(&mut db, alike, asked.sort(), Place::First, PAGE).await?;
+        count = company_list::count(&mut db, alike, COUNTED + 1).await?;
+    }
     let industries = company_list::industries(&mut db).await?;
     let newer = page
         .rows
@@ -156,6 +164,7 @@ async fn list(State(state): State<AppState>, shell: Shell, Query(asked): Query<A
         older: older.unwrap_or_default(),
         rows: page.rows,
         is_filtered: !filter.is_empty(),
+        is_alike: alike.is_some(),
         asked,
     })
 }

@@ -34,6 +34,7 @@ mod login;
 mod messages;
 mod outbox;
 mod public;
+mod search;
 mod settings;
 mod setup;
 mod staff;

@@ -137,6 +137,7 @@ pub fn table() -> Vec<Route> {
         super::messages::routes(),
         super::outbox::routes(),
         super::public::routes(),
+        super::search::routes(),
         super::settings::routes(),
         super::setup::routes(),
         super::staff::routes(),

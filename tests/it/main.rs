@@ -13,6 +13,7 @@ mod embedded;
 mod imports;
 mod jobs;
 mod kill;
+mod lists;
 mod messaging;
 mod messages;
 mod outbox;

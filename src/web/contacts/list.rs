@@ -61,6 +61,7 @@ impl Asked {
                 _ => None,
             },
             import: self.import.parse().ok().map(ImportId),
+            ..Filter::default()
         }
     }
 
@@ -134,14 +135,22 @@ struct ListPage {
     newer: String,
     older: String,
     is_filtered: bool,
+    /// Nobody is called as searched for: these look like it.
+    is_alike: bool,
 }
 
 pub(super) async fn list(State(state): State<AppState>, shell: Shell, Query(asked): Query<Asked>) -> Answer {
     let mut db = state.db.acquire().await?;
     let filter = asked.filter();
     let place = Place::of(asked.before.parse().ok(), asked.after.parse().ok());
-    let (page, count) =
+    let (mut page, mut count) =
         contact_list::page_and_count(&mut db, &filter, asked.sort(), place, PAGE, COUNTED + 1).await?;
+    let alike = if count == 0 { contact_list::similar(&mut db, &filter).await? } else { None };
+    if let Some(alike) = &alike {
+        (page, count) =
+            contact_list::page_and_count(&mut db, alike, Sort::Given, Place::First, PAGE, COUNTED + 1)
+                .await?;
+    }
     let industries = company_list::industries(&mut db).await?;
     let company = match filter.company {
         Some(id) => company::get(&mut *db, id).await.map_or_else(|_| "no existe".to_owned(), |it| it.name),
@@ -164,6 +173,7 @@ pub(super) async fn list(State(state): State<AppState>, shell: Shell, Query(aske
         older: if older.is_empty() { older } else { asked.with(|it| it.after = older) },
         rows: page.rows.into_iter().map(row).collect(),
         is_filtered: !filter.is_empty(),
+        is_alike: alike.is_some(),
         asked,
     })
 }

@@ -1,0 +1,153 @@
+//! Which contacts: the filters that combine, as conditions of SQL, and as kept
+//! with a view or a bulk action. Knows nothing of pages or orders.
+
+use super::{
+    search::Search,
+    vocabulary::{Kind, Lifecycle, Source},
+};
+use crate::{
+    chile::time,
+    ids::{CompanyId, ImportId, StaffId},
+};
+use chrono::{NaiveDate, NaiveTime};
+use serde::{Deserialize, Serialize};
+use sqlx::{Postgres, QueryBuilder};
+
+/// Which contacts. Everything absent lets all through.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Filter {
+    /// Words of name, email, phone or company; or a company's RUT.
+    pub q: String,
+    /// Those who work there.
+    pub company: Option<CompanyId>,
+    /// CUT code of a comuna, or the two digits of a region: theirs, else their company's.
+    pub comuna: Option<String>,
+    /// Line of business of their company.
+    pub industry: Option<String>,
+    /// Private persons, or people at companies.
+    pub kind: Option<Kind>,
+    /// Where they came from.
+    pub source: Option<Source>,
+    /// How far the relationship has come.
+    pub lifecycle: Option<Lifecycle>,
+    /// Whether promotions by email may reach them: an address, a basis, not excluded.
+    pub contactable: Option<bool>,
+    /// Made by this import.
+    pub import: Option<ImportId>,
+    /// Who looks after them.
+    pub owner: Option<Owner>,
+    /// Here since this local day or later.
+    pub created_from: Option<NaiveDate>,
+    /// Here since this local day or earlier.
+    pub created_until: Option<NaiveDate>,
+    /// Born in this month, 1 to 12.
+    pub birth_month: Option<u8>,
+    /// Exactly these rows.
+    pub among: Option<Vec<i64>>,
+}
+
+/// Who looks after a contact.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Owner {
+    /// Nobody.
+    Nobody,
+    /// This person on the staff.
+    Staff(StaffId),
+}
+
+const CONTACTABLE: &str = "(c.email is not null and c.email_basis is not null and not exists (
+    select 1 from suppressions s
+    where s.communication_type = 'EMAIL' and s.destination = c.email and s.lifted_at is null))";
+
+impl Filter {
+    /// Whether it lets all through.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        Search::parse(&self.q).is_none()
+            && self.company.is_none()
+            && self.comuna.is_none()
+            && self.industry.is_none()
+            && self.kind.is_none()
+            && self.source.is_none()
+            && self.lifecycle.is_none()
+            && self.contactable.is_none()
+            && self.import.is_none()
+            && self.owner.is_none()
+            && self.created_from.is_none()
+            && self.created_until.is_none()
+            && self.birth_month.is_none()
+            && self.among.is_none()
+    }
+
+    /// Conditions on `contacts c` beside the search.
+    pub(super) fn push(&self, query: &mut QueryBuilder<Postgres>) {
+        if let Some(company) = self.company {
+            query.push(" and c.company_id = ").push_bind(company.0);
+        }
+        if let Some(code) = &self.comuna {
+            push_comuna(query, code);
+        }
+        if let Some(industry) = &self.industry {
+            query
+                .push(" and c.company_id in (select id from companies where industry = ")
+                .push_bind(industry.clone())
+                .push(")");
+        }
+        match self.kind {
+            Some(Kind::Person) => drop(query.push(" and c.company_id is null")),
+            Some(Kind::Business) => drop(query.push(" and c.company_id is not null")),
+            None => {}
+        }
+        if let Some(source) = self.source {
+            query.push(" and c.source = ").push_bind(source.code());
+        }
+        if let Some(lifecycle) = self.lifecycle {
+            query.push(" and c.lifecycle = ").push_bind(lifecycle.code());
+        }
+        if let Some(contactable) = self.contactable {
+            query.push(if contactable { " and " } else { " and not " }).push(CONTACTABLE);
+        }
+        if let Some(import) = self.import {
+            query.push(" and c.import_id = ").push_bind(import.0);
+        }
+        self.push_person(query);
+        if let Some(among) = &self.among {
+            query.push(" and c.id = any (").push_bind(among.clone()).push(")");
+        }
+    }
+
+    /// Conditions on who looks after them, since when they are here, when they were born.
+    fn push_person(&self, query: &mut QueryBuilder<Postgres>) {
+        match self.owner {
+            Some(Owner::Nobody) => drop(query.push(" and c.owner_id is null")),
+            Some(Owner::Staff(id)) => drop(query.push(" and c.owner_id = ").push_bind(id.0)),
+            None => {}
+        }
+        if let Some(day) = self.created_from {
+            query.push(" and c.created_at >= ").push_bind(time::at_local(day, NaiveTime::MIN));
+        }
+        if let Some(day) = self.created_until.and_then(|it| it.succ_opt()) {
+            query.push(" and c.created_at < ").push_bind(time::at_local(day, NaiveTime::MIN));
+        }
+        if let Some(month) = self.birth_month {
+            query.push(" and extract(month from c.birth_date) = ").push_bind(i32::from(month));
+        }
+    }
+}
+
+fn push_comuna(query: &mut QueryBuilder<Postgres>, code: &str) {
+    // A region is every code that starts with its two digits.
+    let (from, until) = if code.len() == 2 {
+        (format!("{code}000"), format!("{code}999"))
+    } else {
+        (code.to_owned(), code.to_owned())
+    };
+    query.push(" and (c.comuna between ").push_bind(from.clone()).push(" and ").push_bind(until.clone());
+    query
+        .push(" or (c.comuna is null and c.company_id in (select id from companies where comuna between ")
+        .push_bind(from)
+        .push(" and ")
+        .push_bind(until)
+        .push(")))");
+}

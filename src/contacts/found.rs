@@ -1,0 +1,132 @@
+//! Who is searched for: looked up in the trigrams before anything else, exactly
+//! first, and by likeness where that finds nobody.
+
+use super::search::{ALIKE, Search};
+use crate::error::Result;
+use sqlx::{Connection as _, PgConnection, Postgres, QueryBuilder};
+
+/// The ids of the people who bear the words themselves, by the index; of those not yet sorted into it one by one.
+fn push_people(query: &mut QueryBuilder<Postgres>, search: &Search) {
+    query.push("select w.contact_id as id from contact_words w where ");
+    search.push(query, "w.words");
+    query.push(" union all select a.id from contact_words_pending p join contacts a on a.id between p.first_id and p.last_id where ");
+    search.push(query, "a.search_key");
+}
+
+/// The companies that are searched for, as an array.
+fn push_companies(query: &mut QueryBuilder<Postgres>, search: &Search) {
+    query.push("array(select k.id from companies k where ");
+    search.push(query, "k.name_key");
+    if let Some(rut) = &search.rut {
+        query.push(" or k.rut = ").push_bind(rut.clone());
+    }
+    query.push(" limit 1000)");
+}
+
+/// What a search came to.
+pub(super) enum Found {
+    /// Nothing was searched for.
+    All,
+    /// These rows: few enough to be taken by their ids.
+    Rows(Vec<i64>),
+    /// So many that any stretch of the list holds some: they are met by walking it.
+    Many(Search),
+}
+
+/// Most rows that are taken by their ids.
+const FEW: i64 = 2000;
+
+impl Found {
+    /// Look for the words first, by the trigrams alone. Left to itself, Postgres
+    /// walks the ordered list for rare words too, at a price that grows with the table.
+    pub(super) async fn search(db: &mut PgConnection, q: &str) -> Result<Found> {
+        let Some(search) = Search::parse(q) else { return Ok(Found::All) };
+        let mut query = QueryBuilder::new("(");
+        push_people(&mut query, &search);
+        query
+            .push(" limit ")
+            .push_bind(FEW + 1)
+            .push(") union (select c.id from contacts c where c.company_id = any (");
+        push_companies(&mut query, &search);
+        query.push(") limit ").push_bind(FEW + 1).push(")");
+        let ids: Vec<i64> = query.build_query_scalar().fetch_all(db).await?;
+        let few = i64::try_from(ids.len()).is_ok_and(|it| it <= FEW);
+        Ok(if few { Found::Rows(ids) } else { Found::Many(search) })
+    }
+
+    /// `whole`: all of them are wanted at once, so that the index serves better than walking.
+    pub(super) fn push(&self, query: &mut QueryBuilder<Postgres>, whole: bool) {
+        match self {
+            Found::All => {}
+            Found::Rows(ids) => drop(query.push(" and c.id = any (").push_bind(ids.clone()).push(")")),
+            Found::Many(search) => {
+                query.push(" and (");
+                if whole {
+                    query.push("c.id in (");
+                    push_people(query, search);
+                    query.push(")");
+                } else {
+                    search.push(query, "c.search_key");
+                }
+                query.push(" or c.company_id = any (");
+                push_companies(query, search);
+                query.push("))");
+            }
+        }
+    }
+}
+
+/// Most candidates whose likeness is weighed.
+const WEIGHED: i64 = 500;
+
+/// The rows of the people who look like what `q` says, the likest first, at most
+/// `limit`: for when nobody is called so. Empty where nothing in `q` can be misspelt.
+pub(super) async fn alike(db: &mut PgConnection, q: &str, limit: i64) -> Result<Vec<i64>> {
+    let Some(search) = Search::parse(q).filter(Search::may_be_misspelt) else { return Ok(Vec::new()) };
+    let mut tx = db.begin().await?;
+    lower_the_threshold(&mut tx).await?;
+    let mut query = QueryBuilder::new("select id from (select id, ");
+    search.push_likeness(&mut query, "words");
+    query.push(" as likeness from ((select w.contact_id as id, w.words from contact_words w where ");
+    search.push_alike(&mut query, "w.words");
+    query
+        .push(" limit ")
+        .push_bind(WEIGHED)
+        .push(") union all (select a.id, a.search_key from contact_words_pending p");
+    query.push(" join contacts a on a.id between p.first_id and p.last_id where ");
+    search.push_alike(&mut query, "a.search_key");
+    query.push(" limit ").push_bind(WEIGHED).push(") union all (select c.id, k.name_key from companies k");
+    query.push(" join contacts c on c.company_id = k.id where ");
+    search.push_alike(&mut query, "k.name_key");
+    query
+        .push(" limit ")
+        .push_bind(WEIGHED)
+        .push(")) candidates) weighed group by id order by max(likeness) desc, id limit ");
+    query.push_bind(limit);
+    let ids = query.build_query_scalar().fetch_all(&mut *tx).await?;
+    tx.commit().await?;
+    Ok(ids)
+}
+
+/// The rows of the companies whose names look like what `q` says, the likest first, at most `limit`.
+pub(super) async fn alike_companies(db: &mut PgConnection, q: &str, limit: i64) -> Result<Vec<i64>> {
+    let Some(search) = Search::parse(q).filter(Search::may_be_misspelt) else { return Ok(Vec::new()) };
+    let mut tx = db.begin().await?;
+    lower_the_threshold(&mut tx).await?;
+    let mut query = QueryBuilder::new("select id from (select k.id, k.name_key from companies k where ");
+    search.push_alike(&mut query, "k.name_key");
+    query.push(" limit ").push_bind(WEIGHED).push(") candidates order by ");
+    search.push_likeness(&mut query, "name_key");
+    query.push(" desc, id limit ").push_bind(limit);
+    let ids = query.build_query_scalar().fetch_all(&mut *tx).await?;
+    tx.commit().await?;
+    Ok(ids)
+}
+
+/// For this transaction, let words count as alike from [`ALIKE`].
+async fn lower_the_threshold(db: &mut PgConnection) -> Result<()> {
+    sqlx::query!("select set_config('pg_trgm.word_similarity_threshold', $1, true)", ALIKE)
+        .fetch_one(db)
+        .await?;
+    Ok(())
+}
