@@ -42,6 +42,14 @@ ids! {
     MessageId,
     /// One pass of the drip.
     DripRunId,
+    /// A tag that says what people care about.
+    InterestId,
+    /// An entry of the log: a call, a meeting, a note.
+    InteractionId,
+    /// A column of the pipeline.
+    StageId,
+    /// Something that somebody on the staff is to do.
+    TaskId,
     /// A person who signs in to the panel.
     StaffId,
 }

@@ -204,6 +204,42 @@ impl Subject for EmailChannel {
     }
 }
 
+/// When a relationship counts as gone cold.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Relationship {
+    /// Days without any activity after which a contact becomes inactive.
+    pub inactive_after_days: u32,
+}
+
+impl Default for Relationship {
+    fn default() -> Relationship {
+        Relationship { inactive_after_days: 90 }
+    }
+}
+
+impl Relationship {
+    /// With a number of days that makes sense.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] otherwise.
+    pub fn checked(self) -> Result<Relationship> {
+        if (7..=3650).contains(&self.inactive_after_days) {
+            Ok(self)
+        } else {
+            Err(Error::invalid("inactive_after_days", "Escribe un número de días entre 7 y 3650."))
+        }
+    }
+}
+
+impl Subject for Relationship {
+    const NAME: &'static str = "relationship";
+
+    fn first(_: &FirstValues) -> Relationship {
+        Relationship::default()
+    }
+}
+
 /// The settings of `S`: what was saved, else what the environment says.
 ///
 /// # Errors

@@ -4,6 +4,7 @@
 use super::{
     check::{self, Check},
     company::{self, Outcome},
+    lifecycle::{self, Cause},
     vocabulary::{Basis, Lifecycle, Source},
 };
 use crate::{
@@ -291,6 +292,15 @@ pub async fn get(db: impl PgExecutor<'_>, id: ContactId) -> Result<Contact> {
     })
 }
 
+/// Fail unless there is a contact `id`.
+pub(super) async fn exists(db: impl PgExecutor<'_>, id: ContactId) -> Result<()> {
+    sqlx::query_scalar!("select id from contacts where id = $1", id.0)
+        .fetch_optional(db)
+        .await?
+        .map(|_| ())
+        .ok_or(Error::NotFound)
+}
+
 /// Who has an email address: their row and name.
 ///
 /// # Errors
@@ -387,8 +397,7 @@ pub async fn update(
     }
     sqlx::query!(
         "update contacts set company_id = $2, first_name = $3, last_name = $4, email = $5, phone = $6, job_title = $7,
-             birth_date = $8, comuna = $9, source = $10, lifecycle = $11, owner_id = $12, notes = $13, search_key = $14,
-             updated_at = $15
+             birth_date = $8, comuna = $9, source = $10, owner_id = $11, notes = $12, search_key = $13, updated_at = $14
          where id = $1",
         id.0,
         company.map(|it| it.0),
@@ -400,7 +409,6 @@ pub async fn update(
         details.birth_date,
         details.comuna,
         details.source.code(),
-        details.lifecycle.code(),
         details.owner_id,
         details.notes,
         search_key(&details.first_name, &details.last_name, details.email.as_deref(), details.phone.as_deref()),
@@ -410,6 +418,7 @@ pub async fn update(
     .await
     .on_constraint("contacts_email_once", email_taken)
     .on_constraint("contacts_owner_id_fkey", owner_gone)?;
+    lifecycle::move_to(tx, now, actor, &[id.0], details.lifecycle, Cause::Hand, None).await?;
     let change = audit::Change {
         action: "contact.update",
         subject_kind: "contact",

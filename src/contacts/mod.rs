@@ -1,5 +1,6 @@
-//! The address book: companies, the people in it, and what each of them agreed
-//! to receive. The only writer of those tables; knows no message and no campaign.
+//! The address book: companies, the people in it, what each of them agreed to
+//! receive, what happened with them and what staff does next. The only writer of
+//! those tables; knows no message and no campaign.
 
 pub mod address;
 pub mod vocabulary;
@@ -9,6 +10,11 @@ pub mod contact;
 pub mod contact_list;
 pub mod consent;
 pub mod preferences;
+pub mod interests;
+pub mod interactions;
+pub mod lifecycle;
+pub mod metrics;
+pub mod inactivity;
 pub mod bulk;
 pub mod search_index;
 

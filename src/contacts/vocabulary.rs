@@ -97,6 +97,34 @@ vocabulary! {
     }
 }
 
+vocabulary! {
+    /// What staff writes into the log of a contact.
+    InteractionKind {
+        /// Talked by telephone.
+        Call = "CALL", "Llamada";
+        /// Wrote by email, outside the panel.
+        Email = "EMAIL", "Correo";
+        /// Met.
+        Meeting = "MEETING", "Reunión";
+        /// Wrote by WhatsApp, outside the panel.
+        Whatsapp = "WHATSAPP", "WhatsApp";
+        /// Nothing happened with the person: something to know about them.
+        Note = "NOTE", "Nota";
+    }
+}
+
+vocabulary! {
+    /// What a row of the history is.
+    HistoryKind {
+        /// Bought something.
+        Purchase = "PURCHASE", "Compra";
+        /// Came in.
+        Visit = "VISIT", "Visita";
+        /// Enrolled in a workshop or course.
+        Enrolment = "ENROLMENT", "Inscripción";
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -107,6 +135,8 @@ mod tests {
         assert!(Lifecycle::ALL.iter().all(|it| Lifecycle::from_code(it.code()) == Some(*it)));
         assert!(Basis::ALL.iter().all(|it| Basis::from_code(it.code()) == Some(*it)));
         assert!(Kind::ALL.iter().all(|it| Kind::from_code(it.code()) == Some(*it)));
+        assert!(InteractionKind::ALL.iter().all(|it| InteractionKind::from_code(it.code()) == Some(*it)));
+        assert!(HistoryKind::ALL.iter().all(|it| HistoryKind::from_code(it.code()) == Some(*it)));
         assert_eq!(Source::from_code("IMPORTACION"), None);
         assert_eq!(serde_json::to_string(&Basis::LegitimateInterest).unwrap(), "\"LEGITIMATE_INTEREST\"");
     }

@@ -6,6 +6,7 @@ use crate::{
     campaigns::drip,
     channels::Channel,
     chile::format,
+    contacts::inactivity,
     error::{Error, Result},
     messaging::{
         drain::{Engine, Options},
@@ -40,6 +41,13 @@ pub const JOBS: &[Job] = &[
         about: "Envía lo que está en la cola, de a poco y dentro del horario.",
         when: When::EveryMinutes(10),
         run: |state, stop| Box::pin(drip(state, stop)),
+    },
+    Job {
+        name: "inactivity",
+        label: "Inactividad",
+        about: "Pasa a inactivo a quien lleva demasiados días sin actividad.",
+        when: When::DailyAt(10),
+        run: |state, stop| Box::pin(inactivity(state, stop)),
     },
     Job {
         name: "cleanup",
@@ -92,4 +100,13 @@ async fn clean(state: AppState) -> Result<String> {
         "{}.",
         format::count(i64::try_from(gone).unwrap_or(i64::MAX), "registro borrado", "registros borrados")
     ))
+}
+
+async fn inactivity(state: AppState, stop: CancellationToken) -> Result<String> {
+    let moved = inactivity::run_once(&state.db, state.clock.now(), &stop).await?;
+    let moved = i64::try_from(moved).unwrap_or(i64::MAX);
+    Ok(match moved {
+        0 => "Nadie pasó a inactivo.".to_owned(),
+        _ => format!("{} a inactivo.", format::count(moved, "contacto pasó", "contactos pasaron")),
+    })
 }

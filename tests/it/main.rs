@@ -17,6 +17,7 @@ mod lists;
 mod messaging;
 mod messages;
 mod outbox;
+mod people;
 mod public;
 mod settings;
 mod signatures;

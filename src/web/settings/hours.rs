@@ -15,7 +15,7 @@ use crate::{
         kinds::MessageType,
         limits::{self, Cap},
     },
-    settings::{self, EmailChannel},
+    settings::{self, EmailChannel, Relationship},
     state::AppState,
     web::routes::Route,
 };
@@ -51,6 +51,7 @@ struct LimitsPage {
     /// The caps of each channel that has any.
     caps: Vec<(Channel, Vec<Cap>)>,
     kinds: Vec<MessageType>,
+    relationship: Relationship,
 }
 
 async fn page(state: &AppState, shell: Shell, form: HoursForm, errors: Errors) -> Answer {
@@ -61,8 +62,9 @@ async fn page(state: &AppState, shell: Shell, form: HoursForm, errors: Errors) -
         .filter(|(_, caps)| !caps.is_empty())
         .collect();
     let kinds = MessageType::ALL.iter().copied().filter(|it| it.is_promotional()).collect();
+    let relationship = settings::load(&state.db, &state.config.first_values).await?;
     let failed = errors.any();
-    let page = LimitsPage { shell, form, errors, caps, kinds };
+    let page = LimitsPage { shell, form, errors, caps, kinds, relationship };
     if failed { html::invalid(&page) } else { html::page(&page) }
 }
 

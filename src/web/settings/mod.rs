@@ -5,6 +5,7 @@ mod caps;
 pub(super) mod email;
 mod holidays;
 mod hours;
+mod relationship;
 
 use super::{filters, flash, form, html, routes::Route, shell::Shell};
 use crate::{
@@ -16,10 +17,17 @@ use crate::{
 };
 
 pub(super) fn routes() -> Vec<Route> {
-    [business::routes(), caps::routes(), email::routes(), hours::routes(), holidays::routes()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        business::routes(),
+        caps::routes(),
+        email::routes(),
+        hours::routes(),
+        holidays::routes(),
+        relationship::routes(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 /// Save a subject of settings, and write down what it was and became.
