@@ -75,12 +75,15 @@ impl Role {
         use Permission as P;
         match permission {
             P::View => true,
-            P::EditContacts | P::RunImports | P::EditCampaigns | P::SendTests => self != Role::ReadOnly,
+            P::EditContacts | P::RunImports | P::EditCampaigns | P::SendTests | P::Export => {
+                self != Role::ReadOnly
+            }
             P::SendCampaigns
             | P::DecideMessages
             | P::EditSettings
             | P::ManageStaff
             | P::ViewAudit
+            | P::ExportAll
             | P::RunJobs => {
                 matches!(self, Role::SuperAdmin | Role::Admin)
             }
@@ -111,6 +114,10 @@ pub enum Permission {
     ManageStaff,
     /// Read the audit.
     ViewAudit,
+    /// Take a few contacts out as a file.
+    Export,
+    /// Take all of them out.
+    ExportAll,
     /// Run scheduled jobs by hand.
     RunJobs,
 }

@@ -94,7 +94,8 @@
   // A button pressed twice must not do a thing twice.
   document.addEventListener("submit", function (event) {
     var form = event.target;
-    if (form.method !== "post") return;
+    // A file comes down beside the page, which stays: it may be asked for again.
+    if (form.method !== "post" || form.hasAttribute("data-download")) return;
     // A preview goes to a frame of the page; it sends nothing for good.
     if (event.submitter && event.submitter.formTarget) return;
     if (form.dataset.sent) {

@@ -9,8 +9,9 @@ use crate::{
     chile::time,
     ids::{CompanyId, ImportId, StaffId},
 };
-use chrono::{NaiveDate, NaiveTime};
+use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use sqlx::{Postgres, QueryBuilder};
 
 /// Which contacts. Everything absent lets all through.
@@ -43,6 +44,16 @@ pub struct Filter {
     pub created_until: Option<NaiveDate>,
     /// Born in this month, 1 to 12.
     pub birth_month: Option<u8>,
+    /// Tagged with this interest: its row.
+    pub interest: Option<i64>,
+    /// Came at least so often.
+    pub visits_from: Option<i32>,
+    /// Spent at least so many pesos.
+    pub spent_from: Option<i64>,
+    /// Gave a sign of life on this local day or later.
+    pub active_from: Option<NaiveDate>,
+    /// Gave no sign of life on this local day nor later.
+    pub quiet_from: Option<NaiveDate>,
     /// Exactly these rows.
     pub among: Option<Vec<i64>>,
 }
@@ -77,7 +88,28 @@ impl Filter {
             && self.created_from.is_none()
             && self.created_until.is_none()
             && self.birth_month.is_none()
+            && self.interest.is_none()
+            && self.visits_from.is_none()
+            && self.spent_from.is_none()
+            && self.active_from.is_none()
+            && self.quiet_from.is_none()
             && self.among.is_none()
+    }
+
+    /// As kept in the audit: what was searched for may be somebody's name.
+    #[must_use]
+    pub fn facts(&self) -> Value {
+        let mut facts = json!(Filter { q: String::new(), among: None, ..self.clone() });
+        if let Some(facts) = facts.as_object_mut() {
+            facts.retain(|_, value| !value.is_null() && value != "");
+            if !self.q.trim().is_empty() {
+                facts.insert("search".to_owned(), json!(true));
+            }
+            if let Some(among) = &self.among {
+                facts.insert("chosen".to_owned(), json!(among.len()));
+            }
+        }
+        facts
     }
 
     /// Conditions on `contacts c` beside the search.
@@ -112,6 +144,7 @@ impl Filter {
             query.push(" and c.import_id = ").push_bind(import.0);
         }
         self.push_person(query);
+        self.push_activity(query);
         if let Some(among) = &self.among {
             query.push(" and c.id = any (").push_bind(among.clone()).push(")");
         }
@@ -125,15 +158,51 @@ impl Filter {
             None => {}
         }
         if let Some(day) = self.created_from {
-            query.push(" and c.created_at >= ").push_bind(time::at_local(day, NaiveTime::MIN));
+            query.push(" and c.created_at >= ").push_bind(start(day));
         }
         if let Some(day) = self.created_until.and_then(|it| it.succ_opt()) {
-            query.push(" and c.created_at < ").push_bind(time::at_local(day, NaiveTime::MIN));
+            query.push(" and c.created_at < ").push_bind(start(day));
         }
         if let Some(month) = self.birth_month {
             query.push(" and extract(month from c.birth_date) = ").push_bind(i32::from(month));
         }
+        if let Some(interest) = self.interest {
+            query.push(" and exists (select 1 from contact_interests t where t.contact_id = c.id and t.interest_id = ");
+            query.push_bind(interest).push(")");
+        }
     }
+
+    /// Conditions on what they did so far.
+    fn push_activity(&self, query: &mut QueryBuilder<Postgres>) {
+        const DID: &str = " (select 1 from contact_metrics m where m.contact_id = c.id and ";
+        if let Some(visits) = self.visits_from.filter(|it| *it > 0) {
+            query.push(" and exists").push(DID).push("m.visits >= ").push_bind(visits).push(")");
+        }
+        if let Some(spent) = self.spent_from.filter(|it| *it > 0) {
+            query.push(" and exists").push(DID).push("m.spent >= ").push_bind(spent).push(")");
+        }
+        if let Some(day) = self.active_from {
+            query
+                .push(" and exists")
+                .push(DID)
+                .push("m.last_activity_at >= ")
+                .push_bind(start(day))
+                .push(")");
+        }
+        if let Some(day) = self.quiet_from {
+            query
+                .push(" and not exists")
+                .push(DID)
+                .push("m.last_activity_at >= ")
+                .push_bind(start(day))
+                .push(")");
+        }
+    }
+}
+
+/// The first instant of a local day.
+fn start(day: NaiveDate) -> DateTime<Utc> {
+    time::start_of_day(day)
 }
 
 fn push_comuna(query: &mut QueryBuilder<Postgres>, code: &str) {

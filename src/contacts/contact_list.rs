@@ -6,17 +6,20 @@ pub use super::contact_filter::{Filter, Owner};
 use super::{
     contact::full_name,
     found::{self, Found},
-    vocabulary::Lifecycle,
+    vocabulary::{Lifecycle, Source},
 };
 use crate::{
     db::keyset::{Page, Place},
     error::Result,
     ids::{CompanyId, ContactId},
 };
-use sqlx::{PgConnection, QueryBuilder, Row as _, postgres::PgRow};
+use chrono::{DateTime, NaiveDate, Utc};
+use futures_util::{Stream, TryStreamExt as _};
+use serde::{Deserialize, Serialize};
+use sqlx::{PgConnection, Postgres, QueryBuilder, Row as _, postgres::PgRow};
 
 /// In which order.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Sort {
     /// The latest made first.
     #[default]
@@ -34,6 +37,10 @@ pub struct Row {
     pub id: ContactId,
     /// What to call them.
     pub name: String,
+    /// First name; may be empty.
+    pub first_name: String,
+    /// Last names; may be empty.
+    pub last_name: String,
     /// Job title.
     pub job_title: Option<String>,
     /// Email address.
@@ -44,6 +51,8 @@ pub struct Row {
     pub company_id: Option<CompanyId>,
     /// Its name.
     pub company: Option<String>,
+    /// Its RUT as stored.
+    pub company_rut: Option<String>,
     /// CUT code: theirs, else their company's.
     pub comuna: Option<String>,
     /// How far the relationship has come.
@@ -52,6 +61,22 @@ pub struct Row {
     pub has_basis: bool,
     /// Their email address is on the list of exclusion.
     pub excluded: bool,
+    /// Where they came from.
+    pub source: Source,
+    /// Who looks after them.
+    pub owner: Option<String>,
+    /// What they are tagged with, by name.
+    pub interests: Option<String>,
+    /// Day of birth.
+    pub birth_date: Option<NaiveDate>,
+    /// Since when they are here.
+    pub created_at: DateTime<Utc>,
+    /// How often they came.
+    pub visits: i32,
+    /// Whole pesos that they spent.
+    pub spent: i64,
+    /// Their latest sign of life.
+    pub last_activity_at: Option<DateTime<Utc>>,
 }
 
 impl Row {
@@ -59,6 +84,17 @@ impl Row {
     #[must_use]
     pub fn is_contactable(&self) -> bool {
         self.email.is_some() && self.has_basis && !self.excluded
+    }
+
+    /// Whether promotions by email may reach them, and if not, why, in Spanish.
+    #[must_use]
+    pub fn reach(&self) -> &'static str {
+        match (&self.email, self.excluded, self.has_basis) {
+            (None, ..) => "Sin correo",
+            (_, true, _) => "Excluido",
+            (_, _, true) => "Contactable",
+            (_, _, false) => "Sin consentimiento",
+        }
     }
 }
 
@@ -120,12 +156,78 @@ pub async fn similar(db: &mut PgConnection, filter: &Filter) -> Result<Option<Fi
 /// The first `size` of the rows that the filter lists, in its own order.
 async fn given(db: &mut PgConnection, filter: &Filter, size: usize) -> Result<Page<Row>> {
     let mut query = QueryBuilder::new(COLUMNS);
-    query.push(FROM).push(" where true");
+    query.push(" from contacts c").push(JOINS).push(" where true");
     filter.push(&mut query);
     query.push(" order by array_position(").push_bind(filter.among.clone()).push(", c.id) limit ");
     query.push_bind(i64::try_from(size).unwrap_or(i64::MAX));
     let rows = query.build().try_map(|it| row(&it)).fetch_all(db).await?;
     Ok(Page::new(Place::First, size, rows))
+}
+
+/// A filter whose search is done: what a whole list is read, counted and acted on by.
+pub struct Matching {
+    filter: Filter,
+    found: Found,
+    sort: Sort,
+}
+
+/// Everybody whom a list with `filter` shows; look-alikes where it shows those.
+///
+/// # Errors
+/// When the database fails.
+pub async fn matching(db: &mut PgConnection, filter: &Filter, sort: Sort) -> Result<Matching> {
+    let found = Found::search(db, &filter.q).await?;
+    if let Some(alike) = similar(db, filter).await? {
+        return Ok(Matching { filter: alike, found: Found::All, sort: Sort::Given });
+    }
+    Ok(Matching { filter: filter.clone(), found, sort })
+}
+
+impl Matching {
+    /// How many they are, counted up to `most`.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn count(&self, db: &mut PgConnection, most: i64) -> Result<i64> {
+        let mut query = QueryBuilder::new("select count(*) from (");
+        self.push_ids(&mut query);
+        query.push(" limit ").push_bind(most).push(") counted");
+        Ok(query.build_query_scalar().fetch_one(db).await?)
+    }
+
+    /// A `select` of their ids as `id`.
+    pub fn push_ids(&self, query: &mut QueryBuilder<Postgres>) {
+        query.push("select c.id from contacts c where true");
+        self.found.push(query, true);
+        self.filter.push(query);
+    }
+
+    /// The query of every row, in the list's order.
+    #[must_use]
+    pub fn whole(&self) -> Whole {
+        let mut query = QueryBuilder::new(COLUMNS);
+        query.push(" from contacts c").push(JOINS).push(" where true");
+        self.found.push(&mut query, true);
+        self.filter.push(&mut query);
+        match self.sort {
+            Sort::Newest => drop(query.push(" order by c.id desc")),
+            Sort::Name => drop(query.push(" order by c.search_key, c.id")),
+            Sort::Given => {
+                query.push(" order by array_position(").push_bind(self.filter.among.clone()).push(", c.id)");
+            }
+        }
+        Whole(query)
+    }
+}
+
+/// A query of a whole list, to be read row by row: memory holds a few of them.
+pub struct Whole(QueryBuilder<Postgres>);
+
+impl Whole {
+    /// The rows as they come.
+    pub fn rows<'a>(&'a mut self, db: &'a mut PgConnection) -> impl Stream<Item = Result<Row>> + Send + 'a {
+        self.0.build().try_map(|it| row(&it)).fetch(db).map_err(Into::into)
+    }
 }
 
 async fn page_of(
@@ -177,7 +279,7 @@ async fn page_of(
     }
     query.push(if fenced { " offset 0) matching" } else { ") matching" }).push(order);
     query.push(" limit ").push_bind(i64::try_from(size).unwrap_or(i64::MAX).saturating_add(1));
-    query.push(") p join contacts c on c.id = p.id left join companies k on k.id = c.company_id");
+    query.push(") p join contacts c on c.id = p.id").push(JOINS);
     query.push(order.replace("search_key", "p.search_key").replace(" id", " p.id"));
     let rows = query.build().try_map(|it| row(&it)).fetch_all(db).await?;
     Ok(Page::new(place, size, rows))
@@ -186,12 +288,18 @@ async fn page_of(
 /// The limit keeps Postgres from reading all of the list of exclusion into a table of its own.
 const COLUMNS: &str =
     "select c.id, c.first_name, c.last_name, c.job_title, c.email, c.phone, c.company_id, k.name as company,
-    coalesce(c.comuna, k.comuna) as comuna, c.lifecycle, c.email_basis is not null as has_basis,
+    k.rut as company_rut, coalesce(c.comuna, k.comuna) as comuna, c.lifecycle, c.email_basis is not null as has_basis,
     coalesce((select true from suppressions s where s.communication_type = 'EMAIL' and s.destination = c.email
-              and s.lifted_at is null limit 1), false) as excluded";
+              and s.lifted_at is null limit 1), false) as excluded,
+    c.source, o.name as owner, c.birth_date, c.created_at, coalesce(m.visits, 0) as visits,
+    coalesce(m.spent, 0) as spent, m.last_activity_at,
+    (select string_agg(i.name, ', ' order by i.key) from contact_interests t join interests i on i.id = t.interest_id
+     where t.contact_id = c.id) as interests";
 
-/// Where [`COLUMNS`] are, of all contacts.
-const FROM: &str = " from contacts c left join companies k on k.id = c.company_id";
+/// What [`COLUMNS`] needs beside `contacts c`.
+const JOINS: &str =
+    " left join companies k on k.id = c.company_id left join staff_users o on o.id = c.owner_id
+    left join contact_metrics m on m.contact_id = c.id";
 
 fn row(it: &PgRow) -> sqlx::Result<Row> {
     let (first_name, last_name): (String, String) = (it.try_get("first_name")?, it.try_get("last_name")?);
@@ -204,9 +312,20 @@ fn row(it: &PgRow) -> sqlx::Result<Row> {
         phone,
         company_id: it.try_get::<Option<i64>, _>("company_id")?.map(CompanyId),
         company: it.try_get("company")?,
+        company_rut: it.try_get("company_rut")?,
         comuna: it.try_get("comuna")?,
         lifecycle: Lifecycle::from_code(it.try_get("lifecycle")?).unwrap_or(Lifecycle::Lead),
         has_basis: it.try_get("has_basis")?,
         excluded: it.try_get("excluded")?,
+        source: Source::from_code(it.try_get("source")?).unwrap_or(Source::Other),
+        owner: it.try_get("owner")?,
+        interests: it.try_get("interests")?,
+        birth_date: it.try_get("birth_date")?,
+        created_at: it.try_get("created_at")?,
+        visits: it.try_get("visits")?,
+        spent: it.try_get("spent")?,
+        last_activity_at: it.try_get("last_activity_at")?,
+        first_name,
+        last_name,
     })
 }

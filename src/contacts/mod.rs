@@ -7,7 +7,11 @@ pub mod vocabulary;
 pub mod company;
 pub mod company_list;
 pub mod contact;
+pub mod contact_filter;
 pub mod contact_list;
+pub mod columns;
+pub mod export;
+pub mod views;
 pub mod consent;
 pub mod preferences;
 pub mod interests;
@@ -19,6 +23,5 @@ pub mod bulk;
 pub mod search_index;
 
 mod check;
-mod contact_filter;
 mod found;
 mod search;

@@ -22,6 +22,7 @@ const OWNERS: &[(&str, &[&str])] = &[
             "contact_words_pending",
             "consent_events",
             "contact_preferences",
+            "saved_views",
             "interests",
             "contact_interests",
             "interactions",

@@ -160,3 +160,248 @@ async fn the_palette_goes_to_pages_people_companies_and_campaigns(db: PgPool) {
     assert!(!read_only.contains("Crear un contacto nuevo") && !read_only.contains("Equipo Ajustes"));
     assert_eq!(app.anonymous().get("/search?q=rosa").await.status, StatusCode::SEE_OTHER);
 }
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn filters_combine_and_each_can_be_taken_away(db: PgPool) {
+    let [rosa, jaime, andrea, pedro] = people(&db).await;
+    let app = TestApp::new(db.clone());
+    let staff = app.as_role(Role::Staff).await.staff.unwrap();
+    sqlx::query("update contacts set owner_id = $1 where id = any ($2)")
+        .bind(staff.0)
+        .bind([rosa.0, jaime.0])
+        .execute(&db)
+        .await
+        .unwrap();
+    sqlx::query(
+        "update contacts set birth_date = '1990-03-05', created_at = '2026-10-05T12:00:00Z' where id = $1",
+    )
+    .bind(jaime.0)
+    .execute(&db)
+    .await
+    .unwrap();
+    sqlx::query("insert into interests (name, key, created_at) values ('Masajes', 'masajes', now())")
+        .execute(&db)
+        .await
+        .unwrap();
+    sqlx::query("insert into contact_interests select $1, id, now() from interests")
+        .bind(andrea.0)
+        .execute(&db)
+        .await
+        .unwrap();
+    sqlx::query(
+        "insert into contact_metrics (contact_id, visits, spent, last_activity_at) values ($1, 3, 60000, '2026-11-10T15:00:00Z')",
+    )
+    .bind(pedro.0)
+    .execute(&db)
+    .await
+    .unwrap();
+    let interest: i64 = sqlx::query_scalar("select id from interests").fetch_one(&db).await.unwrap();
+    let db = &mut *db.acquire().await.unwrap();
+    for (query, found) in [
+        (format!("owner={staff}"), vec![jaime, rosa]),
+        ("owner=none".to_owned(), vec![andrea, pedro]),
+        (format!("owner={staff}&birth_month=3"), vec![jaime]),
+        ("created_until=2026-10-05".to_owned(), vec![jaime]),
+        ("created_from=2026-10-05&created_until=2026-10-05&q=munoz".to_owned(), vec![jaime]),
+        ("created_from=2026-10-06&birth_month=3".to_owned(), vec![]),
+        (format!("interest={interest}"), vec![andrea]),
+        ("visits=3".to_owned(), vec![pedro]),
+        ("visits=4".to_owned(), vec![]),
+        ("spent=$50.000".to_owned(), vec![pedro]),
+        ("active_from=2026-11-10".to_owned(), vec![pedro]),
+        ("active_from=2026-11-11".to_owned(), vec![]),
+        ("quiet_from=2026-11-11&owner=none".to_owned(), vec![andrea, pedro]),
+        ("quiet_from=2026-11-10&owner=none".to_owned(), vec![andrea]),
+    ] {
+        let page = app.get(&format!("/contacts?sort=name&{query}")).await;
+        let place = |id: &ContactId| page.body.find(&format!("href=\"/contacts/{id}\""));
+        let mut shown: Vec<ContactId> =
+            [rosa, jaime, andrea, pedro].into_iter().filter(|it| place(it).is_some()).collect();
+        shown.sort_by_key(place);
+        assert_eq!(shown, found, "{query}");
+    }
+    let page = app.get(&format!("/contacts?interest={interest}&owner=none&columns=owner,spent")).await;
+    assert!(page.text().contains("Sin responsable Interés: Masajes Quitar todos"), "{}", page.text());
+    assert!(
+        page.body.contains("href=\"/contacts?owner=none&#38;columns=owner%2Cspent\""),
+        "the chip of the interest"
+    );
+    assert!(contact_list::page(db, &q("rosa"), Sort::Name, Place::First, 5).await.unwrap().rows.len() == 1);
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn the_list_shows_the_columns_that_were_chosen(db: PgPool) {
+    people(&db).await;
+    let app = TestApp::new(db);
+    let heads = async |address: &str| {
+        let page = app.get(address).await;
+        let (_, rest) = page.body.split_once("<thead>").unwrap();
+        let head = rest.split_once("</thead>").unwrap().0.to_owned();
+        let mut words = Vec::new();
+        for part in head.split("<th").skip(1) {
+            words.push(part.split_once('>').unwrap().1.split('<').next().unwrap().to_owned());
+        }
+        words
+    };
+    assert_eq!(
+        heads("/contacts").await,
+        ["Nombre", "Empresa", "Correo", "Teléfono", "Comuna", "Etapa", "Por correo"]
+    );
+    assert_eq!(heads("/contacts?column=spent&column=owner").await, ["Nombre", "Responsable", "Gastado"]);
+    assert_eq!(heads("/contacts?columns=email,password").await, ["Nombre", "Correo"]);
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn a_view_keeps_filters_order_and_columns_for_oneself_or_the_team(db: PgPool) {
+    people(&db).await;
+    let app = TestApp::new(db.clone());
+    let staff = app.as_role(Role::Staff).await;
+    let list = "q=gonzalez&lifecycle=LEAD&sort=name&columns=email,owner";
+    let saved = staff.post("/contacts/views", &[("list", list), ("name", " Leads  de Rosa ")]).await;
+    assert_eq!(saved.status, StatusCode::SEE_OTHER);
+    let page = staff.get(saved.location()).await;
+    assert!(
+        page.text().contains("Vista guardada") && page.text().contains("Leads de Rosa"),
+        "{}",
+        page.text()
+    );
+    let id: i64 = sqlx::query_scalar("select id from saved_views").fetch_one(&db).await.unwrap();
+    let short = staff.get(&format!("/contacts?view={id}")).await;
+    assert_eq!(
+        short.location(),
+        format!("/contacts?q=gonzalez&lifecycle=LEAD&sort=name&columns=email%2Cowner&view={id}")
+    );
+    // Nobody else sees it until it is shared.
+    let admin = app.admin().await;
+    assert!(!admin.get("/contacts").await.text().contains("Leads de Rosa"));
+    assert_eq!(
+        admin.post(&format!("/contacts/views/{id}"), &[("name", "Mía")]).await.status,
+        StatusCode::NOT_FOUND
+    );
+    let twice = staff.post("/contacts/views", &[("list", ""), ("name", "LEADS DE ROSA")]).await;
+    assert!(staff.get(twice.location()).await.text().contains("Ya tienes una vista con ese nombre"));
+    let path = format!("/contacts/views/{id}");
+    staff.post(&path, &[("list", list), ("name", "Leads"), ("shared", "yes")]).await;
+    assert!(app.as_role(Role::ReadOnly).await.get("/contacts").await.text().contains("Leads (del equipo)"));
+    // Another filter is kept only when that is asked for.
+    let filter = async || -> String {
+        sqlx::query_scalar("select filter ->> 'lifecycle' from saved_views").fetch_one(&db).await.unwrap()
+    };
+    staff.post(&path, &[("list", "lifecycle=CLIENTE"), ("name", "Leads"), ("shared", "yes")]).await;
+    assert_eq!(filter().await, "LEAD");
+    let all = [("list", "lifecycle=CLIENTE"), ("name", "Leads"), ("shared", "yes"), ("replace", "yes")];
+    staff.post(&path, &all).await;
+    assert_eq!(filter().await, "CLIENTE");
+    // Who runs the team may tidy up what is shared; who only looks may not.
+    let delete = format!("{path}?_method=DELETE");
+    assert_eq!(app.as_role(Role::ReadOnly).await.post(&delete, &[]).await.status, StatusCode::FORBIDDEN);
+    assert_eq!(admin.post(&delete, &[]).await.location(), "/contacts");
+    let audited: Vec<String> =
+        sqlx::query_scalar("select action from audit_events where subject_kind = 'view' order by id")
+            .fetch_all(&db)
+            .await
+            .unwrap();
+    assert_eq!(audited, ["view.create", "view.update", "view.update", "view.update", "view.delete"]);
+    let told: String = sqlx::query_scalar(
+        "select string_agg(coalesce(after::text, ''), ' ') from audit_events where action like 'view.%'",
+    )
+    .fetch_one(&db)
+    .await
+    .unwrap();
+    assert!(!told.contains("gonzalez"), "what was searched for may be a person: {told}");
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn an_export_holds_what_the_list_shows_and_runs_no_formula(db: PgPool) {
+    use calamine::{Data, Reader as _, Xlsx};
+    let [rosa, ..] = people(&db).await;
+    sqlx::query("update contacts set last_name = '=HYPERLINK(\"http://malo.example\")', birth_date = '1990-03-05', job_title = '+cmd' where id = $1")
+        .bind(rosa.0)
+        .execute(&db)
+        .await
+        .unwrap();
+    sqlx::query("insert into contact_metrics (contact_id, visits, spent) values ($1, 3, 60000)")
+        .bind(rosa.0)
+        .execute(&db)
+        .await
+        .unwrap();
+    let app = TestApp::new(db.clone());
+    let admin = app.admin().await;
+    let list = "sort=name&company=1&columns=company,job_title,phone,birth_date,visits,spent,created";
+    let csv = admin.post("/contacts/exports", &[("list", list), ("format", "csv")]).await;
+    assert_eq!(csv.headers["content-disposition"], "attachment; filename=\"contactos-2026-11-23.csv\"");
+    let lines: Vec<&str> = csv.body.trim_start_matches('\u{feff}').lines().collect();
+    assert!(csv.body.starts_with('\u{feff}'));
+    assert_eq!(
+        lines[0],
+        "Nombre;Apellidos;Empresa;RUT empresa;Cargo;Teléfono;Nacimiento;Creado;Visitas;Gastado"
+    );
+    assert_eq!(
+        lines[1],
+        "Rosa;\"'=HYPERLINK(\"\"http://malo.example\"\")\";Salmones Quellón;76.086.428-5;'+cmd;56 9 8765 4321;05-03-1990;23-11-2026 12:00;3;60000"
+    );
+    assert_eq!(lines.len(), 2, "only those whom the list shows");
+    // The bytes of the workbook, which are no text.
+    let mut form = url::form_urlencoded::Serializer::new(String::new());
+    form.append_pair("csrf_token", &admin.csrf).append_pair("list", list).append_pair("format", "xlsx");
+    let request = admin
+        .request(axum::http::Method::POST, "/contacts/exports")
+        .header("content-type", "application/x-www-form-urlencoded");
+    let bytes = admin.send_for_bytes(request, axum::body::Body::from(form.finish())).await;
+    let mut book = Xlsx::new(std::io::Cursor::new(bytes)).unwrap();
+    let sheet = book.worksheet_range("Contactos").unwrap();
+    let row: Vec<&Data> = sheet.rows().nth(1).unwrap().iter().collect();
+    assert_eq!(row[1], &Data::String("=HYPERLINK(\"http://malo.example\")".to_owned()));
+    assert!(book.worksheet_formula("Contactos").unwrap().is_empty(), "no cell is a formula");
+    assert!(
+        matches!(row[6], Data::DateTime(it) if it.as_datetime().unwrap().to_string() == "1990-03-05 00:00:00")
+    );
+    assert_eq!((row[8], row[9]), (&Data::Float(3.0), &Data::Float(60000.0)));
+    let audited: serde_json::Value = sqlx::query_scalar(
+        "select after from audit_events where action = 'contact.export' order by id limit 1",
+    )
+    .fetch_one(&db)
+    .await
+    .unwrap();
+    assert_eq!(audited["rows"], 1);
+    assert_eq!(audited["filter"], serde_json::json!({ "company": 1 }));
+    // Look-alikes are exported where the list shows them.
+    let csv = admin.post("/contacts/exports", &[("list", "q=rodrigez"), ("format", "csv")]).await;
+    assert!(csv.body.contains("Andrea;Rodríguez"), "{}", csv.body);
+    let told: String = sqlx::query_scalar("select after::text from audit_events order by id desc limit 1")
+        .fetch_one(&db)
+        .await
+        .unwrap();
+    assert!(!told.contains("rodrigez"), "{told}");
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn staff_exports_five_hundred_at_most_and_a_reader_nobody(db: PgPool) {
+    sqlx::query(
+        "insert into contacts (first_name, email, search_key, created_at, updated_at)
+         select 'Ana', n || '@sur.example', 'ana ' || n || ' sur example', now(), now() from generate_series(1, 501) n",
+    )
+    .execute(&db)
+    .await
+    .unwrap();
+    let app = TestApp::new(db.clone());
+    let ask = [("list", ""), ("format", "csv")];
+    let staff = app.as_role(Role::Staff).await;
+    let refused = staff.post("/contacts/exports", &ask).await;
+    assert_eq!(refused.status, StatusCode::CONFLICT);
+    assert!(refused.text().contains("hasta 500 contactos"), "{}", refused.text());
+    let one = staff.post("/contacts/exports", &[("list", "q=7@sur.example"), ("format", "csv")]).await;
+    assert_eq!(one.status, StatusCode::OK);
+    let all = app.as_role(Role::Admin).await.post("/contacts/exports", &ask).await;
+    assert_eq!(all.body.lines().count(), 502);
+    assert_eq!(
+        app.as_role(Role::ReadOnly).await.post("/contacts/exports", &ask).await.status,
+        StatusCode::FORBIDDEN
+    );
+    let exports: i64 =
+        sqlx::query_scalar("select count(*) from audit_events where action = 'contact.export'")
+            .fetch_one(&db)
+            .await
+            .unwrap();
+    assert_eq!(exports, 2, "what was refused was no export");
+}

@@ -1,117 +1,47 @@
 //! The list of contacts: views, search, filters, pages.
 
+use super::asked::{Asked, MONTHS, Names};
 use crate::{
-    chile::{comunas, format, phone::Phone, text::tidy},
+    access::Actor,
+    accounts::staff::{self, StaffUser},
+    chile::{comunas, format, phone::Phone},
     contacts::{
+        columns::Column,
         company, company_list,
-        contact_list::{self, Filter, Sort},
+        contact_list::{self, Sort},
+        interests::{self, Interest},
+        views::{self, View},
         vocabulary::{Kind, Lifecycle, Source},
     },
     db::keyset::Place,
-    ids::{CompanyId, ImportId},
     state::AppState,
     web::{
         badges::Badge,
+        filters,
         html::{self, Answer},
         shell::Shell,
     },
 };
 use askama::Template;
-use axum::extract::{Query, State};
-use serde::Deserialize;
+use axum::{
+    extract::State,
+    response::{IntoResponse as _, Redirect},
+};
+use axum_extra::extract::Query;
+use chrono::{DateTime, Utc};
 
 /// Contacts of one page.
 const PAGE: usize = 50;
 /// How far contacts are counted: beyond, "más de".
 const COUNTED: i64 = 1000;
 
-/// The filters, as in the address.
-#[derive(Clone, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct Asked {
-    q: String,
-    company: String,
-    comuna: String,
-    industry: String,
-    kind: String,
-    source: String,
-    lifecycle: String,
-    contactable: String,
-    import: String,
-    sort: String,
-    before: String,
-    after: String,
-}
-
-impl Asked {
-    fn filter(&self) -> Filter {
-        let text = |it: &String| Some(tidy(it)).filter(|it| !it.is_empty());
-        Filter {
-            q: self.q.clone(),
-            company: self.company.parse().ok().map(CompanyId),
-            comuna: text(&self.comuna)
-                .filter(|it| comunas::by_code(it).is_some() || comunas::region(it).is_some()),
-            industry: text(&self.industry),
-            kind: Kind::from_code(&self.kind),
-            source: Source::from_code(&self.source),
-            lifecycle: Lifecycle::from_code(&self.lifecycle),
-            contactable: match self.contactable.as_str() {
-                "yes" => Some(true),
-                "no" => Some(false),
-                _ => None,
-            },
-            import: self.import.parse().ok().map(ImportId),
-            ..Filter::default()
-        }
-    }
-
-    /// Whether anything in the panel of filters is chosen, so that it is shown open.
-    fn more(&self) -> bool {
-        [&self.comuna, &self.industry, &self.source].iter().any(|it| !it.is_empty())
-    }
-
-    fn sort(&self) -> Sort {
-        if self.sort == "name" { Sort::Name } else { Sort::Newest }
-    }
-
-    /// The address of the list with these filters.
-    fn address(&self) -> String {
-        let mut query = url::form_urlencoded::Serializer::new(String::new());
-        for (name, value) in [
-            ("q", &self.q),
-            ("company", &self.company),
-            ("comuna", &self.comuna),
-            ("industry", &self.industry),
-            ("kind", &self.kind),
-            ("source", &self.source),
-            ("lifecycle", &self.lifecycle),
-            ("contactable", &self.contactable),
-            ("import", &self.import),
-            ("sort", &self.sort),
-            ("before", &self.before),
-            ("after", &self.after),
-        ] {
-            if !value.is_empty() {
-                query.append_pair(name, value);
-            }
-        }
-        let query = query.finish();
-        if query.is_empty() { "/contacts".to_owned() } else { format!("/contacts?{query}") }
-    }
-
-    /// The address with one thing changed, from the first page.
-    fn with(&self, change: impl FnOnce(&mut Asked)) -> String {
-        let mut other = Asked { before: String::new(), after: String::new(), ..self.clone() };
-        change(&mut other);
-        other.address()
-    }
-}
-
-/// A link that narrows, or takes a narrowing away.
+/// A tab.
 struct Link {
     label: String,
     address: String,
     active: bool,
+    /// The whole team sees it.
+    is_shared: bool,
 }
 
 struct Row {
@@ -127,9 +57,16 @@ struct Row {
 struct ListPage {
     shell: Shell,
     asked: Asked,
+    columns: Vec<Column>,
     views: Vec<Link>,
-    narrowed: Vec<Link>,
+    /// The saved view that is looked at, if the person may change it.
+    own_view: Option<View>,
+    /// The saved view shows something else by now.
+    is_changed: bool,
+    narrowed: Vec<(String, String)>,
     industries: Vec<String>,
+    owners: Vec<StaffUser>,
+    interests: Vec<Interest>,
     rows: Vec<Row>,
     count: String,
     newer: String,
@@ -137,10 +74,24 @@ struct ListPage {
     is_filtered: bool,
     /// Nobody is called as searched for: these look like it.
     is_alike: bool,
+    now: DateTime<Utc>,
 }
 
-pub(super) async fn list(State(state): State<AppState>, shell: Shell, Query(asked): Query<Asked>) -> Answer {
+pub(super) async fn list(
+    State(state): State<AppState>,
+    actor: Actor,
+    shell: Shell,
+    Query(asked): Query<Asked>,
+) -> Answer {
     let mut db = state.db.acquire().await?;
+    let saved = views::of(&mut *db, &actor).await?;
+    let view = asked.view.parse().ok().and_then(|id: i64| saved.iter().find(|it| it.id == id));
+    if let Some(view) = view.filter(|_| asked.pairs().len() == 1 && asked.column.is_empty()) {
+        let whole = Asked { view: view.id.to_string(), ..Asked::of(&view.shows) }.address();
+        if whole != asked.address() {
+            return Ok(Redirect::to(&whole).into_response());
+        }
+    }
     let filter = asked.filter();
     let place = Place::of(asked.before.parse().ok(), asked.after.parse().ok());
     let (mut page, mut count) =
@@ -152,6 +103,9 @@ pub(super) async fn list(State(state): State<AppState>, shell: Shell, Query(aske
                 .await?;
     }
     let industries = company_list::industries(&mut db).await?;
+    let interests = interests::list(&mut *db).await?;
+    let mut owners = staff::list(&state.db).await?;
+    owners.retain(|it| it.active || it.id.to_string() == asked.owner);
     let company = match filter.company {
         Some(id) => company::get(&mut *db, id).await.map_or_else(|_| "no existe".to_owned(), |it| it.name),
         None => String::new(),
@@ -159,11 +113,17 @@ pub(super) async fn list(State(state): State<AppState>, shell: Shell, Query(aske
     let edge = |it: Option<&contact_list::Row>| it.map(|it| it.id.to_string()).unwrap_or_default();
     let newer = edge(page.rows.first().filter(|_| page.has_previous));
     let older = edge(page.rows.last().filter(|_| page.has_next));
+    let names = Names { company: &company, owners: &owners, interests: &interests };
     html::page(&ListPage {
         shell,
-        views: views(&asked),
-        narrowed: narrowed(&asked, &filter, &company),
+        columns: asked.columns(),
+        views: tabs(&asked, &saved),
+        own_view: view.filter(|it| it.may_change(&actor)).cloned(),
+        is_changed: view.is_some_and(|it| it.shows != asked.shows()),
+        narrowed: asked.narrowed(&filter, &names),
         industries,
+        owners,
+        interests,
         count: if count > COUNTED {
             format!("Más de {} contactos", format::number(COUNTED))
         } else {
@@ -174,6 +134,7 @@ pub(super) async fn list(State(state): State<AppState>, shell: Shell, Query(aske
         rows: page.rows.into_iter().map(row).collect(),
         is_filtered: !filter.is_empty(),
         is_alike: alike.is_some(),
+        now: state.clock.now(),
         asked,
     })
 }
@@ -190,75 +151,44 @@ fn row(row: contact_list::Row) -> Row {
 
 /// Whether promotions by email may reach them, and if not, why.
 fn reach(row: &contact_list::Row) -> Badge {
-    let (label, tone, icon) = if row.email.is_none() {
-        ("Sin correo", "secondary", "mail-off")
+    let (tone, icon) = if row.email.is_none() {
+        ("secondary", "mail-off")
     } else if row.excluded {
-        ("Excluido", "red", "ban")
+        ("red", "ban")
     } else if row.has_basis {
-        ("Contactable", "green", "mail-check")
+        ("green", "mail-check")
     } else {
-        ("Sin consentimiento", "secondary", "mail-x")
+        ("secondary", "mail-x")
     };
-    Badge { label, tone, icon }
+    Badge { label: row.reach(), tone, icon }
 }
 
-/// The tabs: the ways in which the list is looked at most.
-fn views(asked: &Asked) -> Vec<Link> {
-    let kept = || Asked { q: asked.q.clone(), sort: asked.sort.clone(), ..Asked::default() };
+/// The tabs: the ways in which the list is looked at most, then the saved views.
+fn tabs(asked: &Asked, saved: &[View]) -> Vec<Link> {
+    let kept = || Asked {
+        q: asked.q.clone(),
+        sort: asked.sort.clone(),
+        columns: asked.columns.clone(),
+        column: asked.column.clone(),
+        ..Asked::default()
+    };
     let here = asked.with(|_| ());
-    [
+    let usual = [
         ("Todos", kept()),
         ("Contactables por correo", Asked { contactable: "yes".to_owned(), ..kept() }),
-        ("No contactables", Asked { contactable: "no".to_owned(), ..kept() }),
         ("De empresas", Asked { kind: Kind::Business.code().to_owned(), ..kept() }),
         ("Personas", Asked { kind: Kind::Person.code().to_owned(), ..kept() }),
         ("Clientes", Asked { lifecycle: Lifecycle::Customer.code().to_owned(), ..kept() }),
-    ]
-    .into_iter()
-    .map(|(label, view)| {
+    ];
+    let usual = usual.into_iter().map(|(label, view)| {
         let address = view.address();
-        Link { label: label.to_owned(), active: address == here, address }
-    })
-    .collect()
-}
-
-/// What the list is narrowed to, each with the address without it.
-fn narrowed(asked: &Asked, filter: &Filter, company: &str) -> Vec<Link> {
-    let mut links = Vec::new();
-    let mut link = |label: String, change: fn(&mut Asked)| {
-        links.push(Link { label, address: asked.with(change), active: true });
-    };
-    if !asked.q.trim().is_empty() {
-        link(format!("«{}»", asked.q.trim()), |it| it.q.clear());
-    }
-    if filter.company.is_some() {
-        link(format!("Empresa: {company}"), |it| it.company.clear());
-    }
-    if let Some(code) = &filter.comuna {
-        let name = match comunas::region(code) {
-            Some(region) => format!("Región: {}", region.name),
-            None => format!("Comuna: {}", comunas::name(code)),
-        };
-        link(name, |it| it.comuna.clear());
-    }
-    if let Some(industry) = &filter.industry {
-        link(format!("Rubro: {industry}"), |it| it.industry.clear());
-    }
-    if let Some(kind) = filter.kind {
-        link(kind.label().to_owned(), |it| it.kind.clear());
-    }
-    if let Some(source) = filter.source {
-        link(format!("Origen: {}", source.label()), |it| it.source.clear());
-    }
-    if let Some(lifecycle) = filter.lifecycle {
-        link(lifecycle.label().to_owned(), |it| it.lifecycle.clear());
-    }
-    if let Some(contactable) = filter.contactable {
-        let label = if contactable { "Contactables por correo" } else { "No contactables por correo" };
-        link(label.to_owned(), |it| it.contactable.clear());
-    }
-    if let Some(import) = filter.import {
-        link(format!("Importación {import}"), |it| it.import.clear());
-    }
-    links
+        Link { label: label.to_owned(), active: address == here, is_shared: false, address }
+    });
+    let saved = saved.iter().map(|it| Link {
+        label: it.name.clone(),
+        active: it.id.to_string() == asked.view,
+        is_shared: it.is_shared,
+        address: Asked { view: it.id.to_string(), ..Asked::of(&it.shows) }.address(),
+    });
+    usual.chain(saved).collect()
 }

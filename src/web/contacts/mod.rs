@@ -1,17 +1,25 @@
 //! Contacts in the panel: their list, their forms, their page with what they agreed to.
 
+mod asked;
 mod edit;
+mod exports;
 mod list;
 mod show;
+mod views;
 
 use super::{badges::Badge, routes::Route};
 use crate::{access::Permission, contacts::vocabulary::Lifecycle};
+use std::time::Duration;
 
 pub(super) fn routes() -> Vec<Route> {
-    use Permission::{DecideMessages, EditContacts, View};
+    use Permission::{DecideMessages, EditContacts, Export, View};
     vec![
         Route::get("/contacts", View, list::list),
         Route::post("/contacts", EditContacts, edit::create),
+        Route::post("/contacts/exports", Export, exports::create).within(Duration::from_mins(30)),
+        Route::post("/contacts/views", EditContacts, views::create),
+        Route::post("/contacts/views/{id}", EditContacts, views::update),
+        Route::delete("/contacts/views/{id}", EditContacts, views::delete),
         Route::get("/contacts/new", EditContacts, edit::new),
         Route::get("/contacts/{id}", View, show::show),
         Route::post("/contacts/{id}", EditContacts, edit::update),

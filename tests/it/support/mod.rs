@@ -323,6 +323,12 @@ impl Browser<'_> {
         self.headers.iter().fold(request, |request, (name, value)| request.header(*name, value))
     }
 
+    /// Send it, for an answer that is no text.
+    pub(crate) async fn send_for_bytes(&self, request: axum::http::request::Builder, body: Body) -> Vec<u8> {
+        let response = self.app.router.clone().oneshot(request.body(body).unwrap()).await.unwrap();
+        axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap().to_vec()
+    }
+
     /// Send it.
     pub(crate) async fn send(&self, request: axum::http::request::Builder, body: Body) -> Reply {
         let response = self.app.router.clone().oneshot(request.body(body).unwrap()).await.unwrap();

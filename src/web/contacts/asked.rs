@@ -1,0 +1,369 @@
+//! What a list of contacts is asked for, as in its address: filters, order,
+//! columns. To and from the domain's filter; the words of its chips.
+
+use crate::{
+    accounts::staff::StaffUser,
+    chile::{comunas, format, text::tidy},
+    contacts::{
+        columns::Column,
+        contact_filter::Owner,
+        contact_list::{Filter, Sort},
+        interests::Interest,
+        views::Shows,
+        vocabulary::{Kind, Lifecycle, Source},
+    },
+    ids::{CompanyId, ImportId, StaffId},
+};
+use axum::http::Uri;
+use axum_extra::extract::Query;
+use chrono::NaiveDate;
+use serde::Deserialize;
+
+/// The filters, as in the address.
+#[derive(Clone, Default, Deserialize)]
+#[serde(default)]
+pub(in crate::web) struct Asked {
+    pub(super) q: String,
+    pub(super) company: String,
+    pub(super) comuna: String,
+    pub(super) industry: String,
+    pub(super) kind: String,
+    pub(super) source: String,
+    pub(super) lifecycle: String,
+    pub(super) contactable: String,
+    pub(super) import: String,
+    pub(super) owner: String,
+    pub(super) interest: String,
+    pub(super) created_from: String,
+    pub(super) created_until: String,
+    pub(super) birth_month: String,
+    pub(super) visits: String,
+    pub(super) spent: String,
+    pub(super) active_from: String,
+    pub(super) quiet_from: String,
+    pub(super) sort: String,
+    /// Codes with commas; what an address holds.
+    pub(super) columns: String,
+    /// Codes one by one: what the form of columns sends.
+    pub(super) column: Vec<String>,
+    /// The saved view that it began with.
+    pub(super) view: String,
+    pub(super) before: String,
+    pub(super) after: String,
+}
+
+/// Names that the words of a chip need.
+pub(super) struct Names<'a> {
+    pub(super) company: &'a str,
+    pub(super) owners: &'a [StaffUser],
+    pub(super) interests: &'a [Interest],
+}
+
+/// Months, as people read them.
+pub(super) const MONTHS: [&str; 12] = [
+    "enero",
+    "febrero",
+    "marzo",
+    "abril",
+    "mayo",
+    "junio",
+    "julio",
+    "agosto",
+    "septiembre",
+    "octubre",
+    "noviembre",
+    "diciembre",
+];
+
+impl Asked {
+    /// From the part of an address after its question mark. What cannot be read asks for nothing.
+    pub(in crate::web) fn parse(query: &str) -> Asked {
+        let uri = format!("/?{query}").parse::<Uri>().ok();
+        uri.and_then(|it| Query::try_from_uri(&it).ok()).map(|Query(it)| it).unwrap_or_default()
+    }
+
+    /// As a saved view would be asked for.
+    pub(super) fn of(shows: &Shows) -> Asked {
+        let Shows { filter, sort, columns } = shows;
+        let text = |it: &Option<String>| it.clone().unwrap_or_default();
+        let day = |it: Option<NaiveDate>| it.map(|it| it.to_string()).unwrap_or_default();
+        Asked {
+            q: filter.q.clone(),
+            company: filter.company.map(|it| it.to_string()).unwrap_or_default(),
+            comuna: text(&filter.comuna),
+            industry: text(&filter.industry),
+            kind: filter.kind.map(Kind::code).unwrap_or_default().to_owned(),
+            source: filter.source.map(Source::code).unwrap_or_default().to_owned(),
+            lifecycle: filter.lifecycle.map(Lifecycle::code).unwrap_or_default().to_owned(),
+            contactable: filter.contactable.map_or("", |it| if it { "yes" } else { "no" }).to_owned(),
+            import: filter.import.map(|it| it.to_string()).unwrap_or_default(),
+            owner: match filter.owner {
+                Some(Owner::Nobody) => "none".to_owned(),
+                Some(Owner::Staff(id)) => id.to_string(),
+                None => String::new(),
+            },
+            interest: filter.interest.map(|it| it.to_string()).unwrap_or_default(),
+            created_from: day(filter.created_from),
+            created_until: day(filter.created_until),
+            birth_month: filter.birth_month.map(|it| it.to_string()).unwrap_or_default(),
+            visits: filter.visits_from.map(|it| it.to_string()).unwrap_or_default(),
+            spent: filter.spent_from.map(|it| it.to_string()).unwrap_or_default(),
+            active_from: day(filter.active_from),
+            quiet_from: day(filter.quiet_from),
+            sort: if *sort == Sort::Name { "name".to_owned() } else { String::new() },
+            columns: if columns == Column::USUAL { String::new() } else { codes(columns) },
+            ..Asked::default()
+        }
+    }
+
+    pub(in crate::web) fn filter(&self) -> Filter {
+        let text = |it: &String| Some(tidy(it)).filter(|it| !it.is_empty());
+        let day = |it: &String| it.trim().parse::<NaiveDate>().ok();
+        Filter {
+            q: self.q.clone(),
+            company: self.company.parse().ok().map(CompanyId),
+            comuna: text(&self.comuna)
+                .filter(|it| comunas::by_code(it).is_some() || comunas::region(it).is_some()),
+            industry: text(&self.industry),
+            kind: Kind::from_code(&self.kind),
+            source: Source::from_code(&self.source),
+            lifecycle: Lifecycle::from_code(&self.lifecycle),
+            contactable: match self.contactable.as_str() {
+                "yes" => Some(true),
+                "no" => Some(false),
+                _ => None,
+            },
+            import: self.import.parse().ok().map(ImportId),
+            owner: match self.owner.as_str() {
+                "none" => Some(Owner::Nobody),
+                id => id.parse().ok().map(|id| Owner::Staff(StaffId(id))),
+            },
+            interest: self.interest.parse().ok(),
+            created_from: day(&self.created_from),
+            created_until: day(&self.created_until),
+            birth_month: self.birth_month.parse().ok().filter(|it| (1..=12).contains(it)),
+            visits_from: figure(&self.visits).and_then(|it| i32::try_from(it).ok()),
+            spent_from: figure(&self.spent),
+            active_from: day(&self.active_from),
+            quiet_from: day(&self.quiet_from),
+            among: None,
+        }
+    }
+
+    /// What it shows, to be kept.
+    pub(in crate::web) fn shows(&self) -> Shows {
+        Shows { filter: self.filter(), sort: self.sort(), columns: self.columns() }
+    }
+
+    /// How many of the panel's filters are chosen.
+    pub(super) fn chosen(&self) -> usize {
+        let panel = [
+            &self.lifecycle,
+            &self.source,
+            &self.kind,
+            &self.contactable,
+            &self.comuna,
+            &self.industry,
+            &self.owner,
+            &self.interest,
+            &self.created_from,
+            &self.created_until,
+            &self.birth_month,
+            &self.visits,
+            &self.spent,
+            &self.active_from,
+            &self.quiet_from,
+        ];
+        panel.iter().filter(|it| !it.is_empty()).count()
+    }
+
+    pub(in crate::web) fn sort(&self) -> Sort {
+        if self.sort == "name" { Sort::Name } else { Sort::Newest }
+    }
+
+    pub(in crate::web) fn columns(&self) -> Vec<Column> {
+        if self.column.is_empty() {
+            Column::chosen(self.columns.split(','))
+        } else {
+            Column::chosen(self.column.iter().map(String::as_str))
+        }
+    }
+
+    /// Everything that is asked for, by name, the page aside.
+    pub(super) fn pairs(&self) -> Vec<(&'static str, String)> {
+        let columns = self.columns();
+        let columns = if columns == Column::USUAL { String::new() } else { codes(&columns) };
+        let pairs = [
+            ("q", &self.q),
+            ("company", &self.company),
+            ("comuna", &self.comuna),
+            ("industry", &self.industry),
+            ("kind", &self.kind),
+            ("source", &self.source),
+            ("lifecycle", &self.lifecycle),
+            ("contactable", &self.contactable),
+            ("import", &self.import),
+            ("owner", &self.owner),
+            ("interest", &self.interest),
+            ("created_from", &self.created_from),
+            ("created_until", &self.created_until),
+            ("birth_month", &self.birth_month),
+            ("visits", &self.visits),
+            ("spent", &self.spent),
+            ("active_from", &self.active_from),
+            ("quiet_from", &self.quiet_from),
+            ("sort", &self.sort),
+            ("columns", &columns),
+            ("view", &self.view),
+        ];
+        pairs.into_iter().filter(|it| !it.1.is_empty()).map(|(name, value)| (name, value.clone())).collect()
+    }
+
+    /// The pairs that the form of filters does not hold itself.
+    pub(super) fn beside_filters(&self) -> Vec<(&'static str, String)> {
+        const BESIDE: [&str; 4] = ["company", "import", "columns", "view"];
+        self.pairs().into_iter().filter(|it| BESIDE.contains(&it.0)).collect()
+    }
+
+    /// The pairs that the form of columns does not hold itself.
+    pub(super) fn beside_columns(&self) -> Vec<(&'static str, String)> {
+        self.pairs().into_iter().filter(|it| it.0 != "columns").collect()
+    }
+
+    /// The part of the address after its question mark, the page aside.
+    pub(in crate::web) fn query(&self) -> String {
+        url::form_urlencoded::Serializer::new(String::new()).extend_pairs(self.pairs()).finish()
+    }
+
+    /// The address of the list with these filters.
+    pub(in crate::web) fn address(&self) -> String {
+        let mut query = url::form_urlencoded::Serializer::new(String::new());
+        query.extend_pairs(self.pairs());
+        for (name, value) in [("before", &self.before), ("after", &self.after)] {
+            if !value.is_empty() {
+                query.append_pair(name, value);
+            }
+        }
+        let query = query.finish();
+        if query.is_empty() { "/contacts".to_owned() } else { format!("/contacts?{query}") }
+    }
+
+    /// The address with one thing changed, from the first page.
+    pub(super) fn with(&self, change: impl FnOnce(&mut Asked)) -> String {
+        let mut other = Asked { before: String::new(), after: String::new(), ..self.clone() };
+        change(&mut other);
+        other.address()
+    }
+
+    /// What the list is narrowed to, each with the address without it.
+    pub(super) fn narrowed(&self, filter: &Filter, names: &Names<'_>) -> Vec<(String, String)> {
+        let mut links = self.narrowed_person(filter, names);
+        let mut link = |label: String, change: fn(&mut Asked)| links.push((label, self.with(change)));
+        if let Some(day) = filter.created_from {
+            link(format!("Creado desde el {}", format::date(day)), |it| it.created_from.clear());
+        }
+        if let Some(day) = filter.created_until {
+            link(format!("Creado hasta el {}", format::date(day)), |it| it.created_until.clear());
+        }
+        if let Some(month) = filter.birth_month {
+            link(format!("Cumpleaños en {}", MONTHS[usize::from(month) - 1]), |it| it.birth_month.clear());
+        }
+        if let Some(visits) = filter.visits_from {
+            link(format!("Al menos {}", format::count(i64::from(visits), "visita", "visitas")), |it| {
+                it.visits.clear();
+            });
+        }
+        if let Some(spent) = filter.spent_from {
+            link(format!("Gastó al menos {}", format::money(spent)), |it| it.spent.clear());
+        }
+        if let Some(day) = filter.active_from {
+            link(format!("Con actividad desde el {}", format::date(day)), |it| it.active_from.clear());
+        }
+        if let Some(day) = filter.quiet_from {
+            link(format!("Sin actividad desde el {}", format::date(day)), |it| it.quiet_from.clear());
+        }
+        if let Some(import) = filter.import {
+            link(format!("Importación {import}"), |it| it.import.clear());
+        }
+        links
+    }
+
+    fn narrowed_person(&self, filter: &Filter, names: &Names<'_>) -> Vec<(String, String)> {
+        let mut links = Vec::new();
+        let mut link = |label: String, change: fn(&mut Asked)| links.push((label, self.with(change)));
+        if !self.q.trim().is_empty() {
+            link(format!("«{}»", self.q.trim()), |it| it.q.clear());
+        }
+        if filter.company.is_some() {
+            link(format!("Empresa: {}", names.company), |it| it.company.clear());
+        }
+        if let Some(code) = &filter.comuna {
+            let name = match comunas::region(code) {
+                Some(region) => format!("Región: {}", region.name),
+                None => format!("Comuna: {}", comunas::name(code)),
+            };
+            link(name, |it| it.comuna.clear());
+        }
+        if let Some(industry) = &filter.industry {
+            link(format!("Rubro: {industry}"), |it| it.industry.clear());
+        }
+        if let Some(kind) = filter.kind {
+            link(kind.label().to_owned(), |it| it.kind.clear());
+        }
+        if let Some(source) = filter.source {
+            link(format!("Origen: {}", source.label()), |it| it.source.clear());
+        }
+        if let Some(lifecycle) = filter.lifecycle {
+            link(format!("Etapa: {}", lifecycle.label()), |it| it.lifecycle.clear());
+        }
+        if let Some(contactable) = filter.contactable {
+            let label = if contactable { "Contactables por correo" } else { "No contactables por correo" };
+            link(label.to_owned(), |it| it.contactable.clear());
+        }
+        match filter.owner {
+            Some(Owner::Nobody) => link("Sin responsable".to_owned(), |it| it.owner.clear()),
+            Some(Owner::Staff(id)) => {
+                let name = names.owners.iter().find(|it| it.id == id).map_or("no existe", |it| &it.name);
+                link(format!("Responsable: {name}"), |it| it.owner.clear());
+            }
+            None => {}
+        }
+        if let Some(id) = filter.interest {
+            let name = names.interests.iter().find(|it| it.id.0 == id).map_or("no existe", |it| &it.name);
+            link(format!("Interés: {name}"), |it| it.interest.clear());
+        }
+        links
+    }
+}
+
+fn codes(columns: &[Column]) -> String {
+    columns.iter().map(|it| it.code()).collect::<Vec<_>>().join(",")
+}
+
+/// A figure as typed, with or without dots and the sign of pesos.
+fn figure(typed: &str) -> Option<i64> {
+    let digits: String = typed.chars().filter(|it| !matches!(it, '.' | '$' | ' ')).collect();
+    digits.parse().ok().filter(|it| *it > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_asked_for_survives_being_kept() {
+        let asked = Asked::parse(
+            "q=ana&lifecycle=LEAD&owner=none&birth_month=3&spent=%2450.000&visits=2&quiet_from=2026-11-01\
+             &created_from=2026-01-01&sort=name&column=phone&column=email&comuna=10101",
+        );
+        assert_eq!(asked.columns(), [Column::Email, Column::Phone]);
+        assert_eq!(asked.filter().spent_from, Some(50_000));
+        let again = Asked::of(&asked.shows());
+        assert_eq!(again.shows(), asked.shows());
+        assert_eq!(Asked::parse(&again.query()).shows(), asked.shows());
+        assert_eq!(
+            Asked::parse("lifecycle=VIP&birth_month=13&created_from=ayer").filter(),
+            Filter::default()
+        );
+    }
+}
