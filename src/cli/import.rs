@@ -4,11 +4,11 @@ use crate::{
     access::Actor,
     chile::time,
     clock::Clock,
-    contacts::bulk::OnDuplicate,
+    contacts::bulk::{HistoryKind, OnDuplicate},
     error::{Error, Result},
     ids::ImportId,
     imports::{
-        self, Consent, Counts, Import, Kind, Order, Status, files,
+        self, Consent, Counts, History, Import, Kind, Order, Status, files,
         report::{self, RejectedRow},
         run,
     },
@@ -27,12 +27,11 @@ pub enum KindArg {
     Companies,
     /// Contactos, uno por fila, con su empresa
     Contacts,
-    /// Compras, visitas e inscripciones anteriores (aún no disponible)
-    #[value(hide = true)]
+    /// Compras, visitas e inscripciones anteriores, una por fila
     History,
 }
 
-/// Importa empresas o contactos desde CSV, XLSX, XLS u ODS. Sin --apply solo simula.
+/// Importa empresas, contactos o historial desde CSV, XLSX, XLS u ODS. Sin --apply solo simula.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
     /// Qué trae el archivo
@@ -60,6 +59,12 @@ pub struct Args {
     /// Día en que se obtuvo, como 31-12-2025; si no se indica, hoy
     #[arg(long, value_name = "FECHA")]
     pub consent_obtained_on: Option<String>,
+    /// Historial: qué son las filas que no lo dicen; si no se indica, lo dicen los encabezados
+    #[arg(long, value_enum, value_name = "TIPO")]
+    pub history_kind: Option<HistoryKind>,
+    /// Historial: crea a las personas que no están en la base y traen nombre y correo o teléfono
+    #[arg(long)]
+    pub create_people: bool,
     /// Escribe aquí las filas rechazadas, en CSV, para corregirlas y volver a importar
     #[arg(long, value_name = "ARCHIVO.csv")]
     pub report: Option<PathBuf>,
@@ -79,6 +84,8 @@ pub struct Outcome {
     pub warnings: i64,
     /// Companies created, or that would be.
     pub companies_created: i64,
+    /// People created by a file of history, or that would be.
+    pub people_created: i64,
     /// The first rejected rows.
     pub rejections: Vec<RejectedRow>,
 }
@@ -147,6 +154,7 @@ pub async fn run(db: &PgPool, clock: &Clock, args: &Args) -> Result<Outcome> {
         counts: import.counts,
         warnings: import.warned,
         companies_created: import.companies_created,
+        people_created: import.people_created,
         rejections: report::rejections(db, id, LISTED).await?,
     })
 }
@@ -155,11 +163,7 @@ async fn upload(db: &PgPool, clock: &Clock, args: &Args) -> Result<ImportId> {
     let kind = match args.kind {
         KindArg::Companies => Kind::Companies,
         KindArg::Contacts => Kind::Contacts,
-        KindArg::History => {
-            return Err(Error::refused(
-                "Todavía no se puede importar el historial de compras y visitas. No se guardó nada. Por ahora importa empresas (companies) y contactos (contacts).",
-            ));
-        }
+        KindArg::History => Kind::History,
     };
     if !args.file.is_file() {
         return Err(Error::refused(format!("No existe el archivo {}.", args.file.display())));
@@ -180,6 +184,7 @@ async fn upload(db: &PgPool, clock: &Clock, args: &Args) -> Result<ImportId> {
         consent,
         sheet: args.sheet.clone(),
         apply_at_once: args.apply,
+        history: History { kind: args.history_kind, create_people: args.create_people },
     };
     let mut tx = db.begin().await?;
     let id = files::store(&mut tx, now, &Actor::CommandLine, &order, &args.file).await.map_err(plain)?;

@@ -18,5 +18,11 @@ pub fn csv(kind: Kind) -> &'static str {
              Tomás,Barría,tomas.barria@volcanosorno.example,65 2 345678,Gerente General,Hotel Volcán Osorno SpA\r\n\
              Rosa,Nahuelquín,,9 7654 3210,,\r\n"
         }
+        Kind::History => {
+            "\u{feff}email,phone,name,date,kind,item,amount,quantity\r\n\
+             camila.munoz@lacteosrionegro.example,,Camila Muñoz Soto,14-03-2026,Compra,Caja de quesos,45.000,2\r\n\
+             ,65 2 345678,Tomás Barría,22-05-2026,Visita,Tinaja para cuatro,80.000,1\r\n\
+             ,9 7654 3210,Rosa Nahuelquín,03-06-2026,Inscripción,Taller de cerámica,35.000,1\r\n"
+        }
     }
 }

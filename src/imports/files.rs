@@ -4,6 +4,7 @@
 use super::{Order, record};
 use crate::{
     access::{Actor, Permission},
+    contacts::bulk::HistoryKind,
     db::Tx,
     error::{Error, Result},
     ids::ImportId,
@@ -93,8 +94,8 @@ async fn insert(
     let filename: String = order.filename.chars().filter(|it| !it.is_control()).take(200).collect();
     let id = sqlx::query_scalar!(
         "insert into imports (kind, filename, byte_size, on_duplicate, apply_at_once, consent_basis, consent_source,
-            consent_obtained_on, sheet, created_at, created_by, created_by_name)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) returning id",
+            consent_obtained_on, sheet, created_at, created_by, created_by_name, history_kind, create_people)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) returning id",
         order.kind.code(),
         filename,
         size,
@@ -107,6 +108,8 @@ async fn insert(
         now,
         actor.staff_id().map(|it| it.0),
         actor.label(),
+        order.history.kind.map(HistoryKind::code),
+        order.history.create_people,
     )
     .fetch_one(&mut **tx)
     .await?;

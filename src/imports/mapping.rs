@@ -1,8 +1,11 @@
 //! Which column means what: guessed from Spanish and English headers, corrected
 //! by people. Pure: knows headers and first rows, no database.
 
+mod headers;
+
 use super::Kind;
-use crate::chile::text::fold;
+use crate::{chile::text::fold, contacts::bulk::HistoryKind};
+use headers::{COMPANY_NAMES, HISTORY_NAMES, NAMES};
 use serde::{Deserialize, Serialize};
 
 /// What a column of a file can mean.
@@ -45,6 +48,16 @@ pub enum Field {
     Source,
     /// Whether the person agrees to be written to.
     Accepts,
+    /// Whether it was a purchase, a visit or an enrolment.
+    EventKind,
+    /// The day it happened.
+    EventDate,
+    /// What was bought, attended or enrolled in.
+    Item,
+    /// What was paid for it, in pesos.
+    Amount,
+    /// How many.
+    Quantity,
 }
 
 impl Field {
@@ -84,6 +97,21 @@ impl Field {
                 Field::Accepts,
                 Field::Notes,
             ],
+            Kind::History => &[
+                Field::EventDate,
+                Field::EventKind,
+                Field::Item,
+                Field::Amount,
+                Field::Quantity,
+                Field::Email,
+                Field::Phone,
+                Field::OtherPhone,
+                Field::FirstName,
+                Field::LastName,
+                Field::SecondLastName,
+                Field::FullName,
+                Field::Rut,
+            ],
         }
     }
 
@@ -109,6 +137,11 @@ impl Field {
             Field::Notes => "notes",
             Field::Source => "source",
             Field::Accepts => "accepts",
+            Field::EventKind => "event_kind",
+            Field::EventDate => "event_date",
+            Field::Item => "item",
+            Field::Amount => "amount",
+            Field::Quantity => "quantity",
         }
     }
 
@@ -134,229 +167,21 @@ impl Field {
             Field::Notes => "Notas",
             Field::Source => "Origen",
             Field::Accepts => "Acepta correo",
+            Field::EventKind => "Qué fue: compra, visita o inscripción",
+            Field::EventDate => "Fecha",
+            Field::Item => "Producto o servicio",
+            Field::Amount => "Monto",
+            Field::Quantity => "Cantidad",
         }
     }
 
     /// From the name in forms.
     #[must_use]
     pub fn from_code(code: &str) -> Option<Field> {
-        Field::of(Kind::Contacts).iter().copied().find(|it| it.code() == code)
+        let all = Field::of(Kind::Contacts).iter().chain(Field::of(Kind::History));
+        all.copied().find(|it| it.code() == code)
     }
 }
-
-/// Headers as `fold` leaves them, by what they mean; the better name of two first.
-const NAMES: &[(Field, &[&str])] = &[
-    (
-        Field::CompanyName,
-        &[
-            "empresa",
-            "nombre empresa",
-            "nombre de la empresa",
-            "nombre de empresa",
-            "razon social",
-            "compania",
-            "nombre compania",
-            "organizacion",
-            "institucion",
-            "nombre fantasia",
-            "nombre de fantasia",
-            "negocio",
-            "company name",
-            "company",
-            "organization",
-            "account name",
-            "business name",
-            "cliente empresa",
-        ],
-    ),
-    (
-        Field::Rut,
-        &[
-            "rut empresa",
-            "rut de la empresa",
-            "rut compania",
-            "rut razon social",
-            "company rut",
-            "rut cliente empresa",
-        ],
-    ),
-    (
-        Field::Industry,
-        &[
-            "rubro",
-            "giro",
-            "industria",
-            "sector",
-            "actividad",
-            "actividad economica",
-            "industry",
-            "giro comercial",
-        ],
-    ),
-    (
-        Field::FirstName,
-        &[
-            "nombre",
-            "nombres",
-            "primer nombre",
-            "first name",
-            "firstname",
-            "given name",
-            "name",
-            "nombre contacto",
-            "nombre de pila",
-        ],
-    ),
-    (
-        Field::LastName,
-        &[
-            "apellidos",
-            "apellido",
-            "apellido paterno",
-            "primer apellido",
-            "paterno",
-            "last name",
-            "lastname",
-            "surname",
-            "family name",
-            "ap paterno",
-        ],
-    ),
-    (Field::SecondLastName, &["apellido materno", "segundo apellido", "materno", "ap materno"]),
-    (
-        Field::FullName,
-        &[
-            "nombre completo",
-            "nombre y apellido",
-            "nombre y apellidos",
-            "nombres y apellidos",
-            "apellidos y nombres",
-            "apellido y nombre",
-            "contacto",
-            "persona",
-            "persona de contacto",
-            "full name",
-            "fullname",
-            "contact name",
-            "cliente",
-        ],
-    ),
-    (
-        Field::Email,
-        &[
-            "email",
-            "e mail",
-            "mail",
-            "correo",
-            "correo electronico",
-            "correo e",
-            "email address",
-            "direccion de correo",
-            "direccion de correo electronico",
-            "correo contacto",
-            "email contacto",
-            "e mail contacto",
-            "e mail 1",
-            "email 1",
-            "e mail 1 value",
-            "correo empresa",
-            "email empresa",
-            "correos",
-        ],
-    ),
-    (
-        Field::Phone,
-        &[
-            "celular",
-            "movil",
-            "telefono movil",
-            "telefono celular",
-            "whatsapp",
-            "telefono",
-            "fono",
-            "phone",
-            "mobile",
-            "mobile phone",
-            "phone number",
-            "cell",
-            "tel",
-            "numero de telefono",
-            "telefono contacto",
-            "fono contacto",
-            "telefono 1",
-            "phone 1 value",
-            "n telefono",
-            "numero",
-            "contacto telefonico",
-        ],
-    ),
-    (
-        Field::OtherPhone,
-        &["telefono 2", "otro telefono", "telefono fijo", "fono fijo", "telefono alternativo", "celular 2"],
-    ),
-    (Field::JobTitle, &["cargo", "puesto", "job title", "title", "position", "posicion", "rol"]),
-    (
-        Field::BirthDate,
-        &[
-            "fecha de nacimiento",
-            "fecha nacimiento",
-            "nacimiento",
-            "f nacimiento",
-            "fec nac",
-            "cumpleanos",
-            "birth date",
-            "birthdate",
-            "birthday",
-            "date of birth",
-        ],
-    ),
-    (Field::Comuna, &["comuna", "ciudad", "city", "localidad", "town"]),
-    (
-        Field::Address,
-        &["direccion", "domicilio", "calle", "address", "street", "direccion comercial", "street address"],
-    ),
-    (Field::Website, &["sitio web", "web", "pagina web", "website", "url", "sitio", "pagina"]),
-    (
-        Field::Notes,
-        &[
-            "notas",
-            "nota",
-            "observaciones",
-            "observacion",
-            "comentarios",
-            "comentario",
-            "notes",
-            "comments",
-            "obs",
-        ],
-    ),
-    (Field::Source, &["origen", "fuente", "source", "como nos conocio", "canal de origen", "procedencia"]),
-    (
-        Field::Accepts,
-        &[
-            "acepta correo",
-            "acepta correos",
-            "acepta email",
-            "acepta publicidad",
-            "consentimiento",
-            "acepta",
-            "suscrito",
-            "autoriza",
-            "autoriza correo",
-            "consent",
-            "subscribed",
-            "opt in",
-            "acepta promociones",
-            "acepta recibir correos",
-        ],
-    ),
-];
-
-/// In a file of companies these headers speak of the company itself.
-const COMPANY_NAMES: &[(Field, &[&str])] = &[
-    (Field::CompanyName, &["name", "nombre", "cliente", "nombre cliente"]),
-    (Field::Rut, &["rut", "rol unico tributario", "tax id"]),
-];
 
 /// What each column means, in order; none: it is not imported.
 pub type Mapping = Vec<Option<Field>>;
@@ -371,6 +196,13 @@ fn meaning(kind: Kind, header: &str) -> Option<(Field, usize)> {
     let own = match kind {
         // Behind every better name: "Empresa" beats "Nombre" for a company.
         Kind::Companies => find(COMPANY_NAMES).map(|(field, rank)| (field, rank + 50)),
+        Kind::History => {
+            // The number of a receipt, more often than of a telephone.
+            if folded == "numero" {
+                return None;
+            }
+            find(HISTORY_NAMES).or_else(|| find(COMPANY_NAMES).filter(|(field, _)| *field == Field::Rut))
+        }
         Kind::Contacts => None,
     };
     own.or_else(|| find(NAMES)).filter(|(field, _)| Field::of(kind).contains(field))
@@ -408,7 +240,7 @@ pub fn guess(kind: Kind, columns: &[String]) -> Mapping {
         }
     }
     // "Nombre" alone, without a column of family names, holds both.
-    if kind == Kind::Contacts && !mapping.contains(&Some(Field::LastName)) {
+    if kind != Kind::Companies && !mapping.contains(&Some(Field::LastName)) {
         if mapping.contains(&Some(Field::FullName)) {
             return mapping;
         }
@@ -419,6 +251,16 @@ pub fn guess(kind: Kind, columns: &[String]) -> Mapping {
     mapping
 }
 
+/// What the rows of a file of history are, where they don't say it themselves: by its headers.
+#[must_use]
+pub fn usual_history(columns: &[String], mapping: &Mapping) -> HistoryKind {
+    let telling = columns
+        .iter()
+        .zip(mapping)
+        .filter(|(_, field)| matches!(field, Some(Field::EventDate | Field::Item | Field::Quantity)));
+    telling.filter_map(|(header, _)| HistoryKind::from_words(header)).next().unwrap_or(HistoryKind::Purchase)
+}
+
 /// What keeps an import of `kind` from making sense of the file, if anything. Spanish, for the user.
 #[must_use]
 pub fn missing(kind: Kind, mapping: &Mapping, columns: &[String]) -> Option<String> {
@@ -427,6 +269,15 @@ pub fn missing(kind: Kind, mapping: &Mapping, columns: &[String]) -> Option<Stri
         Kind::Companies if !has(Field::CompanyName) => "la columna con el nombre de la empresa",
         Kind::Contacts if !has(Field::Email) && !has(Field::Phone) && !has(Field::OtherPhone) => {
             "una columna con el correo o el teléfono"
+        }
+        Kind::History if !has(Field::EventDate) => "la columna con la fecha",
+        Kind::History
+            if !has(Field::Email)
+                && !has(Field::Phone)
+                && !has(Field::OtherPhone)
+                && !(has(Field::Rut) && (has(Field::FullName) || has(Field::FirstName))) =>
+        {
+            "de quién es cada fila: una columna con el correo, el teléfono, o el RUT de la empresa y el nombre"
         }
         _ => return None,
     };
@@ -478,9 +329,28 @@ mod tests {
         contacts("Teléfono,Celular,Nombre completo", "other_phone,phone,full_name");
         contacts("correo,correo", "email,-");
         contacts("RUT,Nombre,Mail", "-,full_name,email");
+        let history = |header, expected| check(Kind::History, header, expected);
+        history(
+            "Correo,Celular,Nombre,Fecha,Tipo,Producto,Monto,Cantidad",
+            "email,phone,full_name,event_date,event_kind,item,amount,quantity",
+        );
+        history("N° boleta,Numero,Fecha de venta,RUT,Precio,Total", "-,-,event_date,rut,-,amount");
+        history("email,date,kind,item,amount,quantity", "email,event_date,event_kind,item,amount,quantity");
         let companies = |header, expected| check(Kind::Companies, header, expected);
         companies("name,industry,city,website", "company_name,industry,comuna,website");
         companies("Nombre,Razón Social,RUT,Fono", "-,company_name,rut,phone");
+    }
+
+    #[test]
+    fn what_a_file_of_history_is_about_is_told_by_its_headers() {
+        for (header, expected) in [
+            ("correo,fecha,monto", HistoryKind::Purchase),
+            ("correo,fecha de visita", HistoryKind::Visit),
+            ("correo,fecha,taller", HistoryKind::Enrolment),
+        ] {
+            let columns: Vec<String> = header.split(',').map(str::to_owned).collect();
+            assert_eq!(usual_history(&columns, &guess(Kind::History, &columns)), expected, "{header}");
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! judges rows one by one, `run` is the engine, `report` tells what became of
 //! each row. Companies and contacts are written by `contacts::bulk` alone.
 
+pub mod corrections;
 pub mod examples;
 pub mod files;
 pub mod mapping;
@@ -17,7 +18,7 @@ pub mod validate;
 use crate::{
     access::Actor,
     audit,
-    contacts::bulk::OnDuplicate,
+    contacts::bulk::{HistoryKind, OnDuplicate},
     db::Tx,
     error::{Error, Result},
     ids::ImportId,
@@ -35,11 +36,13 @@ pub enum Kind {
     Companies,
     /// One person a row, with the company they work at.
     Contacts,
+    /// One purchase, visit or enrolment a row.
+    History,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Kind; 2] = [Kind::Contacts, Kind::Companies];
+    pub const ALL: [Kind; 3] = [Kind::Contacts, Kind::Companies, Kind::History];
 
     /// As stored and as in forms.
     #[must_use]
@@ -47,6 +50,7 @@ impl Kind {
         match self {
             Kind::Companies => "companies",
             Kind::Contacts => "contacts",
+            Kind::History => "history",
         }
     }
 
@@ -62,6 +66,7 @@ impl Kind {
         match self {
             Kind::Companies => "Empresas",
             Kind::Contacts => "Contactos",
+            Kind::History => "Historial",
         }
     }
 }
@@ -203,6 +208,15 @@ impl Consent {
     }
 }
 
+/// How a file of history is taken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct History {
+    /// What rows are that don't say it; none: told by the headers.
+    pub kind: Option<HistoryKind>,
+    /// Whether people whom the base doesn't know are created.
+    pub create_people: bool,
+}
+
 /// What an uploader asks for.
 #[derive(Clone, Debug)]
 pub struct Order {
@@ -218,6 +232,8 @@ pub struct Order {
     pub sheet: Option<String>,
     /// Write without waiting for a person (command line).
     pub apply_at_once: bool,
+    /// For a file of history.
+    pub history: History,
 }
 
 /// How many rows met each fate.
@@ -264,6 +280,8 @@ pub struct Import {
     pub layout: Option<Layout>,
     /// What the columns were taken to mean.
     pub fields: Vec<Option<Field>>,
+    /// How a file of history is taken.
+    pub history: History,
     /// Percent of the running step.
     pub progress: i16,
     /// Rows read so far.
@@ -274,6 +292,8 @@ pub struct Import {
     pub warned: i64,
     /// Companies that it creates or created.
     pub companies_created: i64,
+    /// People whom a file of history creates or created.
+    pub people_created: i64,
     /// Why it failed, or why the last undo was refused.
     pub failure: Option<String>,
     /// When it was uploaded.
@@ -322,6 +342,9 @@ struct Record {
     rejected: i64,
     warned: i64,
     companies_created: i64,
+    people_created: i64,
+    history_kind: Option<String>,
+    create_people: bool,
     failure: Option<String>,
     created_at: DateTime<Utc>,
     created_by_name: String,
@@ -369,6 +392,11 @@ impl TryFrom<Record> for Import {
             },
             warned: it.warned,
             companies_created: it.companies_created,
+            people_created: it.people_created,
+            history: History {
+                kind: it.history_kind.as_deref().and_then(HistoryKind::from_code),
+                create_people: it.create_people,
+            },
             failure: it.failure,
             created_at: it.created_at,
             created_by: it.created_by_name,
@@ -386,7 +414,7 @@ macro_rules! records {
             Record,
             r#"select id, kind, filename, byte_size, status, on_duplicate, apply_at_once, consent_basis, consent_source,
                 consent_obtained_on, sheet, mapping as "mapping: _", layout as "layout: _", progress, rows_read, total,
-                created, updated, unchanged, duplicates, rejected, warned, companies_created, failure, created_at,
+                created, updated, unchanged, duplicates, rejected, warned, companies_created, people_created, history_kind, create_people, failure, created_at,
                 created_by_name, decided_by_name, applied_at, finished_at, undone_at
             from imports "# + $rest
             $(, $value)*
@@ -493,6 +521,8 @@ pub struct Correction {
     pub sheet: Option<String>,
     /// What to do with rows that are in the base already.
     pub on_duplicate: OnDuplicate,
+    /// How a file of history is taken.
+    pub history: History,
 }
 
 /// Have the file read again as `correction` says.
@@ -516,13 +546,15 @@ pub async fn correct(
     let mapping = same_sheet.then(|| mapping::sane(import.kind, &correction.mapping, layout.columns.len()));
     let changed = sqlx::query!(
         "update imports set status = 'UPLOADED', mapping = $2, sheet = coalesce($3, sheet), on_duplicate = $4,
-            progress = 0, rows_read = 0, attempts = 0, failure = null, finished_at = null
+            history_kind = $6, create_people = $7, progress = 0, rows_read = 0, attempts = 0, failure = null, finished_at = null
          where id = $1 and status = $5 and exists (select from import_chunks where import_id = $1)",
         id.0,
         mapping.as_ref().map(|it| json!(it)),
         correction.sheet,
         correction.on_duplicate.code(),
         import.status.code(),
+        correction.history.kind.map(HistoryKind::code),
+        correction.history.create_people,
     )
     .execute(&mut **tx)
     .await?
@@ -530,7 +562,26 @@ pub async fn correct(
     if changed == 0 {
         return Err(Error::refused("Esta importación ya no se puede corregir. Sube el archivo de nuevo."));
     }
+    if !same_sheet {
+        corrections::forget(tx, id).await?;
+    }
     record(tx, now, actor, "import.correct", id, json!({"mapping": mapping, "sheet": correction.sheet})).await
+}
+
+/// Have the file of a simulated import read once more.
+async fn read_again(tx: &mut Tx<'_>, import: &Import) -> Result<()> {
+    let changed = sqlx::query!(
+        "update imports set status = 'UPLOADED', progress = 0, rows_read = 0, attempts = 0
+         where id = $1 and status = 'READY' and exists (select from import_chunks where import_id = $1)",
+        import.id.0
+    )
+    .execute(&mut **tx)
+    .await?
+    .rows_affected();
+    if changed == 0 {
+        return Err(Error::refused("Esta importación ya no se puede corregir. Sube el archivo de nuevo."));
+    }
+    Ok(())
 }
 
 async fn record(

@@ -6,6 +6,7 @@ use crate::{
     error::{Error, Result},
     ids::ImportId,
 };
+use chrono::NaiveDate;
 use futures_util::{Stream, TryStreamExt};
 use serde::Serialize;
 use sqlx::{PgExecutor, PgPool};
@@ -42,6 +43,16 @@ pub struct ReportRow {
     pub reason: Option<String>,
     /// What was dropped.
     pub warning: Option<String>,
+    /// What happened, in a file of history: code of its kind.
+    pub event_kind: Option<String>,
+    /// When it happened.
+    pub event_on: Option<NaiveDate>,
+    /// What it was about.
+    pub item: Option<String>,
+    /// Pesos paid.
+    pub amount: Option<i64>,
+    /// How many.
+    pub quantity: Option<i32>,
     /// The contact that it is now, if it can be opened.
     pub contact_id: Option<i64>,
     /// The company that it is now, if it can be opened.
@@ -63,17 +74,20 @@ pub async fn rows(
         ReportRow,
         r#"select r.row_number, r.verdict,
             coalesce(nullif(concat_ws(' ', r.first_name, r.last_name), ''),
-                case when i.kind = 'companies' then r.company_name end,
-                case when r.verdict = 'REJECTED' then array_to_string(r.cells[1:4], ' · ') end, '') as "name!",
-            case when i.kind = 'contacts' then r.company_name end as company, r.email, r.phone,
+                nullif(trim(concat_ws(' ', c.first_name, c.last_name)), ''),
+                case when i.kind = 'companies' then coalesce(r.company_name, k.name) end,
+                case when r.verdict = 'REJECTED' then array_to_string(r.cells[1:4], ' · ') end,
+                case when i.status = 'UNDONE' then 'Se deshizo' end, '') as "name!",
+            case when i.kind = 'contacts' then coalesce(r.company_name, employer.name) end as company,
+            coalesce(r.email, c.email, k.email) as email, coalesce(r.phone, c.phone, k.phone) as phone,
             r.column_name as "column", r.value, r.reason, r.warning,
-            case when i.status = 'DONE' and i.kind = 'contacts' then c.id end as contact_id,
-            case when i.status = 'DONE' and i.kind = 'companies' then coalesce(by_rut.id, by_name.id) end as company_id
+            r.event_kind, r.event_on, r.item, r.amount, r.quantity,
+            c.id as "contact_id?", k.id as "company_id?"
          from import_rows r
          join imports i on i.id = r.import_id
-         left join contacts c on c.email = r.email
-         left join companies by_rut on by_rut.rut = r.rut
-         left join companies by_name on by_name.name_key = r.company_key and by_name.rut is null
+         left join contacts c on i.kind <> 'companies' and c.id = r.subject_id
+         left join companies k on i.kind = 'companies' and k.id = r.subject_id
+         left join companies employer on employer.id = c.company_id
          where r.import_id = $1 and r.row_number > $3
             and ($2::text is null or r.verdict = $2 or ($2 = 'WARNED' and r.warning is not null and r.verdict <> 'REJECTED'))
          order by r.row_number limit $4"#,

@@ -202,6 +202,6 @@ fn is_collision(error: &Error) -> bool {
 fn subject_kind(kind: Kind) -> &'static str {
     match kind {
         Kind::Companies => "company",
-        Kind::Contacts => "contact",
+        Kind::Contacts | Kind::History => "contact",
     }
 }

@@ -33,8 +33,22 @@ pub(super) fn encode(out: &mut Vec<u8>, kind: Kind, row: &Row, checked: &Checked
     line.text(rejected.map(|it| it.value.as_str()));
     line.text(reasons(checked).as_deref());
     line.text(checked.warning.as_deref());
-    line.text(rejected.map(|_| array(row)).as_deref());
+    // Whether a row of history is rejected is known only once its person has been looked for.
+    line.text((rejected.is_some() || kind == Kind::History).then(|| array(row)).as_deref());
+    if kind == Kind::History {
+        encode_history(&mut line, checked);
+    }
     out.push(b'\n');
+}
+
+fn encode_history(line: &mut Line<'_>, checked: &Checked) {
+    line.text(Some(&checked.name_key()));
+    let happened = checked.happened.as_ref();
+    line.text(happened.map(|it| it.kind.code()));
+    line.text(happened.map(|it| it.on.to_string()).as_deref());
+    line.text(happened.map(|it| it.item.as_str()));
+    line.text(happened.map(|it| it.amount.to_string()).as_deref());
+    line.text(happened.map(|it| it.quantity.to_string()).as_deref());
 }
 
 /// A mobile is a person's; a fixed line is shared, so the name belongs to it.
@@ -53,7 +67,7 @@ fn phone_ident(it: &Checked) -> Option<String> {
 }
 
 fn search_key(kind: Kind, it: &Checked) -> Option<String> {
-    (kind == Kind::Contacts && it.rejections.is_empty()).then(|| {
+    (kind != Kind::Companies && it.rejections.is_empty()).then(|| {
         contacts::contact::search_key(
             it.first_name.as_deref().unwrap_or_default(),
             it.last_name.as_deref().unwrap_or_default(),

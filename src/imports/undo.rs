@@ -3,7 +3,10 @@
 use super::{Import, Status, record, run::Stop};
 use crate::{
     access::Actor,
-    contacts::bulk::{self, Touched},
+    contacts::{
+        bulk::{self, Touched},
+        metrics,
+    },
     db::{Tx, locks},
     error::{Error, Result},
     ids::ImportId,
@@ -40,6 +43,11 @@ pub fn refusal(touched: &Touched) -> String {
             touched.consents,
             "contacto cambió su consentimiento después",
             "contactos cambiaron su consentimiento después",
+        ),
+        (
+            touched.worked_with,
+            "contacto que creó ya tiene gestiones, tareas o compras",
+            "contactos que creó ya tienen gestiones, tareas o compras",
         ),
         (
             touched.employees,
@@ -94,7 +102,9 @@ pub(super) async fn undo(tx: &mut Tx<'_>, now: DateTime<Utc>, import: &Import) -
         .await?;
         return Ok(());
     }
+    let whose = bulk::remove_history(tx, import.id).await?;
     bulk::remove(tx, import.id).await?;
+    metrics::recount(tx, now, &whose).await?;
     sqlx::query!("delete from import_changes where import_id = $1", import.id.0).execute(&mut **tx).await?;
     sqlx::query!(
         "update imports set status = 'UNDONE', progress = 100, undone_at = $2, finished_at = $2 where id = $1",

@@ -1,6 +1,10 @@
 //! Judges one row by itself: repairs what has one reading, refuses what has
 //! none, and says why in Spanish. Pure: duplicates and the base are judged elsewhere.
 
+mod history;
+
+pub use history::Happened;
+
 use super::{
     Kind,
     mapping::{Field, Mapping},
@@ -13,7 +17,7 @@ use crate::{
         rut::Rut,
         text::{fold, tidy},
     },
-    contacts::address::EmailAddress,
+    contacts::{address::EmailAddress, bulk::HistoryKind},
 };
 use chrono::{Datelike, NaiveDate, TimeDelta};
 use std::{borrow::Cow, collections::HashMap};
@@ -71,6 +75,8 @@ pub struct Checked {
     pub source: Option<&'static str>,
     /// Whether the person agrees, where the file says it.
     pub accepts: Option<bool>,
+    /// What happened, in a file of history.
+    pub happened: Option<Happened>,
     /// What was dropped, in Spanish.
     pub warning: Option<String>,
     /// Faults, the first decisive; none: the row is good.
@@ -84,6 +90,7 @@ pub struct Validator {
     columns: Vec<String>,
     at: HashMap<Field, usize>,
     today: NaiveDate,
+    usual: HistoryKind,
     company_keys: HashMap<String, String>,
     comunas: HashMap<String, Option<&'static str>>,
 }
@@ -98,9 +105,17 @@ impl Validator {
             columns: columns.to_vec(),
             at,
             today,
+            usual: HistoryKind::Purchase,
             company_keys: HashMap::new(),
             comunas: HashMap::new(),
         }
+    }
+
+    /// Rows of history that don't say what they are, are this.
+    #[must_use]
+    pub fn supposing(mut self, usual: HistoryKind) -> Validator {
+        self.usual = usual;
+        self
     }
 
     /// What `row` says.
@@ -115,8 +130,11 @@ impl Validator {
             );
             return it;
         }
-        self.check_company(row, &mut it);
+        if self.kind != Kind::History {
+            self.check_company(row, &mut it);
+        }
         match self.kind {
+            Kind::History => self.check_history(row, &mut it),
             Kind::Companies => {
                 if it.company_key.is_none() && it.rejections.is_empty() {
                     self.reject(&mut it, Field::CompanyName, row, "Falta el nombre de la empresa");
@@ -160,7 +178,7 @@ impl Validator {
         }
     }
 
-    fn check_person(&mut self, row: &Row, it: &mut Checked) {
+    fn check_names(&self, row: &Row, it: &mut Checked) {
         if let Some(full) = self.bounded(row, Field::FullName, it) {
             let (first, last) = split_name(&full);
             it.first_name = Some(first);
@@ -174,6 +192,10 @@ impl Validator {
         if !last.is_empty() {
             it.last_name = Some(last);
         }
+    }
+
+    fn check_person(&self, row: &Row, it: &mut Checked) {
+        self.check_names(row, it);
         it.job_title = self.bounded(row, Field::JobTitle, it);
         if let Some(text) = self.text(row, Field::BirthDate) {
             let oldest = NaiveDate::from_ymd_opt(1900, 1, 1).unwrap_or_default();

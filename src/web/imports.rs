@@ -10,12 +10,14 @@ use super::{
 use crate::{
     access::Permission,
     chile::phone::Phone,
-    contacts::bulk::OnDuplicate,
+    contacts::bulk::{HistoryKind, OnDuplicate},
     error::Error,
     ids::ImportId,
     imports::{
-        self, Consent, Import, Kind, Status, examples,
-        mapping::Field,
+        self, Consent, Import, Kind, Status,
+        corrections::{self, Rejected},
+        examples,
+        mapping::{self, Field},
         report::{self, ReportRow, VERDICTS},
     },
     state::AppState,
@@ -121,6 +123,7 @@ async fn example(Path(file): Path<String>) -> Answer {
     let name = match kind {
         Kind::Companies => "empresas-ejemplo.csv",
         Kind::Contacts => "contactos-ejemplo.csv",
+        Kind::History => "historial-ejemplo.csv",
     };
     Ok(download(name, Body::from(examples::csv(kind))))
 }
@@ -174,6 +177,23 @@ impl Column {
     }
 }
 
+/// A rejected row with its cells to be written anew.
+pub(super) struct Wrong {
+    pub row: i32,
+    pub column: String,
+    pub reason: String,
+    pub cells: Vec<Cell>,
+}
+
+/// A cell that is imported, so that it matters.
+pub(super) struct Cell {
+    pub at: usize,
+    pub header: String,
+    pub text: String,
+    /// It is the one at fault.
+    pub faulty: bool,
+}
+
 #[derive(Template)]
 #[template(path = "imports/show.html", blocks = ["live"])]
 struct ShowPage {
@@ -183,12 +203,19 @@ struct ShowPage {
     tiles: Vec<Tile>,
     columns: Vec<Column>,
     reasons: Vec<report::Reason>,
+    wrong: Vec<Wrong>,
     earlier: Option<(ImportId, DateTime<Utc>)>,
 }
 
 impl ShowPage {
     fn fields(&self) -> &'static [Field] {
         Field::of(self.import.kind)
+    }
+
+    /// What rows of history are that don't say it, told by the headers.
+    fn usual_history(&self) -> HistoryKind {
+        let columns: Vec<String> = self.columns.iter().map(|it| it.name.clone()).collect();
+        mapping::usual_history(&columns, &self.import.fields)
     }
 
     fn is_correctable(&self) -> bool {
@@ -226,7 +253,14 @@ async fn show(State(state): State<AppState>, shell: Shell, Path(id): Path<Import
         0 => Vec::new(),
         _ => report::reasons(&state.db, id, REASONS).await?,
     };
+    let wrong = match import.status {
+        Status::Ready if import.counts.rejected > 0 && shell.may(Permission::RunImports) => {
+            wrong(&import, corrections::rejected(&state.db, id).await?)
+        }
+        _ => Vec::new(),
+    };
     html::page(&ShowPage {
+        wrong,
         sentence: sentence(&import),
         tiles: tiles(&import),
         columns: columns(&import),
@@ -248,6 +282,7 @@ async fn live(State(state): State<AppState>, shell: Shell, Path(id): Path<Import
         shell,
         import,
         reasons: Vec::new(),
+        wrong: Vec::new(),
         earlier: None,
     };
     let mut response = html::page(&page.as_live())?;
@@ -260,17 +295,22 @@ async fn live(State(state): State<AppState>, shell: Shell, Path(id): Path<Import
 /// What it comes to, in a sentence.
 fn sentence(import: &Import) -> String {
     use crate::chile::format::count;
-    let (one, many, companies) = match import.kind {
-        Kind::Contacts => ("contacto", "contactos", true),
-        Kind::Companies => ("empresa", "empresas", false),
+    let (one, many) = match import.kind {
+        Kind::Contacts => ("contacto", "contactos"),
+        Kind::Companies => ("empresa", "empresas"),
+        Kind::History => ("registro del historial", "registros del historial"),
     };
-    let mut parts = vec![count(
-        import.counts.created,
-        &format!("{one} nuev{}", end(import.kind, 1)),
-        &format!("{many} nuev{}", end(import.kind, 2)),
-    )];
-    if companies && import.companies_created > 0 {
+    let (one_new, many_new) = match import.kind {
+        Kind::Contacts => ("contacto nuevo", "contactos nuevos"),
+        Kind::Companies => ("empresa nueva", "empresas nuevas"),
+        Kind::History => ("registro nuevo en el historial", "registros nuevos en el historial"),
+    };
+    let mut parts = vec![count(import.counts.created, one_new, many_new)];
+    if import.kind == Kind::Contacts && import.companies_created > 0 {
         parts.push(count(import.companies_created, "empresa nueva", "empresas nuevas"));
+    }
+    if import.people_created > 0 {
+        parts.push(count(import.people_created, "contacto nuevo", "contactos nuevos"));
     }
     if import.counts.updated > 0 {
         parts.push(count(
@@ -285,15 +325,6 @@ fn sentence(import: &Import) -> String {
         Status::Done => format!("Se guardó todo: {what}."),
         Status::Undone => "Se deshizo por completo: la base quedó como antes de importar.".to_owned(),
         _ => String::new(),
-    }
-}
-
-fn end(kind: Kind, count: usize) -> &'static str {
-    match (kind, count) {
-        (Kind::Contacts, 1) => "o",
-        (Kind::Contacts, _) => "os",
-        (Kind::Companies, 1) => "a",
-        (Kind::Companies, _) => "as",
     }
 }
 
@@ -334,6 +365,26 @@ fn columns(import: &Import) -> Vec<Column> {
         .collect()
 }
 
+/// The rejected rows as the grid shows them: the columns that are imported, in the order of the file.
+fn wrong(import: &Import, rejected: Vec<Rejected>) -> Vec<Wrong> {
+    let columns: &[String] = import.layout.as_ref().map(|it| it.columns.as_slice()).unwrap_or_default();
+    let imported: Vec<usize> =
+        (0..columns.len()).filter(|at| import.fields.get(*at).is_some_and(Option::is_some)).collect();
+    let cells = |row: &Rejected| {
+        let cell = |&at: &usize| Cell {
+            at,
+            header: columns[at].clone(),
+            text: row.cells.get(at).cloned().unwrap_or_default(),
+            faulty: columns[at] == row.column,
+        };
+        imported.iter().map(cell).collect()
+    };
+    rejected
+        .into_iter()
+        .map(|it| Wrong { row: it.row, cells: cells(&it), column: it.column, reason: it.reason })
+        .collect()
+}
+
 #[derive(Deserialize)]
 struct RowsQuery {
     verdict: Option<String>,
@@ -362,6 +413,24 @@ impl RowsPage {
 /// How a row is called.
 pub(super) fn title(row: &ReportRow) -> &str {
     if row.name.trim().is_empty() { "(sin nombre)" } else { &row.name }
+}
+
+/// What was paid, in a row of history that says it.
+pub(super) fn paid(row: &ReportRow) -> String {
+    row.amount.map(crate::chile::format::money).unwrap_or_default()
+}
+
+/// What happened, in a row of history: "Compra, 14-03-2026: Caja de quesos (2)".
+pub(super) fn happened(row: &ReportRow) -> String {
+    let kind = row.event_kind.as_deref().and_then(HistoryKind::from_code).map_or("", HistoryKind::label);
+    let day = row.event_on.map(crate::chile::format::date).unwrap_or_default();
+    let item = row.item.as_deref().unwrap_or_default();
+    let when = [kind, &day].into_iter().filter(|it| !it.is_empty()).collect::<Vec<_>>().join(", ");
+    let what = if item.is_empty() { when } else { format!("{when}: {item}") };
+    match row.quantity {
+        Some(several) if several > 1 => format!("{what} ({several})"),
+        _ => what,
+    }
 }
 
 /// Word, colour and icon of a row's verdict.

@@ -11,11 +11,11 @@ use super::{
 };
 use crate::{
     access::{Actor, Permission},
-    chile::time,
-    contacts::bulk::OnDuplicate,
+    chile::{format::count, time},
+    contacts::bulk::{HistoryKind, OnDuplicate},
     error::Error,
     ids::ImportId,
-    imports::{self, Consent, Correction, Kind, Order, files, mapping::Field, undo},
+    imports::{self, Consent, Correction, History, Kind, Order, corrections, files, mapping::Field, undo},
     state::AppState,
 };
 use askama::Template;
@@ -24,6 +24,7 @@ use axum::{
     response::IntoResponse,
 };
 use serde::Deserialize;
+use std::collections::HashMap;
 
 /// What the multipart frame and the fields may add to a file, in bytes.
 const BESIDE_FILE: usize = 1024 * 1024;
@@ -35,6 +36,7 @@ pub(super) fn routes() -> Vec<Route> {
         Route::get("/imports/new", Permission::RunImports, new),
         Route::upload("/imports", Permission::RunImports, LIMIT, create),
         Route::post("/imports/{id}/mapping", Permission::RunImports, correct),
+        Route::post("/imports/{id}/corrections", Permission::RunImports, mend),
         Route::post("/imports/{id}/confirmation", Permission::RunImports, confirm),
         Route::post("/imports/{id}/cancellation", Permission::RunImports, cancel),
         Route::post("/imports/{id}/undo", Permission::RunImports, take_back),
@@ -53,6 +55,8 @@ struct Typed {
     consent_basis: String,
     consent_source: String,
     consent_obtained_on: String,
+    history_kind: String,
+    create_people: bool,
 }
 
 #[derive(Template)]
@@ -90,6 +94,8 @@ async fn create(
         consent_basis: field("consent_basis"),
         consent_source: field("consent_source"),
         consent_obtained_on: field("consent_obtained_on"),
+        history_kind: field("history_kind"),
+        create_people: !field("create_people").is_empty(),
     };
     match store(&state, &actor, &typed, &received).await {
         Ok(id) => Ok(axum::response::Redirect::to(&page_of(id)).into_response()),
@@ -107,8 +113,9 @@ async fn store(
     received: &Received,
 ) -> crate::error::Result<ImportId> {
     let now = state.clock.now();
-    let kind = Kind::from_code(&typed.kind)
-        .ok_or_else(|| Error::invalid("kind", "Elige qué trae el archivo: contactos o empresas."))?;
+    let kind = Kind::from_code(&typed.kind).ok_or_else(|| {
+        Error::invalid("kind", "Elige qué trae el archivo: contactos, empresas o historial.")
+    })?;
     let consent = Consent::parse(
         &typed.consent_basis,
         &typed.consent_source,
@@ -126,6 +133,10 @@ async fn store(
         consent,
         sheet: None,
         apply_at_once: false,
+        history: History {
+            kind: HistoryKind::from_code(&typed.history_kind),
+            create_people: typed.create_people,
+        },
     };
     let mut tx = state.db.begin().await?;
     let id = files::store(&mut tx, now, actor, &order, file.content.path()).await?;
@@ -139,6 +150,8 @@ struct MappingForm {
     field: Vec<String>,
     sheet: String,
     on_duplicate: String,
+    history_kind: String,
+    create_people: String,
 }
 
 async fn correct(
@@ -151,6 +164,10 @@ async fn correct(
         mapping: form.field.iter().map(|it| Field::from_code(it)).collect(),
         sheet: Some(form.sheet).filter(|it| !it.is_empty()),
         on_duplicate: OnDuplicate::from_code(&form.on_duplicate).unwrap_or_default(),
+        history: History {
+            kind: HistoryKind::from_code(&form.history_kind),
+            create_people: !form.create_people.is_empty(),
+        },
     };
     let mut tx = state.db.begin().await?;
     let done = imports::correct(&mut tx, state.clock.now(), &actor, id, &correction).await;
@@ -158,6 +175,39 @@ async fn correct(
         tx.commit().await?;
     }
     done_or_refused(done, Flash::plain("Se vuelve a simular con lo que corregiste."), &page_of(id))
+}
+
+/// Rejected rows as they were written anew: fields `cell-ROW-COLUMN`.
+async fn mend(
+    State(state): State<AppState>,
+    Extension(actor): Extension<Actor>,
+    Path(id): Path<ImportId>,
+    Form(form): Form<HashMap<String, String>>,
+) -> Answer {
+    let mut typed: HashMap<i32, HashMap<usize, String>> = HashMap::new();
+    for (name, text) in form {
+        let Some((row, column)) = name.strip_prefix("cell-").and_then(|it| it.split_once('-')) else {
+            continue;
+        };
+        if let (Ok(row), Ok(column)) = (row.parse(), column.parse()) {
+            typed.entry(row).or_default().insert(column, text);
+        }
+    }
+    let mut tx = state.db.begin().await?;
+    let import = imports::get(&mut *tx, id).await?;
+    let done = corrections::write(&mut tx, state.clock.now(), &actor, &import, &typed).await;
+    let flash = match done {
+        Ok(0) => Flash::plain("No cambiaste ninguna celda: todo sigue igual."),
+        Ok(rows) => Flash::plain(&format!(
+            "{} Se vuelve a simular con lo que escribiste.",
+            count(i64::try_from(rows).unwrap_or(0), "fila corregida.", "filas corregidas.")
+        )),
+        Err(_) => Flash::plain(""),
+    };
+    if done.is_ok() {
+        tx.commit().await?;
+    }
+    done_or_refused(done.map(|_| ()), flash, &page_of(id))
 }
 
 async fn confirm(

@@ -46,7 +46,7 @@ const OWNERS: &[(&str, &[&str])] = &[
             "frequency_caps",
         ],
     ),
-    ("imports", &["imports", "import_chunks", "import_rows", "import_changes"]),
+    ("imports", &["imports", "import_chunks", "import_rows", "import_changes", "import_corrections"]),
     ("campaigns", &["campaigns"]),
     ("accounts", &["staff_users", "staff_sessions", "login_failures"]),
     ("scheduler", &["job_runs"]),

@@ -144,7 +144,7 @@ pub async fn decide_companies(tx: &mut Tx<'_>) -> Result<()> {
                 else 'UNCHANGED'
             end as verdict,
             'Repetida: es la misma empresa que la fila ' || coalesce(r.duplicate_of, nullif(f.first, r.row_number)) as reason,
-            r.company_id as subject_id
+            r.company_id as subject_id, coalesce(r.duplicate_of, nullif(f.first, r.row_number)) as same_row
          from row_of r
          left join first_of f on f.company_id = r.company_id
          left join import_updates u on u.row_number = r.row_number",
@@ -159,11 +159,12 @@ pub async fn decide_companies(tx: &mut Tx<'_>) -> Result<()> {
 /// # Errors
 /// When the database fails.
 pub async fn write_companies(tx: &mut Tx<'_>, now: DateTime<Utc>, import: ImportId) -> Result<u64> {
+    super::number(tx, "companies").await?;
     let created = sqlx::query(
-        "insert into companies (name, name_key, rut, industry, comuna, address, website, phone, email, notes, import_id, created_at, updated_at)
-         select s.company_name, s.company_key, s.rut, s.industry, s.comuna, s.address, s.website, s.phone, s.email, s.notes, $1, $2, $2
-         from import_staging s join import_decided d on d.row_number = s.row_number
-         where d.verdict = 'CREATED' order by s.row_number",
+        "insert into companies (id, name, name_key, rut, industry, comuna, address, website, phone, email, notes, import_id, created_at, updated_at)
+         overriding system value
+         select made.id, s.company_name, s.company_key, s.rut, s.industry, s.comuna, s.address, s.website, s.phone, s.email, s.notes, $1, $2, $2
+         from import_staging s join import_made made on made.row_number = s.row_number order by made.id",
     )
     .persistent(false)
     .bind(import.0)

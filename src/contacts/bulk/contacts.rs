@@ -58,7 +58,7 @@ pub async fn decide_contacts(tx: &mut Tx<'_>) -> Result<()> {
                 else 'UNCHANGED'
             end as verdict,
             'Repetida: es la misma persona que la fila ' || m.duplicate_of as reason,
-            m.contact_id as subject_id
+            m.contact_id as subject_id, m.duplicate_of as same_row
          from import_matches m left join import_updates u on u.row_number = m.row_number",
     )
     .await?;
@@ -217,6 +217,7 @@ pub async fn write_contacts(
     basis: &Basis<'_>,
 ) -> Result<u64> {
     let companies = companies::create(tx, now, import).await?;
+    super::number(tx, "contacts").await?;
     insert(tx, now, import, basis).await?;
     search_index::put_aside(tx, import).await?;
     update(tx, now, import, basis).await?;
@@ -226,14 +227,15 @@ pub async fn write_contacts(
 async fn insert(tx: &mut Tx<'_>, now: DateTime<Utc>, import: ImportId, basis: &Basis<'_>) -> Result<()> {
     sqlx::query(
         "with created as (
-            insert into contacts (company_id, first_name, last_name, email, phone, job_title, birth_date, comuna, source,
+            insert into contacts (id, company_id, first_name, last_name, email, phone, job_title, birth_date, comuna, source,
                 notes, email_basis, search_key, import_id, created_at, updated_at)
-            select i.company_id, coalesce(s.first_name, ''), coalesce(s.last_name, ''), s.email, s.phone, s.job_title,
+            overriding system value
+            select made.id, i.company_id, coalesce(s.first_name, ''), coalesce(s.last_name, ''), s.email, s.phone, s.job_title,
                 s.birth_date, s.comuna, coalesce(s.source, 'IMPORT'), s.notes,
                 case when s.email is not null and s.accepts and not m.refused and x.destination is null then r.basis end,
                 s.search_key, $1, $2, $2
             from import_staging s
-            join import_decided d on d.row_number = s.row_number and d.verdict = 'CREATED'
+            join import_made made on made.row_number = s.row_number
             join import_matches m on m.row_number = s.row_number
             cross join import_rules r
             left join import_companies i on i.ident = s.company_ident

@@ -7,11 +7,13 @@
 
 mod companies;
 mod contacts;
+mod history;
 mod removal;
 
 pub use companies::{decide_companies, write_companies};
 pub use contacts::{Basis, decide_contacts, write_contacts};
-pub use removal::{Touched, remove, touched};
+pub use history::{HistoryKind, People, decide_history, newcomers, write_history};
+pub use removal::{Touched, remove, remove_history, touched};
 
 use super::search_index;
 use crate::{db::Tx, error::Result};
@@ -68,6 +70,9 @@ pub const COLUMNS: &str = "row_number, verdict, company_ident, company_name, com
     last_name, email, phone, phone_ident, job_title, birth_date, comuna, address, website, notes, source, accepts, \
     search_key, column_name, value, reason, warning, cells";
 
+/// Further columns of a file of history, after [`COLUMNS`]. `name_key` is the folded name, empty where there is none.
+pub const HISTORY_COLUMNS: &str = "name_key, event_kind, event_on, item, amount, quantity";
+
 /// By what rules staged rows are decided on.
 #[derive(Clone, Copy, Debug)]
 pub struct Rules<'a> {
@@ -99,10 +104,13 @@ pub async fn stage(tx: &mut Tx<'_>, rules: Rules<'_>) -> Result<()> {
             row_number int not null, verdict text, company_ident text, company_name text, company_key text, rut text,
             industry text, first_name text, last_name text, email text, phone text, phone_ident text, job_title text,
             birth_date date, comuna text, address text, website text, notes text, source text, accepts boolean,
-            search_key text, column_name text, value text, reason text, warning text, cells text[]
+            search_key text, column_name text, value text, reason text, warning text, cells text[],
+            name_key text, event_kind text, event_on date, item text, amount bigint, quantity int
         ) on commit drop",
     )
     .await?;
+    run(tx, "create temp table import_made (row_number int not null, id bigint not null) on commit drop")
+        .await?;
     run(tx, "create temp table import_rules (skip boolean, overwrite boolean, basis text) on commit drop")
         .await?;
     sqlx::query("insert into import_rules values ($1, $2, $3)")
@@ -121,6 +129,20 @@ pub async fn stage(tx: &mut Tx<'_>, rules: Rules<'_>) -> Result<()> {
 /// When the database fails.
 pub async fn staged(tx: &mut Tx<'_>) -> Result<()> {
     run(tx, "analyze import_staging (row_number, verdict, email, phone, phone_ident, company_ident)").await?;
+    Ok(())
+}
+
+/// Give each row that is to be created its id in `table`: fills `import_made(row_number, id)`.
+async fn number(tx: &mut Tx<'_>, table: &'static str) -> Result<()> {
+    sqlx::query(
+        "insert into import_made select row_number, nextval(pg_get_serial_sequence($1, 'id'))
+         from (select row_number from import_decided where verdict = 'CREATED' order by row_number) new",
+    )
+    .persistent(false)
+    .bind(table)
+    .execute(&mut **tx)
+    .await?;
+    run(tx, "analyze import_made").await?;
     Ok(())
 }
 

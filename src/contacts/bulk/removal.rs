@@ -15,6 +15,8 @@ pub struct Touched {
     pub written_to: i64,
     /// People whom it created or changed and whose consent changed since.
     pub consents: i64,
+    /// People whom it created and with whom somebody has worked since: calls, tasks, purchases.
+    pub worked_with: i64,
     /// People of other origin who work at companies that it created.
     pub employees: i64,
 }
@@ -49,6 +51,13 @@ pub async fn touched(
              where c.import_id = $1 and exists (select from communication_logs m where m.contact_id = c.id)) as "written_to!",
             (select count(distinct e.contact_id) from consent_events e join contacts c on c.id = e.contact_id
              where (c.import_id = $1 or c.id = any($3)) and e.import_id is distinct from $1 and e.at >= $2) as "consents!",
+            (select count(*) from contacts c
+             where c.import_id = $1
+                and (exists (select from interactions a where a.contact_id = c.id)
+                    or exists (select from tasks t where t.contact_id = c.id)
+                    or exists (select from pipeline_cards p where p.contact_id = c.id)
+                    or exists (select from history_entries h
+                        where h.contact_id = c.id and h.import_id is distinct from $1))) as "worked_with!",
             (select count(*) from companies o join contacts c on c.company_id = o.id
              where o.import_id = $1 and c.import_id is distinct from $1 and c.id <> all($3)) as "employees!""#,
         import.0,
@@ -63,8 +72,23 @@ pub async fn touched(
         companies: found.companies,
         written_to: found.written_to,
         consents: found.consents,
+        worked_with: found.worked_with,
         employees: found.employees,
     })
+}
+
+/// Take back what `import` wrote of history; gives whose it was. People that it created go with [`remove`].
+///
+/// # Errors
+/// When the database fails.
+pub async fn remove_history(tx: &mut Tx<'_>, import: ImportId) -> Result<Vec<i64>> {
+    Ok(sqlx::query_scalar!(
+        r#"with gone as (delete from history_entries where import_id = $1 returning contact_id)
+         select distinct contact_id as "contact_id!" from gone"#,
+        import.0
+    )
+    .fetch_all(&mut **tx)
+    .await?)
 }
 
 /// Take back what `import` wrote: rows that it created go, rows in

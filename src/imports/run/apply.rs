@@ -3,10 +3,14 @@
 use super::{Stop, report_progress, subject_kind};
 use crate::{
     access::Actor,
-    contacts::bulk::{self, Basis, Rules},
+    contacts::bulk::{self, Basis, People, Rules},
     db::{Tx, locks},
     error::Error,
-    imports::{Counts, Import, Kind, Status, files, record},
+    imports::{
+        Counts, Import, Kind, Status, corrections, files,
+        mapping::{Field, Mapping},
+        record,
+    },
 };
 use chrono::{DateTime, Utc};
 use serde_json::json;
@@ -14,7 +18,8 @@ use sqlx::PgPool;
 
 /// The columns that `import_rows` and the staging table share.
 const SHARED: &str = "row_number, company_name, company_key, rut, industry, first_name, last_name, email, phone, \
-    job_title, birth_date, comuna, address, website, notes, source, accepts, column_name, value, warning, cells";
+    phone_ident, search_key, job_title, birth_date, comuna, address, website, notes, source, accepts, column_name, \
+    value, warning, cells, name_key, event_kind, event_on, item, amount, quantity";
 
 /// Write the confirmed rows of `import`, decided on again against the base as it is now.
 pub(super) async fn apply(
@@ -34,24 +39,33 @@ pub(super) async fn apply(
     restage(tx, import).await?;
     bulk::staged(tx).await?;
     report_progress(db, import.id, 20, import.rows_read).await?;
-    write(db, tx, now, import, false).await
+    let columns = import.layout.as_ref().map(|it| it.columns.as_slice()).unwrap_or_default();
+    write(db, tx, now, import, columns, &import.fields).await
 }
 
-/// The simulated rows back into the staging table.
+/// The simulated rows back into the staging table. Those that were rejected for
+/// whom they name, not for what they say, are decided on again.
 async fn restage(tx: &mut Tx<'_>, import: &Import) -> Result<(), Stop> {
-    let mut query = sqlx::QueryBuilder::new(
-        "insert into import_staging (verdict, company_ident, phone_ident, search_key, reason, ",
+    let mut query = sqlx::QueryBuilder::new("insert into import_staging (verdict, company_ident, reason, ");
+    query.push(SHARED);
+    query.push(
+        ") select case when rejected then verdict end, coalesce(rut, company_key), case when rejected then reason end, ",
     );
     query.push(SHARED);
     query.push(
-        ") select case when verdict = 'REJECTED' then verdict end, coalesce(rut, company_key), phone_ident, search_key,
-            case when verdict = 'REJECTED' then reason end, ",
+        " from import_rows cross join lateral
+            (select verdict = 'REJECTED' and search_key is null as rejected) fate where import_id = ",
     );
-    query.push(SHARED);
-    query.push(" from import_rows where import_id = ");
     query.push_bind(import.id.0);
     query.build().persistent(false).execute(&mut **tx).await?;
     Ok(())
+}
+
+/// What was written beside the rows themselves.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Written {
+    companies: u64,
+    people: u64,
 }
 
 /// Decide on the staged rows, write them, and close the books.
@@ -60,44 +74,60 @@ pub(super) async fn write(
     tx: &mut Tx<'_>,
     now: DateTime<Utc>,
     import: &Import,
-    fresh: bool,
+    columns: &[String],
+    fields: &Mapping,
 ) -> Result<(), Stop> {
     // Two people with the same file: the second decides when the first has written.
     sqlx::query!("select pg_advisory_xact_lock($1, 0)", locks::IMPORT).execute(&mut **tx).await?;
-    decide(tx, import).await?;
+    decide(tx, import, columns, fields).await?;
     report_progress(db, import.id, 50, import.rows_read).await?;
     remember(tx, import).await?;
-    let companies = match import.kind {
-        Kind::Companies => bulk::write_companies(tx, now, import.id).await?,
-        Kind::Contacts => {
-            let file = format!("importación «{}»", import.filename);
-            let basis = Basis {
-                basis: import.consent.as_ref().map(|it| it.basis.as_str()),
-                source: import.consent.as_ref().map_or(file.as_str(), |it| it.source.as_str()),
-                obtained_on: import.consent.as_ref().map(|it| it.obtained_on),
-            };
-            bulk::write_contacts(tx, now, import.id, &basis).await?
-        }
-    };
-    report_progress(db, import.id, 85, import.rows_read).await?;
-    if fresh {
-        keep_rows(tx, import, false).await?;
-    } else {
-        correct_rows(tx, import).await?;
-    }
     let counts = count(tx, import).await?;
-    finish(tx, now, import, &counts, Some(companies)).await?;
+    let file = format!("importación «{}»", import.filename);
+    let basis = Basis {
+        basis: import.consent.as_ref().map(|it| it.basis.as_str()),
+        source: import.consent.as_ref().map_or(file.as_str(), |it| it.source.as_str()),
+        obtained_on: import.consent.as_ref().map(|it| it.obtained_on),
+    };
+    let mut written = Written::default();
+    match import.kind {
+        Kind::Companies => written.companies = bulk::write_companies(tx, now, import.id).await?,
+        Kind::Contacts => written.companies = bulk::write_contacts(tx, now, import.id, &basis).await?,
+        Kind::History => written.people = bulk::write_history(tx, now, import.id, &basis).await?,
+    }
+    report_progress(db, import.id, 85, import.rows_read).await?;
+    keep_written(tx, import).await?;
+    finish(tx, now, import, &counts, Some(written)).await?;
     files::forget(tx, import.id).await?;
+    corrections::forget(tx, import.id).await?;
     let after = json!({"status": "DONE", "counts": counts.counts});
     record(tx, now, &Actor::System, "import.apply", import.id, after).await?;
     Ok(())
 }
 
 /// Give each staged row its verdict.
-pub(super) async fn decide(tx: &mut Tx<'_>, import: &Import) -> Result<(), Stop> {
+pub(super) async fn decide(
+    tx: &mut Tx<'_>,
+    import: &Import,
+    columns: &[String],
+    fields: &Mapping,
+) -> Result<(), Stop> {
+    let header = |field: Field| {
+        let at = fields.iter().position(|it| *it == Some(field));
+        at.and_then(|at| columns.get(at)).map_or(field.label(), String::as_str)
+    };
     match import.kind {
         Kind::Companies => bulk::decide_companies(tx).await?,
         Kind::Contacts => bulk::decide_contacts(tx).await?,
+        Kind::History => {
+            let people = People {
+                create: import.history.create_people,
+                email: header(Field::Email),
+                phone: header(Field::Phone),
+                rut: header(Field::Rut),
+            };
+            bulk::decide_history(tx, &people).await?;
+        }
     }
     Ok(())
 }
@@ -105,6 +135,8 @@ pub(super) async fn decide(tx: &mut Tx<'_>, import: &Import) -> Result<(), Stop>
 /// Keep what changes in rows that were there before, as they are now.
 async fn remember(tx: &mut Tx<'_>, import: &Import) -> Result<(), Stop> {
     let statement = match import.kind {
+        // It changes nothing: what it adds, it adds under its own number.
+        Kind::History => return Ok(()),
         Kind::Companies => {
             "insert into import_changes (import_id, subject_kind, subject_id, before)
              select $1, $2, c.id, to_jsonb(c) from import_decided d join companies c on c.id = d.subject_id
@@ -136,35 +168,50 @@ async fn remember(tx: &mut Tx<'_>, import: &Import) -> Result<(), Stop> {
     Ok(())
 }
 
-/// The staged rows with their verdicts, for people to look at; with `keys`, to be staged again too.
-pub(super) async fn keep_rows(tx: &mut Tx<'_>, import: &Import, keys: bool) -> Result<(), Stop> {
+/// The staged rows with their verdicts, for people to look at, and to be staged again.
+pub(super) async fn keep_simulated(tx: &mut Tx<'_>, import: &Import) -> Result<(), Stop> {
     sqlx::query!("delete from import_rows where import_id = $1", import.id.0).execute(&mut **tx).await?;
     let columns = SHARED.replace("row_number", "s.row_number");
-    let mut query = sqlx::QueryBuilder::new(
-        "insert into import_rows (import_id, verdict, phone_ident, search_key, reason, ",
-    );
+    let mut query =
+        sqlx::QueryBuilder::new("insert into import_rows (import_id, verdict, reason, subject_id, ");
     query.push(SHARED);
     query.push(") select ");
     query.push_bind(import.id.0);
-    query.push(", coalesce(s.verdict, d.verdict), ");
-    query.push(if keys { "s.phone_ident, s.search_key" } else { "null, null" });
-    query.push(", coalesce(s.reason, d.reason), ");
+    query.push(", coalesce(s.verdict, d.verdict), coalesce(s.reason, d.reason), d.subject_id, ");
     query.push(columns);
     query.push(" from import_staging s left join import_decided d on d.row_number = s.row_number");
     query.build().persistent(false).execute(&mut **tx).await?;
     Ok(())
 }
 
-/// Verdicts that differ from those of the simulation.
-async fn correct_rows(tx: &mut Tx<'_>, import: &Import) -> Result<(), Stop> {
-    sqlx::query(
-        "update import_rows r set verdict = d.verdict, reason = d.reason
-         from import_decided d where r.import_id = $1 and r.row_number = d.row_number and r.verdict <> d.verdict",
-    )
-    .persistent(false)
-    .bind(import.id.0)
-    .execute(&mut **tx)
-    .await?;
+/// What became of each row. Once written, what a row says stands in the base:
+/// here is kept whom it became, and everything of those that stayed out.
+async fn keep_written(tx: &mut Tx<'_>, import: &Import) -> Result<(), Stop> {
+    sqlx::query!("delete from import_rows where import_id = $1", import.id.0).execute(&mut **tx).await?;
+    let mut query = sqlx::QueryBuilder::new(
+        "insert into import_rows (import_id, row_number, verdict, reason, subject_id, warning, event_kind, event_on, item,
+            amount, quantity) select ",
+    );
+    query.push_bind(import.id.0);
+    query.push(
+        ", d.row_number, d.verdict, d.reason, coalesce(made.id, d.subject_id, same_made.id, same.subject_id), s.warning,
+            s.event_kind, s.event_on, s.item, s.amount, s.quantity
+         from import_decided d
+         join import_staging s on s.row_number = d.row_number
+         left join import_made made on made.row_number = d.row_number
+         left join import_decided same on same.row_number = d.same_row
+         left join import_made same_made on same_made.row_number = d.same_row
+         order by d.row_number",
+    );
+    query.build().persistent(false).execute(&mut **tx).await?;
+    let mut query = sqlx::QueryBuilder::new("insert into import_rows (import_id, verdict, reason, ");
+    query.push(SHARED);
+    query.push(") select ");
+    query.push_bind(import.id.0);
+    query.push(", verdict, reason, ");
+    query.push(SHARED);
+    query.push(" from import_staging where verdict = 'REJECTED'");
+    query.build().persistent(false).execute(&mut **tx).await?;
     Ok(())
 }
 
@@ -172,7 +219,7 @@ async fn correct_rows(tx: &mut Tx<'_>, import: &Import) -> Result<(), Stop> {
 pub(super) struct Books {
     pub(super) counts: Counts,
     warned: i64,
-    new_companies: i64,
+    foreseen: Written,
 }
 
 /// Count the verdicts, and make sure that each row of the file has one.
@@ -203,35 +250,38 @@ pub(super) async fn count(tx: &mut Tx<'_>, import: &Import) -> Result<Books, Sto
     if decided != staged {
         return Err(Error::Internal(format!("import {}: {staged} rows, {decided} decided", import.id)).into());
     }
-    let new_companies = match import.kind {
-        Kind::Companies => counts.created,
+    let mut foreseen = Written::default();
+    match import.kind {
+        Kind::Companies => foreseen.companies = counts.created.unsigned_abs(),
+        Kind::History => foreseen.people = bulk::newcomers(tx).await?.unsigned_abs(),
         Kind::Contacts => {
-            sqlx::query_scalar(
+            let companies: i64 = sqlx::query_scalar(
                 "select count(*) from import_companies
                  where is_new or (company_id is null and same_as is null and name is not null)",
             )
             .persistent(false)
             .fetch_one(&mut **tx)
-            .await?
+            .await?;
+            foreseen.companies = companies.unsigned_abs();
         }
-    };
-    Ok(Books { counts, warned, new_companies })
+    }
+    Ok(Books { counts, warned, foreseen })
 }
 
-/// Close the step: simulated, or written with `companies` created.
+/// Close the step: simulated, or `written`.
 pub(super) async fn finish(
     tx: &mut Tx<'_>,
     now: DateTime<Utc>,
     import: &Import,
     books: &Books,
-    companies: Option<u64>,
+    written: Option<Written>,
 ) -> Result<(), Stop> {
-    let status = if companies.is_some() { Status::Done } else { Status::Ready };
-    let companies = companies.map_or(books.new_companies, |it| i64::try_from(it).unwrap_or(0));
+    let status = if written.is_some() { Status::Done } else { Status::Ready };
+    let beside = written.unwrap_or(books.foreseen);
     let counts = &books.counts;
     sqlx::query!(
         "update imports set status = $2, progress = 100, rows_read = $3, total = $3, created = $4, updated = $5,
-            unchanged = $6, duplicates = $7, rejected = $8, warned = $9, companies_created = $10, failure = null,
+            unchanged = $6, duplicates = $7, rejected = $8, warned = $9, companies_created = $10, people_created = $12, failure = null,
             attempts = 0, analysed_at = coalesce(analysed_at, $11),
             applied_at = case when $2 = 'DONE' then $11 end, finished_at = case when $2 = 'DONE' then $11 end
          where id = $1",
@@ -244,8 +294,9 @@ pub(super) async fn finish(
         counts.duplicates,
         counts.rejected,
         books.warned,
-        companies,
+        i64::try_from(beside.companies).unwrap_or(0),
         now,
+        i64::try_from(beside.people).unwrap_or(0),
     )
     .execute(&mut **tx)
     .await?;

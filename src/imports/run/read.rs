@@ -7,14 +7,16 @@ use crate::{
     db::Tx,
     error::Error,
     imports::{
-        Found, Import, files,
+        Found, Import, Kind,
+        corrections::{self, Corrected},
+        files,
         mapping::{self, Mapping},
         reader::{self, Layout, ReadError, Source},
         staging,
         validate::Validator,
     },
 };
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, Utc};
 use serde_json::json;
 use sqlx::PgPool;
 use std::{
@@ -61,7 +63,10 @@ pub(super) async fn analyse(
     )
     .await?;
     let today = time::local_date(now);
-    let rows = copy(db, tx, import, source, &layout, &fields, today).await?;
+    let corrected = corrections::of(tx, import.id).await?;
+    let usual = import.history.kind.unwrap_or_else(|| mapping::usual_history(&layout.columns, &fields));
+    let validator = Validator::new(import.kind, &layout.columns, &fields, today).supposing(usual);
+    let rows = copy(db, tx, import, Reading { source, layout: &layout, validator, corrected }).await?;
     if rows == 0 {
         return Err(Stop::Unreadable(
             "El archivo solo tiene el encabezado: no hay filas que importar. No se guardó nada.".to_owned(),
@@ -70,10 +75,10 @@ pub(super) async fn analyse(
     bulk::staged(tx).await?;
     report_progress(db, import.id, 90, rows).await?;
     if import.apply_at_once {
-        return apply::write(db, tx, now, import, true).await;
+        return apply::write(db, tx, now, import, &layout.columns, &fields).await;
     }
-    apply::decide(tx, import).await?;
-    apply::keep_rows(tx, import, true).await?;
+    apply::decide(tx, import, &layout.columns, &fields).await?;
+    apply::keep_simulated(tx, import).await?;
     let counts = apply::count(tx, import).await?;
     apply::finish(tx, now, import, &counts, None).await?;
     Ok(())
@@ -130,24 +135,26 @@ async fn keep_layout(db: &PgPool, import: &Import, layout: &Layout, fields: &Map
     Ok(())
 }
 
-async fn copy(
-    db: &PgPool,
-    tx: &mut Tx<'_>,
-    import: &Import,
+/// A file about to be read: what judges its rows, and the rows that a person wrote anew.
+struct Reading<'a> {
     source: Source,
-    layout: &Layout,
-    fields: &Mapping,
-    today: NaiveDate,
-) -> Result<i64, Stop> {
+    layout: &'a Layout,
+    validator: Validator,
+    corrected: Corrected,
+}
+
+async fn copy(db: &PgPool, tx: &mut Tx<'_>, import: &Import, reading: Reading<'_>) -> Result<i64, Stop> {
     let (sender, mut batches) = mpsc::channel::<Batch>(4);
+    let Reading { source, layout, mut validator, mut corrected } = reading;
     let (kind, sheet, header_row) = (import.kind, layout.sheet.clone(), layout.header_row);
-    let mut validator = Validator::new(kind, &layout.columns, fields, today);
     let reading = tokio::task::spawn_blocking(move || {
         let mut batch = Batch { bytes: Vec::with_capacity(BATCH_BYTES + 4096), rows: 0, share: 0.0 };
         source.each_row(sheet.as_deref(), &mut |row, share| {
             if row.number <= header_row {
                 return ControlFlow::Continue(());
             }
+            let anew = corrected.remove(&row.number);
+            let row = anew.as_ref().unwrap_or(row);
             let checked = validator.check(row);
             staging::encode(&mut batch.bytes, kind, row, &checked);
             batch.rows += 1;
@@ -168,7 +175,8 @@ async fn copy(
         let _ = sender.blocking_send(batch);
         Ok::<i64, ReadError>(rows)
     });
-    let statement = format!("copy import_staging ({}) from stdin", bulk::COLUMNS);
+    let more = if kind == Kind::History { format!(", {}", bulk::HISTORY_COLUMNS) } else { String::new() };
+    let statement = format!("copy import_staging ({}{more}) from stdin", bulk::COLUMNS);
     let mut copy = tx.copy_in_raw(&statement).await?;
     let mut told = Instant::now();
     while let Some(batch) = batches.recv().await {

@@ -117,10 +117,3 @@ async fn corrected_rejections_can_be_uploaded_again(db: PgPool) {
         .unwrap();
     assert_eq!(phone.as_deref(), Some("+56987654321"));
 }
-
-#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
-async fn history_is_refused_in_a_sentence(db: PgPool) {
-    let mut attempt = Attempt::contacts("a,b\n1,2\n");
-    attempt.args.kind = KindArg::History;
-    assert!(attempt.refusal(&db).await.contains("Todavía no se puede importar el historial"));
-}

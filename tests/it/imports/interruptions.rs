@@ -23,6 +23,7 @@ async fn upload(db: &PgPool) -> ImportId {
         consent: None,
         sheet: None,
         apply_at_once: false,
+        history: imports::History::default(),
     };
     let mut tx = db.begin().await.unwrap();
     let id = files::store(&mut tx, now(), &Actor::CommandLine, &order, &attempt.args.file).await.unwrap();
@@ -150,7 +151,12 @@ async fn a_corrected_mapping_reads_the_file_again(db: PgPool) {
     run::run_once(&db, now()).await.unwrap();
     let mut mapping = imports::get(&db, id).await.unwrap().fields;
     mapping[2] = None;
-    let correction = imports::Correction { mapping, sheet: None, on_duplicate: OnDuplicate::Skip };
+    let correction = imports::Correction {
+        mapping,
+        sheet: None,
+        on_duplicate: OnDuplicate::Skip,
+        history: imports::History::default(),
+    };
     let mut tx = db.begin().await.unwrap();
     imports::correct(&mut tx, now(), &Actor::CommandLine, id, &correction).await.unwrap();
     tx.commit().await.unwrap();

@@ -4,6 +4,7 @@ mod apply;
 mod bad_input;
 mod consent;
 mod dialects;
+mod history;
 mod interruptions;
 mod web;
 
@@ -44,6 +45,8 @@ impl Attempt {
             consent_source: None,
             consent_basis: "NONE".to_owned(),
             consent_obtained_on: None,
+            history_kind: None,
+            create_people: false,
             report: None,
         };
         Attempt { dir, args }
@@ -55,6 +58,15 @@ impl Attempt {
 
     fn companies(content: impl AsRef<[u8]>) -> Attempt {
         Attempt::of(KindArg::Companies, "empresas.csv", content.as_ref())
+    }
+
+    fn history(content: impl AsRef<[u8]>) -> Attempt {
+        Attempt::of(KindArg::History, "historial.csv", content.as_ref())
+    }
+
+    fn creating_people(mut self) -> Attempt {
+        self.args.create_people = true;
+        self
     }
 
     fn applied(mut self) -> Attempt {

@@ -1,0 +1,347 @@
+//! The past in bulk: whose each staged purchase, visit or enrolment is, which of
+//! them the base has already, and writing the rest.
+//!
+//! Two equal rows of one file are two events; the same file again adds nothing:
+//! of each event the base keeps as many as the file that has the most of them.
+
+use super::{Basis, run};
+use crate::{
+    contacts::{metrics, search_index},
+    db::Tx,
+    error::Result,
+    ids::ImportId,
+};
+use chrono::{DateTime, Utc};
+
+/// What happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum HistoryKind {
+    /// Something was bought.
+    Purchase,
+    /// The person came.
+    Visit,
+    /// The person enrolled in a workshop or a course.
+    Enrolment,
+}
+
+impl HistoryKind {
+    /// Every kind.
+    pub const ALL: [HistoryKind; 3] = [HistoryKind::Purchase, HistoryKind::Visit, HistoryKind::Enrolment];
+
+    /// As stored and as in forms.
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        match self {
+            HistoryKind::Purchase => "PURCHASE",
+            HistoryKind::Visit => "VISIT",
+            HistoryKind::Enrolment => "ENROLMENT",
+        }
+    }
+
+    /// From the stored code.
+    #[must_use]
+    pub fn from_code(code: &str) -> Option<HistoryKind> {
+        HistoryKind::ALL.into_iter().find(|it| it.code() == code)
+    }
+
+    /// As people read it.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            HistoryKind::Purchase => "Compra",
+            HistoryKind::Visit => "Visita",
+            HistoryKind::Enrolment => "Inscripción",
+        }
+    }
+
+    /// The kind that words in a file stand for: "Fecha de visita", "VENTA", "Taller de cerámica".
+    #[must_use]
+    pub fn from_words(text: &str) -> Option<HistoryKind> {
+        let folded = crate::chile::text::fold(text);
+        let stands_for = |word: &str| match word {
+            "compra" | "compras" | "venta" | "ventas" | "boleta" | "factura" | "pedido" | "purchase"
+            | "sale" | "order" => Some(HistoryKind::Purchase),
+            "visita" | "visitas" | "atencion" | "reserva" | "sesion" | "asistencia" | "cita" | "visit"
+            | "booking" => Some(HistoryKind::Visit),
+            "inscripcion" | "inscripciones" | "matricula" | "taller" | "talleres" | "curso" | "cursos"
+            | "enrolment" | "enrollment" | "workshop" | "course" => Some(HistoryKind::Enrolment),
+            _ => None,
+        };
+        folded.split(' ').find_map(stands_for)
+    }
+}
+
+/// How staged events find their people.
+#[derive(Clone, Copy, Debug)]
+pub struct People<'a> {
+    /// Create whom the base doesn't know.
+    pub create: bool,
+    /// Header of the column with the address, to be named in a rejection.
+    pub email: &'a str,
+    /// Header of the column with the telephone.
+    pub phone: &'a str,
+    /// Header of the column with the RUT.
+    pub rut: &'a str,
+}
+
+/// Decide on each staged event: fills `import_decided(row_number, verdict, reason, subject_id, same_row)`,
+/// and rejects staged rows whose person can't be told.
+///
+/// # Errors
+/// When the database fails.
+pub async fn decide_history(tx: &mut Tx<'_>, people: &People<'_>) -> Result<()> {
+    match_people(tx).await?;
+    if people.create {
+        run(
+            tx,
+            "update import_matches m set newcomer = coalesce(s.email, by_phone.email, s.phone_ident)
+             from import_staging s
+             left join (
+                select phone_ident, min(email) as email from import_staging
+                where verdict is null and email is not null and phone_ident is not null group by phone_ident
+             ) by_phone on s.email is null and by_phone.phone_ident = s.phone_ident
+             where s.row_number = m.row_number and m.contact_id is null and not m.ambiguous
+                and s.name_key <> '' and (s.email is not null or s.phone is not null)",
+        )
+        .await?;
+    }
+    reject_strangers(tx, people).await?;
+    run(
+        tx,
+        "create temp table import_decided on commit drop as
+         with happened as (
+            select s.row_number, m.contact_id, s.event_kind, s.event_on, s.item, s.amount, s.quantity,
+                row_number() over (partition by m.contact_id, m.newcomer, s.event_kind, s.event_on, s.item, s.amount,
+                    s.quantity order by s.row_number) as occurrence
+            from import_staging s join import_matches m on m.row_number = s.row_number
+            where s.verdict is null
+         ), known as (
+            select h.contact_id, h.kind, h.occurred_on, h.item, h.amount, h.quantity, count(*) as times
+            from history_entries h
+            join (select distinct contact_id, event_on from happened where contact_id is not null) w
+                on w.contact_id = h.contact_id and w.event_on = h.occurred_on
+            group by h.contact_id, h.kind, h.occurred_on, h.item, h.amount, h.quantity
+         )
+         select h.row_number, case when k.times >= h.occurrence then 'UNCHANGED' else 'CREATED' end as verdict,
+            null::text as reason, h.contact_id as subject_id, null::int as same_row
+         from happened h
+         left join known k on k.contact_id = h.contact_id and k.kind = h.event_kind and k.occurred_on = h.event_on
+            and k.item = h.item and k.amount = h.amount and k.quantity = h.quantity",
+    )
+    .await?;
+    run(tx, "analyze import_decided").await?;
+    Ok(())
+}
+
+/// By address, then by telephone, then by the company's RUT and the name.
+async fn match_people(tx: &mut Tx<'_>) -> Result<()> {
+    run(
+        tx,
+        "create temp table import_matches on commit drop as
+         select s.row_number, c.id as contact_id, false as ambiguous, null::text as newcomer
+         from import_staging s left join contacts c on c.email = s.email
+         where s.verdict is null",
+    )
+    .await?;
+    run(tx, "analyze import_matches").await?;
+    // A mobile is a person's; a fixed line is shared, and so is a telephone that several have: the name decides.
+    run(
+        tx,
+        "update import_matches m set contact_id = found.id, ambiguous = found.id is null
+         from (
+            select s.row_number,
+                case
+                    when count(*) filter (where named) = 1 then min(c.id) filter (where named)
+                    when count(*) = 1 and (bool_and(s.phone like '+569%') or bool_and(s.name_key = '')) then min(c.id)
+                end as id
+            from import_staging s
+            join import_matches open on open.row_number = s.row_number and open.contact_id is null
+            join contacts c on c.phone = s.phone
+            cross join lateral (select s.name_key <> '' and starts_with(c.search_key, s.name_key || ' ') as named) name
+            where s.verdict is null and (s.email is null or c.email is null or s.name_key = '' or named)
+            group by s.row_number
+            having count(*) filter (where named) > 0 or bool_and(s.phone like '+569%') or bool_and(s.name_key = '')
+         ) found
+         where found.row_number = m.row_number",
+    )
+    .await?;
+    run(
+        tx,
+        "update import_matches m set contact_id = found.id, ambiguous = found.id is null
+         from (
+            select s.row_number, case when count(*) = 1 then min(c.id) end as id
+            from import_staging s
+            join import_matches open on open.row_number = s.row_number and open.contact_id is null
+            join companies k on k.rut = s.rut
+            join contacts c on c.company_id = k.id and starts_with(c.search_key, s.name_key || ' ')
+            where s.verdict is null and s.name_key <> '' and not open.ambiguous
+            group by s.row_number
+         ) found
+         where found.row_number = m.row_number",
+    )
+    .await?;
+    // A telephone that the file itself gives to somebody known.
+    run(
+        tx,
+        "update import_matches m set contact_id = known.contact_id, ambiguous = false
+         from import_staging s
+         join (
+            select s.phone_ident, min(m.contact_id) as contact_id
+            from import_staging s join import_matches m on m.row_number = s.row_number
+            where m.contact_id is not null and s.phone_ident is not null
+            group by s.phone_ident having count(distinct m.contact_id) = 1
+         ) known on known.phone_ident = s.phone_ident
+         where s.row_number = m.row_number and m.contact_id is null and s.email is null",
+    )
+    .await?;
+    Ok(())
+}
+
+async fn reject_strangers(tx: &mut Tx<'_>, people: &People<'_>) -> Result<()> {
+    sqlx::query(
+        "update import_staging s set verdict = 'REJECTED',
+            column_name = case when s.email is not null then $2 when s.phone is not null then $3 else $4 end,
+            value = coalesce(s.email, s.phone, s.rut),
+            reason = case
+                when m.ambiguous
+                    then 'Más de una persona tiene ese teléfono, o ese RUT y nombre: agrega su correo para saber de quién es'
+                when not $1
+                    then 'No está entre tus contactos: impórtalo primero, o elige crear a las personas que falten'
+                when s.name_key = '' then 'No está entre tus contactos, y falta su nombre para crearlo'
+                else 'No está entre tus contactos, y falta un correo o un teléfono para crearlo'
+            end
+         from import_matches m
+         where m.row_number = s.row_number and m.contact_id is null and m.newcomer is null",
+    )
+    .persistent(false)
+    .bind(people.create)
+    .bind(people.email)
+    .bind(people.phone)
+    .bind(people.rut)
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// How many people the staged events bring.
+///
+/// # Errors
+/// When the database fails.
+pub async fn newcomers(tx: &mut Tx<'_>) -> Result<i64> {
+    Ok(sqlx::query_scalar("select count(distinct newcomer) from import_matches")
+        .persistent(false)
+        .fetch_one(&mut **tx)
+        .await?)
+}
+
+/// Write what `decide_history` decided, people first. Gives the number of people created.
+///
+/// # Errors
+/// When the database fails, or somebody took an address meanwhile.
+pub async fn write_history(
+    tx: &mut Tx<'_>,
+    now: DateTime<Utc>,
+    import: ImportId,
+    basis: &Basis<'_>,
+) -> Result<u64> {
+    let created = create_people(tx, now, import, basis).await?;
+    sqlx::query(
+        "insert into history_entries (contact_id, kind, occurred_on, item, amount, quantity, import_id, created_at)
+         select m.contact_id, s.event_kind, s.event_on, s.item, s.amount, s.quantity, $1, $2
+         from import_staging s
+         join import_decided d on d.row_number = s.row_number and d.verdict = 'CREATED'
+         join import_matches m on m.row_number = s.row_number
+         order by m.contact_id, s.event_on, s.row_number",
+    )
+    .persistent(false)
+    .bind(import.0)
+    .bind(now)
+    .execute(&mut **tx)
+    .await?;
+    run(
+        tx,
+        "update import_decided d set subject_id = m.contact_id
+         from import_matches m where m.row_number = d.row_number and m.newcomer is not null",
+    )
+    .await?;
+    let whose: Vec<i64> = sqlx::query_scalar(
+        "select distinct subject_id from import_decided where verdict = 'CREATED' order by subject_id",
+    )
+    .persistent(false)
+    .fetch_all(&mut **tx)
+    .await?;
+    metrics::recount(tx, now, &whose).await?;
+    Ok(created)
+}
+
+async fn create_people(
+    tx: &mut Tx<'_>,
+    now: DateTime<Utc>,
+    import: ImportId,
+    basis: &Basis<'_>,
+) -> Result<u64> {
+    let created = run(
+        tx,
+        "create temp table import_newcomers on commit drop as
+         select newcomer, first, nextval(pg_get_serial_sequence('contacts', 'id')) as id
+         from (select m.newcomer, coalesce(min(m.row_number) filter (where s.email is not null), min(m.row_number)) as first
+               from import_matches m join import_staging s on s.row_number = m.row_number
+               where m.newcomer is not null group by m.newcomer order by first) people",
+    )
+    .await?;
+    if created == 0 {
+        return Ok(0);
+    }
+    sqlx::query(
+        "with created as (
+            insert into contacts (id, first_name, last_name, email, phone, source, email_basis, search_key, import_id,
+                created_at, updated_at)
+            overriding system value
+            select n.id, coalesce(s.first_name, ''), coalesce(s.last_name, ''), s.email, s.phone, 'IMPORT',
+                case when s.email is not null and x.destination is null then $5 end, s.search_key, $1, $2, $2
+            from import_newcomers n
+            join import_staging s on s.row_number = n.first
+            left join (select distinct destination from suppressions
+                where communication_type = 'EMAIL' and lifted_at is null) x on x.destination = s.email
+            order by n.id
+            returning id, email_basis
+         )
+         insert into consent_events (contact_id, communication_type, basis, source, obtained_on, import_id, at)
+         select id, 'EMAIL', email_basis, $3, $4, $1, $2 from created where email_basis is not null",
+    )
+    .persistent(false)
+    .bind(import.0)
+    .bind(now)
+    .bind(basis.source)
+    .bind(basis.obtained_on)
+    .bind(basis.basis)
+    .execute(&mut **tx)
+    .await?;
+    search_index::put_aside(tx, import).await?;
+    run(
+        tx,
+        "update import_matches m set contact_id = n.id from import_newcomers n where n.newcomer = m.newcomer",
+    )
+    .await?;
+    Ok(created)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::HistoryKind;
+
+    #[test]
+    fn words_of_real_files_are_understood() {
+        for (text, expected) in [
+            ("VENTA", Some(HistoryKind::Purchase)),
+            ("Compra web", Some(HistoryKind::Purchase)),
+            ("Atención", Some(HistoryKind::Visit)),
+            ("Taller de cerámica", Some(HistoryKind::Enrolment)),
+            ("Inscripción", Some(HistoryKind::Enrolment)),
+            ("PURCHASE", Some(HistoryKind::Purchase)),
+            ("otra cosa", None),
+        ] {
+            assert_eq!(HistoryKind::from_words(text), expected, "{text}");
+        }
+    }
+}

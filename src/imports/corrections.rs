@@ -1,0 +1,178 @@
+//! Rejected rows that a person writes anew before confirming. The file stays as
+//! it came: what was typed is kept by row, and read in its place.
+
+use super::{Import, Status, record};
+use crate::{
+    access::{Actor, Permission},
+    db::Tx,
+    error::{Error, Result},
+    ids::ImportId,
+    imports::reader::{MAX_CELL_BYTES, MAX_COLUMNS, Row},
+};
+use chrono::{DateTime, Utc};
+use serde_json::json;
+use sqlx::{PgConnection, PgExecutor};
+use std::collections::HashMap;
+
+/// Rows that can be corrected at once.
+pub const AT_ONCE: i64 = 100;
+/// Text that can be corrected at once: it comes back in one form.
+const SHOWN_BYTES: usize = 250_000;
+/// Rows of one import that can be corrected in all: beyond that the file itself wants mending.
+const AT_MOST: i64 = 5_000;
+
+/// Corrected rows by their number.
+pub(super) type Corrected = HashMap<u32, Row>;
+
+/// A rejected row, to be written anew.
+#[derive(Clone, Debug)]
+pub struct Rejected {
+    /// Row of the file.
+    pub row: i32,
+    /// Offending column.
+    pub column: String,
+    /// Why it stays out.
+    pub reason: String,
+    /// The cells as they were read.
+    pub cells: Vec<String>,
+}
+
+/// The first rejected rows of `id`.
+///
+/// # Errors
+/// When the database fails.
+pub async fn rejected(db: impl PgExecutor<'_>, id: ImportId) -> Result<Vec<Rejected>> {
+    let rows = sqlx::query_as!(
+        Rejected,
+        r#"select row_number as row, coalesce(column_name, '') as "column!", coalesce(reason, '') as "reason!",
+            coalesce(cells, '{}') as "cells!"
+         from import_rows where import_id = $1 and verdict = 'REJECTED' order by row_number limit $2"#,
+        id.0,
+        AT_ONCE,
+    )
+    .fetch_all(db)
+    .await?;
+    let mut bytes = 0;
+    Ok(rows
+        .into_iter()
+        .take_while(|it| {
+            bytes += it.cells.iter().map(String::len).sum::<usize>();
+            bytes <= SHOWN_BYTES
+        })
+        .collect())
+}
+
+/// The corrected rows of `id`.
+pub(super) async fn of(db: &mut PgConnection, id: ImportId) -> Result<Corrected> {
+    let rows = sqlx::query!("select row_number, cells from import_corrections where import_id = $1", id.0)
+        .fetch_all(db)
+        .await?;
+    Ok(rows
+        .into_iter()
+        .filter_map(|it| {
+            let number = u32::try_from(it.row_number).ok()?;
+            Some((number, Row::of(number, it.cells.iter().map(String::as_str))))
+        })
+        .collect())
+}
+
+/// The corrections of an ended import, or of another sheet, mean nothing.
+pub(super) async fn forget(db: &mut PgConnection, id: ImportId) -> Result<()> {
+    sqlx::query!("delete from import_corrections where import_id = $1", id.0).execute(db).await?;
+    Ok(())
+}
+
+/// Write rejected rows of `id` anew: cells by row number, then by column. Cells
+/// that aren't named stay. The file is read again. Gives how many rows changed.
+///
+/// # Errors
+/// When the import is past that, too many rows are corrected, or the database fails.
+pub async fn write(
+    tx: &mut Tx<'_>,
+    now: DateTime<Utc>,
+    actor: &Actor,
+    import: &Import,
+    typed: &HashMap<i32, HashMap<usize, String>>,
+) -> Result<usize> {
+    actor.require(Permission::RunImports)?;
+    if import.status != Status::Ready {
+        return Err(Error::refused("Esta importación ya no se puede corregir. Sube el archivo de nuevo."));
+    }
+    let mut changed = 0;
+    for row in rejected(&mut **tx, import.id).await? {
+        let Some(cells) = typed.get(&row.row).and_then(|typed| corrected(&row.cells, typed)) else {
+            continue;
+        };
+        sqlx::query!(
+            "insert into import_corrections (import_id, row_number, cells, corrected_by, corrected_at)
+             values ($1, $2, $3, $4, $5)
+             on conflict (import_id, row_number) do update
+                set cells = excluded.cells, corrected_by = excluded.corrected_by, corrected_at = excluded.corrected_at",
+            import.id.0,
+            row.row,
+            &cells,
+            actor.staff_id().map(|it| it.0),
+            now,
+        )
+        .execute(&mut **tx)
+        .await?;
+        changed += 1;
+    }
+    if changed == 0 {
+        return Ok(0);
+    }
+    let kept = sqlx::query_scalar!(
+        r#"select count(*) as "count!" from import_corrections where import_id = $1"#,
+        import.id.0
+    )
+    .fetch_one(&mut **tx)
+    .await?;
+    if kept > AT_MOST {
+        return Err(Error::refused(
+            "Ya corregiste 5.000 filas de este archivo. No se guardaron estas últimas: descarga las rechazadas, corrígelas en la planilla y súbela de nuevo.",
+        ));
+    }
+    super::read_again(tx, import).await?;
+    record(tx, now, actor, "import.correct", import.id, json!({"corrected_rows": changed})).await?;
+    Ok(changed)
+}
+
+/// `cells` with what was typed over them; none: it says the same.
+fn corrected(cells: &[String], typed: &HashMap<usize, String>) -> Option<Vec<String>> {
+    let mut new = cells.to_vec();
+    for (&at, text) in typed {
+        if at >= MAX_COLUMNS {
+            continue;
+        }
+        if new.len() <= at {
+            new.resize(at + 1, String::new());
+        }
+        // Postgres can't keep a null byte, and a cell that long is refused in a file too.
+        new[at] = text.chars().filter(|it| *it != '\0').take(MAX_CELL_BYTES / 4).collect();
+    }
+    while new.len() > cells.len() && new.last().is_some_and(String::is_empty) {
+        new.pop();
+    }
+    (new != cells).then_some(new)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::corrected;
+    use std::collections::HashMap;
+
+    #[test]
+    fn only_what_was_typed_changes() {
+        let cells = ["a".to_owned(), "b".to_owned()];
+        let check = |typed: &[(usize, &str)], expected: Option<&[&str]>| {
+            let typed: HashMap<_, _> = typed.iter().map(|(at, text)| (*at, (*text).to_owned())).collect();
+            let expected = expected.map(|it| it.iter().map(|it| (*it).to_owned()).collect::<Vec<_>>());
+            assert_eq!(corrected(&cells, &typed), expected, "{typed:?}");
+        };
+        check(&[(1, "c")], Some(&["a", "c"]));
+        check(&[(3, "d")], Some(&["a", "b", "", "d"]));
+        check(&[(0, "a"), (2, "")], None);
+        check(&[(500, "x")], None);
+        check(&[(0, "x\0y")], Some(&["xy", "b"]));
+    }
+}
