@@ -52,4 +52,8 @@ ids! {
     TaskId,
     /// A person who signs in to the panel.
     StaffId,
+    /// A rule about people, kept under a name.
+    SegmentId,
+    /// A set of people that somebody put together.
+    ListId,
 }

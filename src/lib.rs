@@ -20,6 +20,7 @@ pub mod audit;
 pub mod channels;
 // domains, lowest first
 pub mod contacts;
+pub mod segments;
 pub mod messaging;
 pub mod imports;
 pub mod campaigns;

@@ -35,6 +35,7 @@ const OWNERS: &[(&str, &[&str])] = &[
             "tasks",
         ],
     ),
+    ("segments", &["segments", "segment_versions", "lists", "list_members"]),
     (
         "messaging",
         &[

@@ -19,6 +19,7 @@ mod messages;
 mod outbox;
 mod people;
 mod public;
+mod segments;
 mod settings;
 mod signatures;
 mod support;

@@ -1,0 +1,342 @@
+//! A rule as conditions of SQL on `contacts c`. The only dynamic SQL beside the
+//! filters of lists; every value is bound. Looking things up is by `exists`, which
+//! Postgres turns into joins where they stand alone and into lookups where they don't.
+
+use super::{
+    evaluate::Library,
+    field::{Event, Field},
+    meaning::{Meaning, Test},
+    rule::{Condition, Group, Join, Node},
+};
+use crate::{
+    channels::Channel,
+    chile::{comunas, time},
+};
+use chrono::{Datelike as _, NaiveDate};
+use sqlx::{Postgres, QueryBuilder};
+
+type Query = QueryBuilder<Postgres>;
+
+/// How deep segments may ask about segments.
+const DEEPEST: usize = 10;
+
+/// What a rule is read with.
+#[derive(Clone, Copy, Debug)]
+pub struct Context<'a> {
+    /// The rules of the segments that it asks about.
+    pub library: &'a Library,
+    /// The local day that relative days count from.
+    pub today: NaiveDate,
+}
+
+/// Push `rule` as one condition on `contacts c`, in parentheses. What cannot be
+/// understood lets nobody through.
+pub fn push(query: &mut Query, rule: &Group, context: Context<'_>) {
+    push_group(query, rule, context, 0);
+}
+
+fn push_group(query: &mut Query, group: &Group, context: Context<'_>, depth: usize) {
+    if group.items.is_empty() {
+        query.push(if group.join == Join::All { "true" } else { "false" });
+        return;
+    }
+    query.push("(");
+    for (place, item) in group.items.iter().enumerate() {
+        if place > 0 {
+            query.push(if group.join == Join::All { " and " } else { " or " });
+        }
+        match item {
+            Node::Group(inner) => push_group(query, inner, context, depth),
+            Node::Condition(it) => push_condition(query, it, context, depth),
+        }
+    }
+    query.push(")");
+}
+
+fn push_condition(query: &mut Query, condition: &Condition, context: Context<'_>, depth: usize) {
+    let Ok(meaning) = Meaning::of(condition, context.today) else {
+        query.push("false");
+        return;
+    };
+    if !meaning.negated {
+        query.push("(");
+        push_test(query, &meaning, context, depth);
+        query.push(")");
+    } else if looks_up(meaning.field) {
+        // Never null, and `not exists` may become a join where `is not true` may not.
+        query.push("not (");
+        push_test(query, &meaning, context, depth);
+        query.push(")");
+    } else {
+        query.push("(");
+        push_test(query, &meaning, context, depth);
+        query.push(") is not true");
+    }
+}
+
+/// Whether a field is asked about by nothing but `exists`.
+fn looks_up(field: Field) -> bool {
+    matches!(
+        field,
+        Field::CompanyName
+            | Field::CompanyIndustry
+            | Field::CompanyComuna
+            | Field::Interest
+            | Field::List
+            | Field::Bought
+            | Field::Message
+            | Field::LastVisit
+            | Field::LastPurchase
+            | Field::LastActivity
+    )
+}
+
+fn push_test(query: &mut Query, meaning: &Meaning, context: Context<'_>, depth: usize) {
+    let field = meaning.field;
+    match &meaning.test {
+        Test::Words(words) => push_words(query, field, words),
+        Test::Codes(codes) => push_codes(query, field, codes),
+        Test::Ids(ids) if field == Field::Segment => push_segments(query, ids, context, depth),
+        Test::Ids(ids) => push_ids(query, field, ids),
+        Test::Known => push_known(query, field),
+        Test::Number(low, high) if field == Field::Age => push_age(query, *low, *high, context.today),
+        Test::Number(low, high) => push_metric(query, field, *low, *high),
+        Test::Day(from, until) => push_day(query, field, *from, *until),
+        Test::Message(event, since, campaign) => push_message(query, *event, *since, *campaign),
+    }
+}
+
+/// Folded words hold letters and digits only, so nothing needs escaping.
+fn push_each_word(query: &mut Query, column: &'static str, words: &[String]) {
+    for (place, word) in words.iter().enumerate() {
+        query.push(if place > 0 { " and " } else { "" });
+        query.push(column).push(" like ").push_bind(format!("%{word}%"));
+    }
+}
+
+/// What was bought, without case and accents, as `chile::text::fold` would have it.
+const ITEM: &str = "translate(lower(h.item), 'ÁÀÂÄÃÉÈÊËÍÌÎÏÓÒÔÖÕÚÙÛÜÑÇáàâäãéèêëíìîïóòôöõúùûüñç',
+    'aaaaaeeeeiiiiooooouuuuncaaaaaeeeeiiiiooooouuuunc')";
+
+fn push_words(query: &mut Query, field: Field, words: &[String]) {
+    match field {
+        Field::Words => push_each_word(query, "c.search_key", words),
+        Field::CompanyName => {
+            query.push("exists (select 1 from companies k where k.id = c.company_id and ");
+            push_each_word(query, "k.name_key", words);
+            query.push(")");
+        }
+        _ => {
+            query.push("exists (select 1 from history_entries h where h.contact_id = c.id and ");
+            push_each_word(query, ITEM, words);
+            query.push(")");
+        }
+    }
+}
+
+fn push_codes(query: &mut Query, field: Field, codes: &[String]) {
+    let column = match field {
+        Field::Kind => "c.kind",
+        Field::Lifecycle => "c.lifecycle",
+        Field::Source => "c.source",
+        Field::EmailDomain => "split_part(c.email, '@', 2)",
+        Field::Comuna => return push_place(query, codes.to_vec()),
+        Field::Region => {
+            let within =
+                comunas::all().iter().filter(|it| codes.iter().any(|code| it.code.starts_with(code)));
+            return push_place(query, within.map(|it| it.code.to_owned()).collect());
+        }
+        Field::CompanyIndustry => return push_company(query, "k.industry", codes),
+        Field::CompanyComuna => return push_company(query, "k.comuna", codes),
+        Field::BirthMonth => "extract(month from c.birth_date)::text",
+        Field::Contactable => return push_reach(query, codes),
+        _ => "null",
+    };
+    query.push(column).push(" = any (").push_bind(codes.to_vec()).push(")");
+}
+
+/// Their own comuna, else their company's.
+fn push_place(query: &mut Query, codes: Vec<String>) {
+    query.push("c.comuna = any (").push_bind(codes.clone()).push(") or (c.comuna is null and ");
+    push_company(query, "k.comuna", &codes);
+    query.push(")");
+}
+
+fn push_company(query: &mut Query, column: &'static str, codes: &[String]) {
+    query.push("exists (select 1 from companies k where k.id = c.company_id and ").push(column);
+    query.push(" = any (").push_bind(codes.to_vec()).push("))");
+}
+
+/// An address, a basis for promotions, and not on the list of exclusion.
+fn push_reach(query: &mut Query, codes: &[String]) {
+    let channels = codes.iter().filter_map(|it| Channel::from_code(it));
+    for (place, channel) in channels.enumerate() {
+        query.push(if place > 0 { " or " } else { "" });
+        let (address, basis) = match channel {
+            Channel::Email => ("c.email", "c.email_basis"),
+            Channel::Sms => ("c.phone", "c.sms_basis"),
+            Channel::Whatsapp => ("c.phone", "c.whatsapp_basis"),
+        };
+        query.push("(").push(address).push(" is not null and ").push(basis).push(" is not null");
+        query.push(" and not exists (select 1 from suppressions s where s.communication_type = ");
+        query.push_bind(channel.code()).push(" and s.lifted_at is null and s.destination = ").push(address);
+        query.push("))");
+    }
+}
+
+fn push_ids(query: &mut Query, field: Field, ids: &[i64]) {
+    let ids = ids.to_vec();
+    match field {
+        Field::Owner => drop(query.push("c.owner_id = any (").push_bind(ids).push(")")),
+        Field::Interest => {
+            query.push("exists (select 1 from contact_interests i where i.contact_id = c.id and i.interest_id = any (");
+            query.push_bind(ids).push("))");
+        }
+        Field::List => {
+            query
+                .push("exists (select 1 from list_members m where m.contact_id = c.id and m.list_id = any (");
+            query.push_bind(ids).push("))");
+        }
+        _ => {
+            query.push("c.import_id = any (").push_bind(ids.clone());
+            query.push(") or exists (select 1 from import_changes i where i.subject_kind = 'contact' and i.subject_id = c.id and i.import_id = any (");
+            query.push_bind(ids).push("))");
+        }
+    }
+}
+
+fn push_segments(query: &mut Query, ids: &[i64], context: Context<'_>, depth: usize) {
+    let rules: Vec<&Group> = ids.iter().filter_map(|it| context.library.get(it)).collect();
+    if rules.is_empty() || depth >= DEEPEST {
+        query.push("false");
+        return;
+    }
+    for (place, rule) in rules.into_iter().enumerate() {
+        query.push(if place > 0 { " or " } else { "" });
+        push_group(query, rule, context, depth + 1);
+    }
+}
+
+fn push_known(query: &mut Query, field: Field) {
+    query.push(match field {
+        Field::Email => "c.email is not null",
+        Field::Phone => "c.phone is not null",
+        Field::Owner => "c.owner_id is not null",
+        Field::BirthDate => "c.birth_date is not null",
+        Field::LastVisit => {
+            "exists (select 1 from contact_metrics m where m.contact_id = c.id and m.last_visit_on is not null)"
+        }
+        Field::LastPurchase => {
+            "exists (select 1 from contact_metrics m where m.contact_id = c.id and m.last_purchase_on is not null)"
+        }
+        Field::LastActivity => {
+            "exists (select 1 from contact_metrics m where m.contact_id = c.id and m.last_activity_at is not null)"
+        }
+        _ => "false",
+    });
+}
+
+/// `column between low and high`, either open.
+fn push_range<T>(query: &mut Query, column: &'static str, low: Option<T>, high: Option<T>)
+where
+    T: 'static + Send + Sync + for<'q> sqlx::Encode<'q, Postgres> + sqlx::Type<Postgres>,
+{
+    query.push("true");
+    if let Some(low) = low {
+        query.push(" and ").push(column).push(" >= ").push_bind(low);
+    }
+    if let Some(high) = high {
+        query.push(" and ").push(column).push(" <= ").push_bind(high);
+    }
+}
+
+/// Somebody without a row of metrics has zeros: where zero fits, it is those
+/// who do not fit that are looked up.
+fn push_metric(query: &mut Query, field: Field, low: Option<i64>, high: Option<i64>) {
+    let column = match field {
+        Field::Visits => "m.visits",
+        Field::Purchases => "m.purchases",
+        Field::Enrolments => "m.enrolments",
+        Field::AverageTicket => "case when m.purchases > 0 then m.spent / m.purchases else 0 end",
+        _ => "m.spent",
+    };
+    let zero_fits = low.is_none_or(|it| it <= 0) && high.is_none_or(|it| it >= 0);
+    query.push(if zero_fits { "not " } else { "" });
+    query.push("exists (select 1 from contact_metrics m where m.contact_id = c.id and ");
+    query.push(if zero_fits { "not (" } else { "(" });
+    push_range(query, column, low, high);
+    query.push("))");
+}
+
+/// `years` before `today`; of 29 February in a common year, the day before.
+fn years_before(today: NaiveDate, years: i64) -> NaiveDate {
+    let year = today.year() - i32::try_from(years).unwrap_or(i32::MAX / 2).min(5_000);
+    let same = NaiveDate::from_ymd_opt(year, today.month(), today.day());
+    same.or_else(|| NaiveDate::from_ymd_opt(year, today.month(), today.day() - 1)).unwrap_or(NaiveDate::MIN)
+}
+
+/// So old, as days of birth. Nobody is younger than nothing.
+fn push_age(query: &mut Query, low: Option<i64>, high: Option<i64>, today: NaiveDate) {
+    query.push("c.birth_date <= ").push_bind(years_before(today, low.unwrap_or_default().max(0)));
+    match high {
+        Some(high) if high < 0 => drop(query.push(" and false")),
+        Some(high) if high < 1_000 => {
+            query.push(" and c.birth_date > ").push_bind(years_before(today, high + 1));
+        }
+        _ => {}
+    }
+}
+
+fn push_day(query: &mut Query, field: Field, from: Option<NaiveDate>, until: Option<NaiveDate>) {
+    match field {
+        Field::Created => push_instants(query, "c.created_at", from, until),
+        Field::BirthDate => {
+            query.push("c.birth_date is not null and ");
+            push_range(query, "c.birth_date", from, until);
+        }
+        _ => {
+            query.push("exists (select 1 from contact_metrics m where m.contact_id = c.id and ");
+            match field {
+                Field::LastVisit => push_range(query, "m.last_visit_on", from, until),
+                Field::LastPurchase => push_range(query, "m.last_purchase_on", from, until),
+                _ => push_instants(query, "m.last_activity_at", from, until),
+            }
+            query.push(")");
+        }
+    }
+}
+
+/// Local days, as instants.
+fn push_instants(query: &mut Query, column: &'static str, from: Option<NaiveDate>, until: Option<NaiveDate>) {
+    query.push("true");
+    if let Some(from) = from {
+        query.push(" and ").push(column).push(" >= ").push_bind(time::start_of_day(from));
+    }
+    if let Some(next) = until.and_then(|it| it.succ_opt()) {
+        query.push(" and ").push(column).push(" < ").push_bind(time::start_of_day(next));
+    }
+}
+
+fn push_message(query: &mut Query, event: Event, since: Option<NaiveDate>, campaign: Option<i64>) {
+    let (column, more) = match event {
+        Event::Received => ("l.sent_at", " and l.status <> 'BOUNCED'"),
+        Event::Bounced => ("l.sent_at", " and l.status = 'BOUNCED'"),
+        Event::Opened => ("l.opened_at", ""),
+        Event::Clicked => ("l.clicked_at", ""),
+        Event::Replied => ("l.replied_at", ""),
+    };
+    query.push("exists (select 1 from communication_logs l where l.contact_id = c.id and l.origin <> 'TEST'");
+    query.push(more).push(" and ").push(column).push(" is not null");
+    if let Some(since) = since {
+        query.push(" and ").push(column).push(" >= ").push_bind(time::start_of_day(since));
+        if matches!(event, Event::Received | Event::Bounced) {
+            // The index of the caps begins with the channel.
+            let channels = Channel::ALL.map(|it| it.code().to_owned()).to_vec();
+            query.push(" and l.communication_type = any (").push_bind(channels).push(")");
+        }
+    }
+    if let Some(campaign) = campaign {
+        query.push(" and l.campaign_id = ").push_bind(campaign);
+    }
+    query.push(")");
+}

@@ -1,0 +1,119 @@
+//! The facts of one contact that rules can ask about, read from the tables. Reads
+//! only; what they mean is `evaluate`'s.
+
+use super::evaluate::{Employer, Facts, Letter};
+use crate::{
+    channels::Channel,
+    error::{Error, Result},
+    ids::ContactId,
+};
+use sqlx::PgConnection;
+
+/// Messages looked at: nobody has had more.
+const MOST_MESSAGES: i64 = 10_000;
+
+/// The facts of `contact`.
+///
+/// # Errors
+/// [`Error::NotFound`], or the database's.
+pub async fn of(db: &mut PgConnection, contact: ContactId) -> Result<Facts> {
+    let it = sqlx::query!(
+        r#"select c.search_key, c.email, c.phone, c.lifecycle, c.source, c.owner_id, c.comuna, c.birth_date, c.created_at,
+                  c.email_basis is not null as "email_basis!", c.sms_basis is not null as "sms_basis!",
+                  c.whatsapp_basis is not null as "whatsapp_basis!",
+                  k.name_key as "name_key?", k.industry as "industry?", k.comuna as "company_comuna?",
+                  coalesce(m.visits, 0) as "visits!", coalesce(m.purchases, 0) as "purchases!",
+                  coalesce(m.enrolments, 0) as "enrolments!", coalesce(m.spent, 0) as "spent!",
+                  m.last_visit_on as "last_visit_on?", m.last_purchase_on as "last_purchase_on?",
+                  m.last_activity_at as "last_activity_at?"
+           from contacts c
+           left join companies k on k.id = c.company_id
+           left join contact_metrics m on m.contact_id = c.id
+           where c.id = $1"#,
+        contact.0
+    )
+    .fetch_optional(&mut *db)
+    .await?
+    .ok_or(Error::NotFound)?;
+    let excluded = sqlx::query_scalar!(
+        "select distinct communication_type from suppressions
+         where lifted_at is null and (
+             (communication_type = 'EMAIL' and destination = $1) or (communication_type <> 'EMAIL' and destination = $2))",
+        it.email,
+        it.phone
+    )
+    .fetch_all(&mut *db)
+    .await?;
+    let reach = [
+        (Channel::Email, it.email.is_some() && it.email_basis),
+        (Channel::Sms, it.phone.is_some() && it.sms_basis),
+        (Channel::Whatsapp, it.phone.is_some() && it.whatsapp_basis),
+    ];
+    Ok(Facts {
+        reach: reach
+            .into_iter()
+            .filter(|(channel, may)| *may && excluded.iter().all(|it| it != channel.code()))
+            .map(|it| it.0)
+            .collect(),
+        search_key: it.search_key,
+        email: it.email,
+        phone: it.phone,
+        lifecycle: it.lifecycle,
+        source: it.source,
+        owner: it.owner_id,
+        comuna: it.comuna,
+        birth_date: it.birth_date,
+        created_at: it.created_at,
+        company: it.name_key.map(|name_key| Employer {
+            name_key,
+            industry: it.industry,
+            comuna: it.company_comuna,
+        }),
+        visits: i64::from(it.visits),
+        purchases: i64::from(it.purchases),
+        enrolments: i64::from(it.enrolments),
+        spent: it.spent,
+        last_visit: it.last_visit_on,
+        last_purchase: it.last_purchase_on,
+        last_activity: it.last_activity_at,
+        interests: sqlx::query_scalar!(
+            "select interest_id from contact_interests where contact_id = $1 order by 1",
+            contact.0
+        )
+        .fetch_all(&mut *db)
+        .await?,
+        imports: sqlx::query_scalar!(
+            r#"select import_id as "id!" from contacts where id = $1 and import_id is not null
+               union select import_id from import_changes where subject_kind = 'contact' and subject_id = $1
+               order by 1"#,
+            contact.0
+        )
+        .fetch_all(&mut *db)
+        .await?,
+        lists: sqlx::query_scalar!(
+            "select list_id from list_members where contact_id = $1 order by 1",
+            contact.0
+        )
+        .fetch_all(&mut *db)
+        .await?,
+        items: sqlx::query_scalar!(
+            "select distinct item from history_entries where contact_id = $1 order by 1",
+            contact.0
+        )
+        .fetch_all(&mut *db)
+        .await?,
+        messages: messages(db, contact).await?,
+    })
+}
+
+async fn messages(db: &mut PgConnection, contact: ContactId) -> Result<Vec<Letter>> {
+    Ok(sqlx::query_as!(
+        Letter,
+        r#"select campaign_id as campaign, sent_at, opened_at, clicked_at, replied_at, status = 'BOUNCED' as "bounced!"
+           from communication_logs where contact_id = $1 and origin <> 'TEST' order by id desc limit $2"#,
+        contact.0,
+        MOST_MESSAGES
+    )
+    .fetch_all(db)
+    .await?)
+}

@@ -1,0 +1,494 @@
+//! A list: contacts, and bare addresses of people who are none, put together by
+//! hand, by pasting, or from a segment as it stands.
+
+use super::{
+    compile::{self, Context},
+    members,
+    rule::Group,
+};
+use crate::{
+    access::{Actor, Permission},
+    audit,
+    chile::{phone::Phone, text::tidy, time},
+    contacts::{address::EmailAddress, contact::full_name},
+    db::{
+        Tx,
+        keyset::{Page, Place},
+    },
+    error::{Error, OnConstraint as _, Result},
+    ids::{ContactId, ListId},
+};
+use chrono::{DateTime, Utc};
+use serde_json::json;
+use sqlx::{PgConnection, PgExecutor, QueryBuilder};
+use std::collections::BTreeSet;
+
+/// A list.
+#[derive(Clone, Debug)]
+pub struct List {
+    /// Row.
+    pub id: ListId,
+    /// Name.
+    pub name: String,
+    /// What it is for.
+    pub note: String,
+    /// When it was last changed.
+    pub updated_at: DateTime<Utc>,
+    /// Whether it was removed.
+    pub is_deleted: bool,
+    /// How many are on it, addresses of nobody included.
+    pub members: i64,
+}
+
+/// The list `id`, a removed one too.
+///
+/// # Errors
+/// [`Error::NotFound`], or the database's.
+pub async fn get(db: impl PgExecutor<'_>, id: ListId) -> Result<List> {
+    sqlx::query_as!(
+        List,
+        r#"select id as "id: ListId", name, note, updated_at, deleted_at is not null as "is_deleted!",
+                  (select count(*) from list_members m where m.list_id = lists.id) as "members!"
+           from lists where id = $1"#,
+        id.0
+    )
+    .fetch_optional(db)
+    .await?
+    .ok_or(Error::NotFound)
+}
+
+/// Every list that was not removed, by name.
+///
+/// # Errors
+/// When the database fails.
+pub async fn all(db: impl PgExecutor<'_>) -> Result<Vec<List>> {
+    Ok(sqlx::query_as!(
+        List,
+        r#"select id as "id: ListId", name, note, updated_at, false as "is_deleted!",
+                  (select count(*) from list_members m where m.list_id = lists.id) as "members!"
+           from lists where deleted_at is null order by lower(name), id limit 1000"#
+    )
+    .fetch_all(db)
+    .await?)
+}
+
+fn checked(name: &str, note: &str) -> Result<(String, String)> {
+    let (name, note) = (tidy(name), tidy(note));
+    if name.is_empty() || name.chars().count() > 100 {
+        return Err(Error::invalid("name", "Ponle un nombre de hasta 100 caracteres."));
+    }
+    if note.chars().count() > 500 {
+        return Err(Error::invalid("note", "Usa a lo más 500 caracteres."));
+    }
+    Ok((name, note))
+}
+
+fn taken() -> Error {
+    Error::invalid("name", "Ya hay una lista con ese nombre: elige otro.")
+}
+
+/// Make an empty list.
+///
+/// # Errors
+/// [`Error::Forbidden`], [`Error::Invalid`], or the database's.
+pub async fn create(
+    tx: &mut Tx<'_>,
+    now: DateTime<Utc>,
+    actor: &Actor,
+    name: &str,
+    note: &str,
+) -> Result<ListId> {
+    actor.require(Permission::EditContacts)?;
+    let (name, note) = checked(name, note)?;
+    let id = sqlx::query_scalar!(
+        "insert into lists (name, note, created_at, created_by, updated_at) values ($1, $2, $3, $4, $3) returning id",
+        name,
+        note,
+        now,
+        actor.staff_id().map(|it| it.0)
+    )
+    .fetch_one(&mut **tx)
+    .await
+    .on_constraint("lists_name_once", taken)?;
+    record(tx, now, actor, "list.create", ListId(id), None, Some(json!({ "name": name, "note": note })))
+        .await?;
+    Ok(ListId(id))
+}
+
+/// Change a list's name and note.
+///
+/// # Errors
+/// [`Error::Forbidden`], [`Error::NotFound`], [`Error::Invalid`], or the database's.
+pub async fn update(
+    tx: &mut Tx<'_>,
+    now: DateTime<Utc>,
+    actor: &Actor,
+    id: ListId,
+    name: &str,
+    note: &str,
+) -> Result<()> {
+    actor.require(Permission::EditContacts)?;
+    let (name, note) = checked(name, note)?;
+    let before = get(&mut **tx, id).await?;
+    sqlx::query!(
+        "update lists set name = $2, note = $3, updated_at = $4 where id = $1",
+        id.0,
+        name,
+        note,
+        now
+    )
+    .execute(&mut **tx)
+    .await
+    .on_constraint("lists_name_once", taken)?;
+    let was = json!({ "name": before.name, "note": before.note });
+    record(tx, now, actor, "list.update", id, Some(was), Some(json!({ "name": name, "note": note }))).await
+}
+
+/// Hide a list. Refused while a campaign or a segment asks for it.
+///
+/// # Errors
+/// [`Error::Forbidden`], [`Error::NotFound`], [`Error::Refused`], or the database's.
+pub async fn delete(tx: &mut Tx<'_>, now: DateTime<Utc>, actor: &Actor, id: ListId) -> Result<()> {
+    actor.require(Permission::EditContacts)?;
+    let it = get(&mut **tx, id).await?;
+    let user = sqlx::query_scalar!(
+        r#"select 'la campaña «' || name || '»' as "user!" from campaigns
+           where status in ('DRAFT', 'RUNNING', 'PAUSED') and audience -> 'list_ids' @> to_jsonb($1::bigint)
+           union all
+           select 'el segmento «' || name || '»' from segments
+           where deleted_at is null and rule::text like '%"LIST"%'
+             and jsonb_path_exists(rule, '$.**{1 to last} ? (@.field == "LIST" && @.values[*] == $id)',
+                                   jsonb_build_object('id', $1::bigint::text))
+           limit 1"#,
+        id.0
+    )
+    .fetch_optional(&mut **tx)
+    .await?;
+    if let Some(user) = user {
+        return Err(Error::refused(format!(
+            "«{}» no se eliminó: la usa {user}. Quítala de ahí primero.",
+            it.name
+        )));
+    }
+    sqlx::query!("update lists set deleted_at = $2 where id = $1", id.0, now).execute(&mut **tx).await?;
+    record(tx, now, actor, "list.delete", id, Some(json!({ "name": it.name })), None).await
+}
+
+/// Take a removal back.
+///
+/// # Errors
+/// [`Error::Forbidden`], [`Error::NotFound`], [`Error::Refused`] if its name was taken meanwhile, or the database's.
+pub async fn restore(tx: &mut Tx<'_>, now: DateTime<Utc>, actor: &Actor, id: ListId) -> Result<()> {
+    actor.require(Permission::EditContacts)?;
+    let it = get(&mut **tx, id).await?;
+    sqlx::query!("update lists set deleted_at = null where id = $1", id.0)
+        .execute(&mut **tx)
+        .await
+        .on_constraint("lists_name_once", || {
+            Error::refused("No volvió: otra lista ya lleva su nombre. Cámbiale el nombre a esa y repite.")
+        })?;
+    record(tx, now, actor, "list.restore", id, None, Some(json!({ "name": it.name }))).await
+}
+
+/// What came of adding.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Added {
+    /// Contacts that are on it now and were not.
+    pub contacts: u64,
+    /// Addresses of people who are no contacts.
+    pub externals: u64,
+    /// What was on it already, or was there twice.
+    pub already: u64,
+    /// Numbers of the lines that hold neither an email address nor a telephone.
+    pub unread: Vec<usize>,
+}
+
+/// Put contacts on a list.
+///
+/// # Errors
+/// [`Error::Forbidden`], [`Error::NotFound`], or the database's.
+pub async fn add_contacts(
+    tx: &mut Tx<'_>,
+    now: DateTime<Utc>,
+    actor: &Actor,
+    id: ListId,
+    contacts: &[ContactId],
+) -> Result<u64> {
+    actor.require(Permission::EditContacts)?;
+    get(&mut **tx, id).await?;
+    let ids: Vec<i64> = contacts.iter().map(|it| it.0).collect();
+    let added = sqlx::query!(
+        "insert into list_members (list_id, contact_id, added_at)
+         select $1, c.id, $3 from contacts c where c.id = any ($2) order by c.id
+         on conflict (list_id, contact_id) where contact_id is not null do nothing",
+        id.0,
+        &ids,
+        now
+    )
+    .execute(&mut **tx)
+    .await?
+    .rows_affected();
+    touched(tx, now, actor, "list.add", id, json!({ "contacts": added })).await?;
+    Ok(added)
+}
+
+/// Put everyone on a list whom a rule describes now.
+///
+/// # Errors
+/// [`Error::Forbidden`], [`Error::NotFound`], or the database's.
+pub async fn add_rule(
+    tx: &mut Tx<'_>,
+    now: DateTime<Utc>,
+    actor: &Actor,
+    id: ListId,
+    rule: &Group,
+) -> Result<u64> {
+    actor.require(Permission::EditContacts)?;
+    get(&mut **tx, id).await?;
+    let library = members::library(tx, rule).await?;
+    let mut query = QueryBuilder::new("insert into list_members (list_id, contact_id, added_at) select ");
+    query.push_bind(id.0).push(", c.id, ").push_bind(now).push(" from contacts c where ");
+    compile::push(&mut query, rule, Context { library: &library, today: time::local_date(now) });
+    query.push(" order by c.id on conflict (list_id, contact_id) where contact_id is not null do nothing");
+    let added = query.build().execute(&mut **tx).await?.rows_affected();
+    touched(tx, now, actor, "list.add", id, json!({ "contacts": added })).await?;
+    Ok(added)
+}
+
+/// Email addresses and telephones as they were pasted, one a line or parted by commas and semicolons.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Pasted {
+    emails: BTreeSet<String>,
+    phones: BTreeSet<String>,
+    read: u64,
+    unread: Vec<usize>,
+}
+
+impl Pasted {
+    fn read(text: &str) -> Pasted {
+        let mut pasted = Pasted::default();
+        for (place, line) in text.lines().enumerate() {
+            let mut understood = line.trim().is_empty();
+            for piece in line.split([',', ';', '\t']).map(str::trim).filter(|it| !it.is_empty()) {
+                let is_mark = |it: char| it.is_whitespace() || "<>()\"'".contains(it);
+                let email = piece.split(is_mark).find_map(|it| it.parse::<EmailAddress>().ok());
+                if let Some(email) = email {
+                    pasted.emails.insert(email.as_str().to_owned());
+                } else if let Ok(phone) = piece.parse::<Phone>() {
+                    pasted.phones.insert(phone.as_str().to_owned());
+                } else {
+                    continue;
+                }
+                understood = true;
+                pasted.read += 1;
+            }
+            if !understood {
+                pasted.unread.push(place + 1);
+            }
+        }
+        pasted
+    }
+}
+
+/// Put pasted addresses on a list: those of contacts as contacts, the others as they are.
+///
+/// # Errors
+/// [`Error::Forbidden`], [`Error::NotFound`], [`Error::Invalid`] where nothing can be read, or the database's.
+pub async fn add_pasted(
+    tx: &mut Tx<'_>,
+    now: DateTime<Utc>,
+    actor: &Actor,
+    id: ListId,
+    text: &str,
+) -> Result<Added> {
+    actor.require(Permission::EditContacts)?;
+    get(&mut **tx, id).await?;
+    let pasted = Pasted::read(text);
+    if pasted.read == 0 {
+        return Err(Error::invalid(
+            "addresses",
+            "No encontramos correos ni teléfonos en lo que pegaste. Escribe uno por línea, como ana@correo.cl o 9 8765 4321.",
+        ));
+    }
+    let emails: Vec<String> = pasted.emails.into_iter().collect();
+    let phones: Vec<String> = pasted.phones.into_iter().collect();
+    let added = sqlx::query!(
+        r#"with found as (
+               select e.email, null::text as phone, c.id as contact_id
+               from unnest($2::text[]) e (email) left join contacts c on c.email = e.email
+               union all
+               select null, p.phone, (select min(c.id) from contacts c where c.phone = p.phone)
+               from unnest($3::text[]) p (phone)
+           ), added as (
+               insert into list_members (list_id, contact_id, email, phone, added_at)
+               select distinct on (contact_id, case when contact_id is null then coalesce(email, phone) end)
+                      $1::bigint, contact_id, case when contact_id is null then email end,
+                      case when contact_id is null then phone end, $4::timestamptz
+               from found
+               on conflict do nothing returning contact_id
+           )
+           select count(*) filter (where contact_id is not null) as "contacts!",
+                  count(*) filter (where contact_id is null) as "externals!" from added"#,
+        id.0,
+        &emails,
+        &phones,
+        now
+    )
+    .fetch_one(&mut **tx)
+    .await?;
+    let count = |it: i64| u64::try_from(it).unwrap_or_default();
+    let (contacts, externals) = (count(added.contacts), count(added.externals));
+    touched(tx, now, actor, "list.add", id, json!({ "contacts": contacts, "externals": externals })).await?;
+    Ok(Added {
+        contacts,
+        externals,
+        already: pasted.read.saturating_sub(contacts + externals),
+        unread: pasted.unread,
+    })
+}
+
+/// Take one off a list.
+///
+/// # Errors
+/// [`Error::Forbidden`], [`Error::NotFound`], or the database's.
+pub async fn remove(
+    tx: &mut Tx<'_>,
+    now: DateTime<Utc>,
+    actor: &Actor,
+    id: ListId,
+    member: i64,
+) -> Result<()> {
+    actor.require(Permission::EditContacts)?;
+    let gone = sqlx::query!(
+        "delete from list_members where id = $1 and list_id = $2 returning contact_id",
+        member,
+        id.0
+    )
+    .fetch_optional(&mut **tx)
+    .await?
+    .ok_or(Error::NotFound)?;
+    touched(tx, now, actor, "list.remove", id, json!({ "contact_id": gone.contact_id })).await
+}
+
+/// Take contacts off a list.
+///
+/// # Errors
+/// [`Error::Forbidden`], or the database's.
+pub async fn remove_contacts(
+    tx: &mut Tx<'_>,
+    now: DateTime<Utc>,
+    actor: &Actor,
+    id: ListId,
+    contacts: &[ContactId],
+) -> Result<u64> {
+    actor.require(Permission::EditContacts)?;
+    let ids: Vec<i64> = contacts.iter().map(|it| it.0).collect();
+    let gone =
+        sqlx::query!("delete from list_members where list_id = $1 and contact_id = any ($2)", id.0, &ids)
+            .execute(&mut **tx)
+            .await?
+            .rows_affected();
+    touched(tx, now, actor, "list.remove", id, json!({ "contacts": gone })).await?;
+    Ok(gone)
+}
+
+/// One on a list.
+#[derive(Clone, Debug)]
+pub struct Member {
+    /// Row of the membership.
+    pub id: i64,
+    /// The contact; none: a bare address.
+    pub contact_id: Option<ContactId>,
+    /// What to call them; empty: a bare address.
+    pub name: String,
+    /// Email address.
+    pub email: Option<String>,
+    /// E.164.
+    pub phone: Option<String>,
+    /// Name of their company.
+    pub company: Option<String>,
+    /// Since when they are on it.
+    pub added_at: DateTime<Utc>,
+}
+
+/// A page of at most `size` who are on a list, the latest added first.
+///
+/// # Errors
+/// When the database fails.
+pub async fn page(db: &mut PgConnection, id: ListId, place: Place, size: usize) -> Result<Page<Member>> {
+    let backward = place.is_backward();
+    let rows = sqlx::query!(
+        r#"with page as (
+               (select * from list_members where not $2 and list_id = $1
+                and id < coalesce($3, 9223372036854775807) order by id desc limit $4)
+               union all
+               (select * from list_members where $2 and list_id = $1 and id > $3 order by id limit $4)
+           )
+           select p.id as "id!", p.contact_id, p.added_at as "added_at!", coalesce(c.email, p.email) as email,
+                  coalesce(c.phone, p.phone) as phone, c.first_name as "first_name?", c.last_name as "last_name?",
+                  k.name as "company?"
+           from page p left join contacts c on c.id = p.contact_id left join companies k on k.id = c.company_id
+           order by case when $2 then p.id else -p.id end"#,
+        id.0,
+        backward,
+        place.edge(),
+        i64::try_from(size).unwrap_or(i64::MAX).saturating_add(1)
+    )
+    .fetch_all(db)
+    .await?;
+    let members = rows.into_iter().map(|it| Member {
+        id: it.id,
+        contact_id: it.contact_id.map(ContactId),
+        name: match (it.contact_id, it.first_name, it.last_name) {
+            (Some(_), Some(first), Some(last)) => {
+                full_name(&first, &last, it.email.as_deref(), it.phone.as_deref())
+            }
+            _ => String::new(),
+        },
+        email: it.email,
+        phone: it.phone,
+        company: it.company,
+        added_at: it.added_at,
+    });
+    Ok(Page::new(place, size, members.collect()))
+}
+
+async fn touched(
+    tx: &mut Tx<'_>,
+    now: DateTime<Utc>,
+    actor: &Actor,
+    action: &str,
+    id: ListId,
+    what: serde_json::Value,
+) -> Result<()> {
+    sqlx::query!("update lists set updated_at = $2 where id = $1", id.0, now).execute(&mut **tx).await?;
+    record(tx, now, actor, action, id, None, Some(what)).await
+}
+
+async fn record(
+    tx: &mut Tx<'_>,
+    now: DateTime<Utc>,
+    actor: &Actor,
+    action: &str,
+    id: ListId,
+    before: Option<serde_json::Value>,
+    after: Option<serde_json::Value>,
+) -> Result<()> {
+    let change = audit::Change { action, subject_kind: "list", subject_id: Some(id.0), before, after };
+    audit::record(tx, now, actor, change).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_pasted_is_read_however_it_stands() {
+        let it = Pasted::read(
+            "Ana Muñoz <ANA@sur.example>\n9 8765 4321; pedro@sur.example\n\nsin dirección\n+56987654321\tx",
+        );
+        assert_eq!(it.emails.into_iter().collect::<Vec<_>>(), ["ana@sur.example", "pedro@sur.example"]);
+        assert_eq!(it.phones.into_iter().collect::<Vec<_>>(), ["+56987654321"]);
+        assert_eq!((it.read, it.unread), (4, vec![4]));
+    }
+}

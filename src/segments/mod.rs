@@ -1,0 +1,14 @@
+//! Sets of people: those that a rule describes, asked anew each time, and those
+//! that somebody put together. Reads any table; knows no campaign and no page.
+
+pub mod field;
+pub mod rule;
+mod meaning;
+pub mod evaluate;
+pub mod compile;
+pub mod facts;
+pub mod members;
+pub mod words;
+pub mod segment;
+pub mod value;
+pub mod list;

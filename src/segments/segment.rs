@@ -1,0 +1,355 @@
+//! A segment: a rule with a name, kept. An edit is a new version; a removal hides
+//! it and can be taken back. Who belongs to it is `members`'s.
+
+use super::{members, rule::Group};
+use crate::{
+    access::{Actor, Permission},
+    audit,
+    chile::{text::tidy, time},
+    db::Tx,
+    error::{Error, FieldError, OnConstraint as _, Result},
+    ids::SegmentId,
+};
+use chrono::{DateTime, Utc};
+use serde_json::json;
+use sqlx::{PgConnection, PgExecutor};
+
+/// What makes a segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// People wrote its rule.
+    Rule,
+    /// One of the nine by visits and spend.
+    Value,
+    /// One of the other automatic ones.
+    Special,
+}
+
+impl Kind {
+    fn from_code(code: &str) -> Kind {
+        match code {
+            "VALUE" => Kind::Value,
+            "SPECIAL" => Kind::Special,
+            _ => Kind::Rule,
+        }
+    }
+}
+
+/// A segment.
+#[derive(Clone, Debug)]
+pub struct Segment {
+    /// Row.
+    pub id: SegmentId,
+    /// Name.
+    pub name: String,
+    /// What made it.
+    pub kind: Kind,
+    /// Of the automatic ones, what the program calls it.
+    pub key: Option<String>,
+    /// Whom it describes.
+    pub rule: Group,
+    /// How many rules it has had.
+    pub version: i32,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+    /// When it was last changed.
+    pub updated_at: DateTime<Utc>,
+    /// Whether it was removed.
+    pub is_deleted: bool,
+}
+
+/// A rule that a segment has had.
+#[derive(Clone, Debug)]
+pub struct Version {
+    /// Its number.
+    pub version: i32,
+    /// The segment's name at the time.
+    pub name: String,
+    /// The rule.
+    pub rule: Group,
+    /// Since when.
+    pub created_at: DateTime<Utc>,
+    /// Who wrote it.
+    pub by: Option<String>,
+}
+
+fn read(id: i64, rule: serde_json::Value) -> Result<Group> {
+    serde_json::from_value(rule)
+        .map_err(|_| Error::Internal(format!("segment {id} holds a rule that is not one")))
+}
+
+/// The segment `id`, a removed one too.
+///
+/// # Errors
+/// [`Error::NotFound`], or the database's.
+pub async fn get(db: impl PgExecutor<'_>, id: SegmentId) -> Result<Segment> {
+    let it = sqlx::query!(
+        r#"select name, kind, key, rule, version, created_at, updated_at, deleted_at is not null as "is_deleted!"
+           from segments where id = $1"#,
+        id.0
+    )
+    .fetch_optional(db)
+    .await?
+    .ok_or(Error::NotFound)?;
+    Ok(Segment {
+        id,
+        name: it.name,
+        kind: Kind::from_code(&it.kind),
+        key: it.key,
+        rule: read(id.0, it.rule)?,
+        version: it.version,
+        created_at: it.created_at,
+        updated_at: it.updated_at,
+        is_deleted: it.is_deleted,
+    })
+}
+
+/// Every segment that was not removed: those of people by name, then the automatic ones in their order.
+///
+/// # Errors
+/// When the database fails.
+pub async fn list(db: impl PgExecutor<'_>) -> Result<Vec<Segment>> {
+    let rows = sqlx::query!(
+        "select id, name, kind, key, rule, version, created_at, updated_at from segments where deleted_at is null
+         order by kind <> 'RULE', case when kind = 'RULE' then lower(name) end, id limit 1000"
+    )
+    .fetch_all(db)
+    .await?;
+    rows.into_iter()
+        .map(|it| {
+            Ok(Segment {
+                id: SegmentId(it.id),
+                name: it.name,
+                kind: Kind::from_code(&it.kind),
+                key: it.key,
+                rule: read(it.id, it.rule)?,
+                version: it.version,
+                created_at: it.created_at,
+                updated_at: it.updated_at,
+                is_deleted: false,
+            })
+        })
+        .collect()
+}
+
+/// The rules that a segment has had, newest first.
+///
+/// # Errors
+/// When the database fails.
+pub async fn versions(db: impl PgExecutor<'_>, id: SegmentId) -> Result<Vec<Version>> {
+    let rows = sqlx::query!(
+        r#"select v.version, v.name, v.rule, v.created_at, s.name as "by?"
+           from segment_versions v left join staff_users s on s.id = v.created_by
+           where v.segment_id = $1 order by v.version desc limit 100"#,
+        id.0
+    )
+    .fetch_all(db)
+    .await?;
+    rows.into_iter()
+        .map(|it| {
+            let rule = read(id.0, it.rule)?;
+            Ok(Version { version: it.version, name: it.name, rule, created_at: it.created_at, by: it.by })
+        })
+        .collect()
+}
+
+/// A name and a rule as they may be kept.
+async fn checked(
+    db: &mut PgConnection,
+    now: DateTime<Utc>,
+    own: Option<SegmentId>,
+    name: &str,
+    rule: &Group,
+) -> Result<(String, serde_json::Value)> {
+    let name = tidy(name);
+    let mut wrong = Vec::new();
+    if name.is_empty() || name.chars().count() > 100 {
+        wrong.push(FieldError::new("name", "Ponle un nombre de hasta 100 caracteres."));
+    }
+    wrong.extend(rule.problems(time::local_date(now)).into_iter().map(|it| FieldError::new("rule", it)));
+    // One that asks about itself, by whatever way, would describe nobody.
+    if let Some(own) = own
+        && (rule.segments().contains(&own.0) || members::library(db, rule).await?.contains_key(&own.0))
+    {
+        wrong.push(FieldError::new(
+            "rule",
+            "Un segmento no puede depender de sí mismo: quita la condición que vuelve a él.",
+        ));
+    }
+    if !wrong.is_empty() {
+        return Err(Error::Invalid(wrong));
+    }
+    let rule = serde_json::to_value(rule).map_err(|it| Error::Internal(it.to_string()))?;
+    Ok((name, rule))
+}
+
+fn taken() -> Error {
+    Error::invalid("name", "Ya hay un segmento con ese nombre: elige otro.")
+}
+
+/// Keep a rule under a name.
+///
+/// # Errors
+/// [`Error::Forbidden`], [`Error::Invalid`] at `name` or `rule`, or the database's.
+pub async fn create(
+    tx: &mut Tx<'_>,
+    now: DateTime<Utc>,
+    actor: &Actor,
+    name: &str,
+    rule: &Group,
+) -> Result<SegmentId> {
+    actor.require(Permission::EditContacts)?;
+    let (name, rule) = checked(tx, now, None, name, rule).await?;
+    let id = sqlx::query_scalar!(
+        "insert into segments (name, rule, created_at, created_by, updated_at) values ($1, $2, $3, $4, $3) returning id",
+        name,
+        rule,
+        now,
+        actor.staff_id().map(|it| it.0)
+    )
+    .fetch_one(&mut **tx)
+    .await
+    .on_constraint("segments_name_once", taken)?;
+    keep_version(tx, now, actor, SegmentId(id)).await?;
+    record(
+        tx,
+        now,
+        actor,
+        "segment.create",
+        SegmentId(id),
+        None,
+        Some(json!({ "name": name, "rule": rule })),
+    )
+    .await?;
+    Ok(SegmentId(id))
+}
+
+/// Change a segment: its next version. Whether anything changed.
+///
+/// # Errors
+/// [`Error::Forbidden`], [`Error::NotFound`], [`Error::Invalid`], [`Error::Refused`] for an automatic one, or the database's.
+pub async fn update(
+    tx: &mut Tx<'_>,
+    now: DateTime<Utc>,
+    actor: &Actor,
+    id: SegmentId,
+    name: &str,
+    rule: &Group,
+) -> Result<bool> {
+    actor.require(Permission::EditContacts)?;
+    sqlx::query_scalar!("select id from segments where id = $1 for update", id.0)
+        .fetch_optional(&mut **tx)
+        .await?
+        .ok_or(Error::NotFound)?;
+    let before = get(&mut **tx, id).await?;
+    if before.kind != Kind::Rule {
+        return Err(Error::refused(
+            "Este segmento es automático y no se editó: sus límites se cambian en los ajustes de segmentos de valor.",
+        ));
+    }
+    let unchanged = before.name == tidy(name) && before.rule == *rule;
+    let (name, rule) = checked(tx, now, Some(id), name, rule).await?;
+    if unchanged {
+        return Ok(false);
+    }
+    sqlx::query!(
+        "update segments set name = $2, rule = $3, version = version + 1, updated_at = $4 where id = $1",
+        id.0,
+        name,
+        rule,
+        now
+    )
+    .execute(&mut **tx)
+    .await
+    .on_constraint("segments_name_once", taken)?;
+    keep_version(tx, now, actor, id).await?;
+    let was = json!({ "name": before.name, "rule": before.rule });
+    record(tx, now, actor, "segment.update", id, Some(was), Some(json!({ "name": name, "rule": rule })))
+        .await?;
+    Ok(true)
+}
+
+/// Keep the rule as it stands as a version.
+pub(super) async fn keep_version(
+    tx: &mut Tx<'_>,
+    now: DateTime<Utc>,
+    actor: &Actor,
+    id: SegmentId,
+) -> Result<()> {
+    sqlx::query!(
+        "insert into segment_versions (segment_id, version, name, rule, created_at, created_by)
+         select id, version, name, rule, $2, $3 from segments where id = $1",
+        id.0,
+        now,
+        actor.staff_id().map(|it| it.0)
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// Hide a segment. Refused while something still asks for it.
+///
+/// # Errors
+/// [`Error::Forbidden`], [`Error::NotFound`], [`Error::Refused`] with what uses it, or the database's.
+pub async fn delete(tx: &mut Tx<'_>, now: DateTime<Utc>, actor: &Actor, id: SegmentId) -> Result<()> {
+    actor.require(Permission::EditContacts)?;
+    let it = get(&mut **tx, id).await?;
+    if it.kind != Kind::Rule {
+        return Err(Error::refused("Este segmento es automático y siempre está: no se eliminó."));
+    }
+    if let Some(user) = used_by(tx, id).await? {
+        return Err(Error::refused(format!(
+            "«{}» no se eliminó: lo usa {user}. Quítalo de ahí primero.",
+            it.name
+        )));
+    }
+    sqlx::query!("update segments set deleted_at = $2 where id = $1", id.0, now).execute(&mut **tx).await?;
+    record(tx, now, actor, "segment.delete", id, Some(json!({ "name": it.name })), None).await
+}
+
+/// Take a removal back.
+///
+/// # Errors
+/// [`Error::Forbidden`], [`Error::NotFound`], [`Error::Refused`] if its name was taken meanwhile, or the database's.
+pub async fn restore(tx: &mut Tx<'_>, now: DateTime<Utc>, actor: &Actor, id: SegmentId) -> Result<()> {
+    actor.require(Permission::EditContacts)?;
+    let it = get(&mut **tx, id).await?;
+    sqlx::query!("update segments set deleted_at = null where id = $1", id.0)
+        .execute(&mut **tx)
+        .await
+        .on_constraint("segments_name_once", || {
+            Error::refused("No volvió: otro segmento ya lleva su nombre. Cámbiale el nombre a ese y repite.")
+        })?;
+    record(tx, now, actor, "segment.restore", id, None, Some(json!({ "name": it.name }))).await
+}
+
+/// What still asks for a segment, in Spanish.
+async fn used_by(db: &mut PgConnection, id: SegmentId) -> Result<Option<String>> {
+    let campaign = sqlx::query_scalar!(
+        "select name from campaigns where status in ('DRAFT', 'RUNNING', 'PAUSED')
+         and audience -> 'segment_ids' @> to_jsonb($1::bigint) order by id limit 1",
+        id.0
+    )
+    .fetch_optional(&mut *db)
+    .await?;
+    if let Some(name) = campaign {
+        return Ok(Some(format!("la campaña «{name}»")));
+    }
+    let others = list(&mut *db).await?;
+    let user = others.into_iter().find(|it| it.id != id && it.rule.segments().contains(&id.0));
+    Ok(user.map(|it| format!("el segmento «{}»", it.name)))
+}
+
+async fn record(
+    tx: &mut Tx<'_>,
+    now: DateTime<Utc>,
+    actor: &Actor,
+    action: &str,
+    id: SegmentId,
+    before: Option<serde_json::Value>,
+    after: Option<serde_json::Value>,
+) -> Result<()> {
+    let change = audit::Change { action, subject_kind: "segment", subject_id: Some(id.0), before, after };
+    audit::record(tx, now, actor, change).await
+}

@@ -1,0 +1,333 @@
+//! Rules as people read them: a sentence in Spanish, and what a person's own value
+//! is where a condition asks about it. Reads the names of what rules refer to.
+
+use super::{
+    evaluate::Facts,
+    field::{Event, Field, Op, Shape},
+    meaning::Meaning,
+    rule::{Condition, Group, Join, Node},
+};
+use crate::{
+    channels::Channel,
+    chile::{comunas, format},
+    contacts::vocabulary::{Kind, Lifecycle, Source},
+    error::Result,
+};
+use chrono::{Datelike as _, NaiveDate};
+use sqlx::PgConnection;
+use std::collections::HashMap;
+
+/// Months, for birthdays.
+pub const MONTHS: [&str; 12] = [
+    "enero",
+    "febrero",
+    "marzo",
+    "abril",
+    "mayo",
+    "junio",
+    "julio",
+    "agosto",
+    "septiembre",
+    "octubre",
+    "noviembre",
+    "diciembre",
+];
+
+/// The names of the rows that rules refer to.
+#[derive(Clone, Debug, Default)]
+pub struct Names {
+    rows: HashMap<(Field, i64), String>,
+    /// Campaigns by row.
+    campaigns: HashMap<i64, String>,
+}
+
+impl Names {
+    /// The names of everything that can be chosen: what the builder offers, too.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn load(db: &mut PgConnection) -> Result<Names> {
+        let mut names = Names::default();
+        let rows = sqlx::query!(
+            r#"(select 'OWNER' as "field!", id as "id!", name as "name!" from staff_users order by id limit 500)
+               union all (select 'INTEREST', id, name from interests order by id limit 2000)
+               union all (select 'IMPORT', id, filename from imports where kind <> 'companies' order by id desc limit 200)
+               union all (select 'LIST', id, name from lists order by id limit 1000)
+               union all (select 'SEGMENT', id, name from segments order by id limit 1000)
+               union all (select 'CAMPAIGN', id, name from campaigns order by id desc limit 500)"#
+        )
+        .fetch_all(db)
+        .await?;
+        for row in rows {
+            match Field::from_code(&row.field) {
+                Some(field) => drop(names.rows.insert((field, row.id), row.name)),
+                None => drop(names.campaigns.insert(row.id, row.name)),
+            }
+        }
+        Ok(names)
+    }
+
+    /// A value of `field` as people read it.
+    #[must_use]
+    pub fn value(&self, field: Field, value: &str) -> String {
+        let shown = match field {
+            Field::Kind => Kind::from_code(value).map(Kind::label),
+            Field::Lifecycle => Lifecycle::from_code(value).map(Lifecycle::label),
+            Field::Source => Source::from_code(value).map(Source::label),
+            Field::Contactable => Channel::from_code(value).map(Channel::label),
+            Field::Comuna | Field::CompanyComuna => comunas::by_code(value).map(|it| it.name),
+            Field::Region => comunas::region(value).map(|it| it.name),
+            Field::BirthMonth => {
+                value.parse::<usize>().ok().and_then(|it| MONTHS.get(it.wrapping_sub(1)).copied())
+            }
+            _ if field.refers() => {
+                let name = value.parse().ok().and_then(|id| self.rows.get(&(field, id)));
+                return name.cloned().unwrap_or_else(|| format!("n.º {value}"));
+            }
+            _ => None,
+        };
+        shown.unwrap_or(value).to_owned()
+    }
+
+    /// The name of a campaign.
+    #[must_use]
+    pub fn campaign(&self, id: i64) -> String {
+        self.campaigns.get(&id).cloned().unwrap_or_else(|| format!("n.º {id}"))
+    }
+
+    /// Every campaign by name, newest first.
+    #[must_use]
+    pub fn campaigns(&self) -> Vec<(i64, &str)> {
+        let mut all: Vec<_> = self.campaigns.iter().map(|(id, name)| (*id, name.as_str())).collect();
+        all.sort_unstable_by_key(|it| std::cmp::Reverse(it.0));
+        all
+    }
+
+    /// Every row that a field may refer to, by name.
+    #[must_use]
+    pub fn of(&self, field: Field) -> Vec<(String, String)> {
+        let of_field = self.rows.iter().filter(|(key, _)| key.0 == field);
+        let mut all: Vec<_> = of_field.map(|(key, name)| (key.1.to_string(), name.clone())).collect();
+        all.sort_by_cached_key(|it| it.1.to_lowercase());
+        all
+    }
+
+    /// The rule as a sentence.
+    #[must_use]
+    pub fn sentence(&self, rule: &Group, today: NaiveDate) -> String {
+        match (rule.items.len(), rule.join) {
+            (0, _) => "Todas las personas".to_owned(),
+            (1, _) => format!("Personas que cumplen: {}", self.parts(rule, today)),
+            (_, Join::All) => format!("Personas que cumplen todas: {}", self.parts(rule, today)),
+            (_, Join::Any) => format!("Personas que cumplen alguna: {}", self.parts(rule, today)),
+        }
+    }
+
+    fn parts(&self, group: &Group, today: NaiveDate) -> String {
+        let parts: Vec<String> = group
+            .items
+            .iter()
+            .map(|item| match item {
+                Node::Group(inner) => format!("({})", self.parts(inner, today)),
+                Node::Condition(it) => self.condition(it, today),
+            })
+            .collect();
+        parts.join(if group.join == Join::All { " y " } else { " o " })
+    }
+
+    /// One condition in words.
+    #[must_use]
+    pub fn condition(&self, condition: &Condition, today: NaiveDate) -> String {
+        if Meaning::of(condition, today).is_err() {
+            return format!("{} (por completar)", condition.field.label());
+        }
+        match condition.field.shape() {
+            Shape::Words => self.words(condition),
+            Shape::Choice => self.choice(condition),
+            Shape::Present if condition.op == Op::Known => format!("tiene {}", condition.field.label()),
+            Shape::Present => format!("no tiene {}", condition.field.label()),
+            Shape::Number | Shape::Money => number(condition),
+            Shape::Day => day(condition),
+            Shape::Message => self.message(condition),
+        }
+    }
+
+    fn words(&self, condition: &Condition) -> String {
+        let typed = condition.values.first().map_or("", |it| it.trim());
+        let (yes, no) = match condition.field {
+            Field::Bought => ("compró o hizo algo con", "nunca compró ni hizo algo con"),
+            Field::CompanyName => ("su empresa se llama", "su empresa no se llama"),
+            _ => ("nombre, correo o teléfono contiene", "ni nombre, correo o teléfono contiene"),
+        };
+        format!("{} «{typed}»", if condition.op.is_negative() { no } else { yes })
+    }
+
+    fn choice(&self, condition: &Condition) -> String {
+        let field = condition.field;
+        match condition.op {
+            Op::Known => return format!("tiene {}", field.label()),
+            Op::Unknown => return format!("no tiene {}", field.label()),
+            _ => {}
+        }
+        let negative = condition.op.is_negative();
+        let values: Vec<String> = condition
+            .values
+            .iter()
+            .map(|it| it.trim())
+            .filter(|it| !it.is_empty())
+            .map(|it| self.value(field, it))
+            .collect();
+        let values = values.join(if negative { " ni " } else { " o " });
+        let (yes, no) = match field {
+            Field::Interest => ("le interesa", "no le interesa"),
+            Field::List => ("está en la lista", "no está en la lista"),
+            Field::Segment => ("está en el segmento", "no está en el segmento"),
+            Field::Import => ("vino en la importación", "no vino en la importación"),
+            Field::Contactable => ("se le puede escribir por", "no se le puede escribir por"),
+            Field::BirthMonth => ("cumple años en", "no cumple años en"),
+            _ => {
+                let verb = if negative { "no es" } else { "es" };
+                return format!("{} {verb} {values}", field.label());
+            }
+        };
+        format!("{} {values}", if negative { no } else { yes })
+    }
+
+    fn message(&self, condition: &Condition) -> String {
+        let verb = condition.event.unwrap_or(Event::Received).label();
+        let object = match (condition.campaign, condition.op.is_negative()) {
+            (Some(id), _) => format!("un mensaje de «{}»", self.campaign(id)),
+            (None, false) => "algún mensaje".to_owned(),
+            (None, true) => "ningún mensaje".to_owned(),
+        };
+        let object = if verb == "le rebotó" { object.replace("ningún", "algún") } else { object };
+        let not = if condition.op.is_negative() { "no " } else { "" };
+        let days = condition.days.trim();
+        let when = if days.is_empty() { String::new() } else { format!(" en los últimos {days} días") };
+        format!("{not}{verb} {object}{when}")
+    }
+
+    /// What `facts` hold where `condition` asks, in words; empty: nothing.
+    #[must_use]
+    pub fn own(&self, condition: &Condition, facts: &Facts, today: NaiveDate) -> String {
+        let ids = |ids: &[i64]| -> String {
+            ids.iter().map(|it| self.value(condition.field, &it.to_string())).collect::<Vec<_>>().join(", ")
+        };
+        let company = facts.company.as_ref();
+        match condition.field {
+            Field::Words => facts.search_key.clone(),
+            Field::Kind => if company.is_some() { Kind::Business } else { Kind::Person }.label().to_owned(),
+            Field::Lifecycle => self.value(Field::Lifecycle, &facts.lifecycle),
+            Field::Source => self.value(Field::Source, &facts.source),
+            Field::Owner => facts.owner.map(|it| ids(&[it])).unwrap_or_default(),
+            Field::Comuna => facts.place_name().unwrap_or_default().to_owned(),
+            Field::Region => facts
+                .place()
+                .and_then(|it| comunas::region(it.get(..2)?))
+                .map_or(String::new(), |it| it.name.to_owned()),
+            Field::Interest => ids(&facts.interests),
+            Field::Import => ids(&facts.imports),
+            Field::List => ids(&facts.lists),
+            Field::Email | Field::EmailDomain => facts.email.clone().unwrap_or_default(),
+            Field::Phone => facts.phone.clone().unwrap_or_default(),
+            Field::BirthMonth => facts
+                .birth_date
+                .map_or(String::new(), |it| self.value(Field::BirthMonth, &it.month().to_string())),
+            Field::CompanyName => company.map(|it| it.name_key.clone()).unwrap_or_default(),
+            Field::CompanyIndustry => company.and_then(|it| it.industry.clone()).unwrap_or_default(),
+            Field::CompanyComuna => {
+                company.and_then(|it| it.comuna.as_deref()).map(comunas::name).unwrap_or_default().to_owned()
+            }
+            Field::Spent | Field::AverageTicket => {
+                facts.number(condition.field, today).map(format::money).unwrap_or_default()
+            }
+            Field::Age | Field::Visits | Field::Purchases | Field::Enrolments => {
+                facts.number(condition.field, today).map(format::number).unwrap_or_default()
+            }
+            Field::Bought => facts.items.join(", "),
+            Field::Contactable => facts.reach.iter().map(|it| it.label()).collect::<Vec<_>>().join(", "),
+            Field::Message => {
+                let event = condition.event.unwrap_or(Event::Received);
+                let of_campaign = facts
+                    .messages
+                    .iter()
+                    .filter(|it| condition.campaign.is_none() || it.campaign == condition.campaign);
+                let last = of_campaign.filter_map(|it| it.at(event)).max();
+                last.map(|it| format!("la última vez el {}", format::datetime(it))).unwrap_or_default()
+            }
+            Field::Segment => String::new(),
+            Field::Created
+            | Field::BirthDate
+            | Field::LastVisit
+            | Field::LastPurchase
+            | Field::LastActivity => facts.day(condition.field).map(format::date).unwrap_or_default(),
+        }
+    }
+}
+
+fn number(condition: &Condition) -> String {
+    let show = |it: &String| {
+        let digits: String = it.chars().filter(char::is_ascii_digit).collect();
+        let number = digits.parse().unwrap_or_default();
+        if condition.field.shape() == Shape::Money { format::money(number) } else { format::number(number) }
+    };
+    let figures: Vec<String> = condition.values.iter().map(show).take(2).collect();
+    let unit = if condition.field == Field::Age { " años" } else { "" };
+    format!("{} {} {}{unit}", condition.field.label(), condition.op.label(), figures.join(" y "))
+}
+
+fn day(condition: &Condition) -> String {
+    let label = condition.field.label();
+    let typed = |place: usize| condition.values.get(place).map_or("", |it| it.trim());
+    let date = |place: usize| {
+        let day = NaiveDate::parse_from_str(typed(place), "%Y-%m-%d");
+        day.map_or_else(|_| typed(place).to_owned(), format::date)
+    };
+    match condition.op {
+        Op::WithinDays => format!("{label} en los últimos {} días", typed(0)),
+        Op::BeforeDays => format!("{label} hace más de {} días", typed(0)),
+        Op::Since => format!("{label} desde el {}", date(0)),
+        Op::Until => format!("{label} hasta el {}", date(0)),
+        Op::Known => format!("tiene {label}"),
+        Op::Unknown => format!("no tiene {label}"),
+        _ => format!("{label} entre el {} y el {}", date(0), date(1)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rule_reads_like_a_sentence() {
+        let today = NaiveDate::from_ymd_opt(2026, 11, 23).unwrap();
+        let names =
+            Names { rows: HashMap::from([((Field::Interest, 3), "Yoga".to_owned())]), ..Names::default() };
+        let check = |rule: &Group, expected: &str| assert_eq!(names.sentence(rule, today), expected);
+        let comuna = Condition::with(Field::Comuna, Op::Is, &["10109"]);
+        let spent = Condition::with(Field::Spent, Op::MoreThan, &["50000"]);
+        check(
+            &Group::all([comuna.clone(), spent.clone()]),
+            "Personas que cumplen todas: comuna es Puerto Varas y gasto mayor que $50.000",
+        );
+        let unread = Condition {
+            op: Op::DidNot,
+            event: Some(Event::Opened),
+            days: "30".to_owned(),
+            ..Condition::new(Field::Message)
+        };
+        let inner = Group::any([
+            Condition::with(Field::Interest, Op::Is, &["3"]),
+            Condition::with(Field::LastVisit, Op::BeforeDays, &["90"]),
+        ]);
+        let mut rule = Group::all([unread]);
+        rule.items.push(inner.into());
+        check(
+            &rule,
+            "Personas que cumplen todas: no abrió ningún mensaje en los últimos 30 días y \
+             (le interesa Yoga o última visita hace más de 90 días)",
+        );
+        check(&Group::all([Condition::new(Field::Spent)]), "Personas que cumplen: gasto (por completar)");
+        check(&Group::default(), "Todas las personas");
+    }
+}

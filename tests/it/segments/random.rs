@@ -1,0 +1,443 @@
+//! The same rule, asked of the database and of a plain struct, over random rules
+//! and random people: both must name the same people.
+
+use crate::support::monday_noon;
+use chrono::{DateTime, Days, TimeDelta, Utc};
+use llovizna::{
+    channels::Channel,
+    chile::{text::fold, time},
+    contacts::{
+        contact::search_key,
+        vocabulary::{Lifecycle, Source},
+    },
+    ids::ContactId,
+    segments::{
+        evaluate::{Employer, Facts, Letter},
+        facts,
+        field::{Event, Field, Op},
+        members,
+        rule::{Condition, Group, Join, Node},
+    },
+};
+use proptest::{
+    prelude::*,
+    sample::{select, subsequence},
+    strategy::ValueTree as _,
+    test_runner::TestRunner,
+};
+use sqlx::PgPool;
+
+const COMUNAS: &[&str] = &["10101", "10109", "13114"];
+const INDUSTRIES: &[&str] = &["Lechería", "Turismo"];
+const NAMES: &[&str] = &["Ana María", "José", "Ñusta", "Óscar"];
+const DOMAINS: &[&str] = &["sur.example", "correo.example"];
+const ITEMS: &[&str] = &["Masaje descontracturante", "Curso de ACUARELA", "Café (250 g)", "Pan"];
+const NEEDLES: &[&str] = &["ana", "jose mar", "masaje", "acuarela", "cafe 250", "sur", "lacteos"];
+
+/// An instant near a local midnight some days back, where days are told apart most easily.
+fn near_midnight() -> impl Strategy<Value = DateTime<Utc>> {
+    (0u64..8, -2i64..2).prop_map(|(days, minutes)| {
+        let day = time::local_date(monday_noon()) - Days::new(days * 15);
+        time::start_of_day(day) + TimeDelta::minutes(minutes)
+    })
+}
+
+fn maybe<T: std::fmt::Debug>(it: impl Strategy<Value = T>) -> impl Strategy<Value = Option<T>> {
+    proptest::option::weighted(0.6, it)
+}
+
+fn letter() -> impl Strategy<Value = Letter> {
+    (0i64..3, maybe(near_midnight()), 0u8..6).prop_map(|(campaign, sent_at, came_to)| Letter {
+        campaign: (campaign > 0).then_some(campaign),
+        sent_at,
+        opened_at: sent_at.filter(|_| (1..=3).contains(&came_to)),
+        clicked_at: sent_at.filter(|_| (2..=3).contains(&came_to)),
+        replied_at: sent_at.filter(|_| came_to == 3),
+        bounced: came_to == 5 && sent_at.is_some(),
+    })
+}
+
+#[derive(Clone, Debug)]
+struct Person {
+    first_name: &'static str,
+    facts: Facts,
+    bases: [bool; 3],
+    suppressed: bool,
+}
+
+fn person() -> impl Strategy<Value = Person> {
+    let who = (
+        select(NAMES),
+        maybe(select(DOMAINS)),
+        any::<bool>(),
+        select(Lifecycle::ALL),
+        select(Source::ALL),
+        maybe(1i64..3),
+        maybe(select(COMUNAS)),
+        maybe(prop_oneof![
+            select(vec!["2000-02-29", "1996-11-23", "1996-11-24", "1980-01-31"]),
+            Just("2026-11-20")
+        ]),
+    );
+    let work = maybe((0usize..3, maybe(select(INDUSTRIES)), maybe(select(COMUNAS))));
+    let past = (
+        maybe((0i64..8, 0i64..4, 0i64..2, select(vec![0i64, 49_999, 50_000, 50_001, 150_000, 400_000]))),
+        maybe(0u64..120),
+        maybe(0u64..120),
+        maybe(near_midnight()),
+        subsequence(ITEMS, 0..3),
+    );
+    let ties = (
+        subsequence(vec![1i64, 2, 3], 0..3),
+        subsequence(vec![1i64, 2], 0..2),
+        subsequence(vec![1i64, 2], 0..2),
+        proptest::collection::vec(letter(), 0..3),
+        any::<[bool; 3]>(),
+        any::<bool>(),
+        near_midnight(),
+    );
+    (who, work, past, ties).prop_map(|(who, work, past, ties)| {
+        let (first_name, domain, has_phone, lifecycle, source, owner, comuna, born) = who;
+        let (figures, visit, purchase, active, items) = past;
+        let (interests, imports, lists, messages, bases, suppressed, created_at) = ties;
+        let today = time::local_date(monday_noon());
+        let (visits, purchases, enrolments, spent) = figures.unwrap_or_default();
+        // No figures, no row: then there are no last days either.
+        let of_row = |days: Option<u64>| figures.and(days).map(|it| today - Days::new(it));
+        let facts = Facts {
+            email: domain.map(str::to_owned),
+            phone: (has_phone || domain.is_none()).then(String::new),
+            lifecycle: lifecycle.code().to_owned(),
+            source: source.code().to_owned(),
+            owner,
+            comuna: comuna.map(str::to_owned),
+            birth_date: born.map(|it| it.parse().unwrap()),
+            created_at,
+            company: work.map(|(place, industry, comuna)| Employer {
+                name_key: fold(["Lácteos Uno", "Termas Dos", "Sur Tres"][place]),
+                industry: industry.map(str::to_owned),
+                comuna: comuna.map(str::to_owned),
+            }),
+            interests,
+            imports,
+            reach: Vec::new(),
+            visits,
+            purchases,
+            enrolments,
+            spent,
+            last_visit: of_row(visit),
+            last_purchase: of_row(purchase),
+            last_activity: figures.and(active),
+            items: items.into_iter().map(str::to_owned).collect(),
+            messages,
+            lists,
+            search_key: String::new(),
+        };
+        Person { first_name, facts, bases, suppressed }
+    })
+}
+
+fn values(field: Field, op: Op, seed: usize) -> Vec<String> {
+    let one = |pool: &[&str]| vec![pool[seed % pool.len()].to_owned()];
+    if op.is_bare() {
+        return Vec::new();
+    }
+    match op {
+        Op::WithinDays | Op::BeforeDays => return one(&["0", "15", "30", "45", "90"]),
+        Op::Since | Op::Until => return one(&["2026-11-23", "2026-10-24", "24-11-1996", "2000-02-29"]),
+        Op::Between
+            if !matches!(
+                field,
+                Field::Spent
+                    | Field::AverageTicket
+                    | Field::Visits
+                    | Field::Age
+                    | Field::Purchases
+                    | Field::Enrolments
+            ) =>
+        {
+            return vec!["1996-11-24".to_owned(), "2026-11-08".to_owned()];
+        }
+        _ => {}
+    }
+    let two = |pool: &[&str]| {
+        let mut both = one(pool);
+        both.push(pool[(seed / 7) % pool.len()].to_owned());
+        both
+    };
+    let number = |pool: &[i64]| {
+        let (a, b) = (pool[seed % pool.len()], pool[(seed / 5) % pool.len()]);
+        if op == Op::Between { vec![a.min(b).to_string(), a.max(b).to_string()] } else { vec![a.to_string()] }
+    };
+    match field {
+        Field::Words | Field::CompanyName | Field::Bought => one(NEEDLES),
+        Field::Kind => one(&["B2B", "B2C"]),
+        Field::Lifecycle => two(&["LEAD", "CLIENTE", "INACTIVO"]),
+        Field::Source => two(&["WEB", "REFERIDO", "OTRO"]),
+        Field::Comuna | Field::CompanyComuna => two(COMUNAS),
+        Field::Region => one(&["10", "13"]),
+        Field::EmailDomain => one(DOMAINS),
+        Field::BirthMonth => two(&["1", "2", "11"]),
+        Field::CompanyIndustry => one(INDUSTRIES),
+        Field::Contactable => two(&["EMAIL", "SMS", "WHATSAPP"]),
+        Field::Owner | Field::Interest | Field::Import | Field::List | Field::Segment => two(&["1", "2"]),
+        Field::Spent | Field::AverageTicket => number(&[0, 49_999, 50_000, 150_000]),
+        Field::Age => number(&[0, 26, 29, 30, 46]),
+        _ => number(&[0, 1, 2, 5, 6]),
+    }
+}
+
+fn condition() -> impl Strategy<Value = Condition> {
+    let message = (select(Event::ALL), select(vec!["", "0", "15", "30"]), 0i64..3);
+    (select(Field::ALL), any::<usize>(), any::<usize>(), message).prop_map(|(field, op, seed, message)| {
+        let op = field.ops()[op % field.ops().len()];
+        let mut it = Condition { op, values: values(field, op, seed), ..Condition::new(field) };
+        if field == Field::Message {
+            it.values.clear();
+            it.event = Some(message.0);
+            it.days = message.1.to_owned();
+            it.campaign = (message.2 > 0).then_some(message.2);
+        }
+        it
+    })
+}
+
+fn rule() -> impl Strategy<Value = Group> {
+    let leaf = condition().prop_map(Node::Condition);
+    let node = leaf.prop_recursive(3, 12, 4, |inner| {
+        (any::<bool>(), proptest::collection::vec(inner, 0..4)).prop_map(|(all, items)| {
+            Node::Group(Group { join: if all { Join::All } else { Join::Any }, items })
+        })
+    });
+    node.prop_map(|it| match it {
+        Node::Group(group) => group,
+        Node::Condition(_) => Group { join: Join::All, items: vec![it] },
+    })
+}
+
+/// What rules refer to: two of each, numbered 1 and 2 as the generators expect.
+async fn furnish(db: &PgPool) {
+    let now = monday_noon();
+    for statement in [
+        "truncate segments, segment_versions restart identity cascade",
+        "truncate campaigns restart identity cascade",
+        "insert into staff_users (email, name, role, password_hash, created_at, updated_at)
+         values ('a@x.cl', 'A', 'STAFF', 'none', $1, $1), ('b@x.cl', 'B', 'STAFF', 'none', $1, $1)",
+        "insert into interests (name, key, created_at) values ('Uno', 'uno', $1), ('Dos', 'dos', $1), ('Tres', 'tres', $1)",
+        "insert into imports (kind, filename, created_at, created_by_name)
+         values ('contacts', 'a.csv', $1, 'A'), ('contacts', 'b.csv', $1, 'A')",
+        "insert into campaigns (name, audience, created_at, updated_at) values ('Uno', '{}', $1, $1), ('Dos', '{}', $1, $1)",
+        "insert into lists (name, created_at, updated_at) values ('Uno', $1, $1), ('Dos', $1, $1)",
+    ] {
+        // Messages are kept against everything but this: the tables are empty.
+        if statement.starts_with("truncate campaigns") {
+            sqlx::query("delete from campaigns").execute(db).await.unwrap();
+            sqlx::query("alter table campaigns alter column id restart with 1").execute(db).await.unwrap();
+            continue;
+        }
+        let query = sqlx::query(statement);
+        if statement.contains("$1") { query.bind(now) } else { query }.execute(db).await.unwrap();
+    }
+    let rich = Group::all([Condition::with(Field::Spent, Op::MoreThan, &["50000"])]);
+    let near = Group::any([
+        Condition::with(Field::Segment, Op::Is, &["1"]),
+        Condition::with(Field::Comuna, Op::IsNot, &["10101"]),
+    ]);
+    for (name, rule) in [("Uno", rich), ("Dos", near)] {
+        sqlx::query("insert into segments (name, rule, created_at, updated_at) values ($1, $2, $3, $3)")
+            .bind(name)
+            .bind(serde_json::to_value(rule).unwrap())
+            .bind(now)
+            .execute(db)
+            .await
+            .unwrap();
+    }
+}
+
+/// Write a person down; gives their row and their facts in full.
+async fn write(db: &PgPool, place: usize, person: &Person) -> (ContactId, Facts) {
+    let mut facts = person.facts.clone();
+    facts.email = facts.email.map(|it| format!("p{place}@{it}"));
+    facts.phone = facts.phone.map(|_| format!("+5698{place:07}"));
+    facts.search_key = search_key(person.first_name, "", facts.email.as_deref(), facts.phone.as_deref());
+    facts.interests.sort_unstable();
+    facts.items.sort();
+    let has = [facts.email.is_some(), facts.phone.is_some(), facts.phone.is_some()];
+    for (place, channel) in Channel::ALL.into_iter().enumerate() {
+        let excluded = channel == Channel::Email && person.suppressed;
+        if has[place] && person.bases[place] && !excluded {
+            facts.reach.push(channel);
+        }
+    }
+    let company: Option<i64> = match &facts.company {
+        None => None,
+        Some(it) => Some(
+            sqlx::query_scalar(
+                "insert into companies (name, name_key, rut, industry, comuna, created_at, updated_at)
+                 values ($1, $1, $2, $3, $4, $5, $5) returning id",
+            )
+            .bind(&it.name_key)
+            .bind(format!("{place}-1"))
+            .bind(&it.industry)
+            .bind(&it.comuna)
+            .bind(facts.created_at)
+            .fetch_one(db)
+            .await
+            .unwrap(),
+        ),
+    };
+    let basis = |place: usize| person.bases[place].then_some("CONSENT");
+    let own_import = facts.imports.first().copied();
+    let id: i64 = sqlx::query_scalar(
+        "insert into contacts (company_id, first_name, email, phone, lifecycle, source, owner_id, comuna, birth_date,
+                               email_basis, sms_basis, whatsapp_basis, search_key, import_id, created_at, updated_at)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $15) returning id",
+    )
+    .bind(company)
+    .bind(person.first_name)
+    .bind(&facts.email)
+    .bind(&facts.phone)
+    .bind(&facts.lifecycle)
+    .bind(&facts.source)
+    .bind(facts.owner)
+    .bind(&facts.comuna)
+    .bind(facts.birth_date)
+    .bind(basis(0))
+    .bind(basis(1))
+    .bind(basis(2))
+    .bind(&facts.search_key)
+    .bind(own_import)
+    .bind(facts.created_at)
+    .fetch_one(db)
+    .await
+    .unwrap();
+    ties(db, id, person, &facts).await;
+    facts.messages.reverse();
+    (ContactId(id), facts)
+}
+
+async fn ties(db: &PgPool, id: i64, person: &Person, facts: &Facts) {
+    let now = monday_noon();
+    if let Some(email) = &facts.email {
+        // A lifted exclusion excludes nobody.
+        sqlx::query(
+            "insert into suppressions (communication_type, destination, scope, reason, created_at, lifted_at)
+             values ('EMAIL', $1, 'PROMOTIONAL', 'MANUAL', $2, case when $3 then null else $2 end)",
+        )
+        .bind(email)
+        .bind(now)
+        .bind(person.suppressed)
+        .execute(db)
+        .await
+        .unwrap();
+    }
+    for import in &facts.imports {
+        sqlx::query("insert into import_changes (import_id, subject_kind, subject_id, before) values ($1, 'contact', $2, '{}')")
+            .bind(import)
+            .bind(id)
+            .execute(db)
+            .await
+            .unwrap();
+    }
+    for interest in &facts.interests {
+        let query =
+            sqlx::query("insert into contact_interests (contact_id, interest_id, at) values ($1, $2, $3)");
+        query.bind(id).bind(interest).bind(now).execute(db).await.unwrap();
+    }
+    for list in &facts.lists {
+        let query =
+            sqlx::query("insert into list_members (list_id, contact_id, added_at) values ($1, $2, $3)");
+        query.bind(list).bind(id).bind(now).execute(db).await.unwrap();
+    }
+    for item in &facts.items {
+        let query = sqlx::query(
+            "insert into history_entries (contact_id, kind, occurred_on, item, created_at)
+             values ($1, 'PURCHASE', '2026-11-01', $2, $3)",
+        );
+        query.bind(id).bind(item).bind(now).execute(db).await.unwrap();
+    }
+    let has_row = facts.visits + facts.purchases + facts.enrolments + facts.spent > 0
+        || facts.last_visit.is_some()
+        || facts.last_purchase.is_some()
+        || facts.last_activity.is_some();
+    if has_row {
+        sqlx::query(
+            "insert into contact_metrics (contact_id, visits, purchases, enrolments, spent, last_visit_on, last_purchase_on, last_activity_at)
+             values ($1, $2, $3, $4, $5, $6, $7, $8)",
+        )
+        .bind(id)
+        .bind(facts.visits)
+        .bind(facts.purchases)
+        .bind(facts.enrolments)
+        .bind(facts.spent)
+        .bind(facts.last_visit)
+        .bind(facts.last_purchase)
+        .bind(facts.last_activity)
+        .execute(db)
+        .await
+        .unwrap();
+    }
+    // A test of a text is no message to the person.
+    let test = Letter { sent_at: Some(now), opened_at: Some(now), ..Letter::default() };
+    for (letter, origin) in facts.messages.iter().map(|it| (it, "MANUAL")).chain([(&test, "TEST")]) {
+        let status = match letter {
+            it if it.bounced => "BOUNCED",
+            it if it.sent_at.is_some() => "SENT",
+            _ => "PENDING",
+        };
+        sqlx::query(
+            "insert into communication_logs (origin, campaign_id, contact_id, communication_type, message_type, destination,
+                 status, scheduled_at, next_attempt_at, created_at, sent_at, opened_at, clicked_at, replied_at)
+             values ($1, $2, $3, 'EMAIL', 'PROMOCIONAL', 'x', $4, $5, $5, $5, $6, $7, $8, $9)",
+        )
+        .bind(origin)
+        .bind(letter.campaign)
+        .bind(id)
+        .bind(status)
+        .bind(now)
+        .bind(letter.sent_at)
+        .bind(letter.opened_at)
+        .bind(letter.clicked_at)
+        .bind(letter.replied_at)
+        .execute(db)
+        .await
+        .unwrap();
+    }
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn the_database_and_a_plain_reading_name_the_same_people(db: PgPool) {
+    furnish(&db).await;
+    let mut runner = TestRunner::deterministic();
+    let mut people = Vec::new();
+    for place in 0..60 {
+        let it = person().new_tree(&mut runner).unwrap().current();
+        people.push(write(&db, place, &it).await);
+    }
+    let mut connection = db.acquire().await.unwrap();
+    for (id, written) in &people {
+        assert_eq!(facts::of(&mut connection, *id).await.unwrap(), *written, "contact {id}");
+    }
+    let now = monday_noon();
+    let today = time::local_date(now);
+    let (mut some, mut all, mut asked) = (0, 0, std::collections::HashSet::new());
+    for _ in 0..1200 {
+        let rule = rule().new_tree(&mut runner).unwrap().current();
+        asked.extend(rule.conditions().iter().map(|it| (it.field, it.op)));
+        let library = members::library(&mut connection, &rule).await.unwrap();
+        let expected: Vec<ContactId> =
+            people.iter().filter(|it| it.1.satisfy(&rule, &library, today)).map(|it| it.0).collect();
+        let found = members::page(&mut connection, now, &rule, ContactId(0), 1000).await.unwrap();
+        assert_eq!(found, expected, "{}", serde_json::to_string_pretty(&rule).unwrap());
+        some += usize::from(!expected.is_empty() && expected.len() < people.len());
+        all += 1;
+    }
+    // The people and rules are such that the question is not idle.
+    assert!(some * 2 > all, "only {some} of {all} rules told people apart");
+    let lacking: Vec<_> = Field::ALL
+        .iter()
+        .flat_map(|field| field.ops().iter().map(|op| (*field, *op)))
+        .filter(|it| !asked.contains(it))
+        .collect();
+    assert!(lacking.is_empty(), "never asked: {lacking:?}");
+}
