@@ -14,3 +14,5 @@ create table job_runs (
 );
 comment on column job_runs.slot is 'the moment it was due; for a manual run, when it was asked for';
 create index job_runs_by_name on job_runs (name, id desc);
+create index job_runs_running on job_runs (id) where status = 'RUNNING';
+comment on index job_runs_running is 'runs that may be of a process that is gone: looked for every few seconds';

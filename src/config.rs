@@ -122,6 +122,10 @@ pub struct Config {
     pub dkim: Option<Dkim>,
     /// `DRIP_TOKEN`: bearer token of `POST /internal/drip`.
     pub drip_token: Option<Secret>,
+    /// `METRICS_TOKEN`: bearer token of `GET /metrics`; none: answered to this machine alone.
+    pub metrics_token: Option<Secret>,
+    /// `DEMO_PUBLIC` is `on`: the demo, whose password is published, may be reached from other machines.
+    pub demo_public: bool,
     /// `SCHEDULER` is not `off`.
     pub scheduler: bool,
     /// First values of what the panel edits.
@@ -221,6 +225,8 @@ impl Config {
             default_from: get("DEFAULT_FROM_EMAIL"),
             dkim: dkim(&get)?,
             drip_token: get("DRIP_TOKEN").map(Secret::new),
+            metrics_token: get("METRICS_TOKEN").map(Secret::new),
+            demo_public: switch(&get, "DEMO_PUBLIC", false)?,
             scheduler: switch(&get, "SCHEDULER", true)?,
             first_values: FirstValues {
                 business_name: get("BUSINESS_NAME"),

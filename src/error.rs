@@ -1,10 +1,15 @@
 //! What can go wrong, said without HTTP: the edges decide on status codes and exit statuses.
 
+use std::fmt;
+
 /// The result of any operation of the application.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// A failure that some caller tells apart from another.
-#[derive(Debug, thiserror::Error)]
+///
+/// Its `Debug` is fit for a log, as [`Error::description`] is: a database quotes the
+/// rows that it refuses, and those are people.
+#[derive(thiserror::Error)]
 pub enum Error {
     /// No such row, or none that this actor may know of.
     #[error("no se encontró lo que buscas")]
@@ -57,6 +62,24 @@ impl Error {
         Error::Invalid(vec![FieldError::new(field, message)])
     }
 
+    /// What the log says, without anything of the data: not what the database quotes of a
+    /// row, nor sentences for the user, which may name a person or quote a mail server.
+    #[must_use]
+    pub fn description(&self) -> String {
+        match self {
+            Error::NotFound => "not found".to_owned(),
+            Error::Forbidden => "forbidden".to_owned(),
+            Error::Refused(_) => "refused, as the user is told".to_owned(),
+            Error::Invalid(fields) => {
+                let names: Vec<_> = fields.iter().map(|it| it.field).collect();
+                format!("invalid: {}", names.join(", "))
+            }
+            Error::Database(it) => describe_database(it),
+            Error::Io(it) => format!("file: {it}"),
+            Error::Internal(it) => it.clone(),
+        }
+    }
+
     /// Whether the database may well do it if asked again: it was away, chose us in a
     /// deadlock, or was short of room. SQLSTATE classes 40, 53 and 55P03.
     #[must_use]
@@ -85,6 +108,43 @@ impl Error {
             }
             _ => false,
         }
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            // Whoever waits for the sentence is the user; tests want it too.
+            Error::Refused(sentence) => f.debug_tuple("Refused").field(sentence).finish(),
+            Error::Invalid(fields) => f.debug_tuple("Invalid").field(fields).finish(),
+            _ => f.write_str(&self.description()),
+        }
+    }
+}
+
+/// The code, the constraint and the table of what the database refused.
+fn describe_database(error: &sqlx::Error) -> String {
+    match error {
+        sqlx::Error::Database(it) => {
+            let code = it.code().unwrap_or_default();
+            let mut text = format!("database error {code}");
+            for (what, name) in [("constraint", it.constraint()), ("table", it.table())] {
+                if let Some(name) = name {
+                    text.push_str(&format!(", {what} {name}"));
+                }
+            }
+            // Of these classes, messages speak of the server or of our SQL; of others, of values.
+            if ["08", "40", "42", "53", "55", "57", "58"].iter().any(|it| code.starts_with(it)) {
+                text.push_str(&format!(": {}", it.message()));
+            }
+            text
+        }
+        sqlx::Error::ColumnDecode { index, .. } => format!("database: column {index} could not be decoded"),
+        sqlx::Error::Decode(_) => "database: a value could not be decoded".to_owned(),
+        sqlx::Error::Encode(_) => "database: a value could not be encoded".to_owned(),
+        // The address of the server may carry a password.
+        sqlx::Error::Configuration(_) => "database: its address can't be used".to_owned(),
+        other => format!("database: {other}"),
     }
 }
 

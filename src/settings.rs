@@ -243,11 +243,22 @@ impl Subject for Relationship {
 /// The settings of `S`: what was saved, else what the environment says.
 ///
 /// # Errors
-/// When the database fails.
+/// When the database fails, or what was saved can't be read: a cap or a window that is lost must not become the default.
 pub async fn load<S: Subject>(db: impl PgExecutor<'_>, first: &FirstValues) -> Result<S> {
     let saved =
         sqlx::query_scalar!("select value from settings where name = $1", S::NAME).fetch_optional(db).await?;
-    Ok(saved.and_then(|value| serde_json::from_value(value).ok()).unwrap_or_else(|| S::first(first)))
+    let Some(value) = saved else { return Ok(S::first(first)) };
+    serde_json::from_value(value).map_err(|_| Error::Internal(format!("settings {} can't be read", S::NAME)))
+}
+
+/// Keep others from changing settings until the transaction ends: what is loaded from here on is still so when it is saved.
+///
+/// # Errors
+/// When the database fails.
+pub async fn hold(tx: &mut Tx<'_>) -> Result<()> {
+    // The table, since a subject that was never saved has no row to lock. Reading goes on.
+    sqlx::query!("lock table settings in share row exclusive mode").execute(&mut **tx).await?;
+    Ok(())
 }
 
 /// Save the settings of `S`.

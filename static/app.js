@@ -105,7 +105,19 @@
     form.dataset.sent = "yes";
     var button = event.submitter || form.querySelector("button[type=submit], button:not([type])");
     if (button) button.setAttribute("aria-busy", "true");
+    setTimeout(release, 20000, form);
   });
+  // A page that was stopped from loading, or does not come, leaves its button to be pressed again.
+  function release(form) {
+    delete form.dataset.sent;
+    form.querySelectorAll("[aria-busy=true]").forEach(function (it) {
+      it.removeAttribute("aria-busy");
+    });
+  }
+  document.addEventListener("keydown", function (event) {
+    if (event.key === "Escape") document.querySelectorAll("form[data-sent]").forEach(release);
+  });
+
   // Coming back with the browser's arrow, the form may be sent again.
   window.addEventListener("pageshow", function () {
     document.querySelectorAll("form[data-sent]").forEach(function (form) {

@@ -14,6 +14,9 @@ use crate::{
 use chrono::{DateTime, Utc};
 use sqlx::PgPool;
 
+/// How the link is called where it is printed, and where people are told to look for it.
+pub const LINK_LABEL: &str = "Primer uso";
+
 /// What the token signs. It is bound to nothing else: it opens only while nobody has an account.
 const SUBJECT: &[u8] = b"first run";
 

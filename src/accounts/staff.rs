@@ -299,18 +299,16 @@ async fn store_password(tx: &mut Tx<'_>, now: DateTime<Utc>, id: StaffId, fresh:
     Ok(())
 }
 
-/// The account, locked, if `actor` may touch it.
+/// The account, if `actor` may touch it, locked together with the active superadministrators: all in the order
+/// of their ids, so that two who change each other wait for each other instead of standing in a deadlock.
 async fn lock(tx: &mut Tx<'_>, actor: &Actor, id: StaffId) -> Result<StaffUser> {
-    let user: StaffUser = sqlx::query_as!(
-        Row,
-        "select id, email, name, role, active, created_at, last_login_at
-         from staff_users where id = $1 for update",
+    sqlx::query!(
+        "select id from staff_users where id = $1 or (role = 'SUPERADMIN' and active) order by id for update",
         id.0
     )
-    .fetch_optional(&mut **tx)
-    .await?
-    .ok_or(Error::NotFound)?
-    .try_into()?;
+    .fetch_all(&mut **tx)
+    .await?;
+    let user = find(&mut **tx, id).await?;
     require_over(actor, user.role)?;
     Ok(user)
 }
@@ -327,12 +325,11 @@ fn require_over(actor: &Actor, role: Role) -> Result<()> {
 }
 
 async fn refuse_losing_the_last(tx: &mut Tx<'_>, user: &StaffUser) -> Result<()> {
-    // Locked in id order, so that two demotions at once wait for each other instead of both passing.
-    let others = sqlx::query_scalar!(
-        "select id from staff_users where role = 'SUPERADMIN' and active order by id for update"
-    )
-    .fetch_all(&mut **tx)
-    .await?;
+    // Locked already, with the account itself.
+    let others =
+        sqlx::query_scalar!("select id from staff_users where role = 'SUPERADMIN' and active order by id")
+            .fetch_all(&mut **tx)
+            .await?;
     if others.iter().any(|it| *it != user.id.0) {
         return Ok(());
     }

@@ -172,7 +172,12 @@ pub async fn get(db: &mut PgConnection, id: CampaignId) -> Result<Campaign> {
         batch_size: u32::try_from(it.batch_size).unwrap_or(1),
         daily_cap: it.daily_cap.and_then(|cap| u32::try_from(cap).ok()),
         spacing_seconds: u32::try_from(it.spacing_seconds).unwrap_or_default(),
-        business_hours: it.business_hours.and_then(|value| serde_json::from_value(value).ok()),
+        // A window that can't be read must not become the channel's.
+        business_hours: it
+            .business_hours
+            .map(serde_json::from_value)
+            .transpose()
+            .map_err(|_| unreadable())?,
         created_at: it.created_at,
         updated_at: it.updated_at,
         launched_at: it.launched_at,
@@ -398,6 +403,26 @@ pub async fn update(
         after: Some(document(&edit)),
     };
     audit::record(tx, now, actor, change).await
+}
+
+/// Hold the campaign's row until the transaction ends, for a form that was read when its `updated_at` was `seen`;
+/// none: a program that sends only what it changes.
+///
+/// # Errors
+/// [`Error::Invalid`] at `seen` if somebody changed it since, [`Error::NotFound`], or the database's.
+pub async fn hold(tx: &mut Tx<'_>, id: CampaignId, seen: Option<DateTime<Utc>>) -> Result<()> {
+    let updated_at = sqlx::query_scalar!("select updated_at from campaigns where id = $1 for update", id.0)
+        .fetch_optional(&mut **tx)
+        .await?
+        .ok_or(Error::NotFound)?;
+    if seen.is_some_and(|it| it != updated_at) {
+        return Err(Error::invalid(
+            "seen",
+            "La campaña cambió mientras la editabas: otra persona la guardó, o se inició o se pausó. Aquí está lo que \
+             escribiste; si guardas otra vez, queda tu versión.",
+        ));
+    }
+    Ok(())
 }
 
 /// Hold the campaign's row until the transaction ends.

@@ -5,8 +5,8 @@
 use super::{launch, status, text};
 use crate::{
     channels::Channel,
-    chile::business_hours::BusinessHours,
-    error::Result,
+    chile::{business_hours::BusinessHours, format},
+    error::{Error, Result},
     ids::CampaignId,
     messaging::drain::{self, Engine, Options, Run},
     settings::{self, EmailChannel},
@@ -41,7 +41,7 @@ pub struct RunReport {
     pub next_window_opens_at: Option<DateTime<Utc>>,
     /// Campaigns that were paused, each with the reason in Spanish.
     pub paused: Vec<Paused>,
-    /// The provider could not be reached: what was said.
+    /// The provider could not be reached, with what was said; or a campaign could not be read.
     pub error: Option<String>,
     /// Whether nothing was written or sent.
     pub dry_run: bool,
@@ -63,10 +63,17 @@ pub struct Paused {
 pub async fn run_once(engine: &Engine, options: &Options) -> Result<RunReport> {
     let now = engine.clock.now();
     let mut paused = Vec::new();
+    let mut unread = 0;
     if !options.dry_run {
-        launch::run_once(&engine.db, now).await?;
+        // One campaign in disorder must not hold up the others: what is queued goes out all the same.
+        if let Err(error) = launch::run_once(&engine.db, now).await {
+            if error.is_database_away() {
+                return Err(error);
+            }
+            unread = 1;
+        }
         status::settle(&engine.db, now).await?;
-        paused = pause_the_unfit(engine, now).await?;
+        unread = unread.max(pause_the_unfit(engine, now, &mut paused).await?);
     }
     let run = drain::run(engine, options).await?;
     let mut report = blank(engine, options.channel, now).await?;
@@ -96,24 +103,48 @@ pub async fn run_once(engine: &Engine, options: &Options) -> Result<RunReport> {
     if !options.dry_run {
         status::settle(&engine.db, engine.clock.now()).await?;
     }
+    if unread > 0 {
+        report.status = "failed";
+        report.error.get_or_insert_with(|| {
+            format!(
+                "Hay {} que no pudimos leer o poner en la cola. Las demás siguieron; revisa los registros del servidor.",
+                format::count(unread, "campaña", "campañas")
+            )
+        });
+    }
     report.pending = pending(engine, options.channel).await?;
     report.paused = paused;
     Ok(report)
 }
 
-/// Pause the campaigns whose text or sender no longer is what the law asks, before their people are blocked for good.
-async fn pause_the_unfit(engine: &Engine, now: DateTime<Utc>) -> Result<Vec<Paused>> {
-    let mut paused = Vec::new();
+/// Pause the campaigns whose text or sender no longer is what the law asks, before their people are blocked for
+/// good. Gives how many could not be looked at.
+async fn pause_the_unfit(engine: &Engine, now: DateTime<Utc>, paused: &mut Vec<Paused>) -> Result<i64> {
+    let mut unread = 0;
     for id in status::running(&engine.db).await? {
-        let mut tx = engine.db.begin().await?;
-        if let Some(reason) = text::stop_reason(&mut tx, &engine.config, id).await?
-            && status::pause_for_trouble(&mut tx, now, id, &reason).await?
-        {
-            paused.push(Paused { campaign_id: id, reason });
+        let looked = async {
+            let mut tx = engine.db.begin().await?;
+            if let Some(reason) = text::stop_reason(&mut tx, &engine.config, id).await?
+                && status::pause_for_trouble(&mut tx, now, id, &reason).await?
+            {
+                paused.push(Paused { campaign_id: id, reason });
+            }
+            Ok::<_, Error>(tx.commit().await?)
+        };
+        match looked.await {
+            Ok(()) => (),
+            Err(error) if error.is_database_away() => return Err(error),
+            Err(error) => {
+                tracing::error!(
+                    campaign.id = id.0,
+                    error = error.description(),
+                    "A campaign could not be looked at"
+                );
+                unread += 1;
+            }
         }
-        tx.commit().await?;
     }
-    Ok(paused)
+    Ok(unread)
 }
 
 async fn pause(engine: &Engine, id: CampaignId, reason: String, paused: &mut Vec<Paused>) -> Result<()> {

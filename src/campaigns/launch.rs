@@ -112,7 +112,11 @@ pub async fn run_once(db: &PgPool, now: DateTime<Utc>) -> Result<u64> {
         match enqueue_all(db, now, CampaignId(id)).await {
             Ok((people, _)) => outcome = outcome.map(|it| it + people),
             Err(error) => {
-                tracing::error!(campaign.id = id, error = ?error, "The people of a campaign could not be queued");
+                tracing::error!(
+                    campaign.id = id,
+                    error = error.description(),
+                    "The people of a campaign could not be queued"
+                );
                 outcome = Err(error);
             }
         }

@@ -20,7 +20,7 @@ use std::{
     path::{Path, PathBuf},
     process::Stdio,
 };
-use tokio::process::Command;
+use tokio::{io::AsyncWriteExt, process::Command};
 
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct BackupArgs {
@@ -55,7 +55,7 @@ pub(super) async fn backup(config: Config, args: BackupArgs, as_json: bool) -> R
         // Another name until it is whole: a half backup must not look like one.
         let part = file.with_added_extension("part");
         let mut dump = tools.command("pg_dump");
-        dump.args(["--format=custom", "--no-owner", "--no-privileges", "--file"]).arg(&part);
+        dump.args(["--format=custom", "--no-owner", "--no-privileges"]).stdout(private(&part)?);
         let end = finish(dump, "guardar el respaldo").await;
         if let Err(error) = end {
             let _ = std::fs::remove_file(&part);
@@ -114,6 +114,16 @@ async fn with_database(
     .await;
     database.close().await;
     end
+}
+
+/// A new file that nobody else may read: it will hold everyone's data.
+fn private(path: &Path) -> Result<std::fs::File> {
+    use std::os::unix::fs::OpenOptionsExt;
+    // What a run that was killed left behind may be open to others.
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
+        _ => Ok(std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?),
+    }
 }
 
 /// The custom format of `pg_dump` says so in its first bytes.
@@ -181,53 +191,62 @@ impl Tools {
     async fn replace_with(&self, file: &Path) -> Result<()> {
         // Read to the end first: half a file must not replace anything.
         let mut check = self.command("pg_restore");
-        check.arg("--file=/dev/null").arg(file);
+        check.arg("--file=/dev/null").arg(file).stdout(Stdio::null());
         finish(check, "leer el respaldo completo").await?;
         let mut unpack = self.command("pg_restore");
         unpack.args(["--no-owner", "--no-privileges", "--file=-"]).arg(file);
-        unpack.stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut unpacking = unpack.spawn()?;
-        let script: Stdio = match unpacking.stdout.take() {
-            Some(it) => it.try_into()?,
-            None => return Err(Error::Internal("pg_restore has no output".to_owned())),
-        };
         let mut load = self.command("psql");
-        load.args([
-            "--no-psqlrc",
-            "--quiet",
-            "--single-transaction",
-            "--set=ON_ERROR_STOP=1",
-            "--output=/dev/null",
-        ])
-        // Someone who holds a table must make this fail, not wait.
-        .args([
-            "--command=set local lock_timeout = '20s'",
-            "--command=set local client_min_messages = warning",
-        ])
-        .args(["--command=drop schema public cascade", "--command=create schema public", "--file=-"])
-        .stdin(script);
-        let loaded = finish(load, "recuperar los datos").await;
-        let unpacked = unpacking.wait_with_output().await?;
-        if !unpacked.status.success() && loaded.is_ok() {
-            return Err(Error::refused(format!(
-                "El respaldo está incompleto: {}. Los datos recuperados pueden estar incompletos también.",
-                last_line(&unpacked.stderr)
-            )));
+        load.args(["--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--output=/dev/null", "--file=-"]);
+        for command in [&mut unpack, &mut load] {
+            command.stdout(Stdio::piped()).stderr(Stdio::piped());
         }
-        loaded
+        let (mut unpacking, mut loading) = (unpack.spawn()?, load.stdin(Stdio::piped()).spawn()?);
+        let (Some(mut script), Some(mut into)) = (unpacking.stdout.take(), loading.stdin.take()) else {
+            return Err(Error::Internal("a program of Postgres has no pipe".to_owned()));
+        };
+        let feed = async {
+            into.write_all(CLEAR).await?;
+            tokio::io::copy(&mut script, &mut into).await?;
+            drop(script);
+            let unpacked = unpacking.wait_with_output().await?;
+            // Only now: without this line the end of the script undoes all of it.
+            if unpacked.status.success() {
+                into.write_all(b"\ncommit;\n").await?;
+                into.flush().await?;
+            }
+            drop(into);
+            Ok::<_, std::io::Error>(unpacked)
+        };
+        let (fed, loaded) = tokio::join!(feed, loading.wait_with_output());
+        let loaded = loaded?;
+        if !loaded.status.success() {
+            return Err(failed("recuperar los datos", &loaded.stderr));
+        }
+        let unpacked = fed?;
+        if unpacked.status.success() {
+            Ok(())
+        } else {
+            Err(failed("leer el respaldo completo", &unpacked.stderr))
+        }
     }
 }
 
+/// What comes before the data. Someone who holds a table must make this fail, not wait.
+const CLEAR: &[u8] = b"begin;
+set local lock_timeout = '20s';
+set local client_min_messages = warning;
+drop schema public cascade;
+create schema public;
+";
+
 /// Run to the end; a failure tells the program's own last words.
 async fn finish(mut command: Command, purpose: &str) -> Result<()> {
-    let output = command.stdout(Stdio::null()).stderr(Stdio::piped()).output().await?;
-    if output.status.success() {
-        return Ok(());
-    }
-    Err(Error::refused(format!(
-        "PostgreSQL no pudo {purpose}: {}. No se cambió nada.",
-        last_line(&output.stderr)
-    )))
+    let output = command.stderr(Stdio::piped()).spawn()?.wait_with_output().await?;
+    if output.status.success() { Ok(()) } else { Err(failed(purpose, &output.stderr)) }
+}
+
+fn failed(purpose: &str, said: &[u8]) -> Error {
+    Error::refused(format!("PostgreSQL no pudo {purpose}: {}. No se cambió nada.", last_line(said)))
 }
 
 fn last_line(said: &[u8]) -> String {

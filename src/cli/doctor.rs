@@ -11,7 +11,7 @@ use crate::{
     accounts::staff,
     channels::{self, Channel},
     config::Config,
-    db,
+    db, demo,
     error::Result,
     messaging::compose::Sender,
     settings::{self, Business, EmailChannel},
@@ -176,6 +176,13 @@ async fn check_with_database(
             "Cuentas",
             "aún no hay ninguna: abre el enlace de primer uso que muestra «llovizna serve»",
         );
+    }
+    if demo::is_open(db).await? {
+        let text = format!(
+            "{} entra con la contraseña publicada: crea tu propia cuenta en Equipo y desactiva esa antes de guardar datos reales",
+            demo::EMAIL
+        );
+        report.add(Verdict::Failure, "Cuenta de demostración", text);
     }
     let business: Business = settings::load(db, &config.first_values).await?;
     let email: EmailChannel = settings::load(db, &config.first_values).await?;

@@ -156,7 +156,7 @@ pub fn main() -> ExitCode {
             if said.is_failure { ExitCode::FAILURE } else { ExitCode::SUCCESS }
         }
         Err(error) => {
-            tracing::debug!(error = ?error, "Command failed");
+            tracing::debug!(error = error.description(), "Command failed");
             complain(&sentence(&error));
             ExitCode::FAILURE
         }

@@ -59,6 +59,14 @@ pub(super) struct Args {
 /// Serve until a signal says stop. Gives what is left to say, which is nothing.
 pub(super) async fn run(mut config: Config, args: Args) -> Result<String> {
     let began = Instant::now();
+    if args.demo && !config.demo_public && !config.listen.ip().is_loopback() {
+        return Err(Error::refused(format!(
+            "No se inició nada: con --demo cualquiera que llegue a {} entraría como superadministrador con una contraseña \
+             publicada. Usa BIND_ADDR=127.0.0.1:{}, o DEMO_PUBLIC=on si de verdad quieres mostrarla en la red.",
+            config.listen,
+            config.listen.port()
+        )));
+    }
     let stop = stop_on_signals()?;
     let moved = opened::settle(&mut config)?;
     opened::keep_secret_key(&mut config)?;
@@ -277,7 +285,7 @@ async fn greeting(
         None => (),
     }
     if let Some(link) = setup::link(&state.db, config).await? {
-        line("Primer uso:", "abre este enlace para crear la primera cuenta");
+        line(&format!("{}:", setup::LINK_LABEL), "abre este enlace para crear la primera cuenta");
         line("", &link);
     }
     line("Detener:", "Ctrl-C");

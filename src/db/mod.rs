@@ -27,7 +27,7 @@ pub mod locks {
     pub const IMPORT: i32 = 3;
     /// Held while a page of messages is decided under a daily cap.
     pub const DAILY_CAP: i32 = 5;
-    /// One pass of a scheduled job at a time; the second key is the job's place in the table.
+    /// Held by the process of a job's run for as long as it lives; the second key is the run's id.
     pub const JOB: i32 = 4;
 
     /// The second key for the row `id`: advisory locks take 32 bits, and rows that are

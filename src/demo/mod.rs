@@ -6,7 +6,10 @@ mod words;
 
 use crate::{
     access::{Actor, Role},
-    accounts::staff::{self, NewStaff},
+    accounts::{
+        password,
+        staff::{self, NewStaff},
+    },
     campaigns::{audience::Rule, campaign, drip, edit::Edit, launch},
     channels::{Channel, Sender, outbox::Outbox},
     chile::{business_hours::BusinessHours, rut::Rut, text},
@@ -31,12 +34,15 @@ use crate::{
 };
 use chrono::{DateTime, Days, TimeDelta, Utc};
 use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom};
-use sqlx::PgPool;
-use std::{collections::HashMap, sync::Arc};
+use sqlx::{PgExecutor, PgPool};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+};
 
 /// Who signs in to look around.
 pub const EMAIL: &str = "demo@llovizna.example";
-/// Their password: no secret, since it is printed at start and opens made-up data only.
+/// Their password: no secret, since it is printed at start and opens made-up data only; [`is_open`] tells where it still does.
 pub const PASSWORD: &str = "gotas de prueba";
 
 const COMPANIES: usize = 60;
@@ -51,6 +57,30 @@ pub enum Outcome {
     AlreadyThere,
     /// It holds something else, and was left alone.
     HasData,
+}
+
+/// Whether the account of the demo opens with its published password.
+///
+/// # Errors
+/// When the database fails.
+pub async fn is_open(db: impl PgExecutor<'_>) -> Result<bool> {
+    /// The last hash that was looked at, and whether it is of [`PASSWORD`]: judging one takes a while by design.
+    static JUDGED: Mutex<Option<(String, bool)>> = Mutex::new(None);
+    let hash =
+        sqlx::query_scalar!("select password_hash from staff_users where email = $1 and active", EMAIL)
+            .fetch_optional(db)
+            .await?;
+    let Some(hash) = hash else { return Ok(false) };
+    let known = JUDGED.lock().ok().and_then(|it| it.clone()).filter(|(judged, _)| *judged == hash);
+    if let Some((_, open)) = known {
+        return Ok(open);
+    }
+    let verdict = password::verify(PASSWORD.to_owned(), Some(hash.clone())).await?;
+    let open = matches!(verdict, password::Verdict::Right { .. });
+    if let Ok(mut judged) = JUDGED.lock() {
+        *judged = Some((hash, open));
+    }
+    Ok(open)
 }
 
 /// Fill an empty database; one that holds accounts, contacts or companies is left alone.

@@ -172,7 +172,7 @@ async fn rehearse(engine: &Engine, options: &Options, mut book: Book) -> Result<
 /// What the run learned is kept whatever failed, so that a campaign that the provider refuses is still paused.
 async fn close(live: Live, shared: &Shared, result: Result<()>) -> Report {
     if let Err(error) = &result {
-        tracing::error!(drip_run.id = shared.run.0, error = ?error, "Drip run stopped early");
+        tracing::error!(drip_run.id = shared.run.0, error = error.description(), "Drip run stopped early");
         shared.stopped_early(&error.to_string());
     }
     let mut report = shared.report();
@@ -181,7 +181,11 @@ async fn close(live: Live, shared: &Shared, result: Result<()>) -> Report {
     let ending = if error.is_some() { Ending::Failed } else { Ending::Done };
     let now = shared.engine.clock.now();
     if let Err(failed) = live.end(&shared.engine.db, now, &report.counts, ending, error.as_deref()).await {
-        tracing::error!(drip_run.id = shared.run.0, error = ?failed, "The record of a drip run could not be closed");
+        tracing::error!(
+            drip_run.id = shared.run.0,
+            error = failed.description(),
+            "The record of a drip run could not be closed"
+        );
         report.unreachable.get_or_insert_with(|| failed.to_string());
     }
     report

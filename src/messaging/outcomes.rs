@@ -144,7 +144,11 @@ impl Shared {
             while let Err(error) = self.write(&waiting).await {
                 self.stop.cancel();
                 if !error.may_pass() || tokio::time::Instant::now() > patience {
-                    tracing::error!(error = ?error, messages = waiting.len(), "Results of messages could not be written down");
+                    tracing::error!(
+                        error = error.description(),
+                        messages = waiting.len(),
+                        "Results of messages could not be written down"
+                    );
                     return Err(error);
                 }
                 tokio::time::sleep(pause).await;

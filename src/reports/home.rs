@@ -90,9 +90,18 @@ pub async fn attention(db: &PgPool, now: DateTime<Utc>) -> Result<Attention> {
         sqlx::query!("select id, filename from imports where status = 'READY' order by id desc limit 5")
             .fetch_all(db)
             .await?;
+    // From one name to the next by the index: the records of every ten minutes are many, the names few.
     let jobs = sqlx::query_scalar!(
-        "select name from (select distinct on (name) name, status from job_runs order by name, id desc) last
-         where status = 'FAILED'"
+        r#"with recursive names as (
+               (select name from job_runs order by name limit 1)
+               union all
+               select (select r.name from job_runs r where r.name > names.name order by r.name limit 1)
+               from names where names.name is not null
+           )
+           select names.name as "name!" from names cross join lateral (
+               select status from job_runs r where r.name = names.name order by r.id desc limit 1
+           ) last
+           where last.status = 'FAILED'"#
     )
     .fetch_all(db)
     .await?;

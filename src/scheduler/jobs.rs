@@ -1,6 +1,6 @@
 //! The table of scheduled jobs: name, when, what.
 
-use super::slots::When;
+use super::{runs, slots::When};
 use crate::{
     accounts::cleanup,
     campaigns::drip,
@@ -14,6 +14,7 @@ use crate::{
     },
     state::AppState,
 };
+use chrono::TimeDelta;
 use std::{future::Future, pin::Pin, time::Duration};
 use tokio_util::sync::CancellationToken;
 
@@ -52,7 +53,7 @@ pub const JOBS: &[Job] = &[
     Job {
         name: "cleanup",
         label: "Limpieza",
-        about: "Borra sesiones vencidas e intentos de entrada antiguos.",
+        about: "Borra sesiones vencidas, intentos de entrada antiguos y corridas de hace más de 90 días.",
         when: When::DailyAt(4),
         run: |state, _| Box::pin(clean(state)),
     },
@@ -94,8 +95,12 @@ async fn drip(state: AppState, stop: CancellationToken) -> Result<String> {
     ))
 }
 
+/// How long the records of runs are kept.
+const KEPT: TimeDelta = TimeDelta::days(90);
+
 async fn clean(state: AppState) -> Result<String> {
-    let gone = cleanup::run_once(&state.db, state.clock.now()).await?;
+    let now = state.clock.now();
+    let gone = cleanup::run_once(&state.db, now).await? + runs::forget(&state.db, now - KEPT).await?;
     Ok(format!(
         "{}.",
         format::count(i64::try_from(gone).unwrap_or(i64::MAX), "registro borrado", "registros borrados")

@@ -6,12 +6,17 @@ pub mod jobs;
 pub mod runs;
 pub mod slots;
 
-use crate::{campaigns::launch, error::Result, imports::run as imports, state::AppState};
+use crate::{
+    campaigns::launch,
+    error::{Error, Result},
+    imports::run as imports,
+    state::AppState,
+};
 use jobs::{JOBS, Job};
 use runs::Trigger;
 use std::time::Duration;
 use tokio::task::JoinSet;
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 /// How often due jobs are looked for.
 const TICK: Duration = Duration::from_secs(5);
@@ -35,10 +40,10 @@ pub fn start(state: &AppState, stop: &CancellationToken) -> JoinSet<()> {
 
 /// Start only the engines: what people wait for on a page also happens where the clock is someone else's (`SCHEDULER=off`).
 pub fn start_engines(state: &AppState, stop: &CancellationToken, all: &mut JoinSet<()>) {
-    all.spawn(keep_going("imports", state.clone(), stop.clone(), async |state| {
+    all.spawn(keep_going("imports", state.clone(), stop.clone(), |state: AppState| async move {
         Ok(imports::run_once(&state.db, state.clock.now()).await? != imports::Pass::Idle)
     }));
-    all.spawn(keep_going("campaign queue", state.clone(), stop.clone(), async |state| {
+    all.spawn(keep_going("campaign queue", state.clone(), stop.clone(), |state: AppState| async move {
         Ok(launch::run_once(&state.db, state.clock.now()).await? > 0)
     }));
 }
@@ -46,8 +51,13 @@ pub fn start_engines(state: &AppState, stop: &CancellationToken, all: &mut JoinS
 /// Run `job` at its slots until `stop`.
 async fn follow(state: AppState, job: &'static Job, stop: CancellationToken) {
     loop {
-        if let Err(error) = tick(&state, job, &stop).await {
-            tracing::error!(job.name = job.name, error = ?error, "A scheduled job could not run");
+        let (own, until) = (state.clone(), stop.clone());
+        if let Err(error) = alone(async move { tick(&own, job, &until).await }).await {
+            tracing::error!(
+                job.name = job.name,
+                error = error.description(),
+                "A scheduled job could not run"
+            );
         }
         tokio::select! {
             () = stop.cancelled() => return,
@@ -85,27 +95,39 @@ async fn perform(
     let Some(run) = runs::take(&state.db, state.clock.now(), job.name, slot, trigger).await? else {
         return Ok(false);
     };
-    let result = (job.run)(state.clone(), stop.clone()).await;
+    let result = alone((job.run)(state.clone(), stop.clone())).await;
     if let Err(error) = &result {
-        tracing::error!(job.name = job.name, error = ?error, "Scheduled job failed");
+        tracing::error!(job.name = job.name, error = error.description(), "Scheduled job failed");
     }
     run.end(&state.db, state.clock.now(), result.map_err(|it| it.to_string())).await?;
     Ok(true)
 }
 
+/// Do `work` as a task of its own, so that a bug in one pass costs that pass and not all
+/// those after it. What panicked and where is in the log already, by the panic's own words.
+async fn alone<T: Send + 'static>(work: impl Future<Output = Result<T>> + Send + 'static) -> Result<T> {
+    // Aborted with whoever waits for it: when stopping, nothing is left behind.
+    AbortOnDropHandle::new(tokio::spawn(work)).await.unwrap_or_else(|end| {
+        let how = if end.is_panic() { "panicked" } else { "was cut off" };
+        Err(Error::Internal(format!("a pass {how}")))
+    })
+}
+
 /// Let an engine work until it finds nothing, rest, and look again, until `stop`.
-async fn keep_going(
+async fn keep_going<P>(
     name: &'static str,
     state: AppState,
     stop: CancellationToken,
-    pass: impl AsyncFn(&AppState) -> Result<bool>,
-) {
+    pass: impl Fn(AppState) -> P + Send,
+) where
+    P: Future<Output = Result<bool>> + Send + 'static,
+{
     while !stop.is_cancelled() {
-        let rest = match pass(&state).await {
+        let rest = match alone(pass(state.clone())).await {
             Ok(true) => continue,
             Ok(false) => REST,
             Err(error) => {
-                tracing::error!(engine = name, error = ?error, "Engine failed");
+                tracing::error!(engine = name, error = error.description(), "Engine failed");
                 REST_AFTER_FAILURE
             }
         };
@@ -113,5 +135,48 @@ async fn keep_going(
             () = stop.cancelled() => return,
             () = tokio::time::sleep(rest) => (),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{clock::Clock, config::Config};
+    use chrono::{DateTime, Utc};
+    use sqlx::PgPool;
+    use std::{collections::HashMap, sync::Arc};
+
+    fn state(db: PgPool) -> AppState {
+        AppState {
+            db,
+            config: Arc::new(Config::read(|_| None).unwrap()),
+            clock: Clock::fixed(DateTime::<Utc>::UNIX_EPOCH),
+            senders: Arc::new(HashMap::new()),
+            stop: CancellationToken::new(),
+        }
+    }
+
+    #[sqlx::test(migrator = "crate::db::MIGRATIONS")]
+    async fn a_job_that_panics_is_written_down_as_failed_and_has_its_next_turn(db: PgPool) {
+        const JOB: Job = Job {
+            name: "stumble",
+            label: "Tropiezo",
+            about: "",
+            when: slots::When::EveryMinutes(10),
+            run: |_, _| Box::pin(async { panic!("as it must") }),
+        };
+        let (state, stop) = (state(db.clone()), CancellationToken::new());
+        assert!(tick(&state, &JOB, &stop).await.unwrap());
+        state.clock.advance(chrono::TimeDelta::minutes(10));
+        assert!(tick(&state, &JOB, &stop).await.unwrap());
+        let last = runs::latest(&db, "stumble", 9).await.unwrap();
+        assert_eq!(last.iter().map(|it| it.status.as_str()).collect::<Vec<_>>(), ["FAILED", "FAILED"]);
+    }
+
+    #[tokio::test]
+    async fn a_pass_that_panics_is_an_error_to_those_who_wait_for_it() {
+        let fell = alone::<bool>(async { panic!("as it must") }).await;
+        assert!(matches!(fell, Err(Error::Internal(it)) if it.contains("panicked")));
+        assert!(matches!(alone(async { Ok(7) }).await, Ok(7)));
     }
 }

@@ -125,6 +125,14 @@ pub(super) async fn bury_the_dead(db: &PgPool, now: DateTime<Utc>) -> Result<()>
     Ok(())
 }
 
+/// Forget the runs that ended before `before`. Returns how many.
+pub(super) async fn forget(db: &PgPool, before: DateTime<Utc>) -> Result<u64> {
+    let gone = sqlx::query!("delete from job_runs where started_at < $1 and status <> 'RUNNING'", before)
+        .execute(db)
+        .await?;
+    Ok(gone.rows_affected())
+}
+
 /// One run, as shown.
 #[derive(Clone, Debug)]
 pub struct Record {

@@ -1,7 +1,7 @@
 //! What people on the staff changed, in words.
 
 use super::{
-    filters,
+    audit_words, filters,
     html::{self, Answer},
     routes::Route,
     shell::Shell,
@@ -149,18 +149,29 @@ async fn list(State(state): State<AppState>, shell: Shell, Query(query): Query<A
 
 fn line(entry: Entry) -> Line {
     let link = entry.subject_id.and_then(|id| page_of(&entry.subject_kind, id));
-    let subject = match entry.subject_id {
-        Some(id) => format!("{} {id}", with_article(&entry.subject_kind)),
-        None => with_article(&entry.subject_kind).to_owned(),
-    };
+    let (what, subject) = phrase(&entry.action, &entry.subject_kind, entry.subject_id);
     Line {
         at: entry.at,
-        what: verb(&entry.action),
+        what,
         fields: differences(entry.before.as_ref(), entry.after.as_ref()),
         actor: entry.actor,
         link,
         subject,
     }
+}
+
+/// What was done, and to what: `cambió las preferencias del`, `contacto 7`.
+fn phrase(action: &str, kind: &str, id: Option<i64>) -> (String, String) {
+    let (mut what, subject) = (verb(action), with_article(kind));
+    let subject = match subject.strip_prefix("el ") {
+        // «de el» is written «del».
+        Some(noun) if what.ends_with(" de") => {
+            what.push('l');
+            noun
+        }
+        _ => subject,
+    };
+    (what, id.map_or_else(|| subject.to_owned(), |id| format!("{subject} {id}")))
 }
 
 /// The page of a row.
@@ -230,6 +241,7 @@ fn verb(action: &str) -> String {
         ("message", "decide") => "decidió sobre".to_owned(),
         ("preferences", _) => "cambió las preferencias de".to_owned(),
         ("quiet_hours", _) => "cambió las horas sin mensajes de".to_owned(),
+        ("consent", "withdraw") => "retiró el consentimiento de".to_owned(),
         ("consent", _) => "registró el consentimiento de".to_owned(),
         ("import", "correct") => "corrigió filas de".to_owned(),
         (_, "create" | "add") => "agregó".to_owned(),
@@ -263,27 +275,27 @@ fn differences(before: Option<&Value>, after: Option<&Value>) -> Vec<Field> {
         .filter(|name| old.get(*name) != new.get(*name))
         .map(|name| Field {
             name: field_name(name).to_owned(),
-            before: old.get(name).and_then(said),
-            after: new.get(name).and_then(said),
+            before: old.get(name).and_then(|it| said(name, it)),
+            after: new.get(name).and_then(|it| said(name, it)),
         })
         .filter(|it| it.before != it.after)
         .collect()
 }
 
-/// A value in words; nothing for nothing.
-fn said(value: &Value) -> Option<String> {
+/// The value of a field in words; nothing for nothing.
+fn said(name: &str, value: &Value) -> Option<String> {
     let text = match value {
         Value::Null => return None,
         Value::Bool(true) => "sí".to_owned(),
         Value::Bool(false) => "no".to_owned(),
-        Value::String(text) => text.clone(),
+        Value::String(text) => audit_words::value(name, text),
         Value::Number(number) => number.to_string(),
         Value::Array(items) => {
-            items.iter().map(|it| said(it).unwrap_or_default()).collect::<Vec<_>>().join(", ")
+            items.iter().map(|it| said(name, it).unwrap_or_default()).collect::<Vec<_>>().join(", ")
         }
         Value::Object(fields) => fields
             .iter()
-            .map(|(name, it)| format!("{}: {}", field_name(name), said(it).unwrap_or_default()))
+            .map(|(name, it)| format!("{}: {}", field_name(name), said(name, it).unwrap_or_default()))
             .collect::<Vec<_>>()
             .join(", "),
     };
@@ -334,6 +346,40 @@ fn field_name(name: &str) -> &str {
         "company_id" => "empresa",
         "birth_date" => "cumpleaños",
         "filename" => "archivo",
+        "communication_type" => "canal",
+        "message_type" => "tipo de mensaje",
+        "basis" | "consent_basis" => "base",
+        "consent_source" => "cómo se obtuvo",
+        "source" => "origen",
+        "obtained_on" => "obtenido el",
+        "lifecycle" => "etapa",
+        "owner_id" => "responsable",
+        "refused" => "no quiere recibir",
+        "quiet_from" => "sin mensajes desde",
+        "quiet_until" => "sin mensajes hasta",
+        "scope" => "alcance",
+        "kind" => "tipo",
+        "bytes" => "tamaño en bytes",
+        "mapping" => "columnas",
+        "sheet" => "hoja",
+        "cancel_requested" => "cancelación pedida",
+        "counts" => "filas",
+        "messages" => "mensajes",
+        "message" => "mensaje",
+        "queued" => "en cola",
+        "reachable" => "pueden recibirla",
+        "template_id" => "versión del texto",
+        "spacing_seconds" => "segundos entre mensajes",
+        "body_format" => "formato",
+        "industries" => "rubros",
+        "comunas" => "comunas",
+        "import_ids" => "importaciones",
+        "rows" => "leídas",
+        "created" => "nuevas",
+        "updated" => "cambiadas",
+        "unchanged" => "sin cambios",
+        "duplicates" => "repetidas",
+        "rejected" => "rechazadas",
         other => other,
     }
 }
@@ -351,7 +397,49 @@ mod tests {
         );
         let told: Vec<_> =
             fields.iter().map(|it| (it.name.as_str(), it.before.as_deref(), it.after.as_deref())).collect();
-        assert_eq!(told, [("activa", Some("sí"), Some("no")), ("rol", Some("STAFF"), Some("ADMIN"))]);
+        assert_eq!(
+            told,
+            [("activa", Some("sí"), Some("no")), ("rol", Some("Equipo"), Some("Administrador"))]
+        );
+    }
+
+    #[test]
+    fn a_change_reads_as_a_spanish_sentence() {
+        let told = |action: &str, kind: &str| {
+            let (what, subject) = phrase(action, kind, Some(7));
+            format!("{what} {subject}")
+        };
+        assert_eq!(told("consent.withdraw", "contact"), "retiró el consentimiento del contacto 7");
+        assert_eq!(told("consent.grant", "contact"), "registró el consentimiento del contacto 7");
+        assert_eq!(told("preferences.update", "contact"), "cambió las preferencias del contacto 7");
+        assert_eq!(told("settings.email_test", "email"), "envió una prueba por el canal de correo 7");
+        assert_eq!(
+            told("campaign.retry_failed", "campaign"),
+            "reintentó los mensajes fallidos de la campaña 7"
+        );
+        assert_eq!(told("contact.update", "contact"), "cambió el contacto 7");
+    }
+
+    #[test]
+    fn codes_are_told_as_the_panel_calls_them() {
+        let after = json!({
+            "communication_type": "EMAIL", "basis": "CONSENT", "obtained_on": "2026-11-21", "lifecycle": "CLIENTE",
+            "status": "APPLYING", "scope": "PROMOTIONAL", "refused": ["NEWSLETTER", "BIRTHDAY"],
+        });
+        let told = differences(None, Some(&after));
+        let told: Vec<_> = told.iter().map(|it| (it.name.as_str(), it.after.as_deref().unwrap())).collect();
+        assert_eq!(
+            told,
+            [
+                ("base", "Consentimiento"),
+                ("canal", "Correo"),
+                ("etapa", "Cliente"),
+                ("obtenido el", "21-11-2026"),
+                ("no quiere recibir", "Boletín, Cumpleaños"),
+                ("alcance", "Promociones"),
+                ("estado", "Guardando"),
+            ]
+        );
     }
 
     #[test]

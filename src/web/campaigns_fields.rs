@@ -13,6 +13,8 @@ use serde::Deserialize;
 #[derive(Clone, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct CampaignForm {
+    /// When the campaign had last changed, as the form was shown.
+    pub(super) seen: Option<String>,
     pub(super) name: Option<String>,
     pub(super) subject: Option<String>,
     pub(super) body: Option<String>,

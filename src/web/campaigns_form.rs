@@ -28,6 +28,7 @@ use crate::{
 };
 use askama::Template;
 use axum::extract::{Extension, Path, Query, State};
+use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use sqlx::PgConnection;
 
@@ -61,6 +62,8 @@ struct FormPage {
     shell: Shell,
     id: Option<CampaignId>,
     status: Status,
+    /// When the campaign last changed; empty for a new one.
+    seen: String,
     edit: Edit,
     /// Numbers as typed, where they could not be understood.
     typed: CampaignForm,
@@ -161,6 +164,7 @@ async fn page(
         shell,
         id: campaign.map(|it| it.id),
         status: campaign.map_or(Status::Draft, |it| it.status),
+        seen: campaign.map_or_else(String::new, |it| it.updated_at.to_rfc3339()),
         edit,
         typed: CampaignForm::default(),
         errors: Errors::default(),
@@ -240,10 +244,14 @@ async fn update(
     Form(form): Form<CampaignForm>,
 ) -> Answer {
     let mut tx = state.db.begin().await?;
+    let seen = form.seen.as_ref().map(|it| it.parse::<DateTime<Utc>>().unwrap_or_default());
+    let held = campaign::hold(&mut tx, id, seen).await;
     let campaign = campaign::get(&mut tx, id).await?;
     let email: EmailChannel = settings::load(&mut *tx, &state.config.first_values).await?;
     let (edit, wrong) = form.parse(&Edit::of(&campaign), &email.business_hours);
-    let result = if wrong.is_empty() {
+    let result = if held.is_err() {
+        held
+    } else if wrong.is_empty() {
         campaign::update(&mut tx, state.clock.now(), &actor, &state.config, id, &edit).await
     } else {
         Err(Error::Invalid(wrong.into_iter().chain(edit.problems()).collect()))
@@ -296,6 +304,7 @@ async fn draft(state: &AppState, shell: Shell, form: &CampaignForm) -> crate::er
         shell,
         id: None,
         status: Status::Draft,
+        seen: String::new(),
         edit,
         typed: form.clone(),
         errors: Errors::default(),

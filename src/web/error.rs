@@ -49,7 +49,7 @@ impl IntoResponse for WebError {
         let mut response = Trouble::new(status, sentence).into_response();
         if status.is_server_error() {
             // Said once, with the request's id, where the request is logged.
-            response.extensions_mut().insert(Cause(describe(&self.0)));
+            response.extensions_mut().insert(Cause(self.0.description()));
         }
         response
     }
@@ -58,22 +58,6 @@ impl IntoResponse for WebError {
 /// Why a request failed, for the log only.
 #[derive(Clone, Debug)]
 pub(super) struct Cause(pub String);
-
-/// The error with its causes. A database's message may quote a row, so only its code is told.
-fn describe(error: &Error) -> String {
-    match error {
-        Error::Database(sqlx::Error::Database(it)) => format!(
-            "database error {} on constraint {}: {}",
-            it.code().unwrap_or_default(),
-            it.constraint().unwrap_or("none"),
-            it.message()
-        ),
-        Error::Database(it) => format!("database: {it}"),
-        Error::Io(it) => format!("file: {it}"),
-        Error::Internal(it) => it.clone(),
-        other => other.to_string(),
-    }
-}
 
 /// A failure as the reader will see it: rendered by [`render`], which knows who asks.
 #[derive(Clone, Debug)]

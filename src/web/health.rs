@@ -1,21 +1,31 @@
 //! For whoever operates the program: is it alive, is it ready, how is it doing. No personal data.
 
-use super::routes::Route;
+use super::{bearer, routes::Route};
 use crate::{db::MIGRATIONS, error::Result, state::AppState};
 use axum::{
-    extract::State,
-    http::{StatusCode, header},
+    Extension,
+    extract::{ConnectInfo, State},
+    http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use std::{fmt::Write, time::Duration};
+use chrono::{DateTime, TimeDelta, Utc};
+use std::{fmt::Write, net::SocketAddr, sync::Arc, time::Duration};
+use tokio::sync::Mutex;
 
 pub(super) fn routes() -> Vec<Route> {
+    let kept = Kept::default();
     vec![
         Route::public_get("/healthz", async || "ok\n"),
         Route::public_get("/readyz", ready),
-        Route::public_get("/metrics", metrics),
+        Route::public_get("/metrics", move |state, headers, peer| metrics(state, headers, peer, kept)),
     ]
 }
+
+/// The figures as last counted, and when: whoever asks often costs no more than whoever asks seldom.
+type Kept = Arc<Mutex<Option<(DateTime<Utc>, String)>>>;
+
+/// How long figures are told again before they are counted anew.
+const FRESH: TimeDelta = TimeDelta::seconds(15);
 
 /// Longest wait for the database before it counts as away.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -33,13 +43,41 @@ async fn ready(State(state): State<AppState>) -> Response {
     }
 }
 
-/// Prometheus text format, version 0.0.4.
-async fn metrics(State(state): State<AppState>) -> Response {
-    let text = match tokio::time::timeout(PATIENCE, measure(&state)).await {
-        Ok(Ok(text)) => format!("{text}llovizna_database_up 1\n"),
-        Ok(Err(_)) | Err(_) => "# TYPE llovizna_database_up gauge\nllovizna_database_up 0\n".to_owned(),
+/// Prometheus text format, version 0.0.4, for who has the token or, where none is set, for this machine.
+async fn metrics(
+    State(state): State<AppState>,
+    headers: HeaderMap,
+    peer: Option<Extension<ConnectInfo<SocketAddr>>>,
+    kept: Kept,
+) -> Response {
+    match &state.config.metrics_token {
+        Some(token) if bearer::is_authorised(&headers, token) => (),
+        Some(_) => {
+            return (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, "Bearer")], "METRICS_TOKEN\n")
+                .into_response();
+        }
+        // A proxy on this machine speaks for others.
+        None if peer.is_some_and(|it| it.0.0.ip().is_loopback()) && !is_forwarded(&headers) => (),
+        None => return super::error::not_found().await.into_response(),
+    }
+    let now = state.clock.now();
+    let mut kept = kept.lock().await;
+    let text = match kept.as_ref().filter(|(at, _)| now - *at < FRESH) {
+        Some((_, text)) => text.clone(),
+        None => kept.insert((now, count(&state).await)).1.clone(),
     };
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
+}
+
+fn is_forwarded(headers: &HeaderMap) -> bool {
+    ["forwarded", "x-forwarded-for", "x-real-ip"].iter().any(|it| headers.contains_key(*it))
+}
+
+async fn count(state: &AppState) -> String {
+    match tokio::time::timeout(PATIENCE, measure(state)).await {
+        Ok(Ok(text)) => format!("{text}llovizna_database_up 1\n"),
+        Ok(Err(_)) | Err(_) => "# TYPE llovizna_database_up gauge\nllovizna_database_up 0\n".to_owned(),
+    }
 }
 
 async fn measure(state: &AppState) -> Result<String> {

@@ -1,10 +1,9 @@
 //! What a cron of the hosting calls: one run of the drip, behind a bearer token.
 
-use super::{campaigns_actions::engine, html::Answer, routes::Route};
+use super::{bearer, campaigns_actions::engine, html::Answer, routes::Route};
 use crate::{
     campaigns::drip,
     channels::Channel,
-    config::Secret,
     messaging::{drain::Options, runs::Trigger},
     state::AppState,
 };
@@ -15,7 +14,6 @@ use axum::{
     response::IntoResponse,
 };
 use serde_json::json;
-use sha2::{Digest as _, Sha256};
 use std::time::Duration;
 
 /// How long a run asked for over HTTP may claim messages: what calls us has time-outs of its own.
@@ -29,7 +27,7 @@ async fn run(State(state): State<AppState>, headers: HeaderMap) -> Answer {
     let Some(token) = &state.config.drip_token else {
         return Ok(refused(StatusCode::NOT_FOUND, "DRIP_TOKEN no está configurado"));
     };
-    if !is_authorised(&headers, token) {
+    if !bearer::is_authorised(&headers, token) {
         let mut response = refused(StatusCode::UNAUTHORIZED, "la clave no es la de DRIP_TOKEN");
         response.headers_mut().insert(header::WWW_AUTHENTICATE, header::HeaderValue::from_static("Bearer"));
         return Ok(response);
@@ -44,39 +42,4 @@ async fn run(State(state): State<AppState>, headers: HeaderMap) -> Answer {
 
 fn refused(status: StatusCode, sentence: &str) -> axum::response::Response {
     (status, Json(json!({ "error": sentence }))).into_response()
-}
-
-/// Compared by digest, so that time tells nothing of the token, its length included.
-fn is_authorised(headers: &HeaderMap, token: &Secret) -> bool {
-    let given = headers
-        .get(header::AUTHORIZATION)
-        .and_then(|it| it.to_str().ok())
-        .and_then(|it| it.split_once(' '))
-        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
-        .map_or("", |(_, given)| given.trim());
-    let hash = |text: &str| Sha256::digest(text.as_bytes());
-    // Every byte is looked at, whatever the first ones say.
-    let differing = hash(given).iter().zip(hash(token.reveal())).fold(0, |seen, (a, b)| seen | (a ^ b));
-    !given.is_empty() && differing == 0
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_the_very_token_opens() {
-        let check = |value: &str| {
-            let mut headers = HeaderMap::new();
-            headers.insert(header::AUTHORIZATION, value.parse().unwrap());
-            is_authorised(&headers, &Secret::new("goteo-123"))
-        };
-        assert!(check("Bearer goteo-123"));
-        assert!(check("bearer  goteo-123"));
-        assert!(!check("Bearer goteo-12"));
-        assert!(!check("Bearer "));
-        assert!(!check("Basic goteo-123"));
-        assert!(!check("goteo-123"));
-        assert!(!is_authorised(&HeaderMap::new(), &Secret::new("goteo-123")));
-    }
 }

@@ -3,6 +3,7 @@
 
 mod assets;
 mod badges;
+mod bearer;
 mod csrf;
 mod error;
 mod filters;
@@ -17,6 +18,7 @@ mod shell;
 mod upload;
 
 mod audit;
+mod audit_words;
 mod campaigns;
 mod campaigns_actions;
 mod campaigns_fields;

@@ -9,6 +9,7 @@ use crate::{
     access::{Permission, Role},
     accounts::session::Session,
     channels::Channel,
+    demo,
     error::Error,
     reports::home,
     state::AppState,
@@ -91,6 +92,8 @@ pub(super) struct Shell {
     pub theme: Theme,
     /// Email lands in the built-in outbox.
     pub email_is_simulated: bool,
+    /// The demo's published password opens this panel.
+    pub demo_is_open: bool,
     /// Messages of which nobody knows if they left.
     pub unconfirmed: i64,
     /// Path of the page.
@@ -126,6 +129,7 @@ impl FromRequestParts<AppState> for Shell {
             flash: session.notice.clone().and_then(|it| serde_json::from_value(it).ok()),
             theme: Theme::of(&parts.headers),
             email_is_simulated: state.senders.get(&Channel::Email).is_none_or(|it| !it.is_real()),
+            demo_is_open: demo::is_open(&state.db).await.unwrap_or_default(),
             // A frame without its counts is better than no page.
             unconfirmed: home::unconfirmed(&state.db, 100).await.unwrap_or_default(),
             path: parts.uri.path().to_owned(),

@@ -295,6 +295,43 @@ async fn the_last_superadministrator_stays_one(db: PgPool) {
 }
 
 #[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn two_who_demote_each_other_at_once_leave_one_and_no_deadlock(db: PgPool) {
+    let app = TestApp::new(db.clone());
+    let (one, other) = (
+        account(&app, "a@prueba.cl", Role::SuperAdmin).await,
+        account(&app, "b@prueba.cl", Role::SuperAdmin).await,
+    );
+    let demote = async |actor: StaffId, id: StaffId| {
+        let actor = Actor::Staff { id: actor, name: "Ana".to_owned(), role: Role::SuperAdmin };
+        let mut tx = db.begin().await.unwrap();
+        staff::update(&mut tx, app.now(), &actor, id, "Ana", Role::Staff).await?;
+        tx.commit().await?;
+        Ok::<_, Error>(())
+    };
+    // Both are held until both wait, so that they really meet.
+    let mut gate = db.begin().await.unwrap();
+    sqlx::query("select from staff_users for update").execute(&mut *gate).await.unwrap();
+    let open = async {
+        crate::support::until_waiting(&db, 2).await;
+        gate.commit().await.unwrap();
+    };
+    let (first, second, ()) = tokio::join!(demote(one, other), demote(other, one), open);
+    let refused = [first, second].into_iter().filter_map(Result::err).collect::<Vec<_>>();
+    assert!(matches!(refused.as_slice(), [Error::Refused(_) | Error::Forbidden]), "{refused:?}");
+    let left: i64 = sqlx::query_scalar("select count(*) from staff_users where role = 'SUPERADMIN'")
+        .fetch_one(&db)
+        .await
+        .unwrap();
+    assert_eq!(left, 1);
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn the_sign_in_page_names_the_link_as_the_start_does(db: PgPool) {
+    let page = TestApp::new(db).anonymous().get("/login").await.text();
+    assert!(page.contains("búscalo como «Primer uso»"), "{page}");
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
 async fn closing_an_account_ends_its_sessions_and_can_be_undone(db: PgPool) {
     let app = TestApp::new(db);
     let id = account(&app, "ana@prueba.cl", Role::Staff).await;

@@ -653,3 +653,28 @@ async fn only_who_may_send_starts_and_stops(db: PgPool) {
     let edit = staff.post(&format!("/campaigns/{id}"), &[("subject", "Nuevo")]).await;
     assert_eq!(edit.status, StatusCode::FORBIDDEN, "the words of a campaign that sends are for who may send");
 }
+
+#[sqlx::test(migrator = "MIGRATIONS")]
+async fn nobody_overwrites_the_text_of_a_campaign_that_they_have_not_seen(db: PgPool) {
+    let app = app(db);
+    let id = seeded(&app).await;
+    let (form, address) = (app.get(&format!("/campaigns/{id}/edit")).await.body, format!("/campaigns/{id}"));
+    let seen = |page: &str| {
+        let (_, rest) = page.split_once("name=\"seen\" value=\"").unwrap_or_default();
+        rest.split('"').next().unwrap_or_default().replace("&#43;", "+")
+    };
+    let early = seen(&form);
+    app.state.clock.advance(TimeDelta::minutes(3));
+    let first = app.post(&address, &[("subject", "Una"), ("seen", &early)]).await;
+    assert_eq!(first.status, StatusCode::SEE_OTHER);
+    let late = app.post(&address, &[("subject", "Otra"), ("seen", &early)]).await;
+    assert_eq!(late.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(
+        late.text().contains("cambió mientras la editabas") && late.body.contains("Otra"),
+        "what was typed stays"
+    );
+    assert_eq!(get(&app, id).await.source.subject, "Una");
+    // Saving again is a choice made with open eyes.
+    let again = app.post(&address, &[("subject", "Otra"), ("seen", &seen(&late.body))]).await;
+    assert_eq!((again.status, get(&app, id).await.source.subject.as_str()), (StatusCode::SEE_OTHER, "Otra"));
+}

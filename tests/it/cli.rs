@@ -3,6 +3,7 @@
 use sqlx::PgPool;
 use std::{
     io::Write,
+    os::unix::fs::PermissionsExt,
     path::Path,
     process::{Command, Output, Stdio},
 };
@@ -55,6 +56,35 @@ impl Shell {
         // A command that reads nothing may have ended already.
         let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
         child.wait_with_output().unwrap()
+    }
+
+    /// The programs of Postgres, of which `pg_restore` dies half way when it unpacks.
+    fn broken_postgres(&self) -> std::path::PathBuf {
+        let real = Command::new("pg_config").arg("--bindir").output().unwrap();
+        let real = said(&real.stdout).trim().to_owned();
+        let bin = self.path().join("bin");
+        std::fs::create_dir(&bin).unwrap();
+        for entry in std::fs::read_dir(&real).unwrap() {
+            let entry = entry.unwrap();
+            std::os::unix::fs::symlink(entry.path(), bin.join(entry.file_name())).unwrap();
+        }
+        // Links are resolved to the folder of the real `postgres`, so this one is a program of its own.
+        for (name, script) in [
+            ("postgres", format!("exec {real}/postgres \"$@\"")),
+            (
+                "pg_restore",
+                format!(
+                    "case \"$*\" in *--file=/dev/null*) exec {real}/pg_restore \"$@\";; esac\n\
+                     {real}/pg_restore \"$@\" | head -n 300\n\
+                     echo 'pg_restore: error: gone' >&2\nexit 1"
+                ),
+            ),
+        ] {
+            std::fs::remove_file(bin.join(name)).unwrap();
+            std::fs::write(bin.join(name), format!("#!/bin/sh\n{script}\n")).unwrap();
+            std::fs::set_permissions(bin.join(name), std::fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        bin
     }
 
     /// What a command that must succeed prints, as JSON.
@@ -203,6 +233,8 @@ async fn a_backup_brings_everything_back_and_never_over_data_unasked(db: PgPool)
     shell.json("import contacts gente.csv --apply");
     shell.json("backup todo.dump --format json");
     assert!(shell.refusal("backup todo.dump").contains("ya existe"));
+    let mode = std::fs::metadata(shell.path().join("todo.dump")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600, "a backup holds everyone's data: {mode:o}");
 
     // Once more, so that the base is not what the file holds.
     std::fs::write(shell.path().join("gente.csv"), "nombre,correo\nLuis,luis@a.cl\n").unwrap();
@@ -227,6 +259,54 @@ async fn half_a_backup_replaces_nothing(db: PgPool) {
     assert!(shell.refusal("restore foto.dump --force").contains("no es un respaldo"));
     let campaigns: i64 = sqlx::query_scalar("select count(*) from campaigns").fetch_one(&db).await.unwrap();
     assert_eq!(campaigns, 1);
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn a_restore_whose_unpacking_dies_replaces_nothing(db: PgPool) {
+    let shell = Shell::on(&db);
+    std::fs::write(shell.path().join("gente.csv"), "nombre,correo\nAna,ana@a.cl\n").unwrap();
+    shell.json("import contacts gente.csv --apply");
+    shell.json("backup todo.dump --format json");
+    let bin = shell.broken_postgres();
+    let bin = [("LLOVIZNA_PG_BIN", bin.to_str().unwrap())];
+    let output = shell.run_with("restore todo.dump --force", &bin, "");
+    let said = said(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("No se cambió nada"), "{said}");
+    let names: Vec<String> =
+        sqlx::query_scalar("select first_name from contacts").fetch_all(&db).await.unwrap();
+    assert_eq!(names, ["Ana"]);
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn the_doctor_fails_while_the_published_password_opens_the_panel(db: PgPool) {
+    let shell = Shell::on(&db);
+    let look = || {
+        let output = shell.run_with("doctor --format json", &[], "");
+        let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        let found =
+            report["checks"].as_array().unwrap().iter().find(|it| it["part"] == "Cuenta de demostración");
+        (output.status.code(), found.map(|it| it["status"].as_str().unwrap().to_owned()))
+    };
+    crate::demo::account(&db).await;
+    assert_eq!(look(), (Some(1), Some("failure".to_owned())));
+    sqlx::query("update staff_users set active = false").execute(&db).await.unwrap();
+    assert_eq!(look(), (Some(0), None));
+}
+
+#[test]
+fn a_demo_is_not_shown_to_the_network_unasked() {
+    let busy = std::net::TcpListener::bind("0.0.0.0:0").unwrap();
+    let address = busy.local_addr().unwrap().to_string();
+    let shell = Shell::new();
+    let output = shell.run_with("serve --demo", &[("BIND_ADDR", &address)], "");
+    assert_eq!(output.status.code(), Some(1));
+    let refusal = said(&output.stderr);
+    assert!(refusal.contains("contraseña publicada") && refusal.contains("DEMO_PUBLIC=on"), "{refusal}");
+    // Asked for, it goes on to listen.
+    let asked = [("BIND_ADDR", address.as_str()), ("DEMO_PUBLIC", "on")];
+    let output = shell.run_with("serve --demo", &asked, "");
+    assert!(said(&output.stderr).contains("ya está en uso"), "{}", said(&output.stderr));
 }
 
 #[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]

@@ -2,11 +2,42 @@
 
 use crate::support::TestApp;
 use axum::http::StatusCode;
-use llovizna::demo;
+use llovizna::{
+    access::{Actor, Role},
+    accounts::staff,
+    demo,
+};
 use sqlx::PgPool;
 
 async fn count(db: &PgPool, sql: &'static str) -> i64 {
     sqlx::query_scalar(sql).fetch_one(db).await.unwrap()
+}
+
+/// The account of the demo, without its data.
+pub(crate) async fn account(db: &PgPool) -> llovizna::ids::StaffId {
+    let mut tx = db.begin().await.unwrap();
+    let new = staff::NewStaff {
+        email: demo::EMAIL.to_owned(),
+        name: "Javiera Mansilla".to_owned(),
+        role: Role::SuperAdmin,
+        password: demo::PASSWORD.to_owned(),
+    };
+    let id = staff::create(&mut tx, crate::support::monday_noon(), &Actor::System, new).await.unwrap();
+    tx.commit().await.unwrap();
+    id
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn every_page_warns_while_the_published_password_opens_the_panel(db: PgPool) {
+    let app = TestApp::new(db.clone());
+    let warns = async || app.get("/contacts").await.text().contains("contraseña publicada");
+    assert!(!warns().await);
+    let id = account(&db).await;
+    assert!(warns().await);
+    let mut tx = db.begin().await.unwrap();
+    staff::reset_password(&mut tx, app.now(), &Actor::System, id).await.unwrap();
+    tx.commit().await.unwrap();
+    assert!(!warns().await, "their own password by now");
 }
 
 #[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]

@@ -121,6 +121,22 @@ async fn without_a_legal_sender_a_running_campaign_pauses_before_anyone_is_block
 }
 
 #[sqlx::test(migrator = "MIGRATIONS")]
+async fn a_campaign_that_cannot_be_read_holds_no_other_up(db: PgPool) {
+    let app = app(db);
+    under_way(&app, 3).await;
+    execute(
+        &app,
+        "insert into campaigns (name, message_type, status, audience, template_id, created_at, updated_at)
+         select 'Rota', message_type, 'RUNNING', '[1]', template_id, created_at, updated_at from campaigns limit 1",
+    )
+    .await;
+    let report = run(&app).await;
+    assert_eq!((report.sent, report.status), (3, "failed"));
+    assert!(report.error.unwrap().contains("1 campaña"));
+    assert_eq!(app.mailbox.sent().len(), 3);
+}
+
+#[sqlx::test(migrator = "MIGRATIONS")]
 async fn a_rehearsal_decides_and_writes_nothing(db: PgPool) {
     let app = app(db);
     let id = under_way(&app, 3).await;

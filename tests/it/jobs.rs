@@ -1,13 +1,18 @@
 //! Scheduled jobs: once a slot over all replicas, caught up once, and their page; what operations ask.
 
 use crate::support::TestApp;
-use axum::http::StatusCode;
+use axum::{
+    body::Body,
+    extract::ConnectInfo,
+    http::{Method, StatusCode},
+};
 use chrono::TimeDelta;
 use llovizna::{
     access::Role,
     scheduler::{self, jobs},
 };
 use sqlx::PgPool;
+use std::net::SocketAddr;
 use tokio_util::sync::CancellationToken;
 
 async fn runs(db: &PgPool) -> Vec<(String, String)> {
@@ -57,8 +62,8 @@ async fn who_may_runs_a_job_from_its_page(db: PgPool) {
 
 #[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
 async fn operations_learn_that_it_lives_is_ready_and_how_it_does(db: PgPool) {
-    let app = TestApp::new(db.clone());
-    let anonymous = app.anonymous();
+    let app = TestApp::with(db.clone(), &[("METRICS_TOKEN", "figuras-123")]);
+    let anonymous = app.anonymous().header("authorization", "Bearer figuras-123");
     assert_eq!(anonymous.get("/healthz").await.status, StatusCode::OK);
     assert_eq!(anonymous.get("/readyz").await.status, StatusCode::OK);
     let metrics = anonymous.get("/metrics").await.body;
@@ -67,5 +72,47 @@ async fn operations_learn_that_it_lives_is_ready_and_how_it_does(db: PgPool) {
     db.close().await;
     assert_eq!(anonymous.get("/readyz").await.status, StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(anonymous.get("/healthz").await.status, StatusCode::OK);
+    assert!(anonymous.get("/metrics").await.body.contains("_up 1"), "not counted anew at each call");
+    app.state.clock.advance(TimeDelta::seconds(15));
     assert!(anonymous.get("/metrics").await.body.contains("llovizna_database_up 0"));
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn the_figures_are_for_this_machine_or_the_token_alone(db: PgPool) {
+    let app = TestApp::new(db.clone());
+    let from = async |peer: &str, forwarded: bool| {
+        let peer: SocketAddr = peer.parse().unwrap();
+        let mut browser = app.anonymous();
+        if forwarded {
+            browser = browser.header("x-forwarded-for", "200.1.2.3");
+        }
+        let request = browser.request(Method::GET, "/metrics").extension(ConnectInfo(peer));
+        browser.send(request, Body::empty()).await.status
+    };
+    assert_eq!(from("127.0.0.1:5000", false).await, StatusCode::OK);
+    assert_eq!(from("127.0.0.1:5000", true).await, StatusCode::NOT_FOUND, "a proxy speaks for others");
+    assert_eq!(from("10.0.0.7:5000", false).await, StatusCode::NOT_FOUND);
+    assert_eq!(app.anonymous().get("/metrics").await.status, StatusCode::NOT_FOUND);
+    let app = TestApp::with(db, &[("METRICS_TOKEN", "figuras-123")]);
+    assert_eq!(app.anonymous().get("/metrics").await.status, StatusCode::UNAUTHORIZED);
+    let wrong = app.anonymous().header("authorization", "Bearer figuras");
+    assert_eq!(wrong.get("/metrics").await.status, StatusCode::UNAUTHORIZED);
+    let right =
+        app.anonymous().header("authorization", "Bearer figuras-123").header("x-forwarded-for", "200.1.2.3");
+    assert_eq!(right.get("/metrics").await.status, StatusCode::OK);
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn records_of_runs_are_kept_for_ninety_days(db: PgPool) {
+    let app = TestApp::new(db.clone());
+    let add = "insert into job_runs (name, slot, trigger, started_at, finished_at, status)
+               values ('drip', $1, 'SCHEDULER', $1, $1, 'DONE')";
+    for days in [89, 91] {
+        sqlx::query(add).bind(app.now() - TimeDelta::days(days)).execute(&db).await.unwrap();
+    }
+    let job = jobs::find("cleanup").unwrap();
+    scheduler::run_now(&app.state, job, &CancellationToken::new()).await.unwrap();
+    let left: i64 =
+        sqlx::query_scalar("select count(*) from job_runs where name = 'drip'").fetch_one(&db).await.unwrap();
+    assert_eq!(left, 1);
 }

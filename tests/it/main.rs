@@ -10,6 +10,7 @@ mod demo;
 mod drip;
 mod email;
 mod embedded;
+mod errors;
 mod imports;
 mod jobs;
 mod kill;

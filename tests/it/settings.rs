@@ -4,6 +4,7 @@ use crate::support::TestApp;
 use axum::http::StatusCode;
 use chrono::NaiveDate;
 use llovizna::{
+    access::Role,
     channels::SendError,
     settings::{self, Business, EmailChannel, Subject},
 };
@@ -84,6 +85,64 @@ async fn business_hours_keep_the_channels_other_choices(db: PgPool) {
     ] {
         assert_eq!(app.post("/settings/hours", &wrong).await.status, StatusCode::UNPROCESSABLE_ENTITY);
     }
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn two_forms_of_one_subject_saved_at_once_both_count(db: PgPool) {
+    let app = TestApp::new(db.clone());
+    app.post("/settings/email", &[("from_name", "Caro"), ("daily_cap", "80")]).await;
+    // Someone else's hours are written and not yet committed.
+    let mut other = db.begin().await.unwrap();
+    sqlx::query("update settings set value = jsonb_set(value, '{business_hours,opens}', '\"11:11:00\"') where name = 'email'")
+        .execute(&mut *other)
+        .await
+        .unwrap();
+    let commit = async {
+        crate::support::until_waiting(&db, 1).await;
+        other.commit().await.unwrap();
+    };
+    let fields = [("from_name", "Caro"), ("daily_cap", "90")];
+    let (reply, ()) = tokio::join!(app.post("/settings/email", &fields), commit);
+    assert_eq!(reply.status, StatusCode::SEE_OTHER);
+    let channel: EmailChannel = load(&app).await;
+    assert_eq!(
+        (channel.daily_cap, channel.business_hours.opens.to_string().as_str()),
+        (Some(90), "11:11:00")
+    );
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn settings_that_cannot_be_read_are_an_error_and_not_the_defaults(db: PgPool) {
+    let app = TestApp::new(db.clone());
+    app.post("/settings/email", &[("daily_cap", "80")]).await;
+    sqlx::query(
+        "update settings set value = jsonb_set(value, '{daily_cap}', '\"ochenta\"') where name = 'email'",
+    )
+    .execute(&db)
+    .await
+    .unwrap();
+    let mut connection = db.acquire().await.unwrap();
+    let loaded: Result<EmailChannel, _> =
+        settings::load(&mut *connection, &app.state.config.first_values).await;
+    assert!(loaded.is_err(), "{loaded:?}");
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn who_may_not_change_the_channel_tests_it_with_their_own_address(db: PgPool) {
+    let app = TestApp::new(db.clone());
+    app.post("/settings/email", &[("from_email", "hola@termas.cl"), ("daily_cap", "")]).await;
+    let staff = app.as_role(Role::Staff).await;
+    let reply = staff.post("/settings/email/test", &[("to", "cliente@fuera.cl")]).await;
+    assert_eq!(reply.status, StatusCode::FORBIDDEN);
+    staff.post("/settings/email/test", &[("to", "staff@prueba.cl")]).await;
+    let to = |app: &TestApp| app.mailbox.sent().into_iter().map(|it| it.to_email).collect::<Vec<_>>();
+    assert_eq!(to(&app), ["staff@prueba.cl"]);
+    // Who said no gets no test either.
+    app.post("/suppressions", &[("email", "caro@termas.cl"), ("scope", "ALL")]).await;
+    let kept: i64 = sqlx::query_scalar("select count(*) from suppressions").fetch_one(&db).await.unwrap();
+    assert_eq!(kept, 1);
+    app.post("/settings/email/test", &[("to", "caro@termas.cl")]).await;
+    assert_eq!(to(&app), ["staff@prueba.cl"]);
 }
 
 #[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]

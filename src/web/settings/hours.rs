@@ -135,8 +135,8 @@ async fn save_hours(
 ) -> Answer {
     match form.parse() {
         Ok(business_hours) => {
-            let channel: EmailChannel = settings::load(&state.db, &state.config.first_values).await?;
-            super::save(&state, &actor, &EmailChannel { business_hours, ..channel }).await?;
+            let edit = |channel| Ok(EmailChannel { business_hours, ..channel });
+            super::change(&state, &actor, edit).await?;
             Ok(Flash::good("El horario de envío quedó guardado.").to("/settings/limits"))
         }
         Err(error) => page(&state, shell, form, Errors::from_error(error)?).await,

@@ -31,18 +31,34 @@ pub(super) fn routes() -> Vec<Route> {
 }
 
 /// Save a subject of settings, and write down what it was and became.
-pub(super) async fn save<S: Subject + PartialEq>(state: &AppState, actor: &Actor, value: &S) -> Result<()> {
+pub(super) async fn save<S: Subject + PartialEq + Clone>(
+    state: &AppState,
+    actor: &Actor,
+    value: &S,
+) -> Result<()> {
+    change(state, actor, |_| Ok(value.clone())).await
+}
+
+/// Save a subject of settings as `edit` makes it of what it is at this moment, so that two forms which
+/// each show a part of it never undo each other.
+pub(super) async fn change<S: Subject + PartialEq + Clone>(
+    state: &AppState,
+    actor: &Actor,
+    edit: impl FnOnce(S) -> Result<S>,
+) -> Result<()> {
     let mut tx = state.db.begin().await?;
     let now = state.clock.now();
+    settings::hold(&mut tx).await?;
     let before: S = settings::load(&mut *tx, &state.config.first_values).await?;
-    if before != *value {
-        settings::save(&mut tx, now, actor.staff_id(), value).await?;
+    let value = edit(before.clone())?;
+    if before != value {
+        settings::save(&mut tx, now, actor.staff_id(), &value).await?;
         let document = |it: &S| serde_json::to_value(it).map_err(|it| Error::Internal(it.to_string()));
         let change = Change {
             action: "settings.update",
             subject_kind: S::NAME,
             before: Some(document(&before)?),
-            after: Some(document(value)?),
+            after: Some(document(&value)?),
             ..Change::default()
         };
         audit::record(&mut tx, now, actor, change).await?;

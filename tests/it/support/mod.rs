@@ -33,6 +33,14 @@ pub(crate) fn monday_noon() -> DateTime<Utc> {
     Santiago.with_ymd_and_hms(2026, 11, 23, 12, 0, 0).unwrap().to_utc()
 }
 
+/// Come back once `n` connections to this database wait for a lock.
+pub(crate) async fn until_waiting(db: &PgPool, n: i64) {
+    let waiting = "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
+    while sqlx::query_scalar::<_, i64>(waiting).fetch_one(db).await.unwrap() < n {
+        tokio::task::yield_now().await;
+    }
+}
+
 /// A provider that keeps what it is given, and answers what it is told to.
 #[derive(Clone, Default)]
 pub(crate) struct Mailbox {
