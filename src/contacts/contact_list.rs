@@ -128,7 +128,8 @@ pub async fn page_and_count(
 ) -> Result<(Page<Row>, i64)> {
     let found = Found::search(db, &filter.q).await?;
     let page = page_of(db, filter, &found, sort, place, size).await?;
-    let mut query = QueryBuilder::new("select count(*) from (select 1 from contacts c where true");
+    let mut query =
+        QueryBuilder::new("select count(*) from (select 1 from contacts c where c.merged_into is null");
     found.push(&mut query, false);
     filter.push(&mut query);
     query.push(" limit ").push_bind(most).push(") counted");
@@ -264,7 +265,7 @@ async fn page_of(
     let fenced = sort == Sort::Name && matches!(found, Found::Many(_));
     // The joins are made for the rows of the page alone.
     let mut query = QueryBuilder::new(COLUMNS);
-    query.push(" from (select id, search_key from (select c.id, c.search_key from contacts c where true");
+    query.push(" from (select id, search_key from (select c.id, c.search_key from contacts c where c.merged_into is null");
     found.push(&mut query, fenced);
     filter.push(&mut query);
     match edge {

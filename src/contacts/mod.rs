@@ -17,10 +17,12 @@ pub mod preferences;
 pub mod interests;
 pub mod interactions;
 pub mod lifecycle;
-pub mod metrics;
 pub mod inactivity;
 pub mod bulk;
+pub mod metrics;
 pub mod search_index;
+pub mod duplicates;
+pub mod merge;
 
 mod check;
 mod found;

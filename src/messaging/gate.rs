@@ -300,7 +300,7 @@ pub async fn facts(
         .collect())
 }
 
-/// What each contact got since `since`, or has set apart: what a cap counts.
+/// What each contact, and whoever was joined into them, got since `since`, or has set apart: what a cap counts.
 async fn history(
     db: &mut PgConnection,
     channel: Channel,
@@ -309,9 +309,14 @@ async fn history(
 ) -> Result<HashMap<i64, Vec<Counted>>> {
     let ids: Vec<i64> = contacts.iter().flatten().copied().collect();
     let rows = sqlx::query!(
-        r#"select contact_id as "contact_id!", message_type, coalesce(sent_at, claimed_at) as "at!"
-           from communication_logs
-           where contact_id = any($1) and communication_type = $2 and origin <> 'TEST'
+        r#"with people as (
+               select id, id as who from unnest($1::bigint[]) as asked (id)
+               union all
+               select id, merged_into from contacts where merged_into = any($1)
+           )
+           select who as "contact_id!", message_type, coalesce(sent_at, claimed_at) as "at!"
+           from people join communication_logs on contact_id = people.id
+           where communication_type = $2 and origin <> 'TEST'
              and coalesce(sent_at, claimed_at) >= $3
              and (status in ('SENDING', 'UNCONFIRMED', 'SENT', 'DELIVERED', 'OPENED', 'CLICKED', 'REPLIED', 'BOUNCED')
                   or (status = 'PENDING' and drip_run_id is not null))"#,

@@ -9,7 +9,7 @@ use crate::{
     access::Actor,
     channels::Channel,
     chile::time,
-    contacts::{consent, preferences, vocabulary::Basis},
+    contacts::{consent, merge, preferences, vocabulary::Basis},
     db::Tx,
     error::{Error, Result},
     ids::{ContactId, MessageId},
@@ -75,15 +75,20 @@ pub async fn holder(db: &mut PgConnection, token: Uuid) -> Result<Holder> {
            from communication_logs l where l.token = $1"#,
         token
     )
-    .fetch_optional(db)
+    .fetch_optional(&mut *db)
     .await?
     .ok_or(Error::NotFound)?;
+    // What a person says by an old link counts for who they are today.
+    let contact = match it.contact_id {
+        Some(id) => Some(merge::survivor(db, ContactId(id)).await?),
+        None => None,
+    };
     Ok(Holder {
         message: MessageId(it.id),
         origin: OriginKind::from_code(&it.origin).ok_or(Error::NotFound)?,
         channel: Channel::from_code(&it.communication_type).ok_or(Error::NotFound)?,
         message_type: MessageType::from_code(&it.message_type).ok_or(Error::NotFound)?,
-        contact: it.contact_id.map(ContactId),
+        contact,
         destination: it.destination.ok_or(Error::NotFound)?,
         unsubscribed: it.unsubscribed,
     })

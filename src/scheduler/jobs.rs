@@ -6,7 +6,7 @@ use crate::{
     campaigns::drip,
     channels::Channel,
     chile::format,
-    contacts::inactivity,
+    contacts::{duplicates, inactivity},
     error::{Error, Result},
     messaging::{
         drain::{Engine, Options},
@@ -49,6 +49,13 @@ pub const JOBS: &[Job] = &[
         about: "Pasa a inactivo a quien lleva demasiados días sin actividad.",
         when: When::DailyAt(10),
         run: |state, stop| Box::pin(inactivity(state, stop)),
+    },
+    Job {
+        name: "duplicates",
+        label: "Búsqueda de duplicados",
+        about: "Busca fichas que pueden ser de la misma persona, para que alguien las compare.",
+        when: When::DailyAt(3),
+        run: |state, _| Box::pin(duplicates(state)),
     },
     Job {
         name: "cleanup",
@@ -97,6 +104,14 @@ async fn drip(state: AppState, stop: CancellationToken) -> Result<String> {
 
 /// How long the records of runs are kept.
 const KEPT: TimeDelta = TimeDelta::days(90);
+
+async fn duplicates(state: AppState) -> Result<String> {
+    let waiting = duplicates::look(&state.db, state.clock.now()).await?;
+    Ok(format!(
+        "{}.",
+        format::count(i64::try_from(waiting).unwrap_or(i64::MAX), "par por revisar", "pares por revisar")
+    ))
+}
 
 async fn clean(state: AppState) -> Result<String> {
     let now = state.clock.now();

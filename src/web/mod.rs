@@ -26,6 +26,7 @@ mod campaigns_form;
 mod campaigns_letter;
 mod health;
 mod companies;
+mod duplicates;
 mod contacts;
 mod home;
 mod imports;

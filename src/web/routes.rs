@@ -128,6 +128,7 @@ pub fn table() -> Vec<Route> {
         super::health::routes(),
         super::companies::routes(),
         super::contacts::routes(),
+        super::duplicates::routes(),
         super::home::routes(),
         super::imports::routes(),
         super::imports_actions::routes(),

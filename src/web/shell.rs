@@ -149,6 +149,7 @@ const NAVIGATION: &[(&str, &str, &[Entry])] = &[
             ("Contactos", "users", "/contacts", Permission::View),
             ("Empresas", "building", "/companies", Permission::View),
             ("Importaciones", "file-import", "/imports", Permission::View),
+            ("Duplicados", "users", "/duplicates", Permission::View),
         ],
     ),
     (

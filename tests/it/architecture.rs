@@ -23,6 +23,8 @@ const OWNERS: &[(&str, &[&str])] = &[
             "consent_events",
             "contact_preferences",
             "saved_views",
+            "contact_merges",
+            "duplicate_candidates",
             "interests",
             "contact_interests",
             "interactions",

@@ -8,6 +8,7 @@ mod companies;
 mod contacts;
 mod demo;
 mod drip;
+mod duplicates;
 mod email;
 mod embedded;
 mod errors;

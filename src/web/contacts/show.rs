@@ -8,6 +8,7 @@ use crate::{
     contacts::{
         consent::{self, Entry},
         contact::{self, Contact},
+        merge,
         preferences::{self, Preference},
         vocabulary::Basis,
     },
@@ -241,7 +242,12 @@ fn message(line: Line) -> Message {
 }
 
 pub(super) async fn show(State(state): State<AppState>, shell: Shell, Path(id): Path<i64>) -> Answer {
-    html::page(&ShowPage::load(&state, shell, ContactId(id)).await?)
+    let survivor = merge::survivor(&mut *state.db.acquire().await?, ContactId(id)).await?;
+    if survivor.0 != id {
+        return Ok(Flash::plain("Esa ficha se unió con esta: aquí está todo lo suyo.")
+            .to(&format!("/contacts/{survivor}")));
+    }
+    html::page(&ShowPage::load(&state, shell, survivor).await?)
 }
 
 /// The page with a form that was wrong, or the failure where no field is to blame.

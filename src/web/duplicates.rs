@@ -1,0 +1,239 @@
+//! Contacts that may be one person: the pairs, two side by side, joining and its way back.
+
+use super::{
+    filters,
+    flash::Flash,
+    form::Form,
+    html::{self, Answer},
+    routes::Route,
+    shell::Shell,
+};
+use crate::{
+    access::{Actor, Permission},
+    chile::{comunas, format, phone::Phone},
+    contacts::{
+        contact::{self, Contact},
+        duplicates::{self, Pair, Reason},
+        merge::{self, Field, Weight},
+    },
+    error::Error,
+    ids::ContactId,
+    state::AppState,
+};
+use askama::Template;
+use axum::extract::{Path, Query, State};
+use serde::Deserialize;
+use std::collections::{BTreeSet, HashMap};
+
+pub(super) fn routes() -> Vec<Route> {
+    vec![
+        Route::get("/duplicates", Permission::View, list),
+        Route::get("/duplicates/{first}/{second}", Permission::View, show),
+        Route::post("/duplicates/{first}/{second}", Permission::EditContacts, join),
+        Route::post("/duplicates/{first}/{second}/dismissal", Permission::EditContacts, dismiss),
+        Route::post("/duplicates/{first}/{second}/reopening", Permission::EditContacts, reopen),
+        Route::post("/merges/{id}/undoing", Permission::EditContacts, undo),
+    ]
+}
+
+/// Pairs of one page.
+const PAGE: usize = 25;
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Asked {
+    /// The last pair of the page before, `8-21`.
+    after: String,
+}
+
+impl Asked {
+    fn after(&self) -> Option<(ContactId, ContactId)> {
+        let (first, second) = self.after.split_once('-')?;
+        Some((first.parse().ok()?, second.parse().ok()?))
+    }
+}
+
+#[derive(Template)]
+#[template(path = "duplicates/list.html")]
+struct ListPage {
+    shell: Shell,
+    pairs: Vec<Pair>,
+    waiting: i64,
+    newer: String,
+    older: String,
+}
+
+async fn list(State(state): State<AppState>, shell: Shell, Query(asked): Query<Asked>) -> Answer {
+    let mut db = state.db.acquire().await?;
+    let limit = i64::try_from(PAGE).unwrap_or(i64::MAX) + 1;
+    let mut pairs = duplicates::open(&mut db, asked.after(), limit).await?;
+    let more = pairs.len() > PAGE;
+    pairs.truncate(PAGE);
+    let waiting = duplicates::count(&mut db).await?;
+    let older = pairs
+        .last()
+        .filter(|_| more)
+        .map(|it| format!("/duplicates?after={}-{}", it.first.id, it.second.id))
+        .unwrap_or_default();
+    let newer = if asked.after().is_some() { "/duplicates".to_owned() } else { String::new() };
+    html::page(&ListPage { shell, pairs, waiting, newer, older })
+}
+
+/// A line of the comparison.
+struct Line {
+    field: Field,
+    label: &'static str,
+    kept: String,
+    gone: String,
+    /// They differ and both are told: there is something to choose.
+    choice: bool,
+    /// Taken from the second, as it stands: the first has nothing.
+    from_gone: bool,
+}
+
+#[derive(Template)]
+#[template(path = "duplicates/show.html")]
+struct ShowPage {
+    shell: Shell,
+    kept: Contact,
+    gone: Contact,
+    kept_weight: Weight,
+    gone_weight: Weight,
+    reason: Option<Reason>,
+    lines: Vec<Line>,
+}
+
+impl ShowPage {
+    fn weights(&self) -> [(&'static str, i64, i64); 5] {
+        let (kept, gone) = (&self.kept_weight, &self.gone_weight);
+        [
+            ("Mensajes", kept.messages, gone.messages),
+            ("Interacciones", kept.interactions, gone.interactions),
+            ("Compras, visitas e inscripciones", kept.history, gone.history),
+            ("Tareas", kept.tasks, gone.tasks),
+            ("Intereses", kept.interests, gone.interests),
+        ]
+    }
+}
+
+fn lines(kept: &Contact, gone: &Contact) -> Vec<Line> {
+    Field::ALL
+        .into_iter()
+        .map(|field| {
+            let (label, ours, theirs) = (label(field), value(kept, field), value(gone, field));
+            Line {
+                field,
+                label,
+                choice: !ours.is_empty() && !theirs.is_empty() && ours != theirs,
+                from_gone: ours.is_empty() && !theirs.is_empty(),
+                kept: ours,
+                gone: theirs,
+            }
+        })
+        .filter(|it| !it.kept.is_empty() || !it.gone.is_empty())
+        .collect()
+}
+
+fn label(field: Field) -> &'static str {
+    match field {
+        Field::Name => "Nombre",
+        Field::Email => "Correo",
+        Field::Phone => "Teléfono",
+        Field::Company => "Empresa",
+        Field::JobTitle => "Cargo",
+        Field::BirthDate => "Nacimiento",
+        Field::Comuna => "Comuna",
+        Field::Source => "Origen",
+        Field::Owner => "Responsable",
+        Field::Notes => "Notas",
+    }
+}
+
+fn value(it: &Contact, field: Field) -> String {
+    match field {
+        Field::Name => format!("{} {}", it.first_name, it.last_name).trim().to_owned(),
+        Field::Email => it.email.clone().unwrap_or_default(),
+        Field::Phone => it.phone.as_deref().map(Phone::show).unwrap_or_default(),
+        Field::Company => it.company.clone().unwrap_or_default(),
+        Field::JobTitle => it.job_title.clone().unwrap_or_default(),
+        Field::BirthDate => it.birth_date.map(format::date).unwrap_or_default(),
+        Field::Comuna => {
+            it.comuna.as_deref().and_then(comunas::by_code).map(|it| it.name.to_owned()).unwrap_or_default()
+        }
+        Field::Source => it.source.label().to_owned(),
+        Field::Owner => it.owner.clone().unwrap_or_default(),
+        Field::Notes => it.notes.clone().unwrap_or_default(),
+    }
+}
+
+async fn show(
+    State(state): State<AppState>,
+    shell: Shell,
+    Path((kept, gone)): Path<(ContactId, ContactId)>,
+) -> Answer {
+    let mut db = state.db.acquire().await?;
+    if kept == gone {
+        return Err(Error::NotFound.into());
+    }
+    let reason = duplicates::reason(&mut db, kept, gone).await?;
+    let (kept_weight, gone_weight) =
+        (merge::weight(&mut db, kept).await?, merge::weight(&mut db, gone).await?);
+    let (kept, gone) = (contact::get(&mut *db, kept).await?, contact::get(&mut *db, gone).await?);
+    if kept.email.is_none() && kept.phone.is_none() || gone.email.is_none() && gone.phone.is_none() {
+        return Err(Error::refused(
+            "Una de las dos fichas ya está unida a otra. No se cambió nada; vuelve a la lista de duplicados.",
+        )
+        .into());
+    }
+    let lines = lines(&kept, &gone);
+    html::page(&ShowPage { shell, kept, gone, kept_weight, gone_weight, reason, lines })
+}
+
+/// `name=gone` takes the name of the second; anything else leaves the first's.
+async fn join(
+    State(state): State<AppState>,
+    actor: Actor,
+    Path((kept, gone)): Path<(ContactId, ContactId)>,
+    Form(chosen): Form<HashMap<String, String>>,
+) -> Answer {
+    let taken: BTreeSet<Field> =
+        Field::ALL.into_iter().filter(|it| chosen.get(it.code()).is_some_and(|it| it == "gone")).collect();
+    let mut tx = state.db.begin().await?;
+    let id = merge::merge(&mut tx, state.clock.now(), &actor, kept, gone, &taken).await?;
+    tx.commit().await?;
+    Ok(Flash::good("Las dos fichas son una. Todo lo de la otra quedó aquí.")
+        .undo(format!("/merges/{id}/undoing"))
+        .to(&format!("/contacts/{kept}")))
+}
+
+async fn undo(State(state): State<AppState>, actor: Actor, Path(id): Path<i64>) -> Answer {
+    let mut tx = state.db.begin().await?;
+    let (kept, gone) = merge::undo(&mut tx, state.clock.now(), &actor, id).await?;
+    tx.commit().await?;
+    Ok(Flash::good("Volvieron a ser dos fichas, cada una con lo suyo.")
+        .to(&format!("/duplicates/{kept}/{gone}")))
+}
+
+async fn dismiss(
+    State(state): State<AppState>,
+    actor: Actor,
+    Path(pair): Path<(ContactId, ContactId)>,
+) -> Answer {
+    let mut tx = state.db.begin().await?;
+    duplicates::dismiss(&mut tx, state.clock.now(), &actor, pair, true).await?;
+    tx.commit().await?;
+    Ok(Flash::good("Anotado: son dos personas. No volveremos a preguntar por este par.")
+        .undo(format!("/duplicates/{}/{}/reopening", pair.0, pair.1))
+        .to("/duplicates"))
+}
+
+async fn reopen(
+    State(state): State<AppState>,
+    actor: Actor,
+    Path(pair): Path<(ContactId, ContactId)>,
+) -> Answer {
+    let mut tx = state.db.begin().await?;
+    duplicates::dismiss(&mut tx, state.clock.now(), &actor, pair, false).await?;
+    tx.commit().await?;
+    Ok(Flash::plain("El par volvió a la lista.").to("/duplicates"))
+}
