@@ -198,7 +198,7 @@ impl Matching {
 
     /// A `select` of their ids as `id`.
     pub fn push_ids(&self, query: &mut QueryBuilder<Postgres>) {
-        query.push("select c.id from contacts c where true");
+        query.push("select c.id from contacts c where c.merged_into is null");
         self.found.push(query, true);
         self.filter.push(query);
     }
