@@ -135,7 +135,19 @@ impl Outcome {
 /// When the file can't be read or understood, or the database or the disk fails; nothing is written then.
 pub async fn run(db: &PgPool, clock: &Clock, args: &Args) -> Result<Outcome> {
     let id = upload(db, clock, args).await?;
-    let import = drive(db, clock, id).await?;
+    let driven = tokio::select! {
+        driven = drive(db, clock, id) => driven,
+        _ = tokio::signal::ctrl_c() => Err(Error::refused(
+            "Interrumpiste la importación: se pidió cancelarla. Revisa en el panel que haya quedado cancelada.",
+        )),
+    };
+    let import = match driven {
+        Ok(import) => import,
+        Err(error) => {
+            give_up(db, clock, id).await;
+            return Err(error);
+        }
+    };
     match import.status {
         Status::Ready | Status::Done => {}
         Status::Cancelled => {
@@ -190,6 +202,19 @@ async fn upload(db: &PgPool, clock: &Clock, args: &Args) -> Result<ImportId> {
     let id = files::store(&mut tx, now, &Actor::CommandLine, &order, &args.file).await.map_err(plain)?;
     tx.commit().await?;
     Ok(id)
+}
+
+/// Who sees a command fail believes that nothing is written: no server may write it later.
+async fn give_up(db: &PgPool, clock: &Clock, id: ImportId) {
+    let asked = async {
+        let mut tx = db.begin().await?;
+        imports::cancel(&mut tx, clock.now(), &Actor::CommandLine, id).await?;
+        tx.commit().await?;
+        Ok::<(), Error>(())
+    };
+    if let Err(error) = asked.await {
+        tracing::warn!(import.id = id.0, error = %error, "A failed import could not be cancelled");
+    }
 }
 
 /// A shell has no fields to show an error at: the sentence is enough.

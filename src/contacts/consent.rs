@@ -190,8 +190,10 @@ async fn record(
 pub struct Entry {
     /// On which channel.
     pub channel: Channel,
-    /// Granted on this basis; none: withdrawn.
+    /// Granted on this basis; none: withdrawn, or without effect.
     pub basis: Option<Basis>,
+    /// What an import stated has no effect any more: it was undone.
+    pub is_reversed: bool,
     /// Where it was given, in words.
     pub source: String,
     /// The day it was given, where that is told.
@@ -227,6 +229,7 @@ pub async fn ledger(db: impl PgExecutor<'_>, contact: ContactId, limit: i64) -> 
             Some(Entry {
                 channel: Channel::from_code(&it.communication_type)?,
                 basis: Basis::from_code(&it.basis),
+                is_reversed: it.basis == "REVERSED",
                 source: it.source,
                 obtained_on: it.obtained_on,
                 import_id: it.import_id.map(ImportId),

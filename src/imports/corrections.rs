@@ -132,7 +132,7 @@ pub async fn write(
             "Ya corregiste 5.000 filas de este archivo. No se guardaron estas últimas: descarga las rechazadas, corrígelas en la planilla y súbela de nuevo.",
         ));
     }
-    super::read_again(tx, import).await?;
+    super::decisions::read_again(tx, import).await?;
     record(tx, now, actor, "import.correct", import.id, json!({"corrected_rows": changed})).await?;
     Ok(changed)
 }

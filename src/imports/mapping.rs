@@ -26,6 +26,8 @@ pub enum Field {
     SecondLastName,
     /// Given and family names in one cell.
     FullName,
+    /// Family and given names in one cell, in this order.
+    FullNameReversed,
     /// Address for email.
     Email,
     /// Telephone.
@@ -82,6 +84,7 @@ impl Field {
                 Field::LastName,
                 Field::SecondLastName,
                 Field::FullName,
+                Field::FullNameReversed,
                 Field::Email,
                 Field::Phone,
                 Field::OtherPhone,
@@ -110,6 +113,7 @@ impl Field {
                 Field::LastName,
                 Field::SecondLastName,
                 Field::FullName,
+                Field::FullNameReversed,
                 Field::Rut,
             ],
         }
@@ -126,6 +130,7 @@ impl Field {
             Field::LastName => "last_name",
             Field::SecondLastName => "second_last_name",
             Field::FullName => "full_name",
+            Field::FullNameReversed => "full_name_reversed",
             Field::Email => "email",
             Field::Phone => "phone",
             Field::OtherPhone => "other_phone",
@@ -156,6 +161,7 @@ impl Field {
             Field::LastName => "Apellidos",
             Field::SecondLastName => "Segundo apellido",
             Field::FullName => "Nombre completo",
+            Field::FullNameReversed => "Apellidos y nombres, en ese orden",
             Field::Email => "Correo",
             Field::Phone => "Teléfono",
             Field::OtherPhone => "Otro teléfono",
@@ -241,7 +247,7 @@ pub fn guess(kind: Kind, columns: &[String]) -> Mapping {
     }
     // "Nombre" alone, without a column of family names, holds both.
     if kind != Kind::Companies && !mapping.contains(&Some(Field::LastName)) {
-        if mapping.contains(&Some(Field::FullName)) {
+        if mapping.contains(&Some(Field::FullName)) || mapping.contains(&Some(Field::FullNameReversed)) {
             return mapping;
         }
         if let Some(it) = mapping.iter_mut().find(|it| **it == Some(Field::FirstName)) {
@@ -275,7 +281,8 @@ pub fn missing(kind: Kind, mapping: &Mapping, columns: &[String]) -> Option<Stri
             if !has(Field::Email)
                 && !has(Field::Phone)
                 && !has(Field::OtherPhone)
-                && !(has(Field::Rut) && (has(Field::FullName) || has(Field::FirstName))) =>
+                && !(has(Field::Rut)
+                    && (has(Field::FullName) || has(Field::FullNameReversed) || has(Field::FirstName))) =>
         {
             "de quién es cada fila: una columna con el correo, el teléfono, o el RUT de la empresa y el nombre"
         }
@@ -322,6 +329,7 @@ mod tests {
             "first_name,last_name,email,phone,job_title,company_name",
         );
         contacts("NOMBRE,CORREO ELECTRÓNICO", "full_name,email");
+        contacts("Apellidos y Nombres,Correo", "full_name_reversed,email");
         contacts(
             "Apellido Paterno,Apellido Materno,Nombres,E-Mail",
             "last_name,second_last_name,first_name,email",

@@ -5,6 +5,7 @@
 //! each row. Companies and contacts are written by `contacts::bulk` alone.
 
 pub mod corrections;
+mod decisions;
 pub mod examples;
 pub mod files;
 pub mod mapping;
@@ -14,6 +15,8 @@ pub mod run;
 mod staging;
 pub mod undo;
 pub mod validate;
+
+pub use decisions::{Correction, cancel, confirm, correct, expire};
 
 use crate::{
     access::Actor,
@@ -26,7 +29,6 @@ use crate::{
 use chrono::{DateTime, NaiveDate, Utc};
 use mapping::Field;
 use reader::Layout;
-use serde_json::json;
 use sqlx::{PgExecutor, types::Json};
 
 /// What a file is about.
@@ -194,7 +196,7 @@ impl Consent {
         let obtained_on = if obtained_on.trim().is_empty() {
             today
         } else {
-            validate::date(obtained_on).filter(|it| *it <= today).ok_or_else(|| {
+            validate::written_date(obtained_on, today).filter(|it| *it <= today).ok_or_else(|| {
                 Error::invalid("consent_obtained_on", "Escribe una fecha que ya pasó, como 31-12-2025.")
             })?
         };
@@ -458,130 +460,6 @@ pub async fn done_before(db: impl PgExecutor<'_>, id: ImportId) -> Result<Option
     .fetch_optional(db)
     .await?;
     Ok(found.map(|it| (ImportId(it.id), it.applied_at)))
-}
-
-/// Say yes to a simulated import: the engine writes it next.
-///
-/// # Errors
-/// When it isn't waiting for that, or the database fails.
-pub async fn confirm(tx: &mut Tx<'_>, now: DateTime<Utc>, actor: &Actor, id: ImportId) -> Result<()> {
-    let changed = sqlx::query!(
-        "update imports set status = 'APPLYING', progress = 0, attempts = 0, decided_by = $2, decided_by_name = $3
-         where id = $1 and status = 'READY'",
-        id.0,
-        actor.staff_id().map(|it| it.0),
-        actor.label(),
-    )
-    .execute(&mut **tx)
-    .await?
-    .rows_affected();
-    if changed == 0 {
-        let import = get(&mut **tx, id).await?;
-        return Err(Error::refused(match import.status {
-            Status::Applying | Status::Done => "Esta importación ya está confirmada.".to_owned(),
-            status => format!(
-                "Esta importación está en estado «{}» y no se puede confirmar. No se guardó nada.",
-                status.label()
-            ),
-        }));
-    }
-    record(tx, now, actor, "import.confirm", id, json!({"status": "APPLYING"})).await
-}
-
-/// Give an import up. Where the engine has it in hand, it lets go at its next look.
-///
-/// # Errors
-/// When it has already ended, or the database fails.
-pub async fn cancel(tx: &mut Tx<'_>, now: DateTime<Utc>, actor: &Actor, id: ImportId) -> Result<()> {
-    let changed = sqlx::query!(
-        "update imports set cancel_requested = true, decided_by = $2, decided_by_name = $3,
-            status = case when status in ('READY', 'UPLOADED') then 'CANCELLED' else status end,
-            finished_at = case when status in ('READY', 'UPLOADED') then $4 else finished_at end
-         where id = $1 and status in ('UPLOADED', 'ANALYSING', 'READY', 'APPLYING')",
-        id.0,
-        actor.staff_id().map(|it| it.0),
-        actor.label(),
-        now,
-    )
-    .execute(&mut **tx)
-    .await?
-    .rows_affected();
-    if changed == 0 {
-        return Err(Error::refused("Esta importación ya terminó: no hay nada que cancelar."));
-    }
-    record(tx, now, actor, "import.cancel", id, json!({"cancel_requested": true})).await
-}
-
-/// What a person may correct before confirming.
-#[derive(Clone, Debug)]
-pub struct Correction {
-    /// What each column means.
-    pub mapping: Vec<Option<Field>>,
-    /// The sheet to read; another one makes the mapping be guessed anew.
-    pub sheet: Option<String>,
-    /// What to do with rows that are in the base already.
-    pub on_duplicate: OnDuplicate,
-    /// How a file of history is taken.
-    pub history: History,
-}
-
-/// Have the file read again as `correction` says.
-///
-/// # Errors
-/// When it is past that, or the database fails.
-pub async fn correct(
-    tx: &mut Tx<'_>,
-    now: DateTime<Utc>,
-    actor: &Actor,
-    id: ImportId,
-    correction: &Correction,
-) -> Result<()> {
-    let import = get(&mut **tx, id).await?;
-    let Some(layout) =
-        import.layout.as_ref().filter(|_| matches!(import.status, Status::Ready | Status::Failed))
-    else {
-        return Err(Error::refused("Esta importación ya no se puede corregir. Sube el archivo de nuevo."));
-    };
-    let same_sheet = correction.sheet.is_none() || correction.sheet == layout.sheet;
-    let mapping = same_sheet.then(|| mapping::sane(import.kind, &correction.mapping, layout.columns.len()));
-    let changed = sqlx::query!(
-        "update imports set status = 'UPLOADED', mapping = $2, sheet = coalesce($3, sheet), on_duplicate = $4,
-            history_kind = $6, create_people = $7, progress = 0, rows_read = 0, attempts = 0, failure = null, finished_at = null
-         where id = $1 and status = $5 and exists (select from import_chunks where import_id = $1)",
-        id.0,
-        mapping.as_ref().map(|it| json!(it)),
-        correction.sheet,
-        correction.on_duplicate.code(),
-        import.status.code(),
-        correction.history.kind.map(HistoryKind::code),
-        correction.history.create_people,
-    )
-    .execute(&mut **tx)
-    .await?
-    .rows_affected();
-    if changed == 0 {
-        return Err(Error::refused("Esta importación ya no se puede corregir. Sube el archivo de nuevo."));
-    }
-    if !same_sheet {
-        corrections::forget(tx, id).await?;
-    }
-    record(tx, now, actor, "import.correct", id, json!({"mapping": mapping, "sheet": correction.sheet})).await
-}
-
-/// Have the file of a simulated import read once more.
-async fn read_again(tx: &mut Tx<'_>, import: &Import) -> Result<()> {
-    let changed = sqlx::query!(
-        "update imports set status = 'UPLOADED', progress = 0, rows_read = 0, attempts = 0
-         where id = $1 and status = 'READY' and exists (select from import_chunks where import_id = $1)",
-        import.id.0
-    )
-    .execute(&mut **tx)
-    .await?
-    .rows_affected();
-    if changed == 0 {
-        return Err(Error::refused("Esta importación ya no se puede corregir. Sube el archivo de nuevo."));
-    }
-    Ok(())
 }
 
 async fn record(

@@ -190,7 +190,7 @@ fn async_stream(
             if last < 0 {
                 out.extend_from_slice("\u{feff}".as_bytes());
                 let header = columns.iter().map(String::as_str).chain(["fila", "columna", "motivo"]);
-                write(&mut out, header.map(str::to_owned))?;
+                write(&mut out, header.map(neutral))?;
             }
             for row in &rows {
                 let number = row.row_number.to_string();

@@ -5,7 +5,7 @@
 mod apply;
 mod read;
 
-use super::{Import, Kind, Status, files, undo};
+use super::{Import, Kind, Status, undo};
 use crate::{
     contacts,
     db::{Tx, locks},
@@ -17,6 +17,9 @@ use sqlx::PgPool;
 
 /// Times that a step may be cut off before the file is held to be the cause.
 const MAX_ATTEMPTS: i32 = 5;
+/// What is said of an undo that can't be done.
+const NO_WAY_BACK: &str = "No se puede deshacer esta importación: chocaría con algo que se creó después, como otra empresa con el mismo nombre. Se deja todo como está.";
+const UNDO_CUT_OFF: &str = "Se interrumpió cinco veces al deshacerla y dejamos de intentarlo. Se deja todo como está. Vuelve a intentarlo más tarde.";
 /// Times that a step is tried again because somebody took a row meanwhile.
 const MAX_COLLISIONS: u32 = 5;
 
@@ -32,17 +35,28 @@ pub enum Pass {
 /// Take the next step of the oldest import that nobody is working on.
 ///
 /// # Errors
-/// When the database fails; what is wrong with a file is written to its import instead.
+/// When the database fails and there is no other import to go on with; what is wrong with a file is
+/// written to its import instead.
 pub async fn run_once(db: &PgPool, now: DateTime<Utc>) -> Result<Pass> {
     let waiting = sqlx::query_scalar!(
         "select id from imports where status in ('UPLOADED', 'ANALYSING', 'APPLYING', 'UNDOING') order by id limit 50"
     )
     .fetch_all(db)
     .await?;
+    let mut failed = None;
     for id in waiting {
-        if step(db, now, ImportId(id)).await? {
-            return Ok(Pass::Worked(1));
+        match step(db, now, ImportId(id)).await {
+            Ok(true) => return Ok(Pass::Worked(1)),
+            Ok(false) => (),
+            // One that fails time and again must not keep the others waiting.
+            Err(error) => {
+                tracing::warn!(import.id = id, error = %error, "A step of an import failed");
+                failed = failed.or(Some(error));
+            }
         }
+    }
+    if let Some(error) = failed {
+        return Err(error);
     }
     // Nobody waits for it, so it isn't part of the import; the command line leaves it to the server.
     contacts::search_index::tidy(db).await?;
@@ -87,10 +101,30 @@ pub async fn step(db: &PgPool, now: DateTime<Utc>, id: ImportId) -> Result<bool>
             Err(Stop::Fault(error)) if is_collision(&error) && collision < MAX_COLLISIONS => {
                 tx.rollback().await?;
             }
-            Err(Stop::Fault(error)) => return Err(error),
+            Err(Stop::Fault(error)) if import.status == Status::Undoing && is_taken(&error) => {
+                tx.rollback().await?;
+                undo::leave(&mut *db.acquire().await?, id, NO_WAY_BACK).await?;
+                return Ok(true);
+            }
+            Err(Stop::Fault(error)) => {
+                tx.rollback().await.ok();
+                if error.may_pass() {
+                    forgive(db, id).await;
+                }
+                return Err(error);
+            }
         }
     }
     Ok(false)
+}
+
+/// The database was away, or short of room: that attempt says nothing of the file.
+async fn forgive(db: &PgPool, id: ImportId) {
+    // If it is still away, the attempt counts; that is the worst of it.
+    sqlx::query!("update imports set attempts = attempts - 1 where id = $1 and attempts > 0", id.0)
+        .execute(db)
+        .await
+        .ok();
 }
 
 /// Why a step stops before its end.
@@ -138,6 +172,10 @@ async fn begin(db: &PgPool, now: DateTime<Utc>, import: &Import, anew: bool) -> 
         end(db, now, import.id, Status::Cancelled, None).await?;
         return Ok(false);
     }
+    if begun.attempts > MAX_ATTEMPTS && import.status == Status::Undoing {
+        undo::leave(&mut *db.acquire().await?, import.id, UNDO_CUT_OFF).await?;
+        return Ok(false);
+    }
     if begun.attempts > MAX_ATTEMPTS {
         let sentence = "Se interrumpió cinco veces al procesarla y dejamos de intentarlo. No se guardó nada. Divide el archivo en partes y súbelas una a una.";
         end(db, now, import.id, Status::Failed, Some(sentence)).await?;
@@ -167,8 +205,7 @@ async fn end(
     .await?
     .rows_affected();
     if ended > 0 && status == Status::Cancelled {
-        files::forget(&mut tx, id).await?;
-        sqlx::query!("delete from import_rows where import_id = $1", id.0).execute(&mut *tx).await?;
+        super::decisions::forget(&mut tx, id).await?;
     }
     tx.commit().await?;
     Ok(())
@@ -193,6 +230,16 @@ fn is_collision(error: &Error) -> bool {
         Error::Database(sqlx::Error::Database(it)) => {
             // Unique violation, serialisation failure, deadlock.
             it.code().is_some_and(|code| matches!(code.as_ref(), "23505" | "40001" | "40P01"))
+        }
+        _ => false,
+    }
+}
+
+/// Whether something was built that stands where a row would go back to, or leans on one that would go.
+fn is_taken(error: &Error) -> bool {
+    match error {
+        Error::Database(sqlx::Error::Database(it)) => {
+            it.code().is_some_and(|code| matches!(code.as_ref(), "23505" | "23503"))
         }
         _ => false,
     }

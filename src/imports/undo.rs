@@ -20,16 +20,22 @@ use sqlx::PgConnection;
 /// # Errors
 /// When the database fails.
 pub async fn touched(db: &mut PgConnection, import: &Import) -> Result<Touched> {
+    let (contacts, companies) = changed(&mut *db, import.id).await?;
     let Some(applied_at) = import.applied_at else { return Ok(Touched::default()) };
+    bulk::touched(db, import.id, applied_at, &contacts, &companies).await
+}
+
+/// People and companies that were there before `import` and that it changed.
+async fn changed(db: &mut PgConnection, import: ImportId) -> Result<(Vec<i64>, Vec<i64>)> {
     let changed = sqlx::query!(
         r#"select coalesce(array_agg(subject_id) filter (where subject_kind = 'contact'), '{}') as "contacts!",
             coalesce(array_agg(subject_id) filter (where subject_kind = 'company'), '{}') as "companies!"
          from import_changes where import_id = $1"#,
-        import.id.0
+        import.0
     )
-    .fetch_one(&mut *db)
+    .fetch_one(db)
     .await?;
-    bulk::touched(db, import.id, applied_at, &changed.contacts, &changed.companies).await
+    Ok((changed.contacts, changed.companies))
 }
 
 /// Why `touched` keeps an import from being undone, in Spanish.
@@ -48,6 +54,11 @@ pub fn refusal(touched: &Touched) -> String {
             touched.worked_with,
             "contacto que creó ya tiene gestiones, tareas o compras",
             "contactos que creó ya tienen gestiones, tareas o compras",
+        ),
+        (
+            touched.preferences,
+            "contacto eligió después qué recibir",
+            "contactos eligieron después qué recibir",
         ),
         (
             touched.employees,
@@ -88,23 +99,31 @@ pub async fn ask(tx: &mut Tx<'_>, now: DateTime<Utc>, actor: &Actor, id: ImportI
     record(tx, now, actor, "import.undo", id, json!({"status": "UNDOING"})).await
 }
 
+/// Let a written import be as it is, since it can't be taken back; `sentence` says why.
+pub(super) async fn leave(db: &mut PgConnection, id: ImportId, sentence: &str) -> Result<()> {
+    sqlx::query!(
+        "update imports set status = 'DONE', attempts = 0, failure = $2 where id = $1 and status = 'UNDOING'",
+        id.0,
+        sentence
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
 /// The engine's step: take `import` back, or leave it and say why.
 pub(super) async fn undo(tx: &mut Tx<'_>, now: DateTime<Utc>, import: &Import) -> Result<(), Stop> {
     sqlx::query!("select pg_advisory_xact_lock($1, 0)", locks::IMPORT).execute(&mut **tx).await?;
+    let (contacts, companies) = changed(tx, import.id).await?;
+    bulk::hold(tx, import.id, &contacts, &companies).await?;
     let touched = touched(tx, import).await?;
     if !touched.is_untouched() {
-        sqlx::query!(
-            "update imports set status = 'DONE', failure = $2 where id = $1",
-            import.id.0,
-            refusal(&touched)
-        )
-        .execute(&mut **tx)
-        .await?;
-        return Ok(());
+        return leave(tx, import.id, &refusal(&touched)).await.map_err(Stop::Fault);
     }
     let whose = bulk::remove_history(tx, import.id).await?;
-    bulk::remove(tx, import.id).await?;
+    bulk::remove(tx, now, import.id).await?;
     metrics::recount(tx, now, &whose).await?;
+    super::decisions::forget(tx, import.id).await?;
     sqlx::query!("delete from import_changes where import_id = $1", import.id.0).execute(&mut **tx).await?;
     sqlx::query!(
         "update imports set status = 'UNDONE', progress = 100, undone_at = $2, finished_at = $2 where id = $1",

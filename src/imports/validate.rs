@@ -128,6 +128,12 @@ impl Validator {
                 &row.cell(column).replace('\0', "�"),
                 "Tiene un carácter que no se puede leer (byte nulo): bórralo y escribe el dato de nuevo",
             );
+            // Whoever it is, their no counts.
+            it.accepts = self.text(row, Field::Accepts).and_then(|text| yes_or_no(&text));
+            it.email = self
+                .text(row, Field::Email)
+                .and_then(|it| it.parse::<EmailAddress>().ok())
+                .map(|it| it.as_str().to_owned());
             return it;
         }
         if self.kind != Kind::History {
@@ -179,10 +185,14 @@ impl Validator {
     }
 
     fn check_names(&self, row: &Row, it: &mut Checked) {
-        if let Some(full) = self.bounded(row, Field::FullName, it) {
-            let (first, last) = split_name(&full);
-            it.first_name = Some(first);
-            it.last_name = last;
+        for (field, split) in
+            [(Field::FullNameReversed, split_reversed as fn(&str) -> _), (Field::FullName, split_name)]
+        {
+            if let Some(full) = self.bounded(row, field, it) {
+                let (first, last) = split(&full);
+                it.first_name = Some(first);
+                it.last_name = last;
+            }
         }
         if let Some(first) = self.bounded(row, Field::FirstName, it) {
             it.first_name = Some(first);
@@ -199,7 +209,7 @@ impl Validator {
         it.job_title = self.bounded(row, Field::JobTitle, it);
         if let Some(text) = self.text(row, Field::BirthDate) {
             let oldest = NaiveDate::from_ymd_opt(1900, 1, 1).unwrap_or_default();
-            it.birth_date = date(&text).filter(|day| *day >= oldest && *day <= self.today);
+            it.birth_date = date(&text, self.today).filter(|day| *day >= oldest && *day <= self.today);
             if it.birth_date.is_none() {
                 it.warn(&format!(
                     "La fecha de nacimiento «{}» no se entiende: quedó sin fecha",
@@ -385,6 +395,17 @@ fn split_name(full: &str) -> (String, Option<String>) {
     (words[..first].join(" "), Some(words[first..].join(" ")))
 }
 
+/// Given and family names of a full name that begins with the family names: the first
+/// two words of three or more.
+fn split_reversed(full: &str) -> (String, Option<String>) {
+    let words: Vec<&str> = full.split(' ').collect();
+    if words.len() < 2 || full.contains(',') {
+        return split_name(full);
+    }
+    let last = words.len().min(3) - 1;
+    (words[last..].join(" "), Some(words[..last].join(" ")))
+}
+
 fn yes_or_no(text: &str) -> Option<bool> {
     match fold(text).as_str() {
         "si" | "s" | "yes" | "y" | "true" | "verdadero" | "1" | "x" | "acepta" | "ok" | "suscrito" => {
@@ -414,16 +435,21 @@ fn source(text: &str) -> Option<&'static str> {
 
 /// A date as people and spreadsheets write it: `31/12/1990`, `31-12-90`,
 /// `1990-12-31`, `33238` (Excel's serial), with or without the time of day.
+/// Two digits of a year mean the latest one that isn't after `today`'s.
 #[must_use]
-pub fn date(text: &str) -> Option<NaiveDate> {
-    let text = text.trim();
-    if let Ok(serial) = text.parse::<f64>() {
-        // Excel counts from 1899-12-30; up to the year 2173 it is no other way of writing a date.
-        let whole = (1.0..100_000.0).contains(&serial).then_some(serial.trunc())?;
+pub fn date(text: &str, today: NaiveDate) -> Option<NaiveDate> {
+    if let Ok(serial) = text.trim().parse::<f64>() {
+        // Excel counts from 1899-12-30. Below 1927 a number is a year, or nothing.
+        let whole = (10_000.0..100_000.0).contains(&serial).then_some(serial.trunc())?;
         #[expect(clippy::cast_possible_truncation, reason = "below 100 000")]
         return NaiveDate::from_ymd_opt(1899, 12, 30)?.checked_add_signed(TimeDelta::days(whole as i64));
     }
-    let day = text.split([' ', 'T']).next()?;
+    written_date(text, today)
+}
+
+/// A date with its parts, as people write it.
+pub(super) fn written_date(text: &str, today: NaiveDate) -> Option<NaiveDate> {
+    let day = text.trim().split([' ', 'T']).next()?;
     let parts: Vec<u32> = day.split(['/', '-', '.']).map(str::parse).collect::<Result<_, _>>().ok()?;
     let [a, b, c] = parts[..] else { return None };
     if day.find(['/', '-', '.'])? == 4 {
@@ -431,8 +457,8 @@ pub fn date(text: &str) -> Option<NaiveDate> {
     }
     let year = i32::try_from(c).ok()?;
     let year = match year {
-        0..=29 => year + 2000,
-        30..=99 => year + 1900,
+        0..=99 if 2000 + year <= today.year() => year + 2000,
+        0..=99 => year + 1900,
         _ => year,
     };
     NaiveDate::from_ymd_opt(year, b, a).filter(|it| it.year() < 10_000)
@@ -531,12 +557,16 @@ mod tests {
             ("33238", day(1990, 12, 31)),
             ("33238.5", day(1990, 12, 31)),
             ("5/3/05", day(2005, 3, 5)),
+            ("5/3/26", day(2026, 3, 5)),
+            ("5/3/27", day(1927, 3, 5)),
+            ("1990", None),
             ("31/31/1990", None),
             ("ayer", None),
             ("", None),
         ] {
-            assert_eq!(date(text), expected, "{text}");
+            assert_eq!(date(text, day(2026, 11, 21).unwrap()), expected, "{text}");
         }
+        assert_eq!(written_date("33238", day(2026, 11, 21).unwrap()), None, "nobody types a serial");
     }
 
     #[test]

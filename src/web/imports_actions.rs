@@ -237,7 +237,12 @@ async fn cancel(
     if done.is_ok() {
         tx.commit().await?;
     }
-    done_or_refused(done, Flash::plain("Importación cancelada. No se guardó nada."), &page_of(id))
+    let said = if matches!(done, Ok(true)) {
+        "Importación cancelada. No se guardó nada."
+    } else {
+        "Pediste cancelarla: se detiene en cuanto pueda, sin guardar nada. Si ya estaba guardada, lo verás aquí y la podrás deshacer."
+    };
+    done_or_refused(done.map(drop), Flash::plain(said), &page_of(id))
 }
 
 async fn take_back(

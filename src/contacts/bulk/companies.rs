@@ -99,6 +99,14 @@ pub async fn decide_companies(tx: &mut Tx<'_>) -> Result<()> {
     )
     .await?;
     resolve(tx).await?;
+    // What is compared now is written then: nobody changes it in between.
+    run(
+        tx,
+        "select c.id from companies c
+         where (select writes from import_rules) and c.id in (select company_id from import_companies)
+         order by c.id for no key update",
+    )
+    .await?;
     run(
         tx,
         "create temp table import_updates on commit drop as

@@ -3,7 +3,7 @@
 //! An import never makes anybody reachable who said no: it fills an empty basis
 //! only, and not after a withdrawal or over a suppression.
 
-use super::{companies, run};
+use super::{companies, refusals, run};
 use crate::{
     contacts::{contact::search_key, search_index},
     db::Tx,
@@ -30,7 +30,9 @@ pub struct Basis<'a> {
 pub async fn decide_contacts(tx: &mut Tx<'_>) -> Result<()> {
     match_by_email(tx).await?;
     match_by_phone(tx).await?;
+    refusals::find(tx).await?;
     run(tx, "analyze import_matches").await?;
+    hold(tx).await?;
     run(
         tx,
         "create temp table import_wanted on commit drop as
@@ -47,6 +49,7 @@ pub async fn decide_contacts(tx: &mut Tx<'_>) -> Result<()> {
     .await?;
     companies::resolve(tx).await?;
     compare(tx).await?;
+    refusals::compare(tx).await?;
     run(
         tx,
         "create temp table import_decided on commit drop as
@@ -54,15 +57,29 @@ pub async fn decide_contacts(tx: &mut Tx<'_>) -> Result<()> {
             case
                 when m.duplicate_of is not null then 'DUPLICATE'
                 when m.contact_id is null then 'CREATED'
-                when u.row_number is not null then 'UPDATED'
+                when u.row_number is not null or r.contact_id is not null then 'UPDATED'
                 else 'UNCHANGED'
             end as verdict,
             'Repetida: es la misma persona que la fila ' || m.duplicate_of as reason,
             m.contact_id as subject_id, m.duplicate_of as same_row
-         from import_matches m left join import_updates u on u.row_number = m.row_number",
+         from import_matches m left join import_updates u on u.row_number = m.row_number
+         left join import_refusals r on r.contact_id = m.contact_id",
     )
     .await?;
     run(tx, "analyze import_decided").await?;
+    Ok(())
+}
+
+/// Let nobody change those whom the file is about until it is written: what is compared now is written then.
+async fn hold(tx: &mut Tx<'_>) -> Result<()> {
+    run(
+        tx,
+        "select c.id from contacts c
+         where (select writes from import_rules) and c.id in (
+            select contact_id from import_matches where contact_id is not null union select contact_id from import_refused)
+         order by c.id for no key update",
+    )
+    .await?;
     Ok(())
 }
 
@@ -106,7 +123,7 @@ async fn match_by_phone(tx: &mut Tx<'_>) -> Result<()> {
             from import_staging s
             join import_matches open on open.row_number = s.row_number and open.duplicate_of is null
             join contacts c on c.phone = s.phone
-                and (strpos(s.phone_ident, '|') = 0 or starts_with(c.search_key, split_part(s.phone_ident, '|', 2)))
+                and (strpos(s.phone_ident, '|') = 0 or starts_with(c.search_key, split_part(s.phone_ident, '|', 2) || ' '))
             where s.verdict is null and s.email is null
             order by s.row_number, c.id
          ) found
@@ -123,7 +140,7 @@ async fn match_by_phone(tx: &mut Tx<'_>) -> Result<()> {
             join import_matches open
                 on open.row_number = s.row_number and open.duplicate_of is null and open.contact_id is null
             join contacts c on c.phone = s.phone and c.email is null
-                and (strpos(s.phone_ident, '|') = 0 or starts_with(c.search_key, split_part(s.phone_ident, '|', 2)))
+                and (strpos(s.phone_ident, '|') = 0 or starts_with(c.search_key, split_part(s.phone_ident, '|', 2) || ' '))
             where s.verdict is null and s.email is not null
             order by s.row_number, c.id
          ) found
@@ -157,7 +174,7 @@ async fn compare(tx: &mut Tx<'_>) -> Result<()> {
     run(
         tx,
         "create temp table import_updates on commit drop as
-         select c.id, m.row_number, new.*, m.refused and not said_no as withdraws, i.ident as company_ident
+         select c.id, m.row_number, new.*, i.ident as company_ident
          from import_matches m
          join import_staging s on s.row_number = m.row_number
          join contacts c on c.id = m.contact_id
@@ -165,7 +182,7 @@ async fn compare(tx: &mut Tx<'_>) -> Result<()> {
          left join import_companies i on i.ident = s.company_ident
          left join import_companies same on same.ident = i.same_as
          cross join lateral (select case
-            when m.refused or (c.email_basis is null and r.basis is not null) then coalesce((
+            when not m.refused and c.email_basis is null and r.basis is not null then coalesce((
                 select e.basis = 'WITHDRAWN' from consent_events e
                 where e.contact_id = c.id and e.communication_type = 'EMAIL' order by e.id desc limit 1), false)
             else false
@@ -186,21 +203,19 @@ async fn compare(tx: &mut Tx<'_>) -> Result<()> {
                 else c.company_id
             end as company_id,
             case
-                when m.refused then null
-                when c.email_basis is null and r.basis is not null and s.accepts and not said_no
+                when not m.refused and c.email_basis is null and r.basis is not null and s.accepts and not said_no
                     and coalesce(c.email, s.email) is not null
                     and not exists (select from suppressions x where x.communication_type = 'EMAIL'
                         and x.destination = coalesce(c.email, s.email) and x.lifted_at is null)
                     then r.basis
-                else c.email_basis
-            end as email_basis
+            end as new_basis
          ) new
          where m.duplicate_of is null and not r.skip
          and ((new.first_name, new.last_name, new.email, new.phone, new.job_title, new.birth_date, new.comuna, new.notes,
-                new.company_id, new.email_basis)
+                new.company_id)
             is distinct from (c.first_name, c.last_name, c.email, c.phone, c.job_title, c.birth_date, c.comuna, c.notes,
-                c.company_id, c.email_basis)
-            or (m.refused and not said_no))",
+                c.company_id)
+            or new.new_basis is not null)",
     )
     .await?;
     Ok(())
@@ -221,6 +236,7 @@ pub async fn write_contacts(
     insert(tx, now, import, basis).await?;
     search_index::put_aside(tx, import).await?;
     update(tx, now, import, basis).await?;
+    refusals::write(tx, now, import, basis).await?;
     Ok(companies)
 }
 
@@ -263,9 +279,7 @@ async fn insert(tx: &mut Tx<'_>, now: DateTime<Utc>, import: ImportId, basis: &B
 async fn update(tx: &mut Tx<'_>, now: DateTime<Utc>, import: ImportId, basis: &Basis<'_>) -> Result<()> {
     sqlx::query(
         "insert into consent_events (contact_id, communication_type, basis, source, obtained_on, import_id, at)
-         select c.id, 'EMAIL', case when u.withdraws then 'WITHDRAWN' else u.email_basis end, $3, $4, $1, $2
-         from import_updates u join contacts c on c.id = u.id
-         where u.withdraws or (u.email_basis is not null and c.email_basis is null)",
+         select u.id, 'EMAIL', u.new_basis, $3, $4, $1, $2 from import_updates u where u.new_basis is not null",
     )
     .persistent(false)
     .bind(import.0)
@@ -278,7 +292,7 @@ async fn update(tx: &mut Tx<'_>, now: DateTime<Utc>, import: ImportId, basis: &B
         "update contacts c set first_name = u.first_name, last_name = u.last_name, email = u.email, phone = u.phone,
             job_title = u.job_title, birth_date = u.birth_date, comuna = u.comuna, notes = u.notes,
             company_id = case when u.company_id = -1 then i.company_id else u.company_id end,
-            email_basis = u.email_basis, updated_at = $1
+            email_basis = coalesce(u.new_basis, c.email_basis), updated_at = $1
          from import_updates u left join import_companies i on i.ident = u.company_ident
          where c.id = u.id",
     )

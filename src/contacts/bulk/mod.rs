@@ -8,12 +8,13 @@
 mod companies;
 mod contacts;
 mod history;
+mod refusals;
 mod removal;
 
 pub use companies::{decide_companies, write_companies};
 pub use contacts::{Basis, decide_contacts, write_contacts};
 pub use history::{HistoryKind, People, decide_history, newcomers, write_history};
-pub use removal::{Touched, remove, remove_history, touched};
+pub use removal::{Touched, hold, remove, remove_history, touched};
 
 use super::search_index;
 use crate::{db::Tx, error::Result};
@@ -80,6 +81,8 @@ pub struct Rules<'a> {
     pub on_duplicate: OnDuplicate,
     /// Lawful basis that reachable people get, where nothing speaks against it.
     pub basis: Option<&'a str>,
+    /// Whether what is decided gets written: then nobody else may change the rows that it is about.
+    pub writes: bool,
 }
 
 /// Make the empty staging table, for this transaction.
@@ -111,13 +114,17 @@ pub async fn stage(tx: &mut Tx<'_>, rules: Rules<'_>) -> Result<()> {
     .await?;
     run(tx, "create temp table import_made (row_number int not null, id bigint not null) on commit drop")
         .await?;
-    run(tx, "create temp table import_rules (skip boolean, overwrite boolean, basis text) on commit drop")
-        .await?;
-    sqlx::query("insert into import_rules values ($1, $2, $3)")
+    run(
+        tx,
+        "create temp table import_rules (skip boolean, overwrite boolean, basis text, writes boolean) on commit drop",
+    )
+    .await?;
+    sqlx::query("insert into import_rules values ($1, $2, $3, $4)")
         .persistent(false)
         .bind(rules.on_duplicate == OnDuplicate::Skip)
         .bind(rules.on_duplicate == OnDuplicate::Overwrite)
         .bind(rules.basis)
+        .bind(rules.writes)
         .execute(&mut **tx)
         .await?;
     Ok(())

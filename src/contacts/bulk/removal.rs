@@ -11,12 +11,14 @@ pub struct Touched {
     pub contacts: i64,
     /// Companies that it created or changed and that were changed since.
     pub companies: i64,
-    /// People whom it created and who have messages.
+    /// People whom it created and who have messages, or whom it changed and who have messages since.
     pub written_to: i64,
     /// People whom it created or changed and whose consent changed since.
     pub consents: i64,
     /// People whom it created and with whom somebody has worked since: calls, tasks, purchases.
     pub worked_with: i64,
+    /// People whom it created or changed and who chose since what they receive.
+    pub preferences: i64,
     /// People of other origin who work at companies that it created.
     pub employees: i64,
 }
@@ -27,6 +29,37 @@ impl Touched {
     pub fn is_untouched(&self) -> bool {
         *self == Touched::default()
     }
+}
+
+/// Hold every row that `import` created or changed: from here on nobody touches them.
+///
+/// # Errors
+/// When the database fails.
+pub async fn hold(
+    tx: &mut Tx<'_>,
+    import: ImportId,
+    changed_contacts: &[i64],
+    changed_companies: &[i64],
+) -> Result<()> {
+    sqlx::query!(
+        "select count(*) from (
+            select id from contacts where import_id = $1 or id = any($2) order by id for update
+         ) held",
+        import.0,
+        changed_contacts
+    )
+    .fetch_one(&mut **tx)
+    .await?;
+    sqlx::query!(
+        "select count(*) from (
+            select id from companies where import_id = $1 or id = any($2) order by id for update
+         ) held",
+        import.0,
+        changed_companies
+    )
+    .fetch_one(&mut **tx)
+    .await?;
+    Ok(())
 }
 
 /// What happened since `import` was written at `applied_at` to the rows it
@@ -48,7 +81,8 @@ pub async fn touched(
             (select count(*) from companies
              where (import_id = $1 or id = any($4)) and updated_at <> $2) as "companies!",
             (select count(*) from contacts c
-             where c.import_id = $1 and exists (select from communication_logs m where m.contact_id = c.id)) as "written_to!",
+             where (c.import_id = $1 or c.id = any($3)) and exists (select from communication_logs m
+                where m.contact_id = c.id and (c.import_id = $1 or m.created_at >= $2))) as "written_to!",
             (select count(distinct e.contact_id) from consent_events e join contacts c on c.id = e.contact_id
              where (c.import_id = $1 or c.id = any($3)) and e.import_id is distinct from $1 and e.at >= $2) as "consents!",
             (select count(*) from contacts c
@@ -58,6 +92,8 @@ pub async fn touched(
                     or exists (select from pipeline_cards p where p.contact_id = c.id)
                     or exists (select from history_entries h
                         where h.contact_id = c.id and h.import_id is distinct from $1))) as "worked_with!",
+            (select count(distinct p.contact_id) from contact_preferences p join contacts c on c.id = p.contact_id
+             where (c.import_id = $1 or c.id = any($3)) and p.updated_at >= $2) as "preferences!",
             (select count(*) from companies o join contacts c on c.company_id = o.id
              where o.import_id = $1 and c.import_id is distinct from $1 and c.id <> all($3)) as "employees!""#,
         import.0,
@@ -73,6 +109,7 @@ pub async fn touched(
         written_to: found.written_to,
         consents: found.consents,
         worked_with: found.worked_with,
+        preferences: found.preferences,
         employees: found.employees,
     })
 }
@@ -92,15 +129,20 @@ pub async fn remove_history(tx: &mut Tx<'_>, import: ImportId) -> Result<Vec<i64
 }
 
 /// Take back what `import` wrote: rows that it created go, rows in
-/// `import_changes` become what they were. The caller has made sure that they are untouched.
+/// `import_changes` become what they were. The caller holds them and has made sure that they are
+/// untouched. What the ledger says of people who stay is not deleted: it is told to be without effect.
 ///
 /// # Errors
 /// When the database fails, or somebody built on a row meanwhile.
-pub async fn remove(tx: &mut Tx<'_>, import: ImportId) -> Result<()> {
+pub async fn remove(tx: &mut Tx<'_>, now: DateTime<Utc>, import: ImportId) -> Result<()> {
     sqlx::query!(
-        "delete from consent_events e using import_changes b
-         where b.import_id = $1 and b.subject_kind = 'contact' and e.contact_id = b.subject_id and e.import_id = $1",
-        import.0
+        "insert into consent_events (contact_id, communication_type, basis, source, import_id, at)
+         select distinct e.contact_id, e.communication_type, 'REVERSED', 'Se deshizo la importación que lo anotó', $1::bigint, $2::timestamptz
+         from consent_events e join import_changes b
+            on b.import_id = $1 and b.subject_kind = 'contact' and b.subject_id = e.contact_id
+         where e.import_id = $1",
+        import.0,
+        now
     )
     .execute(&mut **tx)
     .await?;

@@ -88,8 +88,6 @@ pub(super) const NAMES: &[(Field, &[&str])] = &[
             "nombre y apellido",
             "nombre y apellidos",
             "nombres y apellidos",
-            "apellidos y nombres",
-            "apellido y nombre",
             "contacto",
             "persona",
             "persona de contacto",
@@ -97,6 +95,19 @@ pub(super) const NAMES: &[(Field, &[&str])] = &[
             "fullname",
             "contact name",
             "cliente",
+        ],
+    ),
+    (
+        Field::FullNameReversed,
+        &[
+            "apellidos y nombres",
+            "apellidos y nombre",
+            "apellido y nombre",
+            "apellido y nombres",
+            "apellidos nombres",
+            "apellidos nombre",
+            "apellido nombre",
+            "last name first name",
         ],
     ),
     (

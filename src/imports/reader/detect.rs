@@ -1,8 +1,9 @@
 //! What a file is, by its content: its name says nothing that can be trusted.
 
 use super::{
-    ReadError, Source,
+    ReadError, Source, compound,
     text::TextSource,
+    unfolded,
     workbook::{Kind, WorkbookSource},
     zipped,
 };
@@ -67,6 +68,7 @@ fn open_zip(path: &Path) -> Result<Source, ReadError> {
     let kind = if package.has("xl/workbook.xml") {
         Kind::Xlsx
     } else if package.has("content.xml") {
+        unfolded::check(path)?;
         Kind::Ods
     } else if package.has("xl/workbook.bin") {
         return Err(ReadError::unreadable(format!("El archivo es un libro binario (.xlsb). {TRY_AGAIN}")));
@@ -96,6 +98,8 @@ fn open_compound(path: &Path) -> Result<Source, ReadError> {
             "El archivo es un documento antiguo de Office, no una planilla. {TRY_AGAIN}"
         )));
     }
+    compound::check(&content)?;
+    drop(content);
     Ok(Source::Workbook(WorkbookSource::open(path, Kind::Xls, false)?))
 }
 

@@ -1,10 +1,12 @@
 //! Files to rows: whatever people upload, read row by row in constant memory.
 //! Knows formats, encodings and limits; knows nothing of contacts, columns' meaning or the database.
 
+mod compound;
 mod detect;
 mod header;
 mod merges;
 mod text;
+mod unfolded;
 mod workbook;
 mod zipped;
 

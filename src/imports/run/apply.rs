@@ -33,6 +33,7 @@ pub(super) async fn apply(
         Rules {
             on_duplicate: import.on_duplicate,
             basis: import.consent.as_ref().map(|it| it.basis.as_str()),
+            writes: true,
         },
     )
     .await?;
@@ -164,6 +165,15 @@ async fn remember(tx: &mut Tx<'_>, import: &Import) -> Result<(), Stop> {
         .bind(import.id.0)
         .execute(&mut **tx)
         .await?;
+        sqlx::query(
+            "insert into import_changes (import_id, subject_kind, subject_id, before)
+             select $1, 'contact', c.id, to_jsonb(c) from import_refusals r join contacts c on c.id = r.contact_id
+             on conflict do nothing",
+        )
+        .persistent(false)
+        .bind(import.id.0)
+        .execute(&mut **tx)
+        .await?;
     }
     Ok(())
 }
@@ -279,12 +289,12 @@ pub(super) async fn finish(
     let status = if written.is_some() { Status::Done } else { Status::Ready };
     let beside = written.unwrap_or(books.foreseen);
     let counts = &books.counts;
-    sqlx::query!(
+    let finished = sqlx::query!(
         "update imports set status = $2, progress = 100, rows_read = $3, total = $3, created = $4, updated = $5,
             unchanged = $6, duplicates = $7, rejected = $8, warned = $9, companies_created = $10, people_created = $12, failure = null,
             attempts = 0, analysed_at = coalesce(analysed_at, $11),
             applied_at = case when $2 = 'DONE' then $11 end, finished_at = case when $2 = 'DONE' then $11 end
-         where id = $1",
+         where id = $1 and not cancel_requested",
         import.id.0,
         status.code(),
         counts.rows,
@@ -299,6 +309,8 @@ pub(super) async fn finish(
         i64::try_from(beside.people).unwrap_or(0),
     )
     .execute(&mut **tx)
-    .await?;
-    Ok(())
+    .await?
+    .rows_affected();
+    // Whoever cancels after this waits for the commit, and is told that it was too late.
+    if finished == 0 { Err(Stop::Cancelled) } else { Ok(()) }
 }

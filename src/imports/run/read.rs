@@ -59,6 +59,7 @@ pub(super) async fn analyse(
         Rules {
             on_duplicate: import.on_duplicate,
             basis: import.consent.as_ref().map(|it| it.basis.as_str()),
+            writes: import.apply_at_once,
         },
     )
     .await?;

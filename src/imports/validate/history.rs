@@ -92,7 +92,7 @@ impl Validator {
             return None;
         };
         let oldest = NaiveDate::from_ymd_opt(OLDEST_YEAR, 1, 1).unwrap_or_default();
-        let day = date(&text);
+        let day = date(&text, self.today);
         match day {
             None => {
                 self.reject(it, Field::EventDate, row, "La fecha no se entiende: escríbela como 31-12-2025")

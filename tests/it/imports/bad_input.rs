@@ -105,6 +105,65 @@ async fn a_formula_is_text_in_the_base_and_harmless_in_the_report(db: PgPool) {
 }
 
 #[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn a_formula_in_a_header_is_harmless_in_the_report(db: PgPool) {
+    let report = Attempt::contacts("nombre,correo,=1+1\nAna,malo,x\n").report(&db).await;
+    assert!(report.starts_with("\u{feff}nombre;correo;'=1+1;fila;"), "{report}");
+}
+
+/// An ODS of one table with these rows.
+fn ods(rows: &str) -> Vec<u8> {
+    let content = format!(
+        "<?xml version='1.0'?><office:document-content><office:body><office:spreadsheet>\
+         <table:table table:name='Hoja'>{rows}</table:table></office:spreadsheet></office:body></office:document-content>"
+    );
+    zip(&[
+        ("mimetype", b"application/vnd.oasis.opendocument.spreadsheet"),
+        ("META-INF/manifest.xml", b"<manifest:manifest/>"),
+        ("content.xml", content.as_bytes()),
+    ])
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn a_small_open_document_that_unfolds_into_millions_of_cells(db: PgPool) {
+    let cell = |text: &str, more: &str| {
+        format!(
+            "<table:table-cell office:value-type='string'{more}><text:p>{text}</text:p></table:table-cell>"
+        )
+    };
+    let header = format!("<table:table-row>{}{}</table:table-row>", cell("nombre", ""), cell("correo", ""));
+    let ana = format!("<table:table-row>{}{}</table:table-row>", cell("Ana", ""), cell("ana@x.example", ""));
+    // As a spreadsheet program ends a sheet: a million empty rows.
+    let end = "<table:table-row table:number-rows-repeated='1048574'><table:table-cell table:number-columns-repeated='16384'/></table:table-row>";
+    let good = Attempt::of(KindArg::Contacts, "a.ods", &ods(&format!("{header}{ana}{end}"))).run(&db).await;
+    assert_eq!(good.counts.created, 1);
+    let wide = cell("x", " table:number-columns-repeated='98'");
+    let tall = format!(
+        "<table:table-row table:number-rows-repeated='60000'>{}{wide}</table:table-row>",
+        cell("Ana", "")
+    );
+    for row in [tall.clone(), tall.replace("='60000'", "=\"&#54;0000\"")] {
+        let attempt = Attempt::of(KindArg::Contacts, "b.ods", &ods(&format!("{header}{row}")));
+        let sentence = attempt.refusal(&db).await;
+        assert!(sentence.contains("demasiadas celdas"), "{sentence}");
+    }
+    let apart = format!(
+        "{header}<table:table-row table:number-rows-repeated='900000'><table:table-cell/></table:table-row>\
+        <table:table-row><table:table-cell table:number-columns-repeated='9'/>{}</table:table-row>",
+        cell("x", "")
+    );
+    let sentence = Attempt::of(KindArg::Contacts, "c.ods", &ods(&apart)).refusal(&db).await;
+    assert!(sentence.contains("demasiadas celdas"), "{sentence}");
+    let long = "x".repeat(90_000);
+    let heavy = format!(
+        "{header}<table:table-row table:number-rows-repeated='5000'>{}{}</table:table-row>",
+        cell("Ana", ""),
+        cell(&long, "")
+    );
+    let sentence = Attempt::of(KindArg::Contacts, "d.ods", &ods(&heavy)).refusal(&db).await;
+    assert!(sentence.contains("demasiadas celdas"), "{sentence}");
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
 async fn corrected_rejections_can_be_uploaded_again(db: PgPool) {
     let file = "nombre,apellido,correo,telefono\nAna,Pérez,malo,+56987654321\nJuan,Soto,juan@x.example,\n";
     let report = Attempt::contacts(file).applied().report(&db).await;

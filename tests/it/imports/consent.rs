@@ -92,3 +92,73 @@ async fn no_import_brings_back_who_unsubscribed(db: PgPool) {
     assert_eq!(basis_of(&db, "juan@x.example").await.as_deref(), Some("CONSENT"));
     assert_eq!(population(&db).await.0, 3);
 }
+
+/// The last word of whoever has this address or telephone.
+async fn last_word(db: &PgPool, email_or_phone: &str) -> Option<String> {
+    sqlx::query_scalar!(
+        "select e.basis from consent_events e join contacts c on c.id = e.contact_id
+         where c.email = $1 or c.phone = $1 order by e.id desc limit 1",
+        email_or_phone
+    )
+    .fetch_optional(db)
+    .await
+    .unwrap()
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn a_no_counts_whatever_is_done_with_known_rows(db: PgPool) {
+    for way in OnDuplicate::ALL {
+        let email = format!("{}@x.example", way.code());
+        let file = format!("nombre,correo\nAna,{email}\n");
+        Attempt::contacts(file).with_consent("feria").applied().run(&db).await;
+        assert_eq!(basis_of(&db, &email).await.as_deref(), Some("CONSENT"));
+        let no = format!("nombre,correo,acepta correo\nAna,{email},No\n");
+        let it = Attempt::contacts(&no).on_duplicate(way).applied().run(&db).await;
+        assert_eq!(basis_of(&db, &email).await, None, "{way:?}");
+        assert_eq!(last_word(&db, &email).await.as_deref(), Some("WITHDRAWN"), "{way:?}");
+        assert_eq!(it.counts.updated, 1, "{way:?}");
+        let again = Attempt::contacts(&no).on_duplicate(way).applied().run(&db).await;
+        assert_eq!(again.counts.unchanged, 1, "said once, {way:?}");
+    }
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn a_no_in_a_repeated_or_rejected_row_counts(db: PgPool) {
+    let file = "nombre,correo\nAna,ana@x.example\nJuan,juan@x.example\n";
+    Attempt::contacts(file).with_consent("feria").applied().run(&db).await;
+    let file = "rut empresa,nombre,apellido,correo,telefono,acepta correo\n\
+        ,Eva,Soto,eva@x.example,987654321,Sí\n\
+        ,Eva,Soto,,987654321,No\n\
+        1-1,Juan,,juan@x.example,,No\n\
+        1-1,Rosa,,rosa@x.example,,No\n\
+        ,Rosa,,rosa@x.example,,Sí\n\
+        ,A\0na,,ana@x.example,,No\n";
+    let it = Attempt::contacts(file).with_consent("otra feria").applied().run(&db).await;
+    assert_eq!((it.counts.created, it.counts.duplicates, it.counts.rejected), (2, 1, 3), "{it:?}");
+    for email in ["eva@x.example", "juan@x.example", "rosa@x.example", "ana@x.example"] {
+        assert_eq!(basis_of(&db, email).await, None, "{email}");
+        assert_eq!(last_word(&db, email).await.as_deref(), Some("WITHDRAWN"), "{email}");
+    }
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn a_no_of_somebody_known_by_telephone_holds_when_their_address_comes(db: PgPool) {
+    let no = "nombre,correo,telefono,acepta correo\nAna,,987654321,No\n";
+    Attempt::contacts(no).applied().run(&db).await;
+    assert_eq!(last_word(&db, "+56987654321").await.as_deref(), Some("WITHDRAWN"));
+    let brings = "nombre,correo,telefono\nAna,ana@x.example,987654321\n";
+    Attempt::contacts(brings).with_consent("feria").applied().run(&db).await;
+    assert_eq!(basis_of(&db, "ana@x.example").await, None);
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn the_ledger_is_never_altered(db: PgPool) {
+    let file = "nombre,correo\nAna,ana@x.example\n";
+    Attempt::contacts(file).with_consent("feria").applied().run(&db).await;
+    for statement in
+        ["update consent_events set source = 'x'", "delete from consent_events", "truncate consent_events"]
+    {
+        let refused = sqlx::query(statement).execute(&db).await;
+        assert!(refused.is_err(), "{statement}");
+    }
+}

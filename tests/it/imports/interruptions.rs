@@ -73,6 +73,8 @@ async fn an_import_killed_while_writing_is_written_later_once(db: PgPool) {
     assert!(working.await.unwrap().is_err());
     obstacle.rollback().await.unwrap();
     assert_eq!((status(&db, id).await, population(&db).await), (Status::Applying, (0, 0)));
+    let attempts = sqlx::query_scalar!("select attempts from imports").fetch_one(&db).await.unwrap();
+    assert_eq!(attempts, 0, "the database went away: the file is not to blame");
     run::run_once(&db, now()).await.unwrap();
     assert_eq!((status(&db, id).await, population(&db).await), (Status::Done, (3, 2)));
     assert_eq!(run::run_once(&db, now()).await.unwrap(), run::Pass::Idle);
@@ -173,4 +175,56 @@ async fn a_corrected_mapping_reads_the_file_again(db: PgPool) {
         None,
         "the choice is remembered for this shape of file"
     );
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn a_cancel_that_comes_last_is_heard(db: PgPool) {
+    let id = upload(&db).await;
+    run::run_once(&db, now()).await.unwrap();
+    confirm(&db, id).await;
+    let mut obstacle = db.begin().await.unwrap();
+    sqlx::query!("lock table import_rows in share mode").execute(&mut *obstacle).await.unwrap();
+    let pool = db.clone();
+    let working = tokio::spawn(async move { run::run_once(&pool, now()).await });
+    somebody_waits(&db).await;
+    let mut tx = db.begin().await.unwrap();
+    imports::cancel(&mut tx, now(), &Actor::CommandLine, id).await.unwrap();
+    tx.commit().await.unwrap();
+    obstacle.rollback().await.unwrap();
+    working.await.unwrap().unwrap();
+    assert_eq!((status(&db, id).await, population(&db).await), (Status::Cancelled, (0, 0)));
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn a_cancel_that_came_too_late_does_not_end_the_correction(db: PgPool) {
+    let id = upload(&db).await;
+    run::run_once(&db, now()).await.unwrap();
+    let fields = imports::get(&db, id).await.unwrap().fields;
+    sqlx::query!("update imports set status = 'FAILED', failure = 'x', cancel_requested = true")
+        .execute(&db)
+        .await
+        .unwrap();
+    let correction = imports::Correction {
+        mapping: fields,
+        sheet: None,
+        on_duplicate: OnDuplicate::Fill,
+        history: imports::History::default(),
+    };
+    let mut tx = db.begin().await.unwrap();
+    imports::correct(&mut tx, now(), &Actor::CommandLine, id, &correction).await.unwrap();
+    tx.commit().await.unwrap();
+    run::run_once(&db, now()).await.unwrap();
+    assert_eq!(status(&db, id).await, Status::Ready);
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn a_command_that_failed_leaves_nothing_for_the_server_to_write(db: PgPool) {
+    sqlx::query("alter table contacts rename to away").execute(&db).await.unwrap();
+    let attempt = Attempt::of(KindArg::Contacts, "a.csv", FILE.as_bytes()).applied();
+    assert!(attempt.outcome(&db).await.is_err());
+    sqlx::query("alter table away rename to contacts").execute(&db).await.unwrap();
+    run::run_once(&db, now()).await.unwrap();
+    assert_eq!(population(&db).await, (0, 0));
+    let status = sqlx::query_scalar!("select status from imports").fetch_one(&db).await.unwrap();
+    assert_eq!(status, "CANCELLED");
 }

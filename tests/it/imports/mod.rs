@@ -6,6 +6,8 @@ mod consent;
 mod dialects;
 mod history;
 mod interruptions;
+mod meanwhile;
+mod undo;
 mod web;
 
 use chrono::{DateTime, Utc};

@@ -1,0 +1,91 @@
+//! A no in a file counts, whatever becomes of its row: kept as it is, repeated or
+//! rejected. It is found apart from what the file adds, and written after it.
+
+use super::{Basis, run};
+use crate::{db::Tx, error::Result, ids::ImportId};
+use chrono::{DateTime, Utc};
+
+/// Find every no: fills `import_noes` with the rows that say it and `import_refused` with
+/// the people whom the base knows, and marks the matches of the others.
+pub(super) async fn find(tx: &mut Tx<'_>) -> Result<()> {
+    let noes = run(
+        tx,
+        "create temp table import_noes on commit drop as
+         select row_number, email, phone, phone_ident from import_staging
+         where accepts is false and (email is not null or phone is not null)",
+    )
+    .await?;
+    // By telephone it is the mobile's owner, or on a fixed line the one of that name.
+    run(
+        tx,
+        "create temp table import_refused on commit drop as
+         select c.id as contact_id from import_noes n join contacts c on c.email = n.email
+         union
+         select c.id from import_noes n join contacts c on c.phone = n.phone
+            and (strpos(n.phone_ident, '|') = 0 or starts_with(c.search_key, split_part(n.phone_ident, '|', 2) || ' '))
+         where n.email is null
+         union
+         select m.contact_id from import_noes n join import_matches m on m.row_number = n.row_number
+         where m.contact_id is not null",
+    )
+    .await?;
+    if noes == 0 {
+        return Ok(());
+    }
+    run(tx, "analyze import_noes (email, phone_ident)").await?;
+    run(
+        tx,
+        "update import_matches m set refused = true
+         from import_staging s
+         where s.row_number = m.row_number and not m.refused and (
+            s.email in (select email from import_noes)
+            or s.phone_ident in (select phone_ident from import_noes where email is null)
+            or m.contact_id in (select contact_id from import_refused))",
+    )
+    .await?;
+    Ok(())
+}
+
+/// Of those who refuse, who has not said it before: fills `import_refusals`.
+pub(super) async fn compare(tx: &mut Tx<'_>) -> Result<()> {
+    run(
+        tx,
+        "create temp table import_refusals on commit drop as
+         select c.id as contact_id from import_refused r join contacts c on c.id = r.contact_id
+         where c.email_basis is not null or coalesce((
+            select e.basis <> 'WITHDRAWN' from consent_events e
+            where e.contact_id = c.id and e.communication_type = 'EMAIL' order by e.id desc limit 1), true)",
+    )
+    .await?;
+    Ok(())
+}
+
+/// Write the refusals down: of people known before, and of new ones who have no address yet.
+pub(super) async fn write(
+    tx: &mut Tx<'_>,
+    now: DateTime<Utc>,
+    import: ImportId,
+    basis: &Basis<'_>,
+) -> Result<()> {
+    sqlx::query(
+        "with known as (
+            update contacts c set email_basis = null, updated_at = $2
+            from import_refusals r where c.id = r.contact_id returning c.id
+         ), new as (
+            select distinct c.id from import_matches m
+            join import_staging s on s.row_number = m.row_number
+            join contacts c on c.import_id = $1 and c.email is null and c.phone = s.phone and c.search_key = s.search_key
+            where m.refused and m.contact_id is null and m.duplicate_of is null and s.email is null
+         )
+         insert into consent_events (contact_id, communication_type, basis, source, obtained_on, import_id, at)
+         select id, 'EMAIL', 'WITHDRAWN', $3, $4, $1, $2 from (select id from known union select id from new) refused",
+    )
+    .persistent(false)
+    .bind(import.0)
+    .bind(now)
+    .bind(basis.source)
+    .bind(basis.obtained_on)
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}

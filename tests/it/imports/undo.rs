@@ -1,0 +1,155 @@
+//! What keeps an import from being taken back, and what is let go when it is.
+
+use super::{Attempt, now, population};
+use chrono::TimeDelta;
+use llovizna::{
+    access::Actor,
+    accounts::cleanup,
+    channels::Channel,
+    contacts::preferences,
+    error::Error,
+    ids::{ContactId, ImportId},
+    imports::{self, Kind, Order, Status, files, run, undo},
+};
+use sqlx::PgPool;
+
+const KNOWN: &str = "nombre,correo\nAna,ana@x.example\n";
+
+async fn ask(db: &PgPool, id: i64) -> Result<(), Error> {
+    let mut tx = db.begin().await?;
+    undo::ask(&mut tx, now(), &Actor::CommandLine, ImportId(id)).await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+/// Why `id` can't be taken back.
+async fn refusal(db: &PgPool, id: i64) -> String {
+    match ask(db, id).await {
+        Err(Error::Refused(sentence)) => sentence,
+        other => panic!("not refused: {other:?}"),
+    }
+}
+
+async fn contact(db: &PgPool) -> ContactId {
+    ContactId(sqlx::query_scalar!("select id from contacts").fetch_one(db).await.unwrap())
+}
+
+/// Chunks and rows that are kept.
+async fn kept(db: &PgPool) -> (i64, i64) {
+    let it = sqlx::query!(
+        r#"select (select count(*) from import_chunks) as "chunks!", (select count(*) from import_rows) as "rows!""#
+    )
+    .fetch_one(db)
+    .await
+    .unwrap();
+    (it.chunks, it.rows)
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn a_basis_that_was_used_is_not_taken_back(db: PgPool) {
+    Attempt::contacts(KNOWN).applied().run(&db).await;
+    let it = Attempt::contacts(KNOWN).with_consent("feria").applied().run(&db).await;
+    sqlx::query!(
+        "insert into communication_logs (origin, contact_id, communication_type, message_type, destination, scheduled_at,
+            next_attempt_at, created_at)
+         select 'MANUAL', id, 'EMAIL', 'PROMOCIONAL', email, $1, $1, $1 from contacts",
+        now()
+    )
+    .execute(&db)
+    .await
+    .unwrap();
+    let sentence = refusal(&db, it.import_id).await;
+    assert!(sentence.contains("1 contacto ya tiene mensajes"), "{sentence}");
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn what_a_person_told_staff_is_not_lost_by_taking_back(db: PgPool) {
+    let it = Attempt::contacts(KNOWN).applied().run(&db).await;
+    let mut tx = db.begin().await.unwrap();
+    let choices = [("PROMOCIONAL", false)];
+    preferences::choose(&mut tx, now(), &Actor::CommandLine, contact(&db).await, Channel::Email, &choices)
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
+    let sentence = refusal(&db, it.import_id).await;
+    assert!(sentence.contains("1 contacto eligió después qué recibir"), "{sentence}");
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn an_undo_that_would_collide_is_given_up_and_the_next_import_goes_on(db: PgPool) {
+    let companies = "nombre,rut\nÑandú,\n";
+    Attempt::companies(companies).applied().run(&db).await;
+    let it = Attempt::companies("nombre,rut\nÑandú,76086428-5\n").applied().run(&db).await;
+    assert_eq!(it.counts.updated, 1);
+    // Somebody makes another of the same name, which now is free.
+    sqlx::query!(
+        "insert into companies (name, name_key, created_at, updated_at) values ('Ñandú', 'nandu', $1, $1)",
+        now()
+    )
+    .execute(&db)
+    .await
+    .unwrap();
+    ask(&db, it.import_id).await.unwrap();
+    let next = uploaded(&db).await;
+    run::run_once(&db, now()).await.unwrap();
+    let import = imports::get(&db, ImportId(it.import_id)).await.unwrap();
+    assert_eq!(import.status, Status::Done);
+    assert!(import.failure.unwrap().contains("Se deja todo como está"));
+    run::run_once(&db, now()).await.unwrap();
+    assert_eq!(imports::get(&db, next).await.unwrap().status, Status::Ready);
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn an_undo_that_was_cut_off_too_often_is_given_up(db: PgPool) {
+    let it = Attempt::contacts(KNOWN).applied().run(&db).await;
+    ask(&db, it.import_id).await.unwrap();
+    sqlx::query!("update imports set attempts = 5 where id = $1", it.import_id).execute(&db).await.unwrap();
+    run::run_once(&db, now()).await.unwrap();
+    let import = imports::get(&db, ImportId(it.import_id)).await.unwrap();
+    assert_eq!((import.status, population(&db).await.0), (Status::Done, 1));
+    assert!(import.failure.unwrap().contains("Se deja todo como está"));
+}
+
+async fn uploaded(db: &PgPool) -> ImportId {
+    let attempt = Attempt::contacts(KNOWN);
+    let order = Order {
+        kind: Kind::Contacts,
+        filename: "a.csv".to_owned(),
+        on_duplicate: attempt.args.on_duplicate,
+        consent: None,
+        sheet: None,
+        apply_at_once: false,
+        history: imports::History::default(),
+    };
+    let mut tx = db.begin().await.unwrap();
+    let id = files::store(&mut tx, now(), &Actor::CommandLine, &order, &attempt.args.file).await.unwrap();
+    tx.commit().await.unwrap();
+    id
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn what_is_given_up_or_taken_back_keeps_nobodys_data(db: PgPool) {
+    let simulated = Attempt::contacts(KNOWN).run(&db).await;
+    assert_eq!(kept(&db).await, (1, 1));
+    let mut tx = db.begin().await.unwrap();
+    imports::cancel(&mut tx, now(), &Actor::CommandLine, ImportId(simulated.import_id)).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(kept(&db).await, (0, 0));
+    let it = Attempt::contacts(KNOWN).applied().run(&db).await;
+    ask(&db, it.import_id).await.unwrap();
+    run::run_once(&db, now()).await.unwrap();
+    assert_eq!((kept(&db).await, population(&db).await.0), ((0, 0), 0));
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn what_nobody_decided_on_for_a_month_is_let_go(db: PgPool) {
+    let ready = Attempt::contacts(KNOWN).run(&db).await;
+    Attempt::contacts("color\nrojo\n").outcome(&db).await.unwrap_err();
+    assert_eq!(kept(&db).await, (2, 1));
+    cleanup::run_once(&db, now() + TimeDelta::days(29)).await.unwrap();
+    assert_eq!(kept(&db).await, (2, 1));
+    cleanup::run_once(&db, now() + TimeDelta::days(31)).await.unwrap();
+    assert_eq!(kept(&db).await, (0, 0));
+    let import = imports::get(&db, ImportId(ready.import_id)).await.unwrap();
+    assert_eq!(import.status, Status::Cancelled);
+}
