@@ -60,6 +60,12 @@ macro_rules! over_verdicts {
                  select c.id, c.first_name, c.last_name, c.company_id, k.name as company, a.address, m.missing,
                         case when a.address is null then 'NO_ADDRESS'
                              when s.destination is not null then 'SUPPRESSED'
+                             -- Both questions are asked once, not for each person.
+                             when exists (select 1 from suppressions where destination is null and lifted_at is null)
+                                 and suppression_hash((select key from suppression_key), a.address) in (
+                                     select address_hash from suppressions
+                                     where communication_type = $4 and destination is null and lifted_at is null
+                                       and (scope = 'ALL' or $6)) then 'SUPPRESSED'
                              when $6 and case $4 when 'EMAIL' then c.email_basis when 'SMS' then c.sms_basis
                                                  else c.whatsapp_basis end is null then 'NO_CONSENT'
                              when p.contact_id is not null then 'PREFERENCE'
@@ -78,7 +84,8 @@ macro_rules! over_verdicts {
                  ) m
                  left join (
                      select distinct destination from suppressions
-                     where communication_type = $4 and lifted_at is null and (scope = 'ALL' or $6)
+                     where communication_type = $4 and destination is not null and lifted_at is null
+                       and (scope = 'ALL' or $6)
                  ) s on s.destination = a.address
                  left join contact_preferences p
                      on p.contact_id = c.id and p.communication_type = $4 and p.message_type = $5 and not p.allowed

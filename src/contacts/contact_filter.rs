@@ -69,7 +69,11 @@ pub enum Owner {
 
 const CONTACTABLE: &str = "(c.email is not null and c.email_basis is not null and not exists (
     select 1 from suppressions s
-    where s.communication_type = 'EMAIL' and s.destination = c.email and s.lifted_at is null))";
+    where s.communication_type = 'EMAIL' and s.destination = c.email and s.lifted_at is null)
+    and not (exists (select 1 from suppressions where destination is null and lifted_at is null)
+        and suppression_hash((select key from suppression_key), c.email) in (
+            select address_hash from suppressions
+            where communication_type = 'EMAIL' and destination is null and lifted_at is null)))";
 
 impl Filter {
     /// Whether it lets all through.

@@ -291,6 +291,9 @@ const COLUMNS: &str =
     "select c.id, c.first_name, c.last_name, c.job_title, c.email, c.phone, c.company_id, k.name as company,
     k.rut as company_rut, coalesce(c.comuna, k.comuna) as comuna, c.lifecycle, c.email_basis is not null as has_basis,
     coalesce((select true from suppressions s where s.communication_type = 'EMAIL' and s.destination = c.email
+              and s.lifted_at is null limit 1),
+             (select true from suppressions s where s.communication_type = 'EMAIL' and s.destination is null
+              and s.address_hash = suppression_hash((select key from suppression_key), c.email)
               and s.lifted_at is null limit 1), false) as excluded,
     c.source, o.name as owner, c.birth_date, c.created_at, coalesce(m.visits, 0) as visits,
     coalesce(m.spent, 0) as spent, m.last_activity_at,

@@ -7,6 +7,7 @@
 pub mod corrections;
 mod decisions;
 pub mod examples;
+pub mod exclusions;
 pub mod files;
 pub mod mapping;
 pub mod reader;

@@ -136,6 +136,10 @@ impl Validator {
                 .map(|it| it.as_str().to_owned());
             return it;
         }
+        if self.is_header(row) {
+            it.reject("", "", "Es el encabezado repetido: no es un dato");
+            return it;
+        }
         if self.kind != Kind::History {
             self.check_company(row, &mut it);
         }
@@ -160,6 +164,15 @@ impl Validator {
             it.warn("Sobran celdas a la derecha del encabezado: no se importaron");
         }
         it
+    }
+
+    /// Whether the header stands here again, as in files put together from several.
+    fn is_header(&self, row: &Row) -> bool {
+        let same = |at: usize| {
+            let (cell, name) = (row.cell(at).trim(), self.column_name(at));
+            cell == name || cell.is_empty() && name.starts_with("Columna ")
+        };
+        row.used() > 1 && row.used() == self.columns.len() && (0..row.used()).all(same)
     }
 
     fn check_company(&mut self, row: &Row, it: &mut Checked) {

@@ -254,9 +254,15 @@ pub async fn facts(
                            when $5 = 'EMAIL' then c.email else c.phone end as address
            ) a
            left join lateral (
-               select reason from suppressions
-               where communication_type = $5 and destination = a.address and lifted_at is null
-                 and (scope = 'ALL' or w.promotional)
+               select reason from (
+                   select reason, scope from suppressions
+                   where communication_type = $5 and destination = a.address and lifted_at is null
+                   union all
+                   select reason, scope from suppressions
+                   where communication_type = $5 and destination is null and lifted_at is null
+                     and address_hash = suppression_hash((select key from suppression_key), a.address)
+               ) held
+               where scope = 'ALL' or w.promotional
                order by scope limit 1
            ) s on true
            left join contact_preferences p

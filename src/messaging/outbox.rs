@@ -424,6 +424,11 @@ pub(super) async fn begin(
                select 1 from suppressions s
                where s.communication_type = $6 and s.destination = l.destination and s.lifted_at is null
                  and (s.scope = 'ALL' or (l.origin <> 'TEST' and l.message_type = any($7))))
+           and not exists (
+               select 1 from suppressions s
+               where s.communication_type = $6 and s.destination is null and s.lifted_at is null
+                 and s.address_hash = suppression_hash((select key from suppression_key), l.destination)
+                 and (s.scope = 'ALL' or (l.origin <> 'TEST' and l.message_type = any($7))))
            and (l.origin = 'TEST' or l.contact_id is null or not exists (
                select 1 from contact_preferences p
                where p.contact_id = l.contact_id and p.communication_type = $6 and p.message_type = l.message_type

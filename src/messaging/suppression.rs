@@ -6,6 +6,7 @@ use crate::{
     access::{Actor, Permission},
     audit,
     channels::Channel,
+    chile::phone::Phone,
     db::Tx,
     error::{Error, Result},
     ids::MessageId,
@@ -118,7 +119,10 @@ pub async fn lift(tx: &mut Tx<'_>, now: DateTime<Utc>, actor: &Actor, id: i64) -
 pub async fn of(db: &mut PgConnection, channel: Channel, destination: &str) -> Result<Vec<Suppression>> {
     let rows = sqlx::query!(
         "select id, scope, reason, created_at from suppressions
-         where communication_type = $1 and destination = $2 and lifted_at is null order by id",
+         where communication_type = $1 and lifted_at is null
+           and (destination = $2
+                or destination is null and address_hash = suppression_hash((select key from suppression_key), $2))
+         order by id",
         channel.code(),
         destination
     )
@@ -144,8 +148,10 @@ pub struct Listed {
     pub id: i64,
     /// Channel.
     pub channel: Channel,
-    /// Address.
+    /// Address; where only its hash is kept, the hint at it.
     pub destination: String,
+    /// Only the hash of the address is kept.
+    pub is_hidden: bool,
     /// What it covers.
     pub scope: Scope,
     /// Why.
@@ -160,7 +166,65 @@ pub struct Listed {
     pub created_at: DateTime<Utc>,
 }
 
-/// The newest entries in force below `before`; with `search`, those whose address starts with it.
+/// Addresses of somebody else's list.
+#[derive(Clone, Debug)]
+pub struct Foreign<'a> {
+    /// Channels on which they are not to be sold to.
+    pub channels: &'a [Channel],
+    /// Addresses, normalised.
+    pub addresses: &'a [String],
+    /// Why.
+    pub reason: SuppressionReason,
+    /// Where the list comes from, in words.
+    pub detail: &'a str,
+}
+
+/// Exclude every address of a list from promotions, keeping hashes alone. The
+/// caller audits: it knows the file. Gives how many entries are new.
+///
+/// # Errors
+/// [`Error::Forbidden`], or the database's.
+pub async fn exclude(tx: &mut Tx<'_>, now: DateTime<Utc>, actor: &Actor, list: &Foreign<'_>) -> Result<u64> {
+    const AT_ONCE: usize = 10_000;
+    actor.require(Permission::EditContacts)?;
+    let channels: Vec<String> = list.channels.iter().map(|it| it.code().to_owned()).collect();
+    let mut new = 0;
+    for part in list.addresses.chunks(AT_ONCE) {
+        let hints: Vec<String> = part.iter().map(|it| hint(it)).collect();
+        new += sqlx::query!(
+            "insert into suppressions
+                 (communication_type, address_hash, hint, scope, reason, detail, staff_user_id, created_at)
+             select channel, suppression_hash((select key from suppression_key), address), hint, 'PROMOTIONAL', $4, $5, $6, $7
+             from unnest($1::text[], $2::text[]) as listed (address, hint), unnest($3::text[]) as channel
+             on conflict (communication_type, address_hash, scope, reason) where lifted_at is null and destination is null
+             do nothing",
+            part,
+            &hints,
+            &channels,
+            list.reason.code(),
+            list.detail,
+            actor.staff_id().map(|it| it.0),
+            now,
+        )
+        .execute(&mut **tx)
+        .await?
+        .rows_affected();
+    }
+    Ok(new)
+}
+
+/// Enough of an address to recognise it by when asked, too little to write to it.
+fn hint(address: &str) -> String {
+    if let Some((name, domain)) = address.split_once('@') {
+        return format!("{}•••@{domain}", name.chars().next().unwrap_or('•'));
+    }
+    let digits: Vec<char> = address.chars().collect();
+    let tail: String = digits[digits.len().saturating_sub(3)..].iter().collect();
+    format!("{}••••••{tail}", digits.iter().take(4).collect::<String>())
+}
+
+/// The newest entries in force below `before`; with `search`, those whose address starts with it,
+/// or is it where only the hash is kept.
 ///
 /// # Errors
 /// When the database fails.
@@ -171,13 +235,18 @@ pub async fn list(
     limit: i64,
 ) -> Result<Vec<Listed>> {
     let mut sql = QueryBuilder::<Postgres>::new(
-        "select s.id, s.communication_type, s.destination, s.scope, s.reason, s.detail, s.communication_log_id,
+        "select s.id, s.communication_type, coalesce(s.destination, s.hint, '') as destination,
+                s.destination is null as is_hidden, s.scope, s.reason, s.detail, s.communication_log_id,
                 u.name as staff_name, s.created_at
          from suppressions s left join staff_users u on u.id = s.staff_user_id
          where s.lifted_at is null",
     );
     if let Some(search) = search.map(str::trim).filter(|it| !it.is_empty()) {
-        sql.push(" and starts_with(s.destination, ").push_bind(search.to_lowercase()).push(")");
+        let whole =
+            search.parse::<Phone>().map_or_else(|_| search.to_lowercase(), |it| it.as_str().to_owned());
+        sql.push(" and (starts_with(s.destination, ").push_bind(search.to_lowercase());
+        sql.push(") or (s.destination is null and s.address_hash = suppression_hash((select key from suppression_key), ");
+        sql.push_bind(whole).push(")))");
     }
     if let Some(before) = before {
         sql.push(" and s.id < ").push_bind(before);
@@ -192,6 +261,7 @@ pub async fn list(
                 id: row.try_get("id")?,
                 channel: Channel::from_code(&code("communication_type")?).ok_or_else(unknown)?,
                 destination: code("destination")?,
+                is_hidden: row.try_get("is_hidden")?,
                 scope: Scope::from_code(&code("scope")?).ok_or_else(unknown)?,
                 reason: SuppressionReason::from_code(&code("reason")?).ok_or_else(unknown)?,
                 detail: row.try_get("detail")?,
@@ -201,4 +271,18 @@ pub async fn list(
             })
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::hint;
+
+    #[test]
+    fn a_hint_tells_too_little_to_write_to() {
+        for (address, expected) in
+            [("camila@x.example", "c•••@x.example"), ("+56987654321", "+569••••••321"), ("", "••••••")]
+        {
+            assert_eq!(hint(address), expected);
+        }
+    }
 }

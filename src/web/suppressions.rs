@@ -6,6 +6,7 @@ use super::{
     html::{self, Answer},
     routes::Route,
     shell::Shell,
+    upload::{ReceivedFile, Upload},
 };
 use crate::{
     access::{Actor, Permission},
@@ -13,6 +14,7 @@ use crate::{
     chile::format,
     contacts::address::EmailAddress,
     error::Error,
+    imports::exclusions::{self, Taken},
     messaging::{
         kinds::{Scope, SuppressionReason},
         suppression::{self, Entry, Listed},
@@ -20,18 +22,24 @@ use crate::{
     state::AppState,
 };
 use askama::Template;
-use axum::extract::{Path, Query, State};
+use axum::{
+    extract::{Extension, Path, Query, State},
+    response::IntoResponse,
+};
 use serde::Deserialize;
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
         Route::get("/suppressions", Permission::View, list),
         Route::post("/suppressions", Permission::EditContacts, create),
+        Route::upload("/suppressions/lists", Permission::EditContacts, LIMIT, take_list),
         Route::delete("/suppressions/{id}", Permission::DecideMessages, lift),
     ]
 }
 
 const PAGE: usize = 50;
+/// Largest list, in bytes, with its frame.
+const LIMIT: usize = 51 * 1024 * 1024;
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
@@ -129,6 +137,56 @@ async fn create(
         Flash::plain("Esa dirección ya estaba en la lista.")
     };
     Ok(flash.to("/suppressions"))
+}
+
+/// Somebody else's list, as a file.
+async fn take_list(
+    State(state): State<AppState>,
+    Extension(actor): Extension<Actor>,
+    shell: Shell,
+    upload: Upload,
+) -> Answer {
+    let received = match upload.receive().await {
+        Ok(it) => it,
+        Err(trouble) => return Ok(trouble.into_response()),
+    };
+    match exclude(&state, &actor, received.file).await {
+        Ok(taken) => Ok(Flash::good(told(&taken)).to("/suppressions")),
+        Err(error) => {
+            let errors = Errors::from_error(error)?;
+            html::invalid(&page(&state, shell, Asked::default(), NewEntry::default(), errors).await?)
+        }
+    }
+}
+
+async fn exclude(state: &AppState, actor: &Actor, file: Option<ReceivedFile>) -> Result<Taken, Error> {
+    let file = file.ok_or_else(|| Error::invalid("file", "Elige el archivo con la lista."))?;
+    let name = file.name;
+    let found = tokio::task::spawn_blocking(move || exclusions::read(file.content.path()))
+        .await
+        .map_err(|it| Error::Internal(format!("reading a list panicked: {it}")))??;
+    let mut tx = state.db.begin().await?;
+    let taken = exclusions::take(&mut tx, state.clock.now(), actor, &name, found).await?;
+    tx.commit().await?;
+    Ok(taken)
+}
+
+fn told(taken: &Taken) -> String {
+    let number = |it: usize| i64::try_from(it).unwrap_or(i64::MAX);
+    let mut parts = vec![format!(
+        "La lista quedó cargada: {} y {}.",
+        format::count(number(taken.emails), "correo", "correos"),
+        format::count(number(taken.phones), "teléfono", "teléfonos")
+    )];
+    if taken.new == 0 {
+        parts.push("Todos estaban excluidos de antes.".to_owned());
+    } else {
+        parts.push("No recibirán promociones aunque alguien los importe.".to_owned());
+    }
+    if taken.unread > 0 {
+        parts.push(format!("{} no traían ninguno.", format::count(taken.unread, "fila", "filas")));
+    }
+    parts.join(" ")
 }
 
 async fn lift(State(state): State<AppState>, actor: Actor, Path(id): Path<i64>) -> Answer {

@@ -46,6 +46,7 @@ const OWNERS: &[(&str, &[&str])] = &[
             "communication_events",
             "drip_runs",
             "suppressions",
+            "suppression_key",
             "frequency_caps",
         ],
     ),

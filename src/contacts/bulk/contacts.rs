@@ -207,6 +207,9 @@ async fn compare(tx: &mut Tx<'_>) -> Result<()> {
                     and coalesce(c.email, s.email) is not null
                     and not exists (select from suppressions x where x.communication_type = 'EMAIL'
                         and x.destination = coalesce(c.email, s.email) and x.lifted_at is null)
+                    and not exists (select from suppressions h where h.communication_type = 'EMAIL' and h.destination is null
+                        and h.lifted_at is null
+                        and h.address_hash = suppression_hash((select key from suppression_key), coalesce(c.email, s.email)))
                     then r.basis
             end as new_basis
          ) new
@@ -248,7 +251,11 @@ async fn insert(tx: &mut Tx<'_>, now: DateTime<Utc>, import: ImportId, basis: &B
             overriding system value
             select made.id, i.company_id, coalesce(s.first_name, ''), coalesce(s.last_name, ''), s.email, s.phone, s.job_title,
                 s.birth_date, s.comuna, coalesce(s.source, 'IMPORT'), s.notes,
-                case when s.email is not null and s.accepts and not m.refused and x.destination is null then r.basis end,
+                case when r.basis is not null and s.email is not null and s.accepts and not m.refused
+                    and x.destination is null
+                    and not exists (select from suppressions h where h.communication_type = 'EMAIL' and h.destination is null
+                        and h.lifted_at is null
+                        and h.address_hash = suppression_hash((select key from suppression_key), s.email)) then r.basis end,
                 s.search_key, $1, $2, $2
             from import_staging s
             join import_made made on made.row_number = s.row_number

@@ -298,7 +298,10 @@ async fn create_people(
                 created_at, updated_at)
             overriding system value
             select n.id, coalesce(s.first_name, ''), coalesce(s.last_name, ''), s.email, s.phone, 'IMPORT',
-                case when s.email is not null and x.destination is null then $5 end, s.search_key, $1, $2, $2
+                case when $5::text is not null and s.email is not null and x.destination is null
+                    and not exists (select from suppressions h where h.communication_type = 'EMAIL' and h.destination is null
+                        and h.lifted_at is null
+                        and h.address_hash = suppression_hash((select key from suppression_key), s.email)) then $5 end, s.search_key, $1, $2, $2
             from import_newcomers n
             join import_staging s on s.row_number = n.first
             left join (select distinct destination from suppressions

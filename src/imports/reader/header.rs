@@ -67,7 +67,9 @@ pub fn layout(
         }));
     }
     let header = find(&rows, known);
-    let first = header.map_or(0, |it| it + 1);
+    // Some files name their columns twice, below each other: in two languages, or for print and for people.
+    let last = header.map(|at| at + rows[at + 1..].iter().take_while(|row| names_only(row, known)).count());
+    let first = last.map_or(0, |it| it + 1);
     let sample: Vec<SampleRow> = rows[first..].iter().take(SAMPLE_ROWS).map(preview).collect();
     if sample.is_empty() {
         return Err(ReadError::unreadable(
@@ -84,7 +86,7 @@ pub fn layout(
         format: source.describe(),
         sheets: source.sheets().to_vec(),
         sheet: sheet.map(str::to_owned).or_else(|| source.sheets().first().cloned()),
-        header_row: header.map_or(0, |at| rows[at].number),
+        header_row: last.map_or(0, |at| rows[at].number),
         columns,
         sample,
     })
@@ -109,6 +111,12 @@ fn find(rows: &[Row], known: &dyn Fn(&str) -> bool) -> Option<usize> {
         .cells()
         .any(|it| it.contains('@') || it.chars().filter(char::is_ascii_digit).count() > 6);
     (!holds_data).then_some(at)
+}
+
+/// Whether `row` holds nothing but names of columns, and more than one.
+fn names_only(row: &Row, known: &dyn Fn(&str) -> bool) -> bool {
+    let words = || row.cells().filter(|it| !it.trim().is_empty());
+    words().count() > 1 && words().all(known)
 }
 
 fn name(header: &str, column: usize) -> String {

@@ -62,6 +62,8 @@ async fn broken_and_locked_workbooks(db: PgPool) {
     locked.extend("EncryptedPackage".encode_utf16().flat_map(u16::to_le_bytes));
     locked.resize(4096, 0);
     check(&db, "clave.xlsx", &locked, "contraseña").await;
+    check(&db, "clave.xlsx", include_bytes!("../files/con_clave.xlsx"), "contraseña").await;
+    check(&db, "cortado.xls", &include_bytes!("../files/clientes_1997.xls")[..3000], "").await;
     check(
         &db,
         "word.xls",

@@ -173,4 +173,102 @@ async fn the_example_files_import_as_they_are(db: PgPool) {
     let contacts = Attempt::contacts(examples::csv(Kind::Contacts)).applied().run(&db).await;
     assert_eq!(fates(&contacts), (3, 3, 0, 0, 0, 0));
     assert_eq!(population(&db).await, (3, 3), "the companies of the contacts are known by name");
+    let history = Attempt::history(examples::csv(Kind::History)).applied().run(&db).await;
+    assert_eq!(fates(&history), (3, 3, 0, 0, 0, 0), "{history:?}");
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn a_genuine_workbook_of_1997(db: PgPool) {
+    let book = include_bytes!("../files/clientes_1997.xls");
+    let it = Attempt::of(KindArg::Contacts, "clientes.xls", book).applied().run(&db).await;
+    assert_eq!(fates(&it), (2, 2, 0, 0, 0, 0), "{it:?}");
+    let people = sqlx::query!(
+        r#"select first_name, last_name, phone, birth_date::text as "born!" from contacts order by email desc"#
+    )
+    .fetch_all(&db)
+    .await
+    .unwrap();
+    assert_eq!((people[0].first_name.as_str(), people[0].last_name.as_str()), ("Íñigo", "Muñoz"));
+    assert_eq!(people[0].phone.as_deref(), Some("+56987654321"), "a number that Excel took for an amount");
+    assert_eq!(people[0].born, "1990-12-31");
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn a_workbook_with_macros_is_read_and_its_macros_are_not(db: PgPool) {
+    let plain = xlsx(&[("Hoja", &[&["nombre", "apellido", "correo"], &["Ana", "Pérez", "ana@x.example"]])]);
+    let mut archive = zip::ZipArchive::new(std::io::Cursor::new(plain)).unwrap();
+    let mut parts: Vec<(String, Vec<u8>)> = Vec::new();
+    for at in 0..archive.len() {
+        let mut part = archive.by_index(at).unwrap();
+        let mut content = Vec::new();
+        std::io::Read::read_to_end(&mut part, &mut content).unwrap();
+        let name = part.name().unwrap().into_owned();
+        if name == "[Content_Types].xml" {
+            content = String::from_utf8(content)
+                .unwrap()
+                .replace("spreadsheetml.sheet.main+xml", "ms-excel.sheet.macroEnabled.main+xml")
+                .into_bytes();
+        }
+        parts.push((name, content));
+    }
+    parts.push(("xl/vbaProject.bin".to_owned(), b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1 macros".to_vec()));
+    let borrowed: Vec<(&str, &[u8])> =
+        parts.iter().map(|(name, it)| (name.as_str(), it.as_slice())).collect();
+    let it = Attempt::of(KindArg::Contacts, "macros.xlsm", &zip(&borrowed)).applied().run(&db).await;
+    assert_eq!(fates(&it), (1, 1, 0, 0, 0, 0));
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn a_csv_of_one_column(db: PgPool) {
+    let it = Attempt::contacts("correo\nana@x.example\nmalo\njuan@x.example\n").applied().run(&db).await;
+    assert_eq!(fates(&it), (3, 2, 0, 0, 0, 1));
+    let bare = Attempt::companies("Empresa\nÑandú SpA\nLácteos\n").applied().run(&db).await;
+    assert_eq!(fates(&bare), (2, 2, 0, 0, 0, 0));
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn two_header_rows_and_a_header_in_the_fifth(db: PgPool) {
+    let grouped = "Datos personales;;Contacto;\n;;;\nListado\n\n\
+        Nombre;Apellido;Correo;Celular\nAna;Pérez;ana@x.example;987654321\n";
+    let it = Attempt::contacts(grouped).applied().run(&db).await;
+    assert_eq!(fates(&it), (1, 1, 0, 0, 0, 0), "{it:?}");
+    let twice = "Nombre;Apellido;Correo\nFirst name;Last name;Email\nJuan;Soto;juan@x.example\n";
+    let it = Attempt::contacts(twice).applied().run(&db).await;
+    assert_eq!(fates(&it), (1, 1, 0, 0, 0, 0), "{it:?}");
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn the_header_again_further_down_is_explained_and_makes_no_company(db: PgPool) {
+    let it = Attempt::companies("Nombre;Rubro\nÑandú;Turismo\nNombre;Rubro\nLácteos;Lechería\n")
+        .applied()
+        .run(&db)
+        .await;
+    assert_eq!(fates(&it), (3, 2, 0, 0, 0, 1), "{it:?}");
+    assert_eq!(
+        (it.rejections[0].row, it.rejections[0].reason.as_str()),
+        (3, "Es el encabezado repetido: no es un dato")
+    );
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn a_history_in_a_workbook(db: PgPool) {
+    Attempt::contacts("nombre,correo\nAna Pérez,ana@x.example\n").applied().run(&db).await;
+    let mut book = Workbook::new();
+    let sheet = book.add_worksheet();
+    let date = Format::new().set_num_format("dd-mm-yyyy");
+    for (column, name) in (0..).zip(["Fecha", "Correo", "Servicio", "Total"]) {
+        sheet.write_string(0, column, name).unwrap();
+    }
+    sheet.write_datetime_with_format(1, 0, ExcelDateTime::from_ymd(2025, 3, 5).unwrap(), &date).unwrap();
+    sheet.write_string(1, 1, "ana@x.example").unwrap();
+    sheet.write_string(1, 2, "Tinaja").unwrap();
+    sheet.write_number(1, 3, 45_990.0).unwrap();
+    let it =
+        Attempt::of(KindArg::History, "a.xlsx", &book.save_to_buffer().unwrap()).applied().run(&db).await;
+    assert_eq!(fates(&it), (1, 1, 0, 0, 0, 0), "{it:?}");
+    let entry = sqlx::query!(r#"select occurred_on::text as "on!", amount from history_entries"#)
+        .fetch_one(&db)
+        .await
+        .unwrap();
+    assert_eq!((entry.on.as_str(), entry.amount), ("2025-03-05", 45_990));
 }

@@ -4,10 +4,12 @@ mod apply;
 mod bad_input;
 mod consent;
 mod dialects;
+mod exclusions;
 mod history;
 mod interruptions;
 mod meanwhile;
 mod undo;
+mod properties;
 mod web;
 
 use chrono::{DateTime, Utc};

@@ -135,3 +135,60 @@ async fn help_and_examples_are_at_hand(db: PgPool) {
     assert!(example.body.contains("first_name,last_name,email,phone,job_title,company_name"));
     assert_eq!(browser.get("/imports/examples/otra.csv").await.status, StatusCode::NOT_FOUND);
 }
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn a_rejected_row_is_corrected_on_the_spot(db: PgPool) {
+    let app = TestApp::new(db.clone());
+    let browser = app.as_role(Role::Staff).await;
+    let page = simulated(&app, &browser).await;
+    let shown = browser.get(&page).await;
+    assert!(shown.body.contains(r#"name="cell-3-2" value="malo""#), "{}", shown.body);
+    let nothing = browser.post(&format!("{page}/corrections"), &[("cell-3-2", "malo")]).await;
+    assert_eq!(nothing.status, StatusCode::SEE_OTHER);
+    assert!(
+        browser.get(&page).await.text().contains("Es una simulación"),
+        "nothing changed, nothing is read again"
+    );
+    browser.post(&format!("{page}/corrections"), &[("cell-3-2", "ana@x.example"), ("cell-9-2", "x")]).await;
+    run::run_once(&db, app.now()).await.unwrap();
+    let shown = browser.get(&page).await;
+    assert!(shown.text().contains("2 contactos nuevos"), "{}", shown.text());
+    assert!(!shown.body.contains("cell-3-2"), "nothing is left to correct");
+    browser.post(&format!("{page}/confirmation"), &[]).await;
+    run::run_once(&db, app.now()).await.unwrap();
+    assert_eq!(population(&db).await, (2, 2));
+    let rows = browser.get(&format!("{page}/rows?verdict=CREATED")).await;
+    assert_eq!(
+        rows.body.matches("href=\"/contacts/").count(),
+        2,
+        "each row leads to whom it became: {}",
+        rows.body
+    );
+    let kept = sqlx::query_scalar!("select count(*) from import_corrections").fetch_one(&db).await.unwrap();
+    assert_eq!(kept, Some(0));
+    let late = browser.post(&format!("{page}/corrections"), &[("cell-3-2", "x")]).await;
+    assert_eq!(late.status, StatusCode::SEE_OTHER);
+    assert!(browser.get(&page).await.text().contains("ya no se puede corregir"));
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn a_history_is_uploaded_with_its_choices(db: PgPool) {
+    let app = TestApp::new(db.clone());
+    let browser = app.as_role(Role::Staff).await;
+    let file = "correo,nombre,fecha,monto\nana@x.example,Ana Pérez,1-2-2025,15.990\n";
+    let fields =
+        [("kind", "history"), ("history_kind", "VISIT"), ("create_people", "on"), ("consent_basis", "NONE")];
+    let page = browser
+        .upload("/imports", &fields, ("file", "historial.csv", file.as_bytes()))
+        .await
+        .location()
+        .to_owned();
+    run::run_once(&db, app.now()).await.unwrap();
+    let shown = browser.get(&page).await.text();
+    assert!(shown.contains("1 registro nuevo en el historial, 1 contacto nuevo"), "{shown}");
+    browser.post(&format!("{page}/confirmation"), &[]).await;
+    run::run_once(&db, app.now()).await.unwrap();
+    let rows = browser.get(&format!("{page}/rows")).await;
+    assert!(rows.text().contains("Visita, 01-02-2025") && rows.text().contains("$15.990"), "{}", rows.text());
+    assert!(rows.body.contains("href=\"/contacts/"), "{}", rows.body);
+}
