@@ -12,7 +12,7 @@ use crate::{
 use chrono::{DateTime, Utc};
 use serde_json::json;
 use sqlx::{PgConnection, PgExecutor};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// Rows that can be corrected at once.
 pub const AT_ONCE: i64 = 100;
@@ -92,7 +92,7 @@ pub async fn write(
     now: DateTime<Utc>,
     actor: &Actor,
     import: &Import,
-    typed: &HashMap<i32, HashMap<usize, String>>,
+    typed: &BTreeMap<i32, BTreeMap<usize, String>>,
 ) -> Result<usize> {
     actor.require(Permission::RunImports)?;
     if import.status != Status::Ready {
@@ -138,7 +138,7 @@ pub async fn write(
 }
 
 /// `cells` with what was typed over them; none: it says the same.
-fn corrected(cells: &[String], typed: &HashMap<usize, String>) -> Option<Vec<String>> {
+fn corrected(cells: &[String], typed: &BTreeMap<usize, String>) -> Option<Vec<String>> {
     let mut new = cells.to_vec();
     for (&at, text) in typed {
         if at >= MAX_COLUMNS {
@@ -159,13 +159,13 @@ fn corrected(cells: &[String], typed: &HashMap<usize, String>) -> Option<Vec<Str
 #[cfg(test)]
 mod tests {
     use super::corrected;
-    use std::collections::HashMap;
+    use std::collections::BTreeMap;
 
     #[test]
     fn only_what_was_typed_changes() {
         let cells = ["a".to_owned(), "b".to_owned()];
         let check = |typed: &[(usize, &str)], expected: Option<&[&str]>| {
-            let typed: HashMap<_, _> = typed.iter().map(|(at, text)| (*at, (*text).to_owned())).collect();
+            let typed: BTreeMap<_, _> = typed.iter().map(|(at, text)| (*at, (*text).to_owned())).collect();
             let expected = expected.map(|it| it.iter().map(|it| (*it).to_owned()).collect::<Vec<_>>());
             assert_eq!(corrected(&cells, &typed), expected, "{typed:?}");
         };

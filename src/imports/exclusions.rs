@@ -91,7 +91,7 @@ fn read_into(path: &Path, found: &mut Addresses) -> std::result::Result<(), Read
         }
         let any = if named.is_empty() { any_cell(row, found) } else { named_cells(row, &named, found) };
         // Without names we know of, the first row may be a header all the same.
-        if !any && !(first && named.is_empty()) {
+        if !(any || first && named.is_empty()) {
             found.unread += 1;
         }
         first = false;

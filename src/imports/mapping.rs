@@ -264,7 +264,10 @@ pub fn usual_history(columns: &[String], mapping: &Mapping) -> HistoryKind {
         .iter()
         .zip(mapping)
         .filter(|(_, field)| matches!(field, Some(Field::EventDate | Field::Item | Field::Quantity)));
-    telling.filter_map(|(header, _)| HistoryKind::from_words(header)).next().unwrap_or(HistoryKind::Purchase)
+    telling
+        .map(|(header, _)| header)
+        .find_map(|it| HistoryKind::from_words(it))
+        .unwrap_or(HistoryKind::Purchase)
 }
 
 /// What keeps an import of `kind` from making sense of the file, if anything. Spanish, for the user.

@@ -24,7 +24,7 @@ use axum::{
     response::IntoResponse,
 };
 use serde::Deserialize;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// What the multipart frame and the fields may add to a file, in bytes.
 const BESIDE_FILE: usize = 1024 * 1024;
@@ -184,7 +184,7 @@ async fn mend(
     Path(id): Path<ImportId>,
     Form(form): Form<HashMap<String, String>>,
 ) -> Answer {
-    let mut typed: HashMap<i32, HashMap<usize, String>> = HashMap::new();
+    let mut typed: BTreeMap<i32, BTreeMap<usize, String>> = BTreeMap::new();
     for (name, text) in form {
         let Some((row, column)) = name.strip_prefix("cell-").and_then(|it| it.split_once('-')) else {
             continue;

@@ -95,7 +95,7 @@ impl Validator {
         let day = date(&text, self.today);
         match day {
             None => {
-                self.reject(it, Field::EventDate, row, "La fecha no se entiende: escríbela como 31-12-2025")
+                self.reject(it, Field::EventDate, row, "La fecha no se entiende: escríbela como 31-12-2025");
             }
             Some(day) if day > self.today => {
                 self.reject(
