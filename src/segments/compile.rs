@@ -180,7 +180,16 @@ fn push_reach(query: &mut Query, codes: &[String]) {
         query.push("(").push(address).push(" is not null and ").push(basis).push(" is not null");
         query.push(" and not exists (select 1 from suppressions s where s.communication_type = ");
         query.push_bind(channel.code()).push(" and s.lifted_at is null and s.destination = ").push(address);
-        query.push("))");
+        // Of lists of others only hashes are kept; where there are none, none is reckoned.
+        query.push(
+            ") and not (exists (select 1 from suppressions where destination is null and lifted_at is null)
+             and suppression_hash((select key from suppression_key), ",
+        );
+        query.push(address).push(
+            ") in (select address_hash from suppressions where destination is null and lifted_at is null
+              and communication_type = ",
+        );
+        query.push_bind(channel.code()).push(")))");
     }
 }
 

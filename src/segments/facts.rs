@@ -38,7 +38,10 @@ pub async fn of(db: &mut PgConnection, contact: ContactId) -> Result<Facts> {
     let excluded = sqlx::query_scalar!(
         "select distinct communication_type from suppressions
          where lifted_at is null and (
-             (communication_type = 'EMAIL' and destination = $1) or (communication_type <> 'EMAIL' and destination = $2))",
+             (communication_type = 'EMAIL' and (destination = $1 or destination is null
+                 and address_hash = suppression_hash((select key from suppression_key), $1)))
+             or (communication_type <> 'EMAIL' and (destination = $2 or destination is null
+                 and address_hash = suppression_hash((select key from suppression_key), $2))))",
         it.email,
         it.phone
     )
