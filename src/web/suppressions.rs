@@ -184,7 +184,7 @@ fn told(taken: &Taken) -> String {
         parts.push("No recibirán promociones aunque alguien los importe.".to_owned());
     }
     if taken.unread > 0 {
-        parts.push(format!("{} no traían ninguno.", format::count(taken.unread, "fila", "filas")));
+        parts.push(format::count(taken.unread, "fila no traía ninguno.", "filas no traían ninguno."));
     }
     parts.join(" ")
 }

@@ -290,3 +290,20 @@ fn pages_hold_no_inline_script_style_or_handler() {
     }
     assert_none("The Content-Security-Policy forbids these", &inline);
 }
+
+#[test]
+fn every_block_of_the_stylesheet_is_closed() {
+    let sheet = fs::read_to_string("static/app.css").unwrap();
+    let mut depth = 0_i32;
+    for (number, line) in (1..).zip(sheet.lines()) {
+        assert!(
+            depth == 0 || !line.starts_with("/*"),
+            "line {number} begins a part of the sheet inside a block that was left open"
+        );
+        for sign in line.chars() {
+            depth += i32::from(sign == '{') - i32::from(sign == '}');
+        }
+        assert!(depth >= 0, "line {number} closes what was not open");
+    }
+    assert_eq!(depth, 0);
+}
