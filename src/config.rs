@@ -89,6 +89,7 @@ pub struct FirstValues {
 
 /// Everything the environment says.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own, as in the environment")]
 pub struct Config {
     /// `DATABASE_URL`; none: the embedded Postgres.
     pub database_url: Option<Secret>,

@@ -127,15 +127,12 @@ fn describe_database(error: &sqlx::Error) -> String {
     match error {
         sqlx::Error::Database(it) => {
             let code = it.code().unwrap_or_default();
-            let mut text = format!("database error {code}");
-            for (what, name) in [("constraint", it.constraint()), ("table", it.table())] {
-                if let Some(name) = name {
-                    text.push_str(&format!(", {what} {name}"));
-                }
-            }
+            let named = [("constraint", it.constraint()), ("table", it.table())];
+            let named = named.iter().filter_map(|(what, name)| Some(format!(", {what} {}", (*name)?)));
+            let text = format!("database error {code}{}", named.collect::<String>());
             // Of these classes, messages speak of the server or of our SQL; of others, of values.
             if ["08", "40", "42", "53", "55", "57", "58"].iter().any(|it| code.starts_with(it)) {
-                text.push_str(&format!(": {}", it.message()));
+                return format!("{text}: {}", it.message());
             }
             text
         }

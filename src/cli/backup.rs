@@ -217,12 +217,12 @@ impl Tools {
             drop(into);
             Ok::<_, std::io::Error>(unpacked)
         };
-        let (fed, loaded) = tokio::join!(feed, loading.wait_with_output());
+        let (handed, loaded) = tokio::join!(feed, loading.wait_with_output());
         let loaded = loaded?;
         if !loaded.status.success() {
             return Err(failed("recuperar los datos", &loaded.stderr));
         }
-        let unpacked = fed?;
+        let unpacked = handed?;
         if unpacked.status.success() {
             Ok(())
         } else {

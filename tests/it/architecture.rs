@@ -254,6 +254,15 @@ fn every_file_opens_with_what_it_is() {
 }
 
 #[test]
+fn logs_take_the_description_of_an_error_and_not_all_that_it_knows() {
+    let told: Vec<_> = files_under("src", "rs")
+        .into_iter()
+        .filter(|it| ["error = ?", "?error", "?failed"].iter().any(|print| code_of(it).contains(print)))
+        .collect();
+    assert!(told.is_empty(), "use `error.description()` in {told:?}");
+}
+
+#[test]
 fn files_stay_short_enough_to_read() {
     let mut long = Vec::new();
     for path in files_under("src", "rs") {
