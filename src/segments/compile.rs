@@ -266,7 +266,10 @@ fn push_metric(query: &mut Query, field: Field, low: Option<i64>, high: Option<i
         Field::Visits => "m.visits",
         Field::Purchases => "m.purchases",
         Field::Enrolments => "m.enrolments",
-        Field::AverageTicket => "case when m.purchases > 0 then m.spent / m.purchases else 0 end",
+        Field::AverageTicket => {
+            "case when m.purchases + m.enrolments > 0
+                  then (m.spent + (m.purchases + m.enrolments) / 2) / (m.purchases + m.enrolments) else 0 end"
+        }
         _ => "m.spent",
     };
     let zero_fits = low.is_none_or(|it| it <= 0) && high.is_none_or(|it| it >= 0);

@@ -96,10 +96,11 @@ pub struct Letter {
 pub type Library = HashMap<i64, Group>;
 
 impl Facts {
-    /// Pesos a purchase; 0 without any.
+    /// Pesos a purchase or enrolment; 0 without any.
     #[must_use]
     pub fn average_ticket(&self) -> i64 {
-        if self.purchases > 0 { self.spent / self.purchases } else { 0 }
+        let bought = self.purchases + self.enrolments;
+        if bought > 0 { (self.spent + bought / 2) / bought } else { 0 }
     }
 
     /// CUT code: theirs, else their company's.

@@ -280,7 +280,7 @@ pub async fn set(
     }
     let change = audit::Change {
         action: "settings.update",
-        subject_kind: "settings",
+        subject_kind: Thresholds::NAME,
         subject_id: None,
         before: serde_json::to_value(before).ok(),
         after: serde_json::to_value(thresholds).ok(),

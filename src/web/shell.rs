@@ -148,6 +148,8 @@ const NAVIGATION: &[(&str, &str, &[Entry])] = &[
         &[
             ("Contactos", "users", "/contacts", Permission::View),
             ("Empresas", "building", "/companies", Permission::View),
+            ("Segmentos", "target-arrow", "/segments", Permission::View),
+            ("Listas", "list-check", "/lists", Permission::View),
             ("Importaciones", "file-import", "/imports", Permission::View),
             ("Duplicados", "users", "/duplicates", Permission::View),
         ],
@@ -170,6 +172,7 @@ const NAVIGATION: &[(&str, &str, &[Entry])] = &[
             ("Negocio", "building-store", "/settings", Permission::EditSettings),
             ("Canales", "plug", "/settings/email", Permission::EditSettings),
             ("Límites y horarios", "gauge", "/settings/limits", Permission::EditSettings),
+            ("Segmentos de valor", "chart-bar", "/settings/segments", Permission::EditSettings),
             ("Feriados", "calendar-off", "/settings/holidays", Permission::EditSettings),
             ("Equipo", "user-check", "/staff", Permission::ManageStaff),
             ("Auditoría", "history", "/audit", Permission::ViewAudit),

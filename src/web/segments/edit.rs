@@ -1,0 +1,251 @@
+//! Writing a segment: the form with its builder, the count while one types, and
+//! saving, removing and bringing back.
+
+use super::{
+    builder::{self, Line, Offer, Typed},
+    filters,
+    flash::{Flash, done_or_refused},
+    form::{Errors, Form},
+    html::{self, Answer},
+    Shell,
+};
+use crate::{
+    access::Actor,
+    chile::time,
+    contacts::company_list,
+    error::{Error, Result},
+    ids::SegmentId,
+    segments::{
+        members::{self, Member},
+        rule::{Condition, Group},
+        segment::{self, Kind},
+        words::Names,
+    },
+    state::AppState,
+};
+use askama::Template;
+use axum::{
+    extract::{Path, State},
+    http::HeaderMap,
+    response::IntoResponse as _,
+};
+use sqlx::PgConnection;
+
+/// People shown as examples.
+const EXAMPLES: i64 = 20;
+
+/// Whom the rule describes, as the form shows it while it is written.
+#[derive(Default)]
+struct Preview {
+    sentence: String,
+    /// None: counting takes too long.
+    people: Option<i64>,
+    examples: Vec<Member>,
+    /// Conditions that are still to be completed.
+    lacking: usize,
+}
+
+#[derive(Template)]
+#[template(path = "segments/form.html", blocks = ["builder", "preview"])]
+struct FormPage {
+    shell: Shell,
+    id: Option<SegmentId>,
+    name: String,
+    saved_name: String,
+    lines: Vec<Line>,
+    campaigns: Vec<(i64, String)>,
+    errors: Errors,
+    preview: Preview,
+}
+
+async fn preview_of(db: &mut PgConnection, state: &AppState, rule: &Group) -> Result<Preview> {
+    let now = state.clock.now();
+    let today = time::local_date(now);
+    let names = Names::load(db).await?;
+    let (complete, lacking) = rule.complete(today);
+    let people = members::count(db, now, &complete).await?;
+    let examples = match people {
+        None | Some(0) => Vec::new(),
+        Some(_) => members::newest(db, now, &complete, None, EXAMPLES).await?,
+    };
+    Ok(Preview { sentence: names.sentence(&complete, today), people, examples, lacking })
+}
+
+/// The page of the form. With `errors`, each incomplete condition says what it lacks.
+async fn page(state: &AppState, shell: Shell, typed: &Typed, errors: Errors) -> Result<FormPage> {
+    let mut db = state.db.acquire().await?;
+    let today = time::local_date(state.clock.now());
+    let offer = Offer {
+        names: Names::load(&mut db).await?,
+        industries: company_list::industries(&mut db).await?,
+        own: typed.id,
+    };
+    let strict = errors.any();
+    let say = |it: &Condition| {
+        strict.then(|| Group::all([it.clone()]).problems(today).into_iter().next()).flatten().map(|it| {
+            it.split_once("»: ").map_or_else(|| it.clone(), |(_, reason)| reason.to_owned())
+        })
+    };
+    let id = typed.id.map(SegmentId);
+    let saved_name = match id {
+        Some(id) => segment::get(&mut *db, id).await?.name,
+        None => String::new(),
+    };
+    Ok(FormPage {
+        shell,
+        id,
+        name: typed.name.clone(),
+        saved_name,
+        lines: offer.lines(&typed.rule, say),
+        campaigns: offer.names.campaigns().into_iter().map(|(id, name)| (id, name.to_owned())).collect(),
+        preview: preview_of(&mut db, state, &typed.rule).await?,
+        errors,
+    })
+}
+
+pub(super) async fn new(State(state): State<AppState>, shell: Shell) -> Answer {
+    let first = Condition::new(crate::segments::field::Field::Lifecycle);
+    let typed = Typed { rule: Group::all([first]), ..Typed::default() };
+    html::page(&page(&state, shell, &typed, Errors::default()).await?)
+}
+
+pub(super) async fn edit(State(state): State<AppState>, shell: Shell, Path(id): Path<SegmentId>) -> Answer {
+    let it = segment::get(&state.db, id).await?;
+    if it.kind != Kind::Rule {
+        let text = "Este segmento es automático: sus límites se cambian en los ajustes de segmentos de valor.";
+        return Ok(Flash::plain(text).to(&format!("/segments/{id}")));
+    }
+    let typed = Typed { name: it.name, id: Some(id.0), rule: it.rule, ..Typed::default() };
+    html::page(&page(&state, shell, &typed, Errors::default()).await?)
+}
+
+/// What a button of the builder does; the whole page where there is no script.
+pub(super) async fn build(
+    State(state): State<AppState>,
+    shell: Shell,
+    headers: HeaderMap,
+    Form(pairs): Form<Vec<(String, String)>>,
+) -> Answer {
+    let mut typed = Typed::read(pairs);
+    typed.act();
+    let page = page(&state, shell, &typed, Errors::default()).await?;
+    if headers.contains_key("hx-request") {
+        let block = html::page(&page.as_builder())?;
+        return Ok(([("hx-trigger-after-settle", "built")], block).into_response());
+    }
+    html::page(&page)
+}
+
+/// How many the rule describes as it stands. Writes nothing.
+pub(super) async fn preview(
+    State(state): State<AppState>,
+    shell: Shell,
+    Form(pairs): Form<Vec<(String, String)>>,
+) -> Answer {
+    let typed = Typed::read(pairs);
+    let mut db = state.db.acquire().await?;
+    let preview = preview_of(&mut db, &state, &typed.rule).await?;
+    let page = FormPage {
+        shell,
+        id: None,
+        name: String::new(),
+        saved_name: String::new(),
+        lines: Vec::new(),
+        campaigns: Vec::new(),
+        errors: Errors::default(),
+        preview,
+    };
+    html::page(&page.as_preview())
+}
+
+pub(super) async fn create(
+    State(state): State<AppState>,
+    actor: Actor,
+    shell: Shell,
+    Form(pairs): Form<Vec<(String, String)>>,
+) -> Answer {
+    let typed = Typed { id: None, ..Typed::read(pairs) };
+    let mut tx = state.db.begin().await?;
+    match segment::create(&mut tx, state.clock.now(), &actor, &typed.name, &typed.rule).await {
+        Ok(id) => {
+            tx.commit().await?;
+            Ok(Flash::good("El segmento quedó guardado.").to(&format!("/segments/{id}")))
+        }
+        Err(error) => {
+            tx.rollback().await?;
+            again(&state, shell, &typed, error).await
+        }
+    }
+}
+
+pub(super) async fn update(
+    State(state): State<AppState>,
+    actor: Actor,
+    shell: Shell,
+    Path(id): Path<SegmentId>,
+    Form(pairs): Form<Vec<(String, String)>>,
+) -> Answer {
+    let typed = Typed { id: Some(id.0), ..Typed::read(pairs) };
+    let mut tx = state.db.begin().await?;
+    match segment::update(&mut tx, state.clock.now(), &actor, id, &typed.name, &typed.rule).await {
+        Ok(changed) => {
+            tx.commit().await?;
+            let text = if changed { "Guardado como una versión nueva." } else { "No había nada que cambiar." };
+            Ok(Flash::good(text).to(&format!("/segments/{id}")))
+        }
+        Err(error) => {
+            tx.rollback().await?;
+            again(&state, shell, &typed, error).await
+        }
+    }
+}
+
+/// The form again, with what was typed and what is wrong.
+async fn again(state: &AppState, shell: Shell, typed: &Typed, error: Error) -> Answer {
+    let errors = Errors::from_error(error)?;
+    html::invalid(&page(state, shell, typed, errors).await?)
+}
+
+pub(super) async fn delete(
+    State(state): State<AppState>,
+    actor: Actor,
+    Path(id): Path<SegmentId>,
+) -> Answer {
+    let mut tx = state.db.begin().await?;
+    let name = segment::get(&mut *tx, id).await?.name;
+    match segment::delete(&mut tx, state.clock.now(), &actor, id).await {
+        Ok(()) => {
+            tx.commit().await?;
+            let done = Flash::good(format!("«{name}» quedó eliminado."));
+            Ok(done.undo(format!("/segments/{id}/restoration")).to("/segments"))
+        }
+        Err(error) => {
+            done_or_refused(Err(error), Flash::plain(String::new()), &format!("/segments/{id}"))
+        }
+    }
+}
+
+pub(super) async fn restore(
+    State(state): State<AppState>,
+    actor: Actor,
+    Path(id): Path<SegmentId>,
+) -> Answer {
+    let mut tx = state.db.begin().await?;
+    let result = segment::restore(&mut tx, state.clock.now(), &actor, id).await;
+    if result.is_ok() {
+        tx.commit().await?;
+    }
+    done_or_refused(result, Flash::good("El segmento volvió."), &format!("/segments/{id}"))
+}
+
+impl FormPage {
+    /// The fields in their groups.
+    fn groups() -> &'static [(&'static str, &'static [crate::segments::field::Field])] {
+        builder::groups()
+    }
+
+    /// What came of messages: code and words.
+    fn events() -> Vec<(&'static str, &'static str)> {
+        crate::segments::field::Event::ALL.iter().map(|it| (it.code(), it.label())).collect()
+    }
+}

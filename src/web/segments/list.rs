@@ -1,0 +1,58 @@
+//! The list of segments; counts come by themselves, one by one.
+
+use super::{
+    Shell,
+    filters,
+    html::{self, Answer},
+};
+use crate::{
+    chile::time,
+    ids::SegmentId,
+    segments::{
+        members,
+        segment::{self, Kind, Segment},
+        words::Names,
+    },
+    state::AppState,
+};
+use askama::Template;
+use axum::extract::{Path, State};
+
+struct Row {
+    it: Segment,
+    sentence: String,
+}
+
+#[derive(Template)]
+#[template(path = "segments/list.html")]
+struct ListPage {
+    shell: Shell,
+    own: Vec<Row>,
+    automatic: Vec<Row>,
+}
+
+pub(super) async fn list(State(state): State<AppState>, shell: Shell) -> Answer {
+    let mut db = state.db.acquire().await?;
+    let today = time::local_date(state.clock.now());
+    let names = Names::load(&mut db).await?;
+    let row = |it: Segment| Row { sentence: names.sentence(&it.rule, today), it };
+    let all = segment::list(&mut *db).await?.into_iter().map(row);
+    let (own, automatic) = all.partition(|it| it.it.kind == Kind::Rule);
+    html::page(&ListPage { shell, own, automatic })
+}
+
+#[derive(Template)]
+#[template(
+    source = r#"{% match people %}{% when Some(n) %}{{ n|number }}{% when None %}<span class="text-secondary">tarda mucho</span>{% endmatch %}"#,
+    ext = "html"
+)]
+struct Count {
+    people: Option<i64>,
+}
+
+/// How many a segment holds now.
+pub(super) async fn count(State(state): State<AppState>, Path(id): Path<SegmentId>) -> Answer {
+    let mut db = state.db.acquire().await?;
+    let it = segment::get(&mut *db, id).await?;
+    html::page(&Count { people: members::count(&mut db, state.clock.now(), &it.rule).await? })
+}

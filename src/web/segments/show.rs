@@ -1,0 +1,222 @@
+//! A segment's page: what it means, whom it holds, the rules it has had; and why
+//! one person is in it or not.
+
+use super::{
+    Shell,
+    filters,
+    flash::Flash,
+    form::Form,
+    html::{self, Answer},
+};
+use crate::{
+    access::Actor,
+    chile::{format, phone::Phone, time},
+    contacts::{
+        contact,
+        contact_list::{self, Filter, Sort},
+    },
+    db::keyset::Place,
+    ids::{ContactId, ListId, SegmentId},
+    segments::{
+        evaluate::{Facts, Library},
+        facts,
+        list::{self, List},
+        members::{self, Member},
+        rule::{Group, Join, Node},
+        segment::{self, Kind, Segment},
+        words::Names,
+    },
+    state::AppState,
+};
+use askama::Template;
+use axum::extract::{Path, Query, State};
+use chrono::{DateTime, NaiveDate, Utc};
+use serde::Deserialize;
+
+/// People of one page.
+const PAGE: i64 = 20;
+/// People offered by a search.
+const FOUND: usize = 8;
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Asked {
+    before: Option<i64>,
+    /// Of whom one wants to know why.
+    q: String,
+}
+
+struct Version {
+    version: i32,
+    sentence: String,
+    created_at: DateTime<Utc>,
+    by: String,
+}
+
+#[derive(Template)]
+#[template(path = "segments/show.html")]
+struct ShowPage {
+    shell: Shell,
+    segment: Segment,
+    sentence: String,
+    people: Option<i64>,
+    members: Vec<Member>,
+    newer: String,
+    older: String,
+    versions: Vec<Version>,
+    lists: Vec<List>,
+    q: String,
+    found: Vec<contact_list::Row>,
+}
+
+pub(super) async fn show(
+    State(state): State<AppState>,
+    shell: Shell,
+    Path(id): Path<SegmentId>,
+    Query(asked): Query<Asked>,
+) -> Answer {
+    let mut db = state.db.acquire().await?;
+    let now = state.clock.now();
+    let today = time::local_date(now);
+    let it = segment::get(&mut *db, id).await?;
+    let names = Names::load(&mut db).await?;
+    let people = members::count(&mut db, now, &it.rule).await?;
+    let mut page = members::newest(&mut db, now, &it.rule, asked.before.map(ContactId), PAGE + 1).await?;
+    let more = i64::try_from(page.len()).is_ok_and(|it| it > PAGE);
+    page.truncate(usize::try_from(PAGE).unwrap_or(usize::MAX));
+    let base = format!("/segments/{id}");
+    let older = page.last().filter(|_| more).map_or(String::new(), |it| format!("{base}?before={}", it.id));
+    let versions = segment::versions(&mut *db, id).await?.into_iter().map(|it| Version {
+        version: it.version,
+        sentence: names.sentence(&it.rule, today),
+        created_at: it.created_at,
+        by: it.by.unwrap_or_else(|| "el sistema".to_owned()),
+    });
+    let versions = versions.collect();
+    let found = if asked.q.trim().is_empty() {
+        Vec::new()
+    } else {
+        let filter = Filter { q: asked.q.clone(), ..Filter::default() };
+        contact_list::page(&mut db, &filter, Sort::Newest, Place::First, FOUND).await?.rows
+    };
+    html::page(&ShowPage {
+        // The search of the frame is another one.
+        shell: Shell { query: String::new(), ..shell },
+        sentence: names.sentence(&it.rule, today),
+        people,
+        members: page,
+        newer: if asked.before.is_some() { base } else { String::new() },
+        older,
+        versions,
+        lists: list::all(&mut *db).await?,
+        q: asked.q,
+        found,
+        segment: it,
+    })
+}
+
+/// A part of the rule with its answer for one person.
+struct Answered {
+    depth: usize,
+    holds: bool,
+    text: String,
+    /// What the person's own value is; empty: none, or a group.
+    own: String,
+    is_group: bool,
+}
+
+#[derive(Template)]
+#[template(path = "segments/why.html")]
+struct WhyPage {
+    shell: Shell,
+    segment: Segment,
+    contact: ContactId,
+    name: String,
+    holds: bool,
+    answers: Vec<Answered>,
+}
+
+struct Reader<'a> {
+    facts: &'a Facts,
+    library: &'a Library,
+    names: &'a Names,
+    today: NaiveDate,
+}
+
+impl Reader<'_> {
+    fn answer(&self, group: &Group, depth: usize, answers: &mut Vec<Answered>) {
+        for item in &group.items {
+            match item {
+                Node::Group(inner) => {
+                    let all = inner.join == Join::All;
+                    answers.push(Answered {
+                        depth,
+                        holds: self.facts.satisfy(inner, self.library, self.today),
+                        text: if all { "Cumple todas estas:" } else { "Cumple alguna de estas:" }.to_owned(),
+                        own: String::new(),
+                        is_group: true,
+                    });
+                    self.answer(inner, depth + 1, answers);
+                }
+                Node::Condition(it) => answers.push(Answered {
+                    depth,
+                    holds: self.facts.meet(it, self.library, self.today),
+                    text: self.names.condition(it, self.today),
+                    own: self.names.own(it, self.facts, self.today),
+                    is_group: false,
+                }),
+            }
+        }
+    }
+}
+
+/// Why a person is in a segment, or not: each condition with their own value.
+pub(super) async fn why(
+    State(state): State<AppState>,
+    shell: Shell,
+    Path((id, contact)): Path<(SegmentId, ContactId)>,
+) -> Answer {
+    let mut db = state.db.acquire().await?;
+    let segment = segment::get(&mut *db, id).await?;
+    let person = contact::get(&mut *db, contact).await?;
+    let facts = facts::of(&mut db, contact).await?;
+    let library = members::library(&mut db, &segment.rule).await?;
+    let names = Names::load(&mut db).await?;
+    let today = time::local_date(state.clock.now());
+    let reader = Reader { facts: &facts, library: &library, names: &names, today };
+    let mut answers = Vec::new();
+    reader.answer(&segment.rule, 0, &mut answers);
+    html::page(&WhyPage {
+        shell,
+        holds: facts.satisfy(&segment.rule, &library, today),
+        segment,
+        contact,
+        name: person.full_name(),
+        answers,
+    })
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct ToList {
+    list_id: String,
+}
+
+/// Put those whom the segment holds now on a list.
+pub(super) async fn to_list(
+    State(state): State<AppState>,
+    actor: Actor,
+    Path(id): Path<SegmentId>,
+    Form(form): Form<ToList>,
+) -> Answer {
+    let Some(list) = form.list_id.parse().ok().map(ListId) else {
+        return Ok(Flash::bad("Elige una lista. No se agregó a nadie.").to(&format!("/segments/{id}")));
+    };
+    let mut tx = state.db.begin().await?;
+    let it = segment::get(&mut *tx, id).await?;
+    let added = list::add_rule(&mut tx, state.clock.now(), &actor, list, &it.rule).await?;
+    tx.commit().await?;
+    let added = i64::try_from(added).unwrap_or(i64::MAX);
+    let text = format!("Agregamos {} a la lista.", format::count(added, "persona", "personas"));
+    Ok(Flash::good(text).to(&format!("/lists/{list}")))
+}
