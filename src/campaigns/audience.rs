@@ -1,5 +1,5 @@
-//! Whom a campaign is for: contacts who work at a company, chosen by industry,
-//! comuna or import. Counts them, pages through them, and foretells who the gate
+//! Whom a campaign is for: people of segments and lists, or contacts who work at
+//! a company, chosen by industry, comuna or import. Counts them, pages through them, and foretells who the gate
 //! would leave out and why; the gate itself decides when they are queued.
 
 use crate::{
@@ -11,12 +11,21 @@ use crate::{
         kinds::{BlockReason, MessageType},
         limits,
     },
+    segments::{
+        compile::{self, Context},
+        evaluate::Library,
+        field::{Field, Op},
+        list, members,
+        rule::{Condition, Group},
+        segment,
+    },
 };
-use chrono::{DateTime, Days, Utc};
-use sqlx::{PgConnection, PgExecutor};
+use chrono::{DateTime, Days, NaiveDate, Utc};
+use sqlx::{PgConnection, Postgres, QueryBuilder, Row as _, postgres::PgRow};
 use std::collections::BTreeMap;
 
-/// Who belongs to an audience. Within one list any fits, between lists all must; an empty list asks nothing.
+/// Who belongs to an audience. Within one field any fits, between fields all must; an empty one asks nothing.
+/// Without segments and lists, only people who work at a company do.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(default)]
 pub struct Rule {
@@ -26,13 +35,17 @@ pub struct Rule {
     pub comunas: Vec<String>,
     /// Imports that made or changed the person, or made the company.
     pub import_ids: Vec<i64>,
+    /// Segments that hold the person when they are queued.
+    pub segment_ids: Vec<i64>,
+    /// Lists that the person is on.
+    pub list_ids: Vec<i64>,
 }
 
 impl Rule {
     /// Whether it takes everyone who works at a company.
     #[must_use]
     pub fn is_everyone(&self) -> bool {
-        self.industries.is_empty() && self.comunas.is_empty() && self.import_ids.is_empty()
+        *self == Rule::default()
     }
 }
 
@@ -47,64 +60,110 @@ pub struct Question<'a> {
     pub message_type: MessageType,
     /// Personal variables that the text can't do without.
     pub required: &'a [&'a str],
+    /// When it is asked: days relative to it are counted from there.
+    pub now: DateTime<Utc>,
 }
 
-/// The audience with the gate's verdict on each, in the gate's order
-/// (`messaging::gate::eligible`; a test holds the two together). Addresses of
-/// email are unique among contacts, so nobody shares one here.
-/// Parameters 1 to 7: industries, comunas, imports, channel, kind, promotional, required.
-macro_rules! over_verdicts {
-    ($tail:literal, $question:expr $(, $more:expr)*) => {
-        sqlx::query!(
-            "with verdicts as (
-                 select c.id, c.first_name, c.last_name, c.company_id, k.name as company, a.address, m.missing,
-                        case when a.address is null then 'NO_ADDRESS'
-                             when s.destination is not null then 'SUPPRESSED'
-                             -- Both questions are asked once, not for each person.
-                             when exists (select 1 from suppressions where destination is null and lifted_at is null)
-                                 and suppression_hash((select key from suppression_key), a.address) in (
-                                     select address_hash from suppressions
-                                     where communication_type = $4 and destination is null and lifted_at is null
-                                       and (scope = 'ALL' or $6)) then 'SUPPRESSED'
-                             when $6 and case $4 when 'EMAIL' then c.email_basis when 'SMS' then c.sms_basis
-                                                 else c.whatsapp_basis end is null then 'NO_CONSENT'
-                             when p.contact_id is not null then 'PREFERENCE'
-                             when m.missing is not null then 'MISSING_VARIABLE' end as reason
-                 from contacts c
-                 join companies k on k.id = c.company_id
-                 cross join lateral (select nullif(case $4 when 'EMAIL' then c.email else c.phone end, '') as address) a
-                 cross join lateral (
-                     select case when 'first_name' = any($7) and btrim(c.first_name) = '' then 'first_name'
-                                 when 'last_name' = any($7) and btrim(c.last_name) = '' then 'last_name'
-                                 when 'company' = any($7) and btrim(k.name) = '' then 'company'
-                                 when 'job_title' = any($7) and btrim(coalesce(c.job_title, '')) = '' then 'job_title'
-                                 when 'comuna' = any($7) and coalesce(c.comuna, k.comuna) is null then 'comuna'
-                                 when 'industry' = any($7) and btrim(coalesce(k.industry, '')) = '' then 'industry'
-                            end as missing
-                 ) m
-                 left join (
-                     select distinct destination from suppressions
-                     where communication_type = $4 and destination is not null and lifted_at is null
-                       and (scope = 'ALL' or $6)
-                 ) s on s.destination = a.address
-                 left join contact_preferences p
-                     on p.contact_id = c.id and p.communication_type = $4 and p.message_type = $5 and not p.allowed
-                 where (cardinality($1::text[]) = 0 or k.industry = any($1))
-                   and (cardinality($2::text[]) = 0 or coalesce(k.comuna, c.comuna) = any($2))
-                   and (cardinality($3::bigint[]) = 0 or c.import_id = any($3) or k.import_id = any($3)
-                        or exists (select 1 from import_changes i
-                                   where i.import_id = any($3) and i.subject_kind = 'contact' and i.subject_id = c.id))
-             )" + $tail,
-            &$question.rule.industries,
-            &$question.rule.comunas,
-            &$question.rule.import_ids,
-            $question.channel.code(),
-            $question.message_type.code(),
-            $question.message_type.is_promotional(),
-            &$question.required.iter().map(|it| (*it).to_owned()).collect::<Vec<String>>()
-            $(, $more)*
-        )
+/// The rule's segments and lists as one rule of `segments`, with the rules that it asks about.
+struct Chosen {
+    rule: Group,
+    library: Library,
+    today: NaiveDate,
+}
+
+impl Chosen {
+    async fn read(db: &mut PgConnection, now: DateTime<Utc>, rule: &Rule) -> Result<Chosen> {
+        let mut chosen = Group::default();
+        for (field, ids) in [(Field::Segment, &rule.segment_ids), (Field::List, &rule.list_ids)] {
+            if !ids.is_empty() {
+                let values = ids.iter().map(i64::to_string).collect();
+                chosen.items.push(Condition { op: Op::Is, values, ..Condition::new(field) }.into());
+            }
+        }
+        let library = members::library(db, &chosen).await?;
+        Ok(Chosen { rule: chosen, library, today: time::local_date(now) })
+    }
+
+    /// Conditions on `contacts c left join companies k`.
+    fn push(&self, query: &mut QueryBuilder<Postgres>, rule: &Rule) {
+        if self.rule.items.is_empty() {
+            // Without segments and lists, campaigns are for people at companies.
+            query.push("k.id is not null");
+        } else {
+            compile::push(query, &self.rule, Context { library: &self.library, today: self.today });
+        }
+        if !rule.industries.is_empty() {
+            query.push(" and k.industry = any (").push_bind(rule.industries.clone()).push(")");
+        }
+        if !rule.comunas.is_empty() {
+            query.push(" and coalesce(k.comuna, c.comuna) = any (").push_bind(rule.comunas.clone()).push(")");
+        }
+        if !rule.import_ids.is_empty() {
+            let ids = &rule.import_ids;
+            query.push(" and (c.import_id = any (").push_bind(ids.clone());
+            query.push(") or k.import_id = any (").push_bind(ids.clone());
+            query.push(") or exists (select 1 from import_changes i where i.subject_kind = 'contact' and i.subject_id = c.id and i.import_id = any (");
+            query.push_bind(ids.clone()).push(")))");
+        }
+    }
+}
+
+/// Where a variable that a text can't do without is lacking, in the order in which the gate looks.
+const LACKING: &[(&str, &str)] = &[
+    ("first_name", "btrim(c.first_name) = ''"),
+    ("last_name", "btrim(c.last_name) = ''"),
+    ("company", "btrim(coalesce(k.name, '')) = ''"),
+    ("job_title", "btrim(coalesce(c.job_title, '')) = ''"),
+    ("comuna", "coalesce(c.comuna, k.comuna) is null"),
+    ("industry", "btrim(coalesce(k.industry, '')) = ''"),
+];
+
+/// `with verdicts as (...)`: the audience with the gate's verdict on each, in the
+/// gate's order (`messaging::gate::eligible`; a test holds the two together).
+/// Addresses of email are unique among contacts, so nobody shares one here.
+async fn verdicts(db: &mut PgConnection, question: Question<'_>) -> Result<QueryBuilder<Postgres>> {
+    let chosen = Chosen::read(db, question.now, question.rule).await?;
+    let (address, basis) = match question.channel {
+        Channel::Email => ("c.email", "c.email_basis"),
+        Channel::Sms => ("c.phone", "c.sms_basis"),
+        Channel::Whatsapp => ("c.phone", "c.whatsapp_basis"),
     };
+    let promotional = question.message_type.is_promotional();
+    let mut query = QueryBuilder::new(
+        "with verdicts as (
+             select c.id, c.first_name, c.last_name, c.company_id, coalesce(k.name, '') as company, a.address, m.missing,
+                    case when a.address is null then 'NO_ADDRESS'
+                         when s.destination is not null then 'SUPPRESSED'
+                         -- Both questions are asked once, not for each person.
+                         when exists (select 1 from suppressions where destination is null and lifted_at is null)
+                              and suppression_hash((select key from suppression_key), a.address) in (
+                                  select address_hash from suppressions
+                                  where destination is null and lifted_at is null and communication_type = ",
+    );
+    query.push_bind(question.channel.code()).push(if promotional { "" } else { " and scope = 'ALL'" });
+    query.push(") then 'SUPPRESSED' when ");
+    query.push(if promotional { basis } else { "true" });
+    query.push(
+        " is null then 'NO_CONSENT'
+                         when p.contact_id is not null then 'PREFERENCE'
+                         when m.missing is not null then 'MISSING_VARIABLE' end as reason
+             from contacts c
+             left join companies k on k.id = c.company_id
+             cross join lateral (select nullif(",
+    );
+    query.push(address).push(", '') as address) a cross join lateral (select case");
+    for (name, lacks) in LACKING.iter().filter(|it| question.required.contains(&it.0)) {
+        query.push(" when ").push(*lacks).push(" then ").push_bind(*name);
+    }
+    query.push(" when false then '' end as missing) m left join (select distinct destination from suppressions where communication_type = ");
+    query.push_bind(question.channel.code()).push(" and destination is not null and lifted_at is null");
+    query.push(if promotional { "" } else { " and scope = 'ALL'" });
+    query.push(") s on s.destination = a.address left join contact_preferences p on p.contact_id = c.id and not p.allowed and p.communication_type = ");
+    query.push_bind(question.channel.code()).push(" and p.message_type = ");
+    query.push_bind(question.message_type.code()).push(" where ");
+    chosen.push(&mut query, question.rule);
+    query.push(")");
+    Ok(query)
 }
 
 /// How many people an audience holds, and what would become of them.
@@ -132,23 +191,22 @@ impl Preview {
 ///
 /// # Errors
 /// When the database fails.
-pub async fn preview(db: impl PgExecutor<'_>, question: Question<'_>) -> Result<Preview> {
-    let rows = over_verdicts!(
-        r#" select reason, case when reason = 'MISSING_VARIABLE' then missing end as missing, count(*) as "count!"
-            from verdicts group by 1, 2"#,
-        question
-    )
-    .fetch_all(db)
-    .await?;
+pub async fn preview(db: &mut PgConnection, question: Question<'_>) -> Result<Preview> {
+    let mut query = verdicts(db, question).await?;
+    query.push(
+        " select reason, case when reason = 'MISSING_VARIABLE' then missing end as missing, count(*) as count
+          from verdicts group by 1, 2",
+    );
+    let rows: Vec<(Option<String>, Option<String>, i64)> = query.build_query_as().fetch_all(db).await?;
     let mut preview = Preview::default();
-    for row in rows {
-        let count = u64::try_from(row.count).unwrap_or_default();
+    for (reason, missing, count) in rows {
+        let count = u64::try_from(count).unwrap_or_default();
         preview.total += count;
-        match row.reason.as_deref().and_then(BlockReason::from_code) {
+        match reason.as_deref().and_then(BlockReason::from_code) {
             None => preview.reachable += count,
             Some(reason) => *preview.left_out.entry(reason).or_default() += count,
         }
-        if let Some(name) = row.missing {
+        if let Some(name) = missing {
             *preview.gaps.entry(name).or_default() += count;
         }
     }
@@ -163,8 +221,8 @@ pub struct Person {
     /// First and last name; may be empty.
     pub name: String,
     /// Where they work.
-    pub company_id: CompanyId,
-    /// Its name.
+    pub company_id: Option<CompanyId>,
+    /// Its name; empty: a private person.
     pub company: String,
     /// Address on the channel.
     pub address: Option<String>,
@@ -190,69 +248,59 @@ pub enum Which {
 /// # Errors
 /// When the database fails.
 pub async fn people(
-    db: impl PgExecutor<'_>,
+    db: &mut PgConnection,
     question: Question<'_>,
     which: Which,
     after: Option<ContactId>,
     limit: i64,
 ) -> Result<Vec<Person>> {
-    let (which, reason) = match which {
-        Which::All => ("all", None),
-        Which::Reachable => ("reachable", None),
-        Which::LeftOut(reason) => ("left out", Some(reason.code())),
-    };
-    let rows = over_verdicts!(
-        r#" select id, first_name, last_name, company_id as "company_id!", company, address, reason, missing
-            from verdicts
-            where id > $8 and case $9::text when 'all' then true when 'reachable' then reason is null else reason = $10 end
-            order by id limit $11"#,
-        question,
-        after.map_or(0, |it| it.0),
-        which,
+    let mut query = verdicts(db, question).await?;
+    query.push(" select id, first_name, last_name, company_id, company, address, reason, missing from verdicts where id > ");
+    query.push_bind(after.map_or(0, |it| it.0));
+    match which {
+        Which::All => {}
+        Which::Reachable => drop(query.push(" and reason is null")),
+        Which::LeftOut(reason) => drop(query.push(" and reason = ").push_bind(reason.code())),
+    }
+    query.push(" order by id limit ").push_bind(limit);
+    Ok(query.build().try_map(|it| person(&it)).fetch_all(db).await?)
+}
+
+fn person(it: &PgRow) -> sqlx::Result<Person> {
+    let reason: Option<String> = it.try_get("reason")?;
+    let reason = reason.as_deref().and_then(BlockReason::from_code);
+    let (first, last): (String, String) = (it.try_get("first_name")?, it.try_get("last_name")?);
+    let missing: Option<String> = it.try_get("missing")?;
+    Ok(Person {
+        id: ContactId(it.try_get("id")?),
+        name: format!("{first} {last}").trim().to_owned(),
+        company_id: it.try_get::<Option<i64>, _>("company_id")?.map(CompanyId),
+        company: it.try_get("company")?,
+        address: it.try_get("address")?,
+        missing: missing.filter(|_| reason == Some(BlockReason::MissingVariable)),
         reason,
-        limit
-    )
-    .fetch_all(db)
-    .await?;
-    Ok(rows
-        .into_iter()
-        .map(|it| {
-            let reason = it.reason.as_deref().and_then(BlockReason::from_code);
-            Person {
-                id: ContactId(it.id),
-                name: format!("{} {}", it.first_name, it.last_name).trim().to_owned(),
-                company_id: CompanyId(it.company_id),
-                company: it.company,
-                address: it.address,
-                missing: it.missing.filter(|_| reason == Some(BlockReason::MissingVariable)),
-                reason,
-            }
-        })
-        .collect())
+    })
 }
 
 /// Ids of the audience above `after`, in order, at most `limit`, whoever the gate thinks of them.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn page(db: impl PgExecutor<'_>, rule: &Rule, after: i64, limit: i64) -> Result<Vec<ContactId>> {
-    let ids = sqlx::query_scalar!(
-        "select c.id from contacts c join companies k on k.id = c.company_id
-         where c.id > $4
-           and (cardinality($1::text[]) = 0 or k.industry = any($1))
-           and (cardinality($2::text[]) = 0 or coalesce(k.comuna, c.comuna) = any($2))
-           and (cardinality($3::bigint[]) = 0 or c.import_id = any($3) or k.import_id = any($3)
-                or exists (select 1 from import_changes i
-                           where i.import_id = any($3) and i.subject_kind = 'contact' and i.subject_id = c.id))
-         order by c.id limit $5",
-        &rule.industries,
-        &rule.comunas,
-        &rule.import_ids,
-        after,
-        limit
-    )
-    .fetch_all(db)
-    .await?;
+pub async fn page(
+    db: &mut PgConnection,
+    now: DateTime<Utc>,
+    rule: &Rule,
+    after: i64,
+    limit: i64,
+) -> Result<Vec<ContactId>> {
+    let chosen = Chosen::read(db, now, rule).await?;
+    let mut query = QueryBuilder::new(
+        "select c.id from contacts c left join companies k on k.id = c.company_id where c.id > ",
+    );
+    query.push_bind(after).push(" and ");
+    chosen.push(&mut query, rule);
+    query.push(" order by c.id limit ").push_bind(limit);
+    let ids: Vec<i64> = query.build_query_scalar().fetch_all(db).await?;
     Ok(ids.into_iter().map(ContactId).collect())
 }
 
@@ -261,11 +309,11 @@ pub async fn page(db: impl PgExecutor<'_>, rule: &Rule, after: i64, limit: i64) 
 ///
 /// # Errors
 /// When the database fails.
-pub async fn capped(db: &mut PgConnection, now: DateTime<Utc>, question: Question<'_>) -> Result<u64> {
+pub async fn capped(db: &mut PgConnection, question: Question<'_>) -> Result<u64> {
     let caps = limits::of_channel(&mut *db, question.channel).await?;
     let (mut since, mut most, mut kinds) = (Vec::new(), Vec::new(), Vec::new());
     for cap in caps.iter().filter(|it| it.covers(question.message_type)) {
-        let first_day = time::local_date(now) - Days::new(u64::from(cap.days.saturating_sub(1)));
+        let first_day = time::local_date(question.now) - Days::new(u64::from(cap.days.saturating_sub(1)));
         since.push(time::start_of_day(first_day));
         most.push(i64::from(cap.max_messages));
         kinds.push(cap.message_type.map_or(String::new(), |it| it.code().to_owned()));
@@ -273,24 +321,21 @@ pub async fn capped(db: &mut PgConnection, now: DateTime<Utc>, question: Questio
     if since.is_empty() {
         return Ok(0);
     }
-    let count = over_verdicts!(
-        r#" select count(*) as "count!" from verdicts where reason is null and id in (
-                select l.contact_id
-                from unnest($8::timestamptz[], $9::bigint[], $10::text[]) with ordinality as cap (since, most, kind, place)
-                join communication_logs l on l.communication_type = $4 and l.sent_at >= cap.since and l.origin <> 'TEST'
-                     and case when cap.kind = '' then l.message_type = any($11) else l.message_type = cap.kind end
-                where l.contact_id is not null
-                group by l.contact_id, cap.place, cap.most having count(*) >= cap.most
-            )"#,
-        question,
-        &since,
-        &most,
-        &kinds,
-        &MessageType::promotional_codes()
-    )
-    .fetch_one(db)
-    .await?
-    .count;
+    let mut query = verdicts(db, question).await?;
+    query.push(
+        " select count(*) from verdicts where reason is null and id in (select l.contact_id from unnest(",
+    );
+    query.push_bind(since).push("::timestamptz[], ").push_bind(most).push("::bigint[], ").push_bind(kinds);
+    query.push("::text[]) with ordinality as cap (since, most, kind, place) join communication_logs l on l.communication_type = ");
+    query.push_bind(question.channel.code());
+    query.push(" and l.sent_at >= cap.since and l.origin <> 'TEST' and case when cap.kind = '' then l.message_type = any (");
+    query.push_bind(MessageType::promotional_codes());
+    query.push(
+        ") else l.message_type = cap.kind end
+         where l.contact_id is not null
+         group by l.contact_id, cap.place, cap.most having count(*) >= cap.most)",
+    );
+    let count: i64 = query.build_query_scalar().fetch_one(db).await?;
     Ok(u64::try_from(count).unwrap_or_default())
 }
 
@@ -323,6 +368,10 @@ pub struct Choices {
     pub comunas: Vec<Choice>,
     /// The last hundred finished imports.
     pub imports: Vec<ImportChoice>,
+    /// Segments, those of people first: row and name.
+    pub segments: Vec<(i64, String)>,
+    /// Lists: row, name, members.
+    pub lists: Vec<(i64, String, i64)>,
 }
 
 /// What an audience can be chosen by.
@@ -352,5 +401,7 @@ pub async fn choices(db: &mut PgConnection) -> Result<Choices> {
     )
     .fetch_all(&mut *db)
     .await?;
-    Ok(Choices { industries, comunas, imports })
+    let segments = segment::list(&mut *db).await?.into_iter().map(|it| (it.id.0, it.name)).collect();
+    let lists = list::all(&mut *db).await?.into_iter().map(|it| (it.id.0, it.name, it.members)).collect();
+    Ok(Choices { industries, comunas, imports, segments, lists })
 }

@@ -117,12 +117,13 @@ pub async fn of(
         channel: campaign.channel,
         message_type: campaign.message_type,
         required: &required,
+        now,
     };
     let preview = audience::preview(&mut *db, question).await?;
     let capped = match preview.reachable {
         0 => 0,
         _ if !campaign.message_type.is_promotional() => 0,
-        _ => audience::capped(db, now, question).await?,
+        _ => audience::capped(db, question).await?,
     };
     items.extend(people(campaign, &preview, capped, &edit));
 
@@ -249,7 +250,7 @@ fn people(campaign: &Campaign, preview: &Preview, capped: u64, edit: &str) -> Ve
             Item::red(
                 "audience",
                 "Nadie cumple con la audiencia elegida.",
-                "Elige otros rubros, comunas o importaciones.",
+                "Elige otros segmentos, listas, rubros, comunas o importaciones.",
             )
             .at(format!("{edit}#audience"))
         }];

@@ -177,7 +177,7 @@ async fn enqueue_page(tx: &mut Tx<'_>, now: DateTime<Utc>, id: CampaignId) -> Re
     let unreadable = || Error::Internal(format!("campaign {id} can't be queued"));
     let rule = serde_json::from_value(it.audience).map_err(|_| unreadable())?;
     let template = it.template_id.map(TemplateId).ok_or_else(unreadable)?;
-    let people = audience::page(&mut **tx, &rule, it.enqueued_through, PAGE).await?;
+    let people = audience::page(tx, now, &rule, it.enqueued_through, PAGE).await?;
     let last = i64::try_from(people.len()).is_ok_and(|n| n < PAGE);
     let mut enqueued = Enqueued::default();
     if let Some(through) = people.last() {

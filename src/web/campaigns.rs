@@ -24,6 +24,7 @@ use crate::{
         kinds::{BlockReason, Status as MessageStatus},
         template,
     },
+    segments::{field::Field, words::Names},
     state::AppState,
 };
 use askama::Template;
@@ -261,6 +262,8 @@ fn int(count: u64) -> i64 {
 
 /// What a campaign is, in words, for the side of its page.
 pub(super) struct Facts {
+    segments: String,
+    lists: String,
     industries: String,
     comunas: String,
     imports: String,
@@ -270,13 +273,18 @@ pub(super) struct Facts {
 }
 
 impl Facts {
-    fn of(campaign: &Campaign, outlook: &outlook::Outlook) -> Facts {
+    fn of(campaign: &Campaign, outlook: &outlook::Outlook, names: &Names) -> Facts {
         let rule = &campaign.audience;
         let all =
             |none: &str, some: Vec<String>| if some.is_empty() { none.to_owned() } else { some.join(", ") };
         let comuna =
             |code: &String| comunas::by_code(code).map_or_else(|| code.clone(), |it| it.name.to_owned());
+        let named = |field: Field, ids: &[i64]| -> String {
+            ids.iter().map(|it| names.value(field, &it.to_string())).collect::<Vec<_>>().join(", ")
+        };
         Facts {
+            segments: named(Field::Segment, &rule.segment_ids),
+            lists: named(Field::List, &rule.list_ids),
             industries: all("Todos los rubros", rule.industries.clone()),
             comunas: all("Todas las comunas", rule.comunas.iter().map(comuna).collect()),
             imports: all("Todas", rule.import_ids.iter().map(|it| format!("n.º {it}")).collect()),
@@ -329,17 +337,18 @@ async fn show(
     let mut db = state.db.acquire().await?;
     let now = state.clock.now();
     let campaign = campaign::get(&mut db, id).await?;
+    let names = Names::load(&mut db).await?;
     let (mut checklist, mut live) = (None, None);
     let facts = if campaign.status == Status::Draft {
         let found = checklist::of(&mut db, now, &state.config, &campaign).await?;
-        let facts = Facts::of(&campaign, &found.outlook);
+        let facts = Facts::of(&campaign, &found.outlook, &names);
         checklist = Some(found);
         facts
     } else {
         live = Some(live_of(&mut db, &state, &campaign).await?);
-        Facts::of(&campaign, &outlook::of(&mut db, now, &state.config, &campaign).await?)
+        Facts::of(&campaign, &outlook::of(&mut db, now, &state.config, &campaign).await?, &names)
     };
-    let contacts = some_people(&mut db, &campaign).await?;
+    let contacts = some_people(&mut db, now, &campaign).await?;
     drop(db);
     let contact = query.contact.parse().ok();
     let tried = Some(campaigns_letter::fill(&state, &campaign.source, contact.map(ContactId)).await?);
@@ -347,16 +356,25 @@ async fn show(
 }
 
 /// A few of the audience, to try the text on.
-pub(super) async fn some_people(db: &mut PgConnection, campaign: &Campaign) -> Result<Vec<Person>> {
-    audience::people(db, question(campaign, &[]), Which::All, None, 25).await
+pub(super) async fn some_people(
+    db: &mut PgConnection,
+    now: DateTime<Utc>,
+    campaign: &Campaign,
+) -> Result<Vec<Person>> {
+    audience::people(db, question(campaign, &[], now), Which::All, None, 25).await
 }
 
-pub(super) fn question<'a>(campaign: &'a Campaign, required: &'a [&'a str]) -> Question<'a> {
+pub(super) fn question<'a>(
+    campaign: &'a Campaign,
+    required: &'a [&'a str],
+    now: DateTime<Utc>,
+) -> Question<'a> {
     Question {
         rule: &campaign.audience,
         channel: campaign.channel,
         message_type: campaign.message_type,
         required,
+        now,
     }
 }
 
@@ -378,8 +396,11 @@ async fn live(
     let campaign = campaign::get(&mut db, id).await?;
     let changed = campaign.status.code() != query.status;
     let live = live_of(&mut db, &state, &campaign).await?;
-    let facts =
-        Facts::of(&campaign, &outlook::of(&mut db, state.clock.now(), &state.config, &campaign).await?);
+    let facts = Facts::of(
+        &campaign,
+        &outlook::of(&mut db, state.clock.now(), &state.config, &campaign).await?,
+        &Names::load(&mut db).await?,
+    );
     let page = ShowPage {
         shell,
         now: state.clock.now(),
@@ -437,9 +458,9 @@ async fn people(
         "reachable" => Which::Reachable,
         code => BlockReason::from_code(code).map_or(Which::All, Which::LeftOut),
     };
-    let asked = question(&campaign, &required);
-    let preview = audience::preview(&mut *db, asked).await?;
-    let mut people = audience::people(&mut *db, asked, which, query.after.map(ContactId), ASKED).await?;
+    let asked = question(&campaign, &required, state.clock.now());
+    let preview = audience::preview(&mut db, asked).await?;
+    let mut people = audience::people(&mut db, asked, which, query.after.map(ContactId), ASKED).await?;
     let more = people.len() > PAGE;
     people.truncate(PAGE);
     let base = format!("/campaigns/{id}/audience?reason={}", query.reason);

@@ -26,6 +26,8 @@ pub(super) struct CampaignForm {
     pub(super) industries: Vec<String>,
     pub(super) comunas: Vec<String>,
     pub(super) import_ids: Vec<String>,
+    pub(super) segment_ids: Vec<String>,
+    pub(super) list_ids: Vec<String>,
     pub(super) batch_size: Option<String>,
     pub(super) daily_cap: Option<String>,
     pub(super) spacing_seconds: Option<String>,
@@ -105,10 +107,19 @@ impl CampaignForm {
             all.dedup();
             all
         };
-        let mut import_ids: Vec<i64> = self.import_ids.iter().filter_map(|it| it.parse().ok()).collect();
-        import_ids.sort_unstable();
-        import_ids.dedup();
-        Rule { industries: list(&self.industries), comunas: list(&self.comunas), import_ids }
+        let ids = |from: &[String]| -> Vec<i64> {
+            let mut all: Vec<i64> = from.iter().filter_map(|it| it.parse().ok()).collect();
+            all.sort_unstable();
+            all.dedup();
+            all
+        };
+        Rule {
+            industries: list(&self.industries),
+            comunas: list(&self.comunas),
+            import_ids: ids(&self.import_ids),
+            segment_ids: ids(&self.segment_ids),
+            list_ids: ids(&self.list_ids),
+        }
     }
 
     fn hours(&self, base: &BusinessHours, wrong: &mut Vec<FieldError>) -> BusinessHours {

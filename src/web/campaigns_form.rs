@@ -119,6 +119,14 @@ impl FormPage {
         offer(&self.choices.comunas, &self.edit.audience.comunas, name)
     }
 
+    fn segment_chosen(&self, id: i64) -> bool {
+        self.edit.audience.segment_ids.contains(&id)
+    }
+
+    fn list_chosen(&self, id: i64) -> bool {
+        self.edit.audience.list_ids.contains(&id)
+    }
+
     fn import_chosen(&self, id: i64) -> bool {
         self.edit.audience.import_ids.contains(&id)
     }
@@ -158,8 +166,9 @@ async fn page(
 ) -> crate::error::Result<FormPage> {
     let email: EmailChannel = settings::load(&mut *db, &state.config.first_values).await?;
     let choices = audience::choices(db).await?;
-    let contacts = audience::people(&mut *db, question(&edit, &[]), audience::Which::All, None, 25).await?;
-    let count = counted(db, &edit).await?;
+    let contacts =
+        audience::people(db, question(&edit, &[], state.clock.now()), audience::Which::All, None, 25).await?;
+    let count = counted(db, state, &edit).await?;
     Ok(FormPage {
         shell,
         id: campaign.map(|it| it.id),
@@ -176,13 +185,13 @@ async fn page(
     })
 }
 
-fn question<'a>(edit: &'a Edit, required: &'a [&'a str]) -> Question<'a> {
-    Question { rule: &edit.audience, channel: Channel::Email, message_type: edit.message_type, required }
+fn question<'a>(edit: &'a Edit, required: &'a [&'a str], now: DateTime<Utc>) -> Question<'a> {
+    Question { rule: &edit.audience, channel: Channel::Email, message_type: edit.message_type, required, now }
 }
 
-async fn counted(db: &mut PgConnection, edit: &Edit) -> crate::error::Result<Count> {
+async fn counted(db: &mut PgConnection, state: &AppState, edit: &Edit) -> crate::error::Result<Count> {
     let required = template::compile(&edit.source).map(|it| it.required()).unwrap_or_default();
-    let preview = audience::preview(db, question(edit, &required)).await?;
+    let preview = audience::preview(db, question(edit, &required, state.clock.now())).await?;
     let int = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
     Ok(Count {
         total: int(preview.total),
@@ -191,9 +200,20 @@ async fn counted(db: &mut PgConnection, edit: &Edit) -> crate::error::Result<Cou
     })
 }
 
-async fn new(State(state): State<AppState>, shell: Shell) -> Answer {
+/// Whom a new campaign begins with: where one comes from a segment or a list.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct NewQuery {
+    segment: Option<i64>,
+    list: Option<i64>,
+}
+
+async fn new(State(state): State<AppState>, shell: Shell, Query(query): Query<NewQuery>) -> Answer {
     let mut db = state.db.acquire().await?;
-    let page = page(&mut db, &state, shell, None, Edit::default()).await?;
+    let mut edit = Edit::default();
+    edit.audience.segment_ids.extend(query.segment);
+    edit.audience.list_ids.extend(query.list);
+    let page = page(&mut db, &state, shell, None, edit).await?;
     html::page(&page)
 }
 
@@ -292,7 +312,7 @@ async fn again(
 async fn count(State(state): State<AppState>, shell: Shell, Form(form): Form<CampaignForm>) -> Answer {
     let page = draft(&state, shell, &form).await?;
     let mut db = state.db.acquire().await?;
-    let count = counted(&mut db, &page.edit).await?;
+    let count = counted(&mut db, &state, &page.edit).await?;
     html::page(&FormPage { count, ..page }.as_audience_count())
 }
 

@@ -93,7 +93,8 @@ async fn create(
     match list::create(&mut tx, state.clock.now(), &actor, &form.name, &form.note).await {
         Ok(id) => {
             tx.commit().await?;
-            Ok(Flash::good("La lista quedó creada. Ahora agrega a quienes van en ella.").to(&format!("/lists/{id}")))
+            Ok(Flash::good("La lista quedó creada. Ahora agrega a quienes van en ella.")
+                .to(&format!("/lists/{id}")))
         }
         Err(error) => {
             let errors = Errors::from_error(error)?;
@@ -210,14 +211,16 @@ async fn show(
 
 /// What came of adding, in a sentence.
 fn told(added: &Added) -> String {
-    let count = |it: u64, one: &str, many: &str| format::count(i64::try_from(it).unwrap_or(i64::MAX), one, many);
+    let count =
+        |it: u64, one: &str, many: &str| format::count(i64::try_from(it).unwrap_or(i64::MAX), one, many);
     let mut text = format!("Agregamos {}", count(added.contacts, "contacto", "contactos"));
     if added.externals > 0 {
         text += &format!(" y {}", count(added.externals, "dirección suelta", "direcciones sueltas"));
     }
     text.push('.');
     if added.already > 0 {
-        text += &format!(" {} ya estaban o venían repetidas.", count(added.already, "dirección", "direcciones"));
+        text +=
+            &format!(" {} ya estaban o venían repetidas.", count(added.already, "dirección", "direcciones"));
     }
     if !added.unread.is_empty() {
         let lines: Vec<String> = added.unread.iter().take(10).map(usize::to_string).collect();

@@ -192,9 +192,13 @@ async fn an_audience_is_any_within_a_list_and_all_between_lists(db: PgPool) {
         .unwrap();
     let check = async |industries: &[&str], comunas: &[&str], import_ids: &[i64]| {
         let own = |list: &[&str]| list.iter().map(|it| (*it).to_owned()).collect();
-        let rule =
-            Rule { industries: own(industries), comunas: own(comunas), import_ids: import_ids.to_vec() };
-        audience::page(&app.state.db, &rule, 0, 100).await.unwrap()
+        let rule = Rule {
+            industries: own(industries),
+            comunas: own(comunas),
+            import_ids: import_ids.to_vec(),
+            ..Rule::default()
+        };
+        audience::page(&mut *app.state.db.acquire().await.unwrap(), app.now(), &rule, 0, 100).await.unwrap()
     };
     let all = [sur.clone(), norte.clone()].concat();
     assert_eq!(check(&[], &[], &[]).await, all);
@@ -247,8 +251,10 @@ async fn what_is_foretold_is_what_the_gate_does(db: PgPool) {
         channel: Channel::Email,
         message_type: MessageType::Promocional,
         required: &["first_name"],
+        now: app.now(),
     };
-    let foretold = audience::preview(&app.state.db, question).await.unwrap();
+    let mut db = app.state.db.acquire().await.unwrap();
+    let foretold = audience::preview(&mut db, question).await.unwrap();
     assert_eq!((foretold.total, foretold.reachable), (6, 1));
     assert_eq!(foretold.gaps.get("first_name"), Some(&1));
     for (reason, email) in [
@@ -258,8 +264,7 @@ async fn what_is_foretold_is_what_the_gate_does(db: PgPool) {
         (BlockReason::Suppressed, Some("sur4@x.example")),
         (BlockReason::Preference, Some("sur5@x.example")),
     ] {
-        let found =
-            audience::people(&app.state.db, question, Which::LeftOut(reason), None, 10).await.unwrap();
+        let found = audience::people(&mut db, question, Which::LeftOut(reason), None, 10).await.unwrap();
         assert_eq!(found.iter().map(|it| it.address.as_deref()).collect::<Vec<_>>(), [email], "{reason:?}");
     }
     let launched = start(&app, id).await.unwrap();
@@ -280,9 +285,11 @@ async fn people_are_paged_by_their_ids(db: PgPool) {
         channel: Channel::Email,
         message_type: MessageType::Promocional,
         required: &[],
+        now: app.now(),
     };
-    let first = audience::people(&app.state.db, question, Which::Reachable, None, 3).await.unwrap();
-    let rest = audience::people(&app.state.db, question, Which::All, Some(first[2].id), 3).await.unwrap();
+    let mut db = app.state.db.acquire().await.unwrap();
+    let first = audience::people(&mut db, question, Which::Reachable, None, 3).await.unwrap();
+    let rest = audience::people(&mut db, question, Which::All, Some(first[2].id), 3).await.unwrap();
     assert_eq!(first.iter().chain(&rest).map(|it| it.id).collect::<Vec<_>>(), all);
 }
 

@@ -27,7 +27,7 @@ pub(super) struct Typed {
     /// The rule as typed; parts may be incomplete.
     pub(super) rule: Group,
     /// The button that was pressed.
-    act: String,
+    pub(super) act: String,
 }
 
 impl Typed {
@@ -318,7 +318,6 @@ pub(super) fn groups() -> &'static [(&'static str, &'static [Field])] {
     GROUPS
 }
 
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -374,12 +373,8 @@ mod tests {
 
     #[test]
     fn another_field_starts_anew() {
-        let typed = read(&[
-            ("r-0.was", "COMUNA"),
-            ("r-0.field", "SPENT"),
-            ("r-0.op", "IS"),
-            ("r-0.value", "10109"),
-        ]);
+        let typed =
+            read(&[("r-0.was", "COMUNA"), ("r-0.field", "SPENT"), ("r-0.op", "IS"), ("r-0.value", "10109")]);
         assert_eq!(typed.rule.conditions(), [&Condition::new(Field::Spent)]);
     }
 }

@@ -2,12 +2,12 @@
 //! saving, removing and bringing back.
 
 use super::{
+    Shell,
     builder::{self, Line, Offer, Typed},
     filters,
     flash::{Flash, done_or_refused},
     form::{Errors, Form},
     html::{self, Answer},
-    Shell,
 };
 use crate::{
     access::Actor,
@@ -82,9 +82,10 @@ async fn page(state: &AppState, shell: Shell, typed: &Typed, errors: Errors) -> 
     };
     let strict = errors.any();
     let say = |it: &Condition| {
-        strict.then(|| Group::all([it.clone()]).problems(today).into_iter().next()).flatten().map(|it| {
-            it.split_once("»: ").map_or_else(|| it.clone(), |(_, reason)| reason.to_owned())
-        })
+        strict
+            .then(|| Group::all([it.clone()]).problems(today).into_iter().next())
+            .flatten()
+            .map(|it| it.split_once("»: ").map_or_else(|| it.clone(), |(_, reason)| reason.to_owned()))
     };
     let id = typed.id.map(SegmentId);
     let saved_name = match id {
@@ -112,7 +113,8 @@ pub(super) async fn new(State(state): State<AppState>, shell: Shell) -> Answer {
 pub(super) async fn edit(State(state): State<AppState>, shell: Shell, Path(id): Path<SegmentId>) -> Answer {
     let it = segment::get(&state.db, id).await?;
     if it.kind != Kind::Rule {
-        let text = "Este segmento es automático: sus límites se cambian en los ajustes de segmentos de valor.";
+        let text =
+            "Este segmento es automático: sus límites se cambian en los ajustes de segmentos de valor.";
         return Ok(Flash::plain(text).to(&format!("/segments/{id}")));
     }
     let typed = Typed { name: it.name, id: Some(id.0), rule: it.rule, ..Typed::default() };
@@ -190,7 +192,8 @@ pub(super) async fn update(
     match segment::update(&mut tx, state.clock.now(), &actor, id, &typed.name, &typed.rule).await {
         Ok(changed) => {
             tx.commit().await?;
-            let text = if changed { "Guardado como una versión nueva." } else { "No había nada que cambiar." };
+            let text =
+                if changed { "Guardado como una versión nueva." } else { "No había nada que cambiar." };
             Ok(Flash::good(text).to(&format!("/segments/{id}")))
         }
         Err(error) => {
@@ -206,11 +209,7 @@ async fn again(state: &AppState, shell: Shell, typed: &Typed, error: Error) -> A
     html::invalid(&page(state, shell, typed, errors).await?)
 }
 
-pub(super) async fn delete(
-    State(state): State<AppState>,
-    actor: Actor,
-    Path(id): Path<SegmentId>,
-) -> Answer {
+pub(super) async fn delete(State(state): State<AppState>, actor: Actor, Path(id): Path<SegmentId>) -> Answer {
     let mut tx = state.db.begin().await?;
     let name = segment::get(&mut *tx, id).await?.name;
     match segment::delete(&mut tx, state.clock.now(), &actor, id).await {
@@ -219,9 +218,7 @@ pub(super) async fn delete(
             let done = Flash::good(format!("«{name}» quedó eliminado."));
             Ok(done.undo(format!("/segments/{id}/restoration")).to("/segments"))
         }
-        Err(error) => {
-            done_or_refused(Err(error), Flash::plain(String::new()), &format!("/segments/{id}"))
-        }
+        Err(error) => done_or_refused(Err(error), Flash::plain(String::new()), &format!("/segments/{id}")),
     }
 }
 

@@ -1,8 +1,7 @@
 //! The list of segments; counts come by themselves, one by one.
 
 use super::{
-    Shell,
-    filters,
+    Shell, filters,
     html::{self, Answer},
 };
 use crate::{

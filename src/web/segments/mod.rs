@@ -8,11 +8,8 @@ mod show;
 mod value;
 
 use super::{filters, flash, form, html, routes::Route, shell::Shell};
-use crate::{access::Permission, error::Result, state::AppState};
-use sqlx::PgConnection;
+use crate::access::Permission;
 use std::time::Duration;
-
-pub(super) use value::Section as ValueSection;
 
 pub(super) fn routes() -> Vec<Route> {
     use Permission::{EditContacts, EditSettings, View};
@@ -31,19 +28,8 @@ pub(super) fn routes() -> Vec<Route> {
         Route::get("/segments/{id}/contacts/{contact_id}", View, show::why),
         Route::post("/segments/{id}/restoration", EditContacts, edit::restore),
         Route::post("/segments/{id}/list", EditContacts, show::to_list).within(Duration::from_mins(2)),
+        Route::get("/segments/value/contacts/{contact_id}", View, value::standing),
         Route::get("/settings/segments", EditSettings, value::settings_page),
         Route::post("/settings/segments", EditSettings, value::save),
     ]
-}
-
-/// The section of a contact's page that says where they stand among the nine.
-///
-/// # Errors
-/// When the database fails.
-pub(super) async fn section(
-    db: &mut PgConnection,
-    state: &AppState,
-    contact: crate::ids::ContactId,
-) -> Result<Option<ValueSection>> {
-    value::section(db, state, contact).await
 }

@@ -2,8 +2,7 @@
 //! one person is in it or not.
 
 use super::{
-    Shell,
-    filters,
+    Shell, filters,
     flash::Flash,
     form::Form,
     html::{self, Answer},

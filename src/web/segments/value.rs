@@ -2,8 +2,7 @@
 //! contact stands.
 
 use super::{
-    Shell,
-    filters,
+    Shell, filters,
     flash::Flash,
     form::{Errors, Form},
     html::{self, Answer},
@@ -22,9 +21,8 @@ use crate::{
     state::AppState,
 };
 use askama::Template;
-use axum::extract::State;
+use axum::extract::{Path, State};
 use serde::Deserialize;
-use sqlx::PgConnection;
 
 struct Special {
     it: Segment,
@@ -149,7 +147,8 @@ pub(super) async fn save(
     match saved {
         Ok(()) => {
             tx.commit().await?;
-            Ok(Flash::good("Guardado. Los segmentos de valor ya usan los límites nuevos.").to("/segments/value"))
+            Ok(Flash::good("Guardado. Los segmentos de valor ya usan los límites nuevos.")
+                .to("/segments/value"))
         }
         Err(error) => {
             let errors = Errors::from_error(error)?;
@@ -158,18 +157,14 @@ pub(super) async fn save(
     }
 }
 
-/// Where a contact stands among the nine, for their page.
+/// Where a contact stands among the nine: a part of their page.
 #[derive(Template)]
 #[template(path = "segments/section.html")]
-pub(in crate::web) struct Section {
-    standing: Standing,
+struct Section {
+    standing: Option<Standing>,
 }
 
-pub(super) async fn section(
-    db: &mut PgConnection,
-    state: &AppState,
-    contact: ContactId,
-) -> Result<Option<Section>> {
-    let at: Thresholds = settings::load(&mut *db, &state.config.first_values).await?;
-    Ok(value::of(&mut *db, &at, contact).await?.map(|standing| Section { standing }))
+pub(super) async fn standing(State(state): State<AppState>, Path(contact): Path<ContactId>) -> Answer {
+    let at: Thresholds = settings::load(&state.db, &state.config.first_values).await?;
+    html::page(&Section { standing: value::of(&state.db, &at, contact).await? })
 }

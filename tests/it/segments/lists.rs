@@ -1,0 +1,164 @@
+//! Lists: what is put on them, and campaigns to them and to segments.
+
+use super::{keep, person, spenders};
+use crate::{
+    campaigns::{app, execute, get, people, seeded, start},
+    support::monday_noon,
+};
+use llovizna::{
+    access::Actor,
+    campaigns::{
+        audience::{self, Question, Rule},
+        campaign,
+        edit::Edit,
+        progress,
+    },
+    channels::Channel,
+    db::keyset::Place,
+    error::Error,
+    ids::ListId,
+    messaging::kinds::{BlockReason, MessageType},
+    segments::list,
+};
+use sqlx::PgPool;
+
+async fn new_list(db: &PgPool, name: &str) -> ListId {
+    let mut tx = db.begin().await.unwrap();
+    let id = list::create(&mut tx, monday_noon(), &Actor::CommandLine, name, "").await.unwrap();
+    tx.commit().await.unwrap();
+    id
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn what_is_pasted_becomes_contacts_and_bare_addresses_once(db: PgPool) {
+    let ana = person(&db, "Ana", 0, 0).await;
+    sqlx::query("update contacts set phone = '+56987654321' where id = $1")
+        .bind(ana.0)
+        .execute(&db)
+        .await
+        .unwrap();
+    let id = new_list(&db, "Feria").await;
+    let paste = async |text: &str| {
+        let mut tx = db.begin().await.unwrap();
+        let added = list::add_pasted(&mut tx, monday_noon(), &Actor::CommandLine, id, text).await?;
+        tx.commit().await.unwrap();
+        Ok::<_, Error>(added)
+    };
+    let added =
+        paste("ANA@x.example\n9 8765 4321\notro@x.example; +56 9 1234 5678\nnada aquí").await.unwrap();
+    assert_eq!((added.contacts, added.externals, added.already), (1, 2, 1), "her phone is hers too");
+    assert_eq!(added.unread, [4]);
+    let again = paste("otro@x.example, ana@x.example").await.unwrap();
+    assert_eq!((again.contacts, again.externals, again.already), (0, 0, 2));
+    assert!(matches!(paste("nada").await.unwrap_err(), Error::Invalid(_)));
+
+    let mut connection = db.acquire().await.unwrap();
+    let first = list::page(&mut connection, id, Place::First, 2).await.unwrap();
+    assert_eq!((first.rows.len(), first.has_next, first.has_previous), (2, true, false));
+    let edge = first.rows[1].id;
+    let second = list::page(&mut connection, id, Place::After(edge), 2).await.unwrap();
+    assert_eq!((second.rows.len(), second.has_next), (1, false));
+    let back = list::page(&mut connection, id, Place::Before(second.rows[0].id), 2).await.unwrap();
+    assert_eq!(
+        back.rows.iter().map(|it| it.id).collect::<Vec<_>>(),
+        first.rows.iter().map(|it| it.id).collect::<Vec<_>>()
+    );
+    assert_eq!(list::get(&db, id).await.unwrap().members, 3);
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn a_segment_is_fixed_on_a_list_as_it_stands(db: PgPool) {
+    let ana = person(&db, "Ana", 1, 60_000).await;
+    person(&db, "Luis", 1, 10).await;
+    let id = new_list(&db, "Gastan").await;
+    let mut tx = db.begin().await.unwrap();
+    let actor = Actor::CommandLine;
+    assert_eq!(list::add_rule(&mut tx, monday_noon(), &actor, id, &spenders()).await.unwrap(), 1);
+    assert_eq!(list::add_rule(&mut tx, monday_noon(), &actor, id, &spenders()).await.unwrap(), 0, "once");
+    tx.commit().await.unwrap();
+    sqlx::query("update contact_metrics set spent = 0").execute(&db).await.unwrap();
+    let mut connection = db.acquire().await.unwrap();
+    let page = list::page(&mut connection, id, Place::First, 10).await.unwrap();
+    assert_eq!(page.rows.iter().map(|it| it.contact_id).collect::<Vec<_>>(), [Some(ana)]);
+    let mut tx = db.begin().await.unwrap();
+    list::remove(&mut tx, monday_noon(), &actor, id, page.rows[0].id).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(list::get(&db, id).await.unwrap().members, 0);
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn a_campaign_to_a_segment_reaches_private_people_and_the_gate_agrees(db: PgPool) {
+    let app = app(db.clone());
+    people(&app, "sur", 2).await;
+    let ana = person(&db, "Ana", 1, 60_000).await;
+    let luis = person(&db, "Luis", 1, 60_000).await;
+    let eva = person(&db, "Eva", 1, 60_000).await;
+    person(&db, "Poco", 1, 10).await;
+    sqlx::query("update contacts set email_basis = null where id = $1")
+        .bind(luis.0)
+        .execute(&db)
+        .await
+        .unwrap();
+    let segment = keep(&db, "Gastan", &spenders()).await.unwrap();
+    let listed = new_list(&db, "Invitados").await;
+    let mut tx = db.begin().await.unwrap();
+    list::add_contacts(&mut tx, app.now(), &Actor::CommandLine, listed, &[ana, luis]).await.unwrap();
+    tx.commit().await.unwrap();
+
+    let mut connection = db.acquire().await.unwrap();
+    let both = Rule { segment_ids: vec![segment.0], list_ids: vec![listed.0], ..Rule::default() };
+    let of_segment = Rule { segment_ids: vec![segment.0], ..Rule::default() };
+    let found = audience::page(&mut connection, app.now(), &of_segment, 0, 10).await.unwrap();
+    assert_eq!(found, [ana, luis, eva], "private people too, in the order of their ids");
+    assert_eq!(audience::page(&mut connection, app.now(), &of_segment, ana.0, 1).await.unwrap(), [luis]);
+    assert_eq!(audience::page(&mut connection, app.now(), &both, 0, 10).await.unwrap(), [ana, luis]);
+
+    let id = seeded(&app).await;
+    let mut edit = Edit::of(&get(&app, id).await);
+    edit.audience = of_segment.clone();
+    edit.source.subject = "Hola".to_owned();
+    edit.source.body = "Para {{ company }}".to_owned();
+    let mut tx = db.begin().await.unwrap();
+    campaign::update(&mut tx, app.now(), &Actor::CommandLine, &app.state.config, id, &edit).await.unwrap();
+    tx.commit().await.unwrap();
+    execute(&app, "update contacts set company_id = (select id from companies where name = 'sur') where first_name = 'Ana'").await;
+    let question = Question {
+        rule: &of_segment,
+        channel: Channel::Email,
+        message_type: MessageType::Promocional,
+        required: &["company"],
+        now: app.now(),
+    };
+    let foretold = audience::preview(&mut connection, question).await.unwrap();
+    assert_eq!((foretold.total, foretold.reachable), (3, 1));
+    assert_eq!(foretold.left_out.get(&BlockReason::NoConsent), Some(&1));
+    assert_eq!(foretold.left_out.get(&BlockReason::MissingVariable), Some(&1), "Eva works nowhere");
+    let launched = start(&app, id).await.unwrap();
+    assert_eq!(launched.enqueued.queued, foretold.reachable);
+    assert_eq!(launched.enqueued.blocked, foretold.left_out);
+    assert_eq!(progress::of(&db, id).await.unwrap().total(), 3);
+
+    let mut tx = db.begin().await.unwrap();
+    let refused = llovizna::segments::segment::delete(&mut tx, app.now(), &Actor::CommandLine, segment).await;
+    assert!(refused.is_err(), "a campaign that runs asks for it");
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn a_list_that_is_asked_for_is_not_removed(db: PgPool) {
+    use llovizna::segments::{
+        field::{Field, Op},
+        rule::{Condition, Group, Join},
+    };
+    let id = new_list(&db, "Invitados").await;
+    let condition = Condition::with(Field::List, Op::Is, &[&id.to_string()]);
+    let nested = Group { join: Join::All, items: vec![Group::any([condition]).into()] };
+    let segment = keep(&db, "Los de la lista", &nested).await.unwrap();
+    let mut tx = db.begin().await.unwrap();
+    let refused = list::delete(&mut tx, monday_noon(), &Actor::CommandLine, id).await.unwrap_err();
+    assert!(matches!(refused, Error::Refused(it) if it.contains("«Los de la lista»")));
+    llovizna::segments::segment::delete(&mut tx, monday_noon(), &Actor::CommandLine, segment).await.unwrap();
+    list::delete(&mut tx, monday_noon(), &Actor::CommandLine, id).await.unwrap();
+    list::restore(&mut tx, monday_noon(), &Actor::CommandLine, id).await.unwrap();
+    tx.commit().await.unwrap();
+    assert!(!list::get(&db, id).await.unwrap().is_deleted);
+}

@@ -1,0 +1,120 @@
+//! The pages of segments and lists, as a browser without scripts uses them.
+
+use super::{keep, person, spenders};
+use crate::support::TestApp;
+use axum::http::StatusCode;
+use llovizna::access::Role;
+use sqlx::PgPool;
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn a_segment_is_built_without_scripts_counted_and_saved(db: PgPool) {
+    let app = TestApp::new(db.clone());
+    person(&db, "Ana", 1, 60_000).await;
+    person(&db, "Luis", 1, 10).await;
+    assert_eq!(app.get("/segments/new").await.status, StatusCode::OK);
+    let form = [
+        ("name", "Gastan"),
+        ("r.join", "ALL"),
+        ("r-0.was", "LIFECYCLE"),
+        ("r-0.field", "SPENT"),
+        ("do", "add:r"),
+    ];
+    let built = app.post("/segments/builder", &form).await;
+    assert_eq!(built.status, StatusCode::OK);
+    assert!(built.body.contains("<html") && built.body.contains("name=\"r-1.field\""));
+    let filled = [
+        ("name", "Gastan"),
+        ("r.join", "ALL"),
+        ("r-0.was", "SPENT"),
+        ("r-0.field", "SPENT"),
+        ("r-0.op", "MORE_THAN"),
+        ("r-0.value", "$50.000"),
+    ];
+    let preview = app.post("/segments/preview", &filled).await.text();
+    assert!(preview.contains("1 persona Personas que cumplen: gasto mayor que $50.000."), "{preview}");
+    assert!(preview.contains("Ana") && !preview.contains("Luis"), "{preview}");
+    let saved = app.post("/segments", &filled).await;
+    assert_eq!(saved.status, StatusCode::SEE_OTHER);
+    let page = app.get(saved.location()).await.text();
+    assert!(page.contains("1 persona ahora") && page.contains("Versión 1"), "{page}");
+    let count = app.get(&format!("{}/count", saved.location())).await;
+    assert_eq!(count.body, "1");
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn what_lacks_is_said_and_what_was_typed_is_kept(db: PgPool) {
+    let app = TestApp::new(db);
+    let form = [("name", "Gastan"), ("r.join", "ALL"), ("r-0.field", "SPENT"), ("r-0.value", "harto")];
+    let reply = app.post("/segments", &form).await;
+    assert_eq!(reply.status, StatusCode::UNPROCESSABLE_ENTITY);
+    let text = reply.text();
+    assert!(text.contains("En «gasto»: escribe un número entero"), "{text}");
+    assert!(reply.body.contains("value=\"harto\"") && reply.body.contains("value=\"Gastan\""));
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn why_somebody_is_not_in_a_segment_is_told_by_condition(db: PgPool) {
+    let app = TestApp::new(db.clone());
+    let luis = person(&db, "Luis", 1, 10).await;
+    let segment = keep(&db, "Gastan", &spenders()).await.unwrap();
+    let page = app.get(&format!("/segments/{segment}/contacts/{luis}")).await.text();
+    assert!(page.contains("¿Por qué no está Luis?"), "{page}");
+    assert!(page.contains("No se cumple: gasto mayor que $50.000 $10"), "{page}");
+    let found = app.get(&format!("/segments/{segment}?q=luis")).await;
+    assert!(found.body.contains(&format!("/segments/{segment}/contacts/{luis}")));
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn a_removed_segment_comes_back_by_undo(db: PgPool) {
+    let app = TestApp::new(db.clone());
+    let segment = keep(&db, "Gastan", &spenders()).await.unwrap();
+    let gone = app.post(&format!("/segments/{segment}?_method=DELETE"), &[]).await;
+    assert_eq!(gone.location(), "/segments");
+    let list = app.get("/segments").await;
+    assert!(!list.body.contains(&format!("href=\"/segments/{segment}\"")));
+    let back = app.post(&format!("/segments/{segment}/restoration"), &[]).await;
+    assert_eq!(back.location(), format!("/segments/{segment}"));
+    assert!(app.get("/segments").await.body.contains(&format!("href=\"/segments/{segment}\"")));
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn the_grid_shows_people_and_money_and_its_limits_can_be_set(db: PgPool) {
+    let app = TestApp::new(db.clone());
+    person(&db, "Ana", 7, 200_000).await;
+    let grid = app.get("/segments/value").await.text();
+    assert!(grid.contains("1 personas, VIP, gasto alto $200.000"), "{grid}");
+    let limits = [
+        ("regular_from", "2"),
+        ("vip_from", "8"),
+        ("medium_from", "$50.000"),
+        ("high_above", "150.000"),
+        ("inactive_days", "90"),
+    ];
+    assert_eq!(app.post("/settings/segments", &limits).await.location(), "/segments/value");
+    assert!(app.get("/segments/value").await.text().contains("1 personas, Regular, gasto alto"));
+    let wrong = [limits[0], ("vip_from", "1"), limits[2], limits[3], limits[4]];
+    assert_eq!(app.post("/settings/segments", &wrong).await.status, StatusCode::UNPROCESSABLE_ENTITY);
+    let staff = app.as_role(Role::Staff).await;
+    assert_eq!(staff.post("/settings/segments", &limits).await.status, StatusCode::FORBIDDEN);
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn a_list_is_made_filled_and_emptied(db: PgPool) {
+    let app = TestApp::new(db.clone());
+    let ana = person(&db, "Ana", 0, 0).await;
+    assert!(app.get("/lists").await.text().contains("Aún no hay listas"));
+    let made = app.post("/lists", &[("name", "Feria"), ("note", "Octubre")]).await;
+    let path = made.location().to_owned();
+    let added = app.post(&format!("{path}/members"), &[("addresses", "ana@x.example\notro@x.example")]).await;
+    assert_eq!(added.location(), path);
+    let page = app.get(&path).await;
+    assert!(page.text().contains("Agregamos 1 contacto y 1 dirección suelta."), "{}", page.text());
+    assert!(page.body.contains(&format!("/contacts/{ana}")) && page.text().contains("No es contacto"));
+    let empty = app.post(&format!("{path}/members"), &[("addresses", " ")]).await;
+    assert_eq!(empty.status, StatusCode::UNPROCESSABLE_ENTITY);
+    let form = app.get(&format!("/campaigns/new?list={}", path.trim_start_matches("/lists/"))).await;
+    assert!(form.body.contains("name=\"list_ids\" value=\"1\" checked"), "chosen from the start");
+    let reader = app.as_role(Role::ReadOnly).await;
+    assert_eq!(reader.post(&format!("{path}/members"), &[]).await.status, StatusCode::FORBIDDEN);
+    assert!(!reader.get(&path).await.body.contains("addresses"), "no button that would not work");
+}
