@@ -86,6 +86,7 @@ impl Chosen {
 
     /// Conditions on `contacts c left join companies k`.
     fn push(&self, query: &mut QueryBuilder<Postgres>, rule: &Rule) {
+        query.push("c.merged_into is null and ");
         if self.rule.items.is_empty() {
             // Without segments and lists, campaigns are for people at companies.
             query.push("k.id is not null");

@@ -30,6 +30,12 @@ use crate::{
         runs::Trigger,
         template::{BodyFormat, Source},
     },
+    segments::{
+        field::{Field, Op},
+        list,
+        rule::{Condition, Group},
+        segment,
+    },
     settings::{self, Business},
 };
 use chrono::{DateTime, Days, TimeDelta, Utc};
@@ -109,6 +115,7 @@ pub async fn fill(db: &PgPool, config: &Config, now: DateTime<Utc>) -> Result<Ou
     let mut rng = StdRng::seed_from_u64(20_261_121);
     let companies = companies(&mut tx, past, &actor, &mut rng).await?;
     people(&mut tx, past, &actor, &mut rng, &companies).await?;
+    groups(&mut tx, past, &actor).await?;
     tx.commit().await?;
     campaign(db, config, now, &actor).await?;
     Ok(Outcome::Filled)
@@ -239,6 +246,25 @@ async fn people(
             consent::grant(tx, now, actor, id, &grant).await?;
         }
     }
+    Ok(())
+}
+
+/// Two segments, and a list of those whom one of them holds.
+async fn groups(tx: &mut Tx<'_>, now: DateTime<Utc>, actor: &Actor) -> Result<()> {
+    let is = |field, values: &[&str]| Condition::with(field, Op::Is, values);
+    let shore = ["10109", "10107", "10102", "10103"];
+    let near = Group::all([is(Field::Comuna, &shore), is(Field::Contactable, &["EMAIL"])]);
+    segment::create(tx, now, actor, "Cuenca del lago, contactables", &near).await?;
+    let mut hotels = Group::all([is(Field::CompanyIndustry, &["Hotelería", "Turismo rural"])]);
+    let warm = [is(Field::Lifecycle, &["CLIENTE", "PROSPECTO"]), is(Field::Source, &["REFERIDO"])];
+    hotels.items.push(Group::any(warm).into());
+    segment::create(tx, now, actor, "Hotelería y turismo con buena llegada", &hotels).await?;
+    let fair =
+        list::create(tx, now, actor, "Feria de turismo de Puerto Varas", "Quienes pasaron por el stand.")
+            .await?;
+    list::add_rule(tx, now, actor, fair, &hotels).await?;
+    let visitors = "rocio@hostalejemplo.example\n+56 9 8123 4567";
+    list::add_pasted(tx, now, actor, fair, visitors).await?;
     Ok(())
 }
 

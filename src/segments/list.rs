@@ -48,7 +48,8 @@ pub async fn get(db: impl PgExecutor<'_>, id: ListId) -> Result<List> {
     sqlx::query_as!(
         List,
         r#"select id as "id: ListId", name, note, updated_at, deleted_at is not null as "is_deleted!",
-                  (select count(*) from list_members m where m.list_id = lists.id) as "members!"
+                  (select count(*) from list_members m left join contacts c on c.id = m.contact_id
+                   where m.list_id = lists.id and c.merged_into is null) as "members!"
            from lists where id = $1"#,
         id.0
     )
@@ -65,7 +66,8 @@ pub async fn all(db: impl PgExecutor<'_>) -> Result<Vec<List>> {
     Ok(sqlx::query_as!(
         List,
         r#"select id as "id: ListId", name, note, updated_at, false as "is_deleted!",
-                  (select count(*) from list_members m where m.list_id = lists.id) as "members!"
+                  (select count(*) from list_members m left join contacts c on c.id = m.contact_id
+                   where m.list_id = lists.id and c.merged_into is null) as "members!"
            from lists where deleted_at is null order by lower(name), id limit 1000"#
     )
     .fetch_all(db)
@@ -219,7 +221,7 @@ pub async fn add_contacts(
     let ids: Vec<i64> = contacts.iter().map(|it| it.0).collect();
     let added = sqlx::query!(
         "insert into list_members (list_id, contact_id, added_at)
-         select $1, c.id, $3 from contacts c where c.id = any ($2) order by c.id
+         select $1, c.id, $3 from contacts c where c.id = any ($2) and c.merged_into is null order by c.id
          on conflict (list_id, contact_id) where contact_id is not null do nothing",
         id.0,
         &ids,
@@ -247,7 +249,11 @@ pub async fn add_rule(
     get(&mut **tx, id).await?;
     let library = members::library(tx, rule).await?;
     let mut query = QueryBuilder::new("insert into list_members (list_id, contact_id, added_at) select ");
-    query.push_bind(id.0).push(", c.id, ").push_bind(now).push(" from contacts c where ");
+    query
+        .push_bind(id.0)
+        .push(", c.id, ")
+        .push_bind(now)
+        .push(" from contacts c where c.merged_into is null and ");
     compile::push(&mut query, rule, Context { library: &library, today: time::local_date(now) });
     query.push(" order by c.id on conflict (list_id, contact_id) where contact_id is not null do nothing");
     let added = query.build().execute(&mut **tx).await?.rows_affected();
@@ -419,10 +425,12 @@ pub async fn page(db: &mut PgConnection, id: ListId, place: Place, size: usize) 
     let backward = place.is_backward();
     let rows = sqlx::query!(
         r#"with page as (
-               (select * from list_members where not $2 and list_id = $1
-                and id < coalesce($3, 9223372036854775807) order by id desc limit $4)
+               (select m.* from list_members m left join contacts c on c.id = m.contact_id
+                where not $2 and m.list_id = $1 and c.merged_into is null
+                  and m.id < coalesce($3, 9223372036854775807) order by m.id desc limit $4)
                union all
-               (select * from list_members where $2 and list_id = $1 and id > $3 order by id limit $4)
+               (select m.* from list_members m left join contacts c on c.id = m.contact_id
+                where $2 and m.list_id = $1 and c.merged_into is null and m.id > $3 order by m.id limit $4)
            )
            select p.id as "id!", p.contact_id, p.added_at as "added_at!", coalesce(c.email, p.email) as email,
                   coalesce(c.phone, p.phone) as phone, c.first_name as "first_name?", c.last_name as "last_name?",

@@ -43,14 +43,14 @@ pub async fn library(db: &mut PgConnection, rule: &Group) -> Result<Library> {
     Ok(known)
 }
 
-/// How many contacts `rule` describes; none: counting would take too long to wait for.
+/// How many contacts `rule` describes, those that were joined into others aside; none: counting would take too long to wait for.
 ///
 /// # Errors
 /// When the database fails.
 pub async fn count(db: &mut PgConnection, now: DateTime<Utc>, rule: &Group) -> Result<Option<i64>> {
     let library = library(db, rule).await?;
     let context = Context { library: &library, today: time::local_date(now) };
-    let mut query = QueryBuilder::new("select count(*) from contacts c where ");
+    let mut query = QueryBuilder::new("select count(*) from contacts c where c.merged_into is null and ");
     compile::push(&mut query, rule, context);
     // Lookups over a million people are hashed in memory rather than made one by one.
     let mut tx = db.begin().await?;
@@ -99,7 +99,8 @@ pub async fn newest(
     let context = Context { library: &library, today: time::local_date(now) };
     let mut query = QueryBuilder::new(
         "select c.id, c.first_name, c.last_name, c.email, c.phone, k.name as company
-         from contacts c left join companies k on k.id = c.company_id where ",
+         from contacts c left join companies k on k.id = c.company_id
+         where c.merged_into is null and ",
     );
     compile::push(&mut query, rule, context);
     if let Some(before) = before {
@@ -134,7 +135,7 @@ pub async fn page(
 ) -> Result<Vec<ContactId>> {
     let library = library(db, rule).await?;
     let context = Context { library: &library, today: time::local_date(now) };
-    let mut query = QueryBuilder::new("select c.id from contacts c where c.id > ");
+    let mut query = QueryBuilder::new("select c.id from contacts c where c.merged_into is null and c.id > ");
     query.push_bind(after.0).push(" and ");
     compile::push(&mut query, rule, context);
     query.push(" order by c.id limit ").push_bind(limit);

@@ -314,9 +314,9 @@ pub async fn grid(db: &mut PgConnection, at: &Thresholds) -> Result<Vec<Cell>> {
                select case when visits < $1::bigint then 'NEW' when visits < $2::bigint then 'REGULAR' else 'VIP' end
                       || case when spent < $3 then '_LOW' when spent <= $4 then '_MEDIUM' else '_HIGH' end as key,
                       count(*) as people, sum(spent)::bigint as spent
-               from contact_metrics group by 1
+               from contact_metrics m join contacts c on c.id = m.contact_id and c.merged_into is null group by 1
            ), rest as (
-               select (select count(*) from contacts) - coalesce((select sum(people) from counted), 0)::bigint as people
+               select (select count(*) from contacts where merged_into is null) - coalesce((select sum(people) from counted), 0)::bigint as people
            )
            select s.id as "id!", s.key as "key!",
                   (coalesce(n.people, 0) + case when s.key = 'NEW_LOW' then rest.people else 0 end)::bigint as "people!",

@@ -64,6 +64,18 @@ async fn what_is_pasted_becomes_contacts_and_bare_addresses_once(db: PgPool) {
         first.rows.iter().map(|it| it.id).collect::<Vec<_>>()
     );
     assert_eq!(list::get(&db, id).await.unwrap().members, 3);
+
+    // Who was joined into another stays on the list as that one.
+    let luis = person(&db, "Luis", 0, 0).await;
+    sqlx::query("update contacts set merged_into = $1, email = null, phone = null where id = $2")
+        .bind(luis.0)
+        .bind(ana.0)
+        .execute(&db)
+        .await
+        .unwrap();
+    let page = list::page(&mut connection, id, Place::First, 10).await.unwrap();
+    let contacts: Vec<_> = page.rows.iter().filter_map(|it| it.contact_id).collect();
+    assert_eq!((contacts, list::get(&db, id).await.unwrap().members), (vec![luis], 3));
 }
 
 #[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
