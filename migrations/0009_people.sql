@@ -123,7 +123,7 @@ create table pipeline_cards (
     constraint pipeline_cards_value_positive check (value >= 0)
 );
 comment on column pipeline_cards.value is 'whole pesos that the deal may bring';
-create index pipeline_cards_by_stage on pipeline_cards (stage_id, moved_at desc, contact_id);
+create index pipeline_cards_by_stage on pipeline_cards (stage_id, moved_at desc, contact_id) include (value);
 create index pipeline_cards_by_follow_up on pipeline_cards (follow_up_on, contact_id) where follow_up_on is not null;
 
 -- Every move on the board, for the timeline. Names are kept as they were: stages may be renamed and removed.

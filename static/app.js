@@ -219,4 +219,100 @@
       said.textContent = "Copiado";
     });
   });
+
+  // The board: a card is carried to another stage by its grip, or by its body with a mouse.
+  // Dropping it chooses the stage in the card's own form and sends that.
+  var carried = null;
+  var boardLeft = 0;
+  function readyBoard() {
+    var board = document.querySelector("[data-board]");
+    if (!board) return;
+    board.setAttribute("data-ready", "");
+    board.scrollLeft = boardLeft;
+  }
+  document.addEventListener("DOMContentLoaded", readyBoard);
+  document.addEventListener("htmx:beforeSwap", function () {
+    var board = document.querySelector("[data-board]");
+    if (board) boardLeft = board.scrollLeft;
+  });
+  document.addEventListener("htmx:afterSwap", readyBoard);
+  function laneAt(x, y) {
+    var under = document.elementFromPoint(x, y);
+    return under ? under.closest("[data-lane]") : null;
+  }
+  function lift(card, event) {
+    var box = card.getBoundingClientRect();
+    var gap = document.createElement("li");
+    gap.className = "deal-gap";
+    gap.style.height = box.height + "px";
+    card.style.width = box.width + "px";
+    card.classList.add("dragged");
+    card.after(gap);
+    carried.gap = gap;
+    carried.dx = event.clientX - box.left;
+    carried.dy = event.clientY - box.top;
+  }
+  function letGo(commit) {
+    if (!carried) return;
+    var it = carried;
+    carried = null;
+    document.querySelectorAll(".lane.over").forEach(function (lane) {
+      lane.classList.remove("over");
+    });
+    if (!it.gap) return;
+    it.card.classList.remove("dragged");
+    ["width", "left", "top"].forEach(function (name) {
+      it.card.style[name] = "";
+    });
+    it.gap.remove();
+    // The press must not end as a click on a link of the card.
+    document.addEventListener("click", function (event) { event.preventDefault(); }, { capture: true, once: true });
+    setTimeout(function () { document.dispatchEvent(new Event("click", { cancelable: true })); }, 0);
+    var form = it.card.querySelector("form");
+    if (commit && it.lane && it.lane !== it.card.closest("[data-lane]") && form) {
+      it.lane.querySelector(".deals").prepend(it.card);
+      form.elements.stage_id.value = it.lane.dataset.lane;
+      form.requestSubmit();
+    }
+  }
+  document.addEventListener("pointerdown", function (event) {
+    var target = event.target instanceof Element ? event.target : null;
+    var card = target ? target.closest("[data-deal]") : null;
+    if (!card || event.button !== 0 || !card.querySelector("form")) return;
+    var grip = target.closest("[data-grip]");
+    if (!grip && (event.pointerType !== "mouse" || target.closest("select, button"))) return;
+    carried = { card: card, x: event.clientX, y: event.clientY, pointer: event.pointerId, gap: null, lane: null };
+  });
+  document.addEventListener("dragstart", function (event) {
+    if (event.target instanceof Element && event.target.closest("[data-deal]")) event.preventDefault();
+  });
+  document.addEventListener("pointermove", function (event) {
+    if (!carried || event.pointerId !== carried.pointer) return;
+    if (!carried.gap) {
+      if (Math.hypot(event.clientX - carried.x, event.clientY - carried.y) < 6) return;
+      lift(carried.card, event);
+    }
+    event.preventDefault();
+    carried.card.style.left = event.clientX - carried.dx + "px";
+    carried.card.style.top = event.clientY - carried.dy + "px";
+    var board = carried.card.closest("[data-board]");
+    var edge = board.getBoundingClientRect();
+    if (event.clientX > edge.right - 40) board.scrollLeft += 12;
+    if (event.clientX < edge.left + 40) board.scrollLeft -= 12;
+    var lane = laneAt(event.clientX, event.clientY);
+    if (lane !== carried.lane) {
+      if (carried.lane) carried.lane.classList.remove("over");
+      if (lane) lane.classList.add("over");
+      carried.lane = lane;
+    }
+  });
+  document.addEventListener("pointerup", function () {
+    letGo(true);
+  });
+  document.addEventListener("pointercancel", function () {
+    letGo(false);
+  });
+  document.addEventListener("keydown", function (event) {
+    if (event.key === "Escape") letGo(false);
+  });
 })();

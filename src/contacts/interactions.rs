@@ -146,7 +146,7 @@ pub async fn remove(
     if it.staff_user_id != actor.staff_id().map(|it| it.0) {
         return Err(Error::refused("Solo quien lo anotó puede quitarlo. Queda como está."));
     }
-    if now - it.created_at > REGRET {
+    if now.signed_duration_since(it.created_at) > REGRET {
         return Err(Error::refused(
             "Ya pasó media hora desde que lo anotaste, así que queda en la bitácora. Si algo cambió, anota una nota nueva.",
         ));

@@ -2,6 +2,7 @@
 //! Los Lagos, all under the reserved TLD `.example`, and a past campaign that really
 //! went through the queue. Written through the domains, as a person would.
 
+mod people;
 mod words;
 
 use crate::{
@@ -22,7 +23,7 @@ use crate::{
     },
     db::Tx,
     error::{Error, Result},
-    ids::CampaignId,
+    ids::{CampaignId, ContactId},
     messaging::{
         drain::{Engine, Options},
         kinds::MessageType,
@@ -114,7 +115,8 @@ pub async fn fill(db: &PgPool, config: &Config, now: DateTime<Utc>) -> Result<Ou
     settings::save(&mut tx, past, actor.staff_id(), &business()).await?;
     let mut rng = StdRng::seed_from_u64(20_261_121);
     let companies = companies(&mut tx, past, &actor, &mut rng).await?;
-    people(&mut tx, past, &actor, &mut rng, &companies).await?;
+    let contacts = people(&mut tx, past, &actor, &mut rng, &companies).await?;
+    people::lives(&mut tx, now, &actor, &mut rng, &contacts).await?;
     groups(&mut tx, past, &actor).await?;
     tx.commit().await?;
     campaign(db, config, now, &actor).await?;
@@ -200,8 +202,9 @@ async fn people(
     actor: &Actor,
     rng: &mut StdRng,
     companies: &[String],
-) -> Result<()> {
+) -> Result<Vec<ContactId>> {
     let mut seen: HashMap<String, u32> = HashMap::new();
+    let mut made = Vec::new();
     for i in 0..CONTACTS {
         let (first, last) = (
             pick(rng, words::FIRST_NAMES),
@@ -231,6 +234,7 @@ async fn people(
             ..Draft::default()
         };
         let id = contact::create(tx, now, actor, &draft.check(now)?).await?;
+        made.push(id);
         // One in eight never said yes: the panel shows them as not contactable.
         if i % 8 != 3 {
             let grant = consent::Grant {
@@ -246,7 +250,7 @@ async fn people(
             consent::grant(tx, now, actor, id, &grant).await?;
         }
     }
-    Ok(())
+    Ok(made)
 }
 
 /// Two segments, and a list of those whom one of them holds.

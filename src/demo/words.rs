@@ -1,5 +1,7 @@
 //! The words that the demo's names are made of.
 
+use crate::contacts::vocabulary::{HistoryKind, InteractionKind};
+
 /// Industries, each with the beginnings of its companies' names.
 pub(super) const INDUSTRIES: &[(&str, &[&str])] = &[
     ("Turismo rural", &["Agroturismo", "Cabañas", "Senderos"]),
@@ -146,3 +148,70 @@ Esta primavera abrimos las tinajas frente al estuario de martes a domingo. Para 
 un día completo: tinajas calientes, almuerzo y traslado desde Puerto Montt.\n\n\
 Si respondes este correo te contamos fechas y valores para grupos de 8 a 20 personas.\n\n\
 Un abrazo,\nJaviera, {{ business_name }}";
+
+/// Interests, each with its category.
+pub(super) const INTERESTS: &[(&str, &str)] = &[
+    ("Servicios", "Tinajas calientes"),
+    ("Servicios", "Masajes"),
+    ("Servicios", "Almuerzo en la ribera"),
+    ("Ocasiones", "Día para empresas"),
+    ("Ocasiones", "Aniversarios"),
+    ("Talleres", "Yoga al amanecer"),
+    ("Talleres", "Cocina chilota"),
+];
+
+/// What people bought before: kind, item, price of one.
+pub(super) const HISTORY: &[(HistoryKind, &str, i64)] = &[
+    (HistoryKind::Purchase, "Día de termas", 28_000),
+    (HistoryKind::Purchase, "Masaje de relajación", 35_000),
+    (HistoryKind::Purchase, "Tarjeta de regalo", 50_000),
+    (HistoryKind::Purchase, "Almuerzo en la ribera", 18_500),
+    (HistoryKind::Visit, "Tinajas", 0),
+    (HistoryKind::Enrolment, "Taller de yoga al amanecer", 42_000),
+    (HistoryKind::Enrolment, "Taller de cocina chilota", 38_000),
+];
+
+/// What was talked about: kind, in a line, in full.
+pub(super) const TALKS: &[(InteractionKind, &str, &str)] = &[
+    (
+        InteractionKind::Call,
+        "Pidió valores para un grupo de 12",
+        "Prefieren un viernes de diciembre, con almuerzo incluido.",
+    ),
+    (InteractionKind::Call, "No contestó, dejé mensaje de voz", ""),
+    (
+        InteractionKind::Whatsapp,
+        "Confirmó la reserva del sábado",
+        "Llegan a las 11:30. Una persona es vegetariana.",
+    ),
+    (InteractionKind::Whatsapp, "Preguntó si hay estacionamiento", ""),
+    (
+        InteractionKind::Email,
+        "Mandé la cotización del día para empresas",
+        "Con traslado desde Puerto Montt y sin traslado.",
+    ),
+    (
+        InteractionKind::Meeting,
+        "Visita al recinto con su equipo",
+        "Les gustó la terraza. Volverán a hablar después del cierre de mes.",
+    ),
+    (InteractionKind::Note, "Prefiere que la llamen en la tarde", ""),
+    (
+        InteractionKind::Note,
+        "Cumplen 20 años como empresa en marzo",
+        "Buena ocasión para ofrecer un día completo.",
+    ),
+];
+
+/// What is to be done, with the person's name, and in how many days.
+pub(super) const TASKS: &[(&str, i64)] = &[
+    ("Llamar a {} por la cotización", 0),
+    ("Mandar fotos de la terraza a {}", 0),
+    ("Confirmar el almuerzo con {}", -2),
+    ("Pedir a {} el número de asistentes", 1),
+    ("Agradecer la visita a {}", -1),
+    ("Ofrecer el taller de yoga a {}", 3),
+    ("Cobrar el saldo a {}", 5),
+    ("Invitar a {} a la apertura de verano", 9),
+    ("Reservar traslado para {}", 0),
+];

@@ -72,6 +72,12 @@ pub(super) fn number(it: impl As<i64>, _: &dyn Values) -> Result<String> {
     Ok(format::number(it.value()))
 }
 
+/// Pesos, `$1.234.567`.
+#[askama::filter_fn]
+pub(super) fn money(it: impl As<i64>, _: &dyn Values) -> Result<String> {
+    Ok(format::money(it.value()))
+}
+
 /// A count of something, `1 contacto`, `1.250 contactos`: `{{ n|count("contacto", "contactos") }}`.
 #[askama::filter_fn]
 pub(super) fn count(it: impl As<i64>, _: &dyn Values, one: &str, many: &str) -> Result<String> {

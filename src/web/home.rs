@@ -9,8 +9,11 @@ use super::{
     shell::{Shell, THEME_COOKIE, Theme},
 };
 use crate::{
-    access::Permission,
+    access::{Actor, Permission},
     campaigns::campaign::{self, Status, Summary},
+    chile::time,
+    contacts::tasks::{self, Filter, Task},
+    db::keyset::Place,
     reports::home::{self, Attention, Queue, Start},
     state::AppState,
 };
@@ -21,7 +24,7 @@ use axum::{
     response::{IntoResponse, Redirect},
 };
 use axum_extra::extract::cookie::{Cookie, SameSite};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use serde::Deserialize;
 
 pub(super) fn routes() -> Vec<Route> {
@@ -30,6 +33,8 @@ pub(super) fn routes() -> Vec<Route> {
 
 /// Campaigns shown.
 const CAMPAIGNS: i64 = 5;
+/// Tasks shown.
+const TASKS: usize = 5;
 
 #[derive(Template)]
 #[template(path = "home/show.html")]
@@ -40,16 +45,32 @@ struct HomePage {
     queue: Queue,
     start: Start,
     campaigns: Vec<Summary>,
+    today: NaiveDate,
+    tasks: Vec<Task>,
+    has_more_tasks: bool,
 }
 
-async fn show(State(state): State<AppState>, shell: Shell) -> Answer {
+async fn show(State(state): State<AppState>, actor: Actor, shell: Shell) -> Answer {
     let now = state.clock.now();
     let first = &state.config.first_values;
     let attention = home::attention(&state.db, now).await?;
     let queue = home::queue(&state.db, now, first).await?;
     let start = home::start(&state.db, first).await?;
     let campaigns = campaign::list(&state.db, None, None, CAMPAIGNS).await?;
-    html::page(&HomePage { shell, now, attention, queue, start, campaigns })
+    let today = time::local_date(now);
+    let mine = Filter { owner: actor.staff_id(), until: Some(today), ..Filter::default() };
+    let page = tasks::list(&state.db, mine, Place::First, TASKS).await?;
+    html::page(&HomePage {
+        shell,
+        now,
+        attention,
+        queue,
+        start,
+        campaigns,
+        today,
+        has_more_tasks: page.has_next,
+        tasks: page.rows,
+    })
 }
 
 #[derive(Deserialize)]

@@ -37,6 +37,7 @@ mod lists;
 mod login;
 mod messages;
 mod outbox;
+mod pipeline;
 mod public;
 mod search;
 mod segments;
@@ -44,6 +45,7 @@ mod settings;
 mod setup;
 mod staff;
 mod suppressions;
+mod tasks;
 
 pub use routes::{Access, Body, Route, table};
 

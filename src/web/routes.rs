@@ -138,6 +138,7 @@ pub fn table() -> Vec<Route> {
         super::login::routes(),
         super::messages::routes(),
         super::outbox::routes(),
+        super::pipeline::routes(),
         super::public::routes(),
         super::search::routes(),
         super::segments::routes(),
@@ -145,6 +146,7 @@ pub fn table() -> Vec<Route> {
         super::setup::routes(),
         super::staff::routes(),
         super::suppressions::routes(),
+        super::tasks::routes(),
     ]
     .into_iter()
     .flatten()

@@ -9,6 +9,8 @@ use crate::{
     access::{Permission, Role},
     accounts::session::Session,
     channels::Channel,
+    chile::time,
+    contacts::tasks,
     demo,
     error::Error,
     reports::home,
@@ -96,6 +98,8 @@ pub(super) struct Shell {
     pub demo_is_open: bool,
     /// Messages of which nobody knows if they left.
     pub unconfirmed: i64,
+    /// Tasks of the person at hand for today or before.
+    pub tasks: i64,
     /// Path of the page.
     pub path: String,
     /// What was searched for, if this is the page of a search.
@@ -132,6 +136,9 @@ impl FromRequestParts<AppState> for Shell {
             demo_is_open: demo::is_open(&state.db).await.unwrap_or_default(),
             // A frame without its counts is better than no page.
             unconfirmed: home::unconfirmed(&state.db, 100).await.unwrap_or_default(),
+            tasks: tasks::waiting(&state.db, session.staff, time::local_date(state.clock.now()), 100)
+                .await
+                .unwrap_or_default(),
             path: parts.uri.path().to_owned(),
             query,
         })
@@ -148,6 +155,8 @@ const NAVIGATION: &[(&str, &str, &[Entry])] = &[
         &[
             ("Contactos", "users", "/contacts", Permission::View),
             ("Empresas", "building", "/companies", Permission::View),
+            ("Embudo", "filter", "/pipeline", Permission::View),
+            ("Tareas", "calendar-event", "/tasks", Permission::View),
             ("Segmentos", "target-arrow", "/segments", Permission::View),
             ("Listas", "list-check", "/lists", Permission::View),
             ("Importaciones", "file-import", "/imports", Permission::View),
@@ -200,7 +209,11 @@ impl Shell {
                         icon,
                         path,
                         active: Some(*path) == here,
-                        waiting: if *path == "/messages" { self.unconfirmed } else { 0 },
+                        waiting: match *path {
+                            "/messages" => self.unconfirmed,
+                            "/tasks" => self.tasks,
+                            _ => 0,
+                        },
                     })
                     .collect();
                 let active = items.iter().any(|it| it.active);
@@ -212,7 +225,7 @@ impl Shell {
 
     /// The bottom bar of a phone: the pages people go to most.
     pub(super) fn bar(&self) -> Vec<NavItem> {
-        let wanted = ["/", "/contacts", "/campaigns", "/messages"];
+        let wanted = ["/", "/contacts", "/tasks", "/campaigns", "/messages"];
         let mut found: Vec<NavItem> =
             self.nav().into_iter().flat_map(|it| it.items).filter(|it| wanted.contains(&it.path)).collect();
         found.sort_by_key(|it| wanted.iter().position(|path| *path == it.path));

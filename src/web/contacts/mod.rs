@@ -1,11 +1,14 @@
 //! Contacts in the panel: their list, their forms, their page with what they agreed to.
 
 mod asked;
+mod actions;
+mod consents;
 mod edit;
 mod exports;
 mod list;
 mod show;
 mod views;
+mod timeline;
 
 use super::{badges::Badge, routes::Route};
 use crate::{access::Permission, contacts::vocabulary::Lifecycle};
@@ -24,11 +27,19 @@ pub(super) fn routes() -> Vec<Route> {
         Route::get("/contacts/{id}", View, show::show),
         Route::post("/contacts/{id}", EditContacts, edit::update),
         Route::get("/contacts/{id}/edit", EditContacts, edit::edit),
-        Route::post("/contacts/{id}/consents", EditContacts, show::consent),
-        Route::post("/contacts/{id}/preferences", EditContacts, show::prefer),
-        Route::post("/contacts/{id}/quiet-hours", EditContacts, show::quieten),
-        Route::post("/contacts/{id}/suppressions", EditContacts, show::suppress),
-        Route::delete("/contacts/{id}/suppressions/{suppression}", DecideMessages, show::lift),
+        Route::get("/contacts/{id}/timeline", View, show::timeline),
+        Route::post("/contacts/{id}/interactions", EditContacts, actions::log),
+        Route::delete("/contacts/{id}/interactions/{interaction}", EditContacts, actions::unlog),
+        Route::post("/contacts/{id}/interests", EditContacts, actions::tag),
+        Route::delete("/contacts/{id}/interests/{interest}", EditContacts, actions::untag),
+        Route::post("/contacts/{id}/lifecycle", EditContacts, actions::step),
+        Route::post("/contacts/{id}/tasks", EditContacts, actions::plan),
+        Route::get("/contacts/{id}/consents", View, consents::show),
+        Route::post("/contacts/{id}/consents", EditContacts, consents::consent),
+        Route::post("/contacts/{id}/preferences", EditContacts, consents::prefer),
+        Route::post("/contacts/{id}/quiet-hours", EditContacts, consents::quieten),
+        Route::post("/contacts/{id}/suppressions", EditContacts, consents::suppress),
+        Route::delete("/contacts/{id}/suppressions/{suppression}", DecideMessages, consents::lift),
     ]
 }
 

@@ -1,167 +1,180 @@
-//! The page of a contact: who they are, what they agreed to with its proof, what
-//! they were sent; and the forms that change what may be sent to them.
+//! The page of a contact: who they are and how they stand, what happened with
+//! them, and what comes next. The forms on it are [`super::actions`]'s.
 
+use super::{
+    consents::{self, Reach},
+    timeline::{Asked, TimelinePart},
+};
 use crate::{
-    access::{Actor, Permission},
-    channels::Channel,
-    chile::{comunas, format, phone::Phone, text, time},
+    access::Permission,
+    accounts::staff::{self, StaffUser},
+    chile::{comunas, format, phone::Phone, time},
     contacts::{
-        consent::{self, Entry},
         contact::{self, Contact},
+        interactions,
+        interests::{self, Interest},
         merge,
-        preferences::{self, Preference},
-        vocabulary::Basis,
+        metrics::{self, Metrics},
+        pipeline::{self, stages},
+        tasks::{self, Task},
+        vocabulary::{InteractionKind, Lifecycle},
     },
-    error::{Error, FieldError},
-    ids::ContactId,
-    messaging::{
-        kinds::{MessageType, Scope, SuppressionReason},
-        story::{self, Filter, Line},
-        suppression::{self, Suppression},
+    db::keyset::Place,
+    error::Error,
+    ids::{ContactId, StageId},
+    reports::{
+        reach::{self, Planned, Used},
+        timeline::Kind,
     },
     state::AppState,
     web::{
-        badges::{self, Badge},
+        badges::Badge,
         filters,
         flash::Flash,
-        form::{Errors, Form},
+        form::Errors,
         html::{self, Answer},
+        session::Signed,
         shell::Shell,
     },
 };
 use askama::Template;
-use axum::extract::{Path, State};
-use chrono::{DateTime, Utc};
-use serde::Deserialize;
-use std::collections::HashMap;
+use axum::extract::{Path, Query, State};
+use chrono::{DateTime, NaiveDate, Utc};
 
-/// Messages and entries of the ledger that are shown.
-const SHOWN: i64 = 10;
-
-/// How one channel reaches the contact.
-struct Reach {
-    channel: Channel,
-    icon: &'static str,
-    /// The address, as people read it.
-    destination: String,
-    suppressions: Vec<Suppression>,
-    badge: Badge,
-    /// What the state means.
-    meaning: String,
-}
-
-struct Message {
-    line: Line,
-    badge: Badge,
-    when: String,
-    why: &'static str,
-}
-
-/// A kind of message with the answer for each channel that reaches the contact.
-struct Kind {
-    label: &'static str,
-    /// Name of the box, channel, whether they want it.
-    boxes: Vec<(String, Channel, bool)>,
-}
+/// Open tasks and waiting messages that are shown.
+const SHOWN: usize = 5;
 
 #[derive(Template)]
 #[template(path = "contacts/show.html")]
-struct ShowPage {
+pub(super) struct ShowPage {
     shell: Shell,
     now: DateTime<Utc>,
+    today: NaiveDate,
     contact: Contact,
     lifecycle: Badge,
     age: String,
+    metrics: Metrics,
+    /// Days without activity, and what they are counted from.
+    idle: (String, String),
     reaches: Vec<Reach>,
-    ledger: Vec<Entry>,
-    kinds: Vec<Kind>,
-    messages: Vec<Message>,
-    has_more_messages: bool,
+    used: Vec<Used>,
+    planned: Vec<Planned>,
+    interests: Vec<Interest>,
+    known_interests: Vec<Interest>,
+    stages: Vec<(StageId, String)>,
+    card: Option<(StageId, pipeline::Details)>,
+    tasks: Vec<Task>,
+    owners: Vec<StaffUser>,
+    asked: Asked,
+    timeline: TimelinePart,
+    typed: Typed,
     errors: Errors,
-    /// The form that was sent with errors: it is shown open, as it was typed.
-    open: Open,
 }
 
-/// A form of the page, as it was typed.
+/// The forms of the page as they were typed.
 #[derive(Default)]
-enum Open {
-    #[default]
-    None,
-    Consent(consent::Draft),
-    Quiet(QuietForm),
-    Suppression(SuppressionForm),
-}
-
-impl Open {
-    fn consent(&self) -> consent::Draft {
-        match self {
-            Open::Consent(it) => it.clone(),
-            _ => consent::Draft::default(),
-        }
-    }
-
-    fn suppression(&self) -> SuppressionForm {
-        match self {
-            Open::Suppression(it) => it.clone(),
-            _ => SuppressionForm::default(),
-        }
-    }
+pub(super) struct Typed {
+    pub log: interactions::Draft,
+    /// The form of a task is open.
+    pub task: Option<tasks::Draft>,
 }
 
 impl ShowPage {
-    async fn load(state: &AppState, shell: Shell, id: ContactId) -> Result<ShowPage, Error> {
+    pub(super) async fn load(
+        state: &AppState,
+        shell: Shell,
+        signed: &Signed,
+        id: ContactId,
+        asked: Asked,
+    ) -> Result<ShowPage, Error> {
         let now = state.clock.now();
         let mut db = state.db.acquire().await?;
         let contact = contact::get(&mut *db, id).await?;
-        let mut reaches = Vec::new();
-        for channel in Channel::ALL {
-            let suppressions = match contact.destination(channel) {
-                Some(destination) => suppression::of(&mut db, channel, destination).await?,
-                None => Vec::new(),
-            };
-            reaches.push(reach(&contact, channel, suppressions));
-        }
-        let ledger = consent::ledger(&mut *db, id, SHOWN * 5).await?;
-        let kinds = kinds(&contact, &preferences::of(&mut *db, id).await?);
-        let of_contact = Filter { contact: Some(id), ..Filter::default() };
-        let mut lines = story::list(&mut db, &of_contact, None, SHOWN + 1).await?;
-        let has_more_messages = lines.len() > 10;
-        lines.truncate(10);
+        let metrics = metrics::of(&mut *db, id).await?;
+        let reaches = consents::reaches(&mut db, &contact).await?;
+        let channels: Vec<_> =
+            reaches.iter().filter(|it| !it.destination.is_empty()).map(|it| it.channel).collect();
+        let of_contact = tasks::Filter { contact: Some(id), ..tasks::Filter::default() };
+        let may_edit = shell.may(Permission::EditContacts);
         Ok(ShowPage {
-            shell,
             now,
+            today: time::local_date(now),
             lifecycle: super::lifecycle(contact.lifecycle),
             age: age(&contact, now),
+            idle: idle(&contact, &metrics, now),
+            used: reach::used(&mut db, now, id, &channels).await?,
+            planned: reach::planned(&mut db, id, SHOWN as i64).await?,
+            interests: interests::of(&mut *db, id).await?,
+            known_interests: if may_edit { interests::list(&mut *db).await? } else { Vec::new() },
+            stages: stages::names(&mut *db).await?,
+            card: pipeline::card(&mut *db, id).await?,
+            tasks: tasks::list(&mut *db, of_contact, Place::First, SHOWN).await?.rows,
+            owners: if may_edit {
+                let mut owners = staff::list(&state.db).await?;
+                owners.retain(|it| it.active);
+                owners
+            } else {
+                Vec::new()
+            },
+            timeline: TimelinePart::load(&mut db, now, &signed.0, id, &asked).await?,
+            shell,
             contact,
+            metrics,
             reaches,
-            ledger,
-            kinds,
-            messages: lines.into_iter().map(message).collect(),
-            has_more_messages,
+            asked,
+            typed: Typed { log: interactions::Draft::default(), task: None },
             errors: Errors::default(),
-            open: Open::None,
         })
     }
 
-    fn quiet(&self) -> (String, String) {
-        match (&self.open, self.contact.quiet) {
-            (Open::Quiet(form), _) => (form.quiet_from.clone(), form.quiet_until.clone()),
-            (_, Some((from, until))) => (from.format("%H:%M").to_string(), until.format("%H:%M").to_string()),
-            _ => (String::new(), String::new()),
+    /// The page again, with what was typed and what is wrong with it.
+    pub(super) fn wrong(self, typed: Typed, errors: Errors) -> Answer {
+        html::invalid(&ShowPage { typed, errors, ..self })
+    }
+
+    fn may_edit(&self) -> bool {
+        self.shell.may(Permission::EditContacts)
+    }
+
+    /// What was typed for a new task, or a fresh one that the person at hand is to do.
+    fn task(&self) -> tasks::Draft {
+        self.typed.task.clone().unwrap_or_else(|| {
+            let own = self.owners.iter().find(|it| it.email == self.shell.email);
+            tasks::Draft {
+                owner_id: own.map(|it| it.id.to_string()).unwrap_or_default(),
+                ..tasks::Draft::default()
+            }
+        })
+    }
+
+    fn log_kind(&self) -> &str {
+        if self.typed.log.kind.is_empty() { InteractionKind::Call.code() } else { &self.typed.log.kind }
+    }
+
+    #[expect(clippy::unused_self, reason = "templates call methods with what their loops hold")]
+    fn icon_of(&self, kind: &InteractionKind) -> &'static str {
+        super::timeline::icon(*kind)
+    }
+
+    fn opens_log(&self) -> bool {
+        !self.typed.log.detail.is_empty() || !self.typed.log.at.is_empty() || self.errors.of("at").is_some()
+    }
+
+    fn stands_in(&self, stage: &StageId) -> bool {
+        self.card.is_some_and(|it| it.0 == *stage)
+    }
+
+    /// What the card says, as it would be typed.
+    fn deal(&self) -> pipeline::Draft {
+        let (_, details) = self.card.unwrap_or((StageId(0), pipeline::Details::default()));
+        pipeline::Draft {
+            value: if details.value == 0 { String::new() } else { format::number(details.value) },
+            follow_up_on: details.follow_up_on.map(|it| it.to_string()).unwrap_or_default(),
         }
     }
 
-    fn opens_consent(&self) -> bool {
-        matches!(self.open, Open::Consent(_))
-    }
-
-    fn reachable(&self) -> Vec<Channel> {
-        self.reaches.iter().filter(|it| !it.destination.is_empty()).map(|it| it.channel).collect()
-    }
-
-    fn may_suppress(&self) -> bool {
-        self.shell.may(Permission::EditContacts)
-            && self.reaches.iter().any(|it| !it.destination.is_empty() && it.suppressions.is_empty())
+    fn average(&self) -> String {
+        self.metrics.average_ticket().map_or_else(|| "—".to_owned(), format::money)
     }
 }
 
@@ -170,255 +183,40 @@ fn age(contact: &Contact, now: DateTime<Utc>) -> String {
     years.map(|it| format::count(i64::from(it), "año", "años")).unwrap_or_default()
 }
 
-fn reach(contact: &Contact, channel: Channel, suppressions: Vec<Suppression>) -> Reach {
-    let basis = contact.basis(channel);
-    let destination = match (channel, contact.destination(channel)) {
-        (_, None) => String::new(),
-        (Channel::Email, Some(address)) => address.to_owned(),
-        (_, Some(phone)) => Phone::show(phone),
-    };
-    let badge = |label, tone, icon| Badge { label, tone, icon };
-    let (badge, meaning) = if destination.is_empty() {
-        let missing = match channel {
-            Channel::Email => "No hay correo: agrégalo para poder escribirle.",
-            Channel::Sms if contact.phone.is_some() => {
-                "Su teléfono no es un celular chileno, así que no recibe SMS."
-            }
-            Channel::Sms | Channel::Whatsapp => "No hay teléfono.",
-        };
-        (badge("Sin dirección", "secondary", "circle-minus"), missing.to_owned())
-    } else if let Some(it) = suppressions.first() {
-        let all = suppressions.iter().any(|it| it.scope == Scope::All);
-        let what = if all { "No recibe nada" } else { "No recibe promociones" };
-        let since = format::date(time::local_date(it.created_at));
-        (
-            badge("Excluido", "red", "ban"),
-            format!("{what} desde el {since}: {}.", it.reason.label().to_lowercase()),
-        )
-    } else if let Some(basis) = basis {
-        (
-            badge("Recibe promociones", "green", "circle-check"),
-            format!("Base legal: {}.", basis.label().to_lowercase()),
-        )
-    } else {
-        let meaning = "Sin consentimiento ni otra base legal: solo recibe mensajes de servicio.";
-        (badge("Sin promociones", "secondary", "circle-x"), meaning.to_owned())
-    };
-    let icon = match channel {
-        Channel::Email => "mail",
-        Channel::Sms => "message-2",
-        Channel::Whatsapp => "brand-whatsapp",
-    };
-    Reach { channel, icon, destination, suppressions, badge, meaning }
-}
-
-fn kinds(contact: &Contact, chosen: &[Preference]) -> Vec<Kind> {
-    let channels: Vec<Channel> =
-        Channel::ALL.into_iter().filter(|it| contact.destination(*it).is_some()).collect();
-    let allowed = |channel: Channel, kind: MessageType| {
-        !chosen.iter().any(|it| it.channel == channel && it.message_type == kind.code() && !it.allowed)
-    };
-    let boxes = |kind: MessageType| {
-        channels.iter().map(|it| (box_name(*it, kind), *it, allowed(*it, kind))).collect()
-    };
-    MessageType::DECLINABLE.iter().map(|kind| Kind { label: kind.label(), boxes: boxes(*kind) }).collect()
-}
-
-fn box_name(channel: Channel, kind: MessageType) -> String {
-    format!("{}.{}", channel.code(), kind.code())
-}
-
-fn message(line: Line) -> Message {
-    Message {
-        badge: badges::message(line.status, line.defer_reason),
-        when: format::datetime(line.sent_at.unwrap_or(line.created_at)),
-        why: line
-            .block_reason
-            .map(crate::messaging::kinds::BlockReason::label)
-            .or_else(|| line.defer_reason.map(crate::messaging::kinds::DeferReason::label))
-            .unwrap_or_default(),
-        line,
+fn idle(contact: &Contact, metrics: &Metrics, now: DateTime<Utc>) -> (String, String) {
+    let days = |since| (time::local_date(now) - time::local_date(since)).num_days().max(0);
+    match metrics.last_activity_at {
+        Some(at) => (format::number(days(at)), "días sin actividad".to_owned()),
+        None => (
+            "Sin actividad".to_owned(),
+            format!("desde que llegó, hace {}", format::count(days(contact.created_at), "día", "días")),
+        ),
     }
 }
 
-pub(super) async fn show(State(state): State<AppState>, shell: Shell, Path(id): Path<i64>) -> Answer {
+pub(super) async fn show(
+    State(state): State<AppState>,
+    shell: Shell,
+    signed: Signed,
+    Path(id): Path<i64>,
+    Query(asked): Query<Asked>,
+) -> Answer {
     let survivor = merge::survivor(&mut *state.db.acquire().await?, ContactId(id)).await?;
     if survivor.0 != id {
         return Ok(Flash::plain("Esa ficha se unió con esta: aquí está todo lo suyo.")
             .to(&format!("/contacts/{survivor}")));
     }
-    html::page(&ShowPage::load(&state, shell, survivor).await?)
+    html::page(&ShowPage::load(&state, shell, &signed, survivor, asked).await?)
 }
 
-/// The page with a form that was wrong, or the failure where no field is to blame.
-async fn again(state: &AppState, shell: Shell, id: ContactId, open: Open, error: Error) -> Answer {
-    let errors = Errors::from_error(error)?;
-    html::invalid(&ShowPage { errors, open, ..ShowPage::load(state, shell, id).await? })
-}
-
-/// What the select of bases says for a no.
-const WITHDRAWN: &str = "WITHDRAWN";
-
-pub(super) async fn consent(
+/// The next page of the timeline, for who scrolls.
+pub(super) async fn timeline(
     State(state): State<AppState>,
-    actor: Actor,
-    shell: Shell,
+    signed: Signed,
     Path(id): Path<i64>,
-    Form(form): Form<consent::Draft>,
+    Query(asked): Query<Asked>,
 ) -> Answer {
-    let (id, now) = (ContactId(id), state.clock.now());
-    let withdrawn = form.basis == WITHDRAWN;
-    let written = async {
-        let mut tx = state.db.begin().await?;
-        // A no needs its channel and its words as a yes does.
-        let basis = if withdrawn { Basis::Consent.code().to_owned() } else { form.basis.clone() };
-        let grant = consent::Draft { basis, ..form.clone() }.check(now)?;
-        if withdrawn {
-            consent::withdraw(&mut tx, now, &actor, id, grant.channel, &grant.source, None).await?;
-        } else {
-            consent::grant(&mut tx, now, &actor, id, &grant).await?;
-        }
-        Ok::<_, Error>(tx.commit().await?)
-    };
-    match written.await {
-        Ok(()) if withdrawn => Ok(Flash::good("Quedó anotado: ya no recibirá promociones por ese canal.")
-            .to(&format!("/contacts/{id}#consent"))),
-        Ok(()) => Ok(Flash::good("Quedó anotado con su prueba.").to(&format!("/contacts/{id}#consent"))),
-        Err(error) => again(&state, shell, id, Open::Consent(form), error).await,
-    }
-}
-
-pub(super) async fn prefer(
-    State(state): State<AppState>,
-    actor: Actor,
-    Path(id): Path<i64>,
-    Form(form): Form<HashMap<String, String>>,
-) -> Answer {
-    let (id, now) = (ContactId(id), state.clock.now());
-    let mut tx = state.db.begin().await?;
-    let contact = contact::get(&mut *tx, id).await?;
-    let mut changed = false;
-    for channel in Channel::ALL.into_iter().filter(|it| contact.destination(*it).is_some()) {
-        let choices: Vec<(&str, bool)> = MessageType::DECLINABLE
-            .iter()
-            .map(|kind| (kind.code(), form.contains_key(&box_name(channel, *kind))))
-            .collect();
-        changed |= preferences::choose(&mut tx, now, &actor, id, channel, &choices).await?;
-    }
-    tx.commit().await?;
-    Ok(said(changed, "Preferencias guardadas. Rigen desde ya.").to(&format!("/contacts/{id}#preferences")))
-}
-
-fn said(changed: bool, done: &str) -> Flash {
-    if changed { Flash::good(done) } else { Flash::plain("No había nada que cambiar.") }
-}
-
-#[derive(Clone, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct QuietForm {
-    quiet_from: String,
-    quiet_until: String,
-}
-
-pub(super) async fn quieten(
-    State(state): State<AppState>,
-    actor: Actor,
-    shell: Shell,
-    Path(id): Path<i64>,
-    Form(form): Form<QuietForm>,
-) -> Answer {
-    let id = ContactId(id);
-    let saved = async {
-        let quiet = preferences::quiet_hours(&form.quiet_from, &form.quiet_until)?;
-        let mut tx = state.db.begin().await?;
-        let changed = preferences::set_quiet_hours(&mut tx, state.clock.now(), &actor, id, quiet).await?;
-        tx.commit().await?;
-        Ok::<_, Error>(changed)
-    };
-    match saved.await {
-        Ok(changed) => {
-            Ok(said(changed, "Horas de silencio guardadas.").to(&format!("/contacts/{id}#preferences")))
-        }
-        Err(error) => again(&state, shell, id, Open::Quiet(form), error).await,
-    }
-}
-
-/// "No contactar más".
-#[derive(Clone, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct SuppressionForm {
-    /// Code of the scope; empty: promotions.
-    scope: String,
-    /// Why, in words.
-    detail: String,
-}
-
-pub(super) async fn suppress(
-    State(state): State<AppState>,
-    actor: Actor,
-    shell: Shell,
-    Path(id): Path<i64>,
-    Form(form): Form<SuppressionForm>,
-) -> Answer {
-    let (id, now) = (ContactId(id), state.clock.now());
-    let written = async {
-        let detail = &text::tidy(&form.detail);
-        if !(3..=200).contains(&detail.chars().count()) {
-            let message = "Escribe el motivo en pocas palabras, por ejemplo «Lo pidió por teléfono».";
-            return Err(Error::Invalid(vec![FieldError::new("detail", message)]));
-        }
-        let mut tx = state.db.begin().await?;
-        let contact = contact::get(&mut *tx, id).await?;
-        let scope = Scope::from_code(&form.scope).unwrap_or(Scope::Promotional);
-        for channel in Channel::ALL {
-            let Some(destination) = contact.destination(channel) else { continue };
-            let reason = SuppressionReason::Manual;
-            let entry = suppression::Entry {
-                channel,
-                destination,
-                scope,
-                reason,
-                detail: Some(detail),
-                message: None,
-            };
-            suppression::suppress(&mut tx, now, &actor, &entry).await?;
-            if contact.basis(channel).is_some() {
-                consent::withdraw(&mut tx, now, &actor, id, channel, detail, None).await?;
-            }
-        }
-        Ok(tx.commit().await?)
-    };
-    match written.await {
-        Ok(()) => {
-            let said =
-                "Listo: nadie le volverá a enviar promociones, tampoco si vuelve a venir en una importación.";
-            Ok(Flash::good(said).to(&format!("/contacts/{id}#consent")))
-        }
-        Err(error) => again(&state, shell, id, Open::Suppression(form), error).await,
-    }
-}
-
-pub(super) async fn lift(
-    State(state): State<AppState>,
-    actor: Actor,
-    Path((id, suppression)): Path<(i64, i64)>,
-) -> Answer {
-    let id = ContactId(id);
-    let mut tx = state.db.begin().await?;
-    let contact = contact::get(&mut *tx, id).await?;
-    let mut own = false;
-    for channel in Channel::ALL {
-        if let Some(destination) = contact.destination(channel) {
-            own |=
-                suppression::of(&mut tx, channel, destination).await?.iter().any(|it| it.id == suppression);
-        }
-    }
-    if !own {
-        return Err(Error::NotFound.into());
-    }
-    suppression::lift(&mut tx, state.clock.now(), &actor, suppression).await?;
-    tx.commit().await?;
-    let said =
-        "Salió de la lista de exclusión. Para enviarle promociones hace falta además una base legal vigente.";
-    Ok(Flash::good(said).to(&format!("/contacts/{id}#consent")))
+    let mut db = state.db.acquire().await?;
+    let id = contact::get(&mut *db, ContactId(id)).await?.id;
+    html::page(&TimelinePart::load(&mut db, state.clock.now(), &signed.0, id, &asked).await?)
 }

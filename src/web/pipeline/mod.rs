@@ -1,0 +1,182 @@
+//! The board in the panel: stages with their cards, moved by drag, by keyboard or
+//! by a plain form.
+
+mod stages;
+
+use super::{
+    filters,
+    flash::{self, Flash},
+    form::Form,
+    html::{self, Answer},
+    routes::Route,
+    session,
+    shell::Shell,
+};
+use crate::{
+    access::{Actor, Permission},
+    chile::time,
+    contacts::{
+        contact,
+        pipeline::{
+            self, Card, Draft,
+            stages::{Meaning, Stage},
+        },
+    },
+    error::Error,
+    ids::{ContactId, StageId},
+    state::AppState,
+};
+use askama::Template;
+use axum::{
+    extract::{Path, Query, State},
+    http::HeaderMap,
+};
+use chrono::NaiveDate;
+use serde::Deserialize;
+
+/// Cards of a stage that are shown at once.
+const PAGE: i64 = 50;
+
+pub(super) fn routes() -> Vec<Route> {
+    use Permission::{EditContacts, EditSettings, View};
+    vec![
+        Route::get("/pipeline", View, board),
+        Route::post("/pipeline/cards/{contact}", EditContacts, edit),
+        Route::post("/pipeline/cards/{contact}/stage", EditContacts, put),
+        Route::delete("/pipeline/cards/{contact}/stage", EditContacts, take_off),
+        Route::get("/pipeline/stages", EditSettings, stages::list),
+        Route::post("/pipeline/stages", EditSettings, stages::create),
+        Route::post("/pipeline/stages/{id}", EditSettings, stages::update),
+        Route::delete("/pipeline/stages/{id}", EditSettings, stages::remove),
+        Route::post("/pipeline/stages/{id}/position", EditSettings, stages::shift),
+    ]
+}
+
+/// A column of the board.
+struct Lane {
+    stage: Stage,
+    cards: Vec<Card>,
+    /// Address of the cards below these; empty: these are all.
+    more: String,
+}
+
+#[derive(Template)]
+#[template(path = "pipeline/board.html")]
+struct BoardPage {
+    shell: Shell,
+    today: NaiveDate,
+    stages: Vec<(StageId, String)>,
+    lanes: Vec<Lane>,
+    /// The stage that is looked at alone.
+    alone: Option<StageId>,
+    /// Pesos of the deals that are worked on.
+    open_value: i64,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Asked {
+    stage: String,
+    after: String,
+}
+
+async fn board(State(state): State<AppState>, shell: Shell, Query(asked): Query<Asked>) -> Answer {
+    let mut db = state.db.acquire().await?;
+    let all = pipeline::stages::list(&mut *db).await?;
+    let alone = asked.stage.parse().ok().map(StageId);
+    if alone.is_some_and(|id| all.iter().all(|it| it.id != id)) {
+        return Err(Error::NotFound.into());
+    }
+    let names = all.iter().map(|it| (it.id, it.name.clone())).collect();
+    let is_open = |it: &&Stage| matches!(it.meaning, Meaning::Open | Meaning::Hot);
+    let open_value = all.iter().filter(is_open).map(|it| it.value).sum();
+    let after = asked.after.parse().ok().map(ContactId).filter(|_| alone.is_some());
+    let mut lanes = Vec::new();
+    for stage in all.into_iter().filter(|it| alone.is_none_or(|id| id == it.id)) {
+        let mut cards = pipeline::cards(&mut *db, stage.id, after, PAGE + 1).await?;
+        let has_more = cards.len() as i64 > PAGE;
+        cards.truncate(usize::try_from(PAGE).unwrap_or(usize::MAX));
+        let last = cards.last().filter(|_| has_more);
+        let more = last.map(|it| format!("/pipeline?stage={}&after={}", stage.id, it.contact_id));
+        lanes.push(Lane { stage, cards, more: more.unwrap_or_default() });
+    }
+    let today = time::local_date(state.clock.now());
+    html::page(&BoardPage { shell, today, stages: names, lanes, alone, open_value })
+}
+
+/// Where the button was pressed, with what the address carried.
+fn back(headers: &HeaderMap) -> String {
+    session::referring_path(headers).unwrap_or_else(|| "/pipeline".to_owned())
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct StageForm {
+    stage_id: String,
+}
+
+/// A way back names its stage in the address, since its button carries no fields.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct To {
+    to: String,
+}
+
+async fn put(
+    State(state): State<AppState>,
+    actor: Actor,
+    headers: HeaderMap,
+    Path(id): Path<i64>,
+    Query(to): Query<To>,
+    Form(form): Form<StageForm>,
+) -> Answer {
+    let (contact, now) = (ContactId(id), state.clock.now());
+    let wanted = if to.to.is_empty() { &form.stage_id } else { &to.to };
+    let stage = StageId(wanted.parse().map_err(|_| Error::NotFound)?);
+    let mut tx = state.db.begin().await?;
+    let before = pipeline::card(&mut *tx, contact).await?;
+    let moved = pipeline::put(&mut tx, now, &actor, contact, stage).await?;
+    let name = contact::get(&mut *tx, contact).await?.full_name();
+    let stages = pipeline::stages::names(&mut *tx).await?;
+    tx.commit().await?;
+    let label = stages.into_iter().find(|it| it.0 == stage).map(|it| it.1).unwrap_or_default();
+    let flash = match (moved, before) {
+        (false, _) => Flash::plain(format!("{name} ya estaba en «{label}».")),
+        (true, Some((from, _))) => Flash::good(format!("{name} pasó a «{label}»."))
+            .undo(format!("/pipeline/cards/{id}/stage?to={from}")),
+        (true, None) => Flash::good(format!("{name} está ahora en el embudo, en «{label}»."))
+            .undo(format!("/pipeline/cards/{id}/stage?_method=DELETE")),
+    };
+    Ok(flash.to(&back(&headers)))
+}
+
+async fn take_off(
+    State(state): State<AppState>,
+    actor: Actor,
+    headers: HeaderMap,
+    Path(id): Path<i64>,
+) -> Answer {
+    let mut tx = state.db.begin().await?;
+    let gone = pipeline::take_off(&mut tx, state.clock.now(), &actor, ContactId(id)).await?;
+    tx.commit().await?;
+    let flash =
+        if gone { Flash::good("Salió del embudo.") } else { Flash::plain("No estaba en el embudo.") };
+    Ok(flash.to(&back(&headers)))
+}
+
+async fn edit(
+    State(state): State<AppState>,
+    actor: Actor,
+    headers: HeaderMap,
+    Path(id): Path<i64>,
+    Form(form): Form<Draft>,
+) -> Answer {
+    let saved = async {
+        let details = form.check()?;
+        let mut tx = state.db.begin().await?;
+        pipeline::edit(&mut tx, state.clock.now(), &actor, ContactId(id), details).await?;
+        Ok(tx.commit().await?)
+    };
+    let result = saved.await.map_err(stages::as_refusal);
+    flash::done_or_refused(result, Flash::good("Guardado en el embudo."), &back(&headers))
+}

@@ -1,0 +1,248 @@
+//! Tasks in the panel: what is for today, what is late, what is whose, and the form of one.
+
+use super::{
+    filters,
+    flash::Flash,
+    form::{Errors, Form},
+    html::{self, Answer},
+    routes::Route,
+    session,
+    shell::Shell,
+};
+use crate::{
+    access::{Actor, Permission},
+    accounts::staff::{self, StaffUser},
+    chile::time,
+    contacts::tasks::{self, Draft, Filter, Task},
+    db::keyset::Place,
+    error::Error,
+    ids::{StaffId, TaskId},
+    state::AppState,
+};
+use askama::Template;
+use axum::{
+    extract::{Path, Query, State},
+    http::HeaderMap,
+};
+use chrono::{Days, NaiveDate};
+use serde::Deserialize;
+
+/// Tasks of one page.
+const PAGE: usize = 50;
+
+pub(super) fn routes() -> Vec<Route> {
+    use Permission::{EditContacts, View};
+    vec![
+        Route::get("/tasks", View, list),
+        Route::post("/tasks", EditContacts, create),
+        Route::get("/tasks/new", EditContacts, new),
+        Route::post("/tasks/{id}", EditContacts, update),
+        Route::get("/tasks/{id}/edit", EditContacts, edit),
+        Route::post("/tasks/{id}/done", EditContacts, finish),
+        Route::delete("/tasks/{id}/done", EditContacts, reopen),
+    ]
+}
+
+/// The ways in which the list is looked at.
+const VIEWS: [(&str, &str); 5] = [
+    ("today", "Para hoy"),
+    ("overdue", "Atrasadas"),
+    ("mine", "Todas las mías"),
+    ("all", "De todo el equipo"),
+    ("done", "Hechas"),
+];
+
+#[derive(Clone, Default, Deserialize)]
+#[serde(default)]
+struct Asked {
+    view: String,
+    owner: String,
+    before: String,
+    after: String,
+}
+
+impl Asked {
+    fn view(&self) -> &'static str {
+        VIEWS.iter().find(|it| it.0 == self.view).map_or("today", |it| it.0)
+    }
+
+    /// The person chosen, where the view is everybody's.
+    fn owner(&self) -> Option<StaffId> {
+        self.owner.parse().ok().filter(|_| matches!(self.view(), "all" | "done"))
+    }
+
+    fn filter(&self, me: Option<StaffId>, today: NaiveDate) -> Filter {
+        let view = self.view();
+        Filter {
+            owner: if matches!(view, "all" | "done") { self.owner() } else { me },
+            until: match view {
+                "today" => Some(today),
+                "overdue" => Some(today - Days::new(1)),
+                _ => None,
+            },
+            done: view == "done",
+            contact: None,
+        }
+    }
+
+    fn address(&self, edge: &str, id: TaskId) -> String {
+        let owner = self.owner().map(|it| format!("&owner={it}")).unwrap_or_default();
+        format!("/tasks?view={}{owner}&{edge}={id}", self.view())
+    }
+}
+
+#[derive(Template)]
+#[template(path = "tasks/list.html")]
+struct ListPage {
+    shell: Shell,
+    today: NaiveDate,
+    view: &'static str,
+    owner: Option<StaffId>,
+    owners: Vec<StaffUser>,
+    rows: Vec<Task>,
+    newer: String,
+    older: String,
+}
+
+impl ListPage {
+    fn is_owner(&self, id: &StaffId) -> bool {
+        self.owner == Some(*id)
+    }
+}
+
+async fn list(
+    State(state): State<AppState>,
+    actor: Actor,
+    shell: Shell,
+    Query(asked): Query<Asked>,
+) -> Answer {
+    let today = time::local_date(state.clock.now());
+    let place = Place::of(asked.before.parse().ok(), asked.after.parse().ok());
+    let page = tasks::list(&state.db, asked.filter(actor.staff_id(), today), place, PAGE).await?;
+    let owners = staff::list(&state.db).await?;
+    let edge = |name: &str, it: Option<&Task>| it.map(|it| asked.address(name, it.id)).unwrap_or_default();
+    html::page(&ListPage {
+        shell,
+        today,
+        view: asked.view(),
+        owner: asked.owner(),
+        owners,
+        newer: edge("before", page.rows.first().filter(|_| page.has_previous)),
+        older: edge("after", page.rows.last().filter(|_| page.has_next)),
+        rows: page.rows,
+    })
+}
+
+#[derive(Template)]
+#[template(path = "tasks/form.html")]
+struct FormPage {
+    shell: Shell,
+    task: Option<Task>,
+    form: Draft,
+    owners: Vec<StaffUser>,
+    errors: Errors,
+}
+
+impl FormPage {
+    async fn load(
+        state: &AppState,
+        shell: Shell,
+        task: Option<Task>,
+        form: Draft,
+    ) -> Result<FormPage, Error> {
+        let mut owners = staff::list(&state.db).await?;
+        owners.retain(|it| it.active || it.id.to_string() == form.owner_id);
+        Ok(FormPage { shell, task, form, owners, errors: Errors::default() })
+    }
+}
+
+async fn new(State(state): State<AppState>, actor: Actor, shell: Shell) -> Answer {
+    let owner_id = actor.staff_id().map(|it| it.to_string()).unwrap_or_default();
+    let form = Draft { owner_id, ..Draft::default() };
+    html::page(&FormPage::load(&state, shell, None, form).await?)
+}
+
+async fn create(
+    State(state): State<AppState>,
+    actor: Actor,
+    shell: Shell,
+    Form(form): Form<Draft>,
+) -> Answer {
+    let now = state.clock.now();
+    let made = async {
+        let details = form.check(now)?;
+        let mut tx = state.db.begin().await?;
+        tasks::create(&mut tx, now, &actor, &details).await?;
+        Ok::<_, Error>(tx.commit().await?)
+    };
+    match made.await {
+        Ok(()) => Ok(Flash::good("Tarea creada.").to("/tasks?view=mine")),
+        Err(error) => {
+            let errors = Errors::from_error(error)?;
+            html::invalid(&FormPage { errors, ..FormPage::load(&state, shell, None, form).await? })
+        }
+    }
+}
+
+async fn edit(State(state): State<AppState>, shell: Shell, Path(id): Path<i64>) -> Answer {
+    let task = tasks::get(&state.db, TaskId(id)).await?;
+    let form = task.draft();
+    html::page(&FormPage::load(&state, shell, Some(task), form).await?)
+}
+
+async fn update(
+    State(state): State<AppState>,
+    actor: Actor,
+    shell: Shell,
+    Path(id): Path<i64>,
+    Form(form): Form<Draft>,
+) -> Answer {
+    let now = state.clock.now();
+    let saved = async {
+        let details = form.check(now)?;
+        let mut tx = state.db.begin().await?;
+        let changed = tasks::update(&mut tx, now, &actor, TaskId(id), &details).await?;
+        tx.commit().await?;
+        Ok::<_, Error>(changed)
+    };
+    match saved.await {
+        Ok(true) => Ok(Flash::good("Tarea guardada.").to("/tasks?view=mine")),
+        Ok(false) => Ok(Flash::plain("No había nada que cambiar.").to("/tasks?view=mine")),
+        Err(error) => {
+            let errors = Errors::from_error(error)?;
+            let task = tasks::get(&state.db, TaskId(id)).await?;
+            html::invalid(&FormPage { errors, ..FormPage::load(&state, shell, Some(task), form).await? })
+        }
+    }
+}
+
+/// Say it on the page that it was pressed on.
+async fn set_done(state: &AppState, actor: &Actor, headers: &HeaderMap, id: i64, done: bool) -> Answer {
+    let mut tx = state.db.begin().await?;
+    let changed = tasks::set_done(&mut tx, state.clock.now(), actor, TaskId(id), done).await?;
+    tx.commit().await?;
+    let flash = match (changed, done) {
+        (false, _) => Flash::plain("Ya estaba así."),
+        (true, true) => Flash::good("Tarea hecha.").undo(format!("/tasks/{id}/done?_method=DELETE")),
+        (true, false) => Flash::good("La tarea vuelve a estar pendiente."),
+    };
+    Ok(flash.to(&session::referring_path(headers).unwrap_or_else(|| "/tasks".to_owned())))
+}
+
+async fn finish(
+    State(state): State<AppState>,
+    actor: Actor,
+    headers: HeaderMap,
+    Path(id): Path<i64>,
+) -> Answer {
+    set_done(&state, &actor, &headers, id, true).await
+}
+
+async fn reopen(
+    State(state): State<AppState>,
+    actor: Actor,
+    headers: HeaderMap,
+    Path(id): Path<i64>,
+) -> Answer {
+    set_done(&state, &actor, &headers, id, false).await
+}
