@@ -1,7 +1,9 @@
 //! What people care about, what happened with them, how far they have come, and what staff does next.
 
+mod board;
 mod lifecycle;
 mod log;
+mod page;
 
 use crate::support::monday_noon;
 use chrono::{DateTime, NaiveDate, Utc};
