@@ -211,7 +211,9 @@ fn system_event(what: What, at: DateTime<Utc>, row: i64) -> Event {
                     channel.label(),
                     basis.label().to_lowercase()
                 ),
-                None if is_reversed => format!("Lo anotado sobre promociones por {} quedó sin efecto", channel.label()),
+                None if is_reversed => {
+                    format!("Lo anotado sobre promociones por {} quedó sin efecto", channel.label())
+                }
                 None => format!("Ya no quiere promociones por {}", channel.label()),
             };
             Event {

@@ -13,7 +13,11 @@ use sqlx::PgPool;
 
 async fn stage(db: &PgPool, name: &str) -> StageId {
     StageId(
-        sqlx::query_scalar("select id from pipeline_stages where name = $1").bind(name).fetch_one(db).await.unwrap(),
+        sqlx::query_scalar("select id from pipeline_stages where name = $1")
+            .bind(name)
+            .fetch_one(db)
+            .await
+            .unwrap(),
     )
 }
 
@@ -36,7 +40,10 @@ async fn a_card_is_moved_said_and_taken_back(db: PgPool) {
     assert_eq!(wrong.status, StatusCode::SEE_OTHER);
     assert!(who.get("/pipeline").await.text().contains("Escribe el valor en pesos"));
     let page = who.get(&format!("/contacts/{id}")).await.text();
-    assert!(page.contains("Entró al embudo en «Nuevo»") && page.contains("Pasó de «Nuevo» a «Propuesta»"), "{page}");
+    assert!(
+        page.contains("Entró al embudo en «Nuevo»") && page.contains("Pasó de «Nuevo» a «Propuesta»"),
+        "{page}"
+    );
     // What the notice's button does.
     who.post(&format!("{path}/stage?to={new}"), &[]).await;
     let (at, details) = pipeline::card(&db, id).await.unwrap().unwrap();
@@ -58,7 +65,8 @@ async fn many_move_at_once_and_a_stage_shows_its_cards_by_pages(db: PgPool) {
     .execute(&db)
     .await
     .unwrap();
-    let ids: Vec<i64> = sqlx::query_scalar("select id from contacts order by id").fetch_all(&db).await.unwrap();
+    let ids: Vec<i64> =
+        sqlx::query_scalar("select id from contacts order by id").fetch_all(&db).await.unwrap();
     let hot = stage(&db, "Hot Lead").await;
     let mut tx = db.begin().await.unwrap();
     let early = monday_noon() - TimeDelta::hours(1);
@@ -100,7 +108,10 @@ async fn stages_are_named_ordered_and_removed_when_empty_by_who_may(db: PgPool) 
     admin.post(&format!("/pipeline/stages/{new}"), &[("name", "Visita"), ("meaning", "HOT")]).await;
     let names = |all: Vec<(StageId, String)>| all.into_iter().map(|it| it.1).collect::<Vec<_>>();
     let order = names(stages::names(&db).await.unwrap());
-    assert_eq!(order, ["Nuevo", "Contactado", "Interesado", "Propuesta", "Hot Lead", "Ganado", "Visita", "Perdido"]);
+    assert_eq!(
+        order,
+        ["Nuevo", "Contactado", "Interesado", "Propuesta", "Hot Lead", "Ganado", "Visita", "Perdido"]
+    );
     let id = contact(&db, "Ana").await;
     let mut tx = db.begin().await.unwrap();
     assert!(pipeline::put(&mut tx, monday_noon(), &Actor::CommandLine, id, new).await.unwrap());

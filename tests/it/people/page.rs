@@ -17,12 +17,8 @@ use llovizna::{
 use sqlx::PgPool;
 
 async fn log(db: &PgPool, id: ContactId, at: chrono::DateTime<chrono::Utc>, summary: &str) {
-    let details = interactions::Details {
-        kind: InteractionKind::Call,
-        summary: summary.to_owned(),
-        detail: None,
-        at,
-    };
+    let details =
+        interactions::Details { kind: InteractionKind::Call, summary: summary.to_owned(), detail: None, at };
     let mut tx = db.begin().await.unwrap();
     interactions::add(&mut tx, at, &Actor::CommandLine, id, &details).await.unwrap();
     tx.commit().await.unwrap();
@@ -104,7 +100,14 @@ async fn the_page_counts_and_loads_more_with_and_without_javascript(db: PgPool) 
     }
     let page = app.get(&format!("/contacts/{id}")).await;
     let text = page.text();
-    for words in ["1 visita", "$50.000 total gastado", "$25.000 ticket promedio", "0 días sin actividad", "Llamada 0", "1 por semana 0 de 1"] {
+    for words in [
+        "1 visita",
+        "$50.000 total gastado",
+        "$25.000 ticket promedio",
+        "0 días sin actividad",
+        "Llamada 0",
+        "1 por semana 0 de 1",
+    ] {
         assert!(text.contains(words), "{words}: {text}");
     }
     assert!(text.contains("Antigua 04") && !text.contains("Antigua 05"), "{text}");
@@ -130,7 +133,10 @@ async fn a_call_is_logged_and_taken_back_from_the_page(db: PgPool) {
     let path = format!("/contacts/{id}/interactions");
     let wrong = who.post(&path, &[("kind", "MEETING"), ("summary", ""), ("detail", "Con café")]).await;
     assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY);
-    assert!(wrong.body.contains("Con café") && wrong.body.contains("value=\"MEETING\" checked"), "kept as typed");
+    assert!(
+        wrong.body.contains("Con café") && wrong.body.contains("value=\"MEETING\" checked"),
+        "kept as typed"
+    );
     let good = who.post(&path, &[("kind", "CALL"), ("summary", "Pidió precios")]).await;
     assert_eq!((good.status, good.location()), (StatusCode::SEE_OTHER, format!("/contacts/{id}").as_str()));
     let page = who.get(&format!("/contacts/{id}")).await;
@@ -202,10 +208,13 @@ async fn tasks_are_counted_done_and_undone(db: PgPool) {
     let id = contact(&db, "Ana").await;
     let who = app.as_role(Role::Staff).await;
     let own = who.staff.unwrap().to_string();
-    let nameless = who.post(&format!("/contacts/{id}/tasks"), &[("title", " "), ("due_on", "2026-12-01")]).await;
+    let nameless =
+        who.post(&format!("/contacts/{id}/tasks"), &[("title", " "), ("due_on", "2026-12-01")]).await;
     assert_eq!(nameless.status, StatusCode::UNPROCESSABLE_ENTITY);
     assert!(nameless.body.contains("value=\"2026-12-01\""), "kept as typed");
-    for (title, due) in [("Llamar a Ana", ""), ("Atrasada de ayer", "2026-11-22"), ("Para mañana", "2026-11-24")] {
+    for (title, due) in
+        [("Llamar a Ana", ""), ("Atrasada de ayer", "2026-11-22"), ("Para mañana", "2026-11-24")]
+    {
         let form = [("title", title), ("due_on", due), ("owner_id", &own)];
         assert_eq!(who.post(&format!("/contacts/{id}/tasks"), &form).await.status, StatusCode::SEE_OTHER);
     }
@@ -213,7 +222,10 @@ async fn tasks_are_counted_done_and_undone(db: PgPool) {
     let hers = eva.staff_id().unwrap().to_string();
     who.post("/tasks", &[("title", "Cosa de Eva"), ("owner_id", &hers)]).await;
     let today = who.get("/tasks").await;
-    assert!(today.body.contains("2<span class=\"visually-hidden\"> para hoy</span>"), "counted in the navigation");
+    assert!(
+        today.body.contains("2<span class=\"visually-hidden\"> para hoy</span>"),
+        "counted in the navigation"
+    );
     let text = today.text();
     assert!(text.contains("Llamar a Ana") && text.contains("Atrasada, 22-11-2026"), "{text}");
     assert!(!text.contains("Para mañana") && !text.contains("Cosa de Eva"), "{text}");
@@ -256,7 +268,9 @@ async fn pages_of_tasks_join_up_both_ways(db: PgPool) {
             sqlx::query("update tasks set done_at = created_at").execute(&db).await.unwrap();
         }
         let filter = tasks::Filter { done, ..tasks::Filter::default() };
-        let ids = |page: &llovizna::db::keyset::Page<tasks::Task>| page.rows.iter().map(|it| it.id.0).collect::<Vec<_>>();
+        let ids = |page: &llovizna::db::keyset::Page<tasks::Task>| {
+            page.rows.iter().map(|it| it.id.0).collect::<Vec<_>>()
+        };
         let all = ids(&tasks::list(&db, filter, Place::First, 100).await.unwrap());
         let first = tasks::list(&db, filter, Place::First, 4).await.unwrap();
         let second = tasks::list(&db, filter, Place::After(ids(&first)[3]), 4).await.unwrap();
