@@ -10,6 +10,7 @@ use crate::{
     access::Permission,
     accounts::staff::{self, StaffUser},
     audit::{self, Entry, Filter, Place},
+    chile::format,
     ids::StaffId,
     state::AppState,
 };
@@ -130,7 +131,7 @@ async fn list(State(state): State<AppState>, shell: Shell, Query(query): Query<A
     let newer = link(has_newer, "after", entries.first());
     let older = link(has_older, "before", entries.last());
     let kinds = audit::kinds(&state.db).await?.into_iter().map(|code| Kind {
-        label: noun(&code).to_owned(),
+        label: audit_words::noun(&code).to_owned(),
         chosen: code == query.kind,
         code,
     });
@@ -149,7 +150,7 @@ async fn list(State(state): State<AppState>, shell: Shell, Query(query): Query<A
 
 fn line(entry: Entry) -> Line {
     let link = entry.subject_id.and_then(|id| page_of(&entry.subject_kind, id));
-    let (what, subject) = phrase(&entry.action, &entry.subject_kind, entry.subject_id);
+    let (what, subject) = audit_words::phrase(&entry.action, &entry.subject_kind, entry.subject_id);
     Line {
         at: entry.at,
         what,
@@ -158,20 +159,6 @@ fn line(entry: Entry) -> Line {
         link,
         subject,
     }
-}
-
-/// What was done, and to what: `cambió las preferencias del`, `contacto 7`.
-fn phrase(action: &str, kind: &str, id: Option<i64>) -> (String, String) {
-    let (mut what, subject) = (verb(action), with_article(kind));
-    let subject = match subject.strip_prefix("el ") {
-        // «de el» is written «del».
-        Some(noun) if what.ends_with(" de") => {
-            what.push('l');
-            noun
-        }
-        _ => subject,
-    };
-    (what, id.map_or_else(|| subject.to_owned(), |id| format!("{subject} {id}")))
 }
 
 /// The page of a row.
@@ -190,89 +177,6 @@ fn page_of(kind: &str, id: i64) -> Option<String> {
     Some(format!("/{folder}/{id}"))
 }
 
-/// A noun as people read it.
-fn noun(kind: &str) -> &str {
-    match kind {
-        "staff" => "Persona del equipo",
-        "contact" => "Contacto",
-        "company" => "Empresa",
-        "campaign" => "Campaña",
-        "import" => "Importación",
-        "message" | "communication_log" => "Mensaje",
-        "segment" => "Segmento",
-        "list" => "Lista",
-        "value_segments" => "Segmentos de valor",
-        "suppression" => "Lista de exclusión",
-        "frequency_cap" => "Tope de frecuencia",
-        "holiday" => "Feriado",
-        "business" => "Datos del negocio",
-        "email" => "Canal de correo",
-        "job" => "Trabajo programado",
-        other => other,
-    }
-}
-
-/// A noun as the object of a sentence.
-fn with_article(kind: &str) -> &str {
-    match kind {
-        "staff" => "la cuenta",
-        "contact" => "el contacto",
-        "company" => "la empresa",
-        "campaign" => "la campaña",
-        "import" => "la importación",
-        "message" | "communication_log" => "el mensaje",
-        "segment" => "el segmento",
-        "list" => "la lista",
-        "value_segments" => "los segmentos de valor",
-        "suppression" => "la exclusión",
-        "frequency_cap" => "el tope de frecuencia",
-        "holiday" => "el feriado",
-        "business" => "los datos del negocio",
-        "email" => "el canal de correo",
-        "job" => "el trabajo programado",
-        other => other,
-    }
-}
-
-/// What was done, as people read it, up to its object.
-fn verb(action: &str) -> String {
-    let (kind, verb) = action.split_once('.').unwrap_or(("", action));
-    match (kind, verb) {
-        ("staff", "reset_password") => "creó una contraseña nueva para".to_owned(),
-        ("staff", "change_password") => "cambió la contraseña de".to_owned(),
-        ("staff", "rename") => "cambió el nombre de".to_owned(),
-        ("staff", "deactivate") => "desactivó".to_owned(),
-        ("staff", "activate") => "activó".to_owned(),
-        ("settings", "email_test") => "envió una prueba por".to_owned(),
-        ("campaign", "test") => "envió un mensaje de prueba de".to_owned(),
-        ("campaign", "retry_failed") => "reintentó los mensajes fallidos de".to_owned(),
-        ("message", "decide") => "decidió sobre".to_owned(),
-        ("preferences", _) => "cambió las preferencias de".to_owned(),
-        ("quiet_hours", _) => "cambió las horas sin mensajes de".to_owned(),
-        ("consent", "withdraw") => "retiró el consentimiento de".to_owned(),
-        ("consent", _) => "registró el consentimiento de".to_owned(),
-        ("import", "correct") => "corrigió filas de".to_owned(),
-        ("list", "add") => "agregó personas a".to_owned(),
-        ("list", "remove") => "quitó a alguien de".to_owned(),
-        (_, "restore") => "recuperó".to_owned(),
-        (_, "create" | "add") => "agregó".to_owned(),
-        (_, "update" | "edit") => "cambió".to_owned(),
-        (_, "delete" | "remove") => "quitó".to_owned(),
-        (_, "launch") => "inició".to_owned(),
-        (_, "pause") => "puso en pausa".to_owned(),
-        (_, "resume") => "reanudó".to_owned(),
-        (_, "cancel") => "canceló".to_owned(),
-        (_, "finish") => "terminó".to_owned(),
-        (_, "apply" | "confirm") => "confirmó".to_owned(),
-        (_, "upload") => "subió".to_owned(),
-        (_, "undo") => "deshizo".to_owned(),
-        (_, "lift") => "levantó".to_owned(),
-        (_, "retry") => "reintentó".to_owned(),
-        (_, "run") => "ejecutó".to_owned(),
-        _ => action.replace(['.', '_'], " "),
-    }
-}
-
 /// The fields whose values differ, in the order of their names.
 fn differences(before: Option<&Value>, after: Option<&Value>) -> Vec<Field> {
     let empty = serde_json::Map::new();
@@ -285,7 +189,11 @@ fn differences(before: Option<&Value>, after: Option<&Value>) -> Vec<Field> {
         .into_iter()
         .filter(|name| old.get(*name) != new.get(*name))
         .map(|name| Field {
-            name: field_name(name).to_owned(),
+            // A campaign's `source` is its text, a person's is where they came from.
+            name: match new.get(name).or(old.get(name)) {
+                Some(Value::Object(_)) if *name == "source" => "contenido".to_owned(),
+                _ => audit_words::field_name(name).to_owned(),
+            },
             before: old.get(name).and_then(|it| said(name, it)),
             after: new.get(name).and_then(|it| said(name, it)),
         })
@@ -304,9 +212,13 @@ fn said(name: &str, value: &Value) -> Option<String> {
         Value::Array(items) => {
             items.iter().map(|it| said(name, it).unwrap_or_default()).collect::<Vec<_>>().join(", ")
         }
+        Value::Object(_) if name == "rule" => {
+            let conditions = i64::try_from(conditions(value)).unwrap_or(i64::MAX);
+            format::count(conditions, "condición", "condiciones")
+        }
         Value::Object(fields) => fields
             .iter()
-            .map(|(name, it)| format!("{}: {}", field_name(name), said(name, it).unwrap_or_default()))
+            .filter_map(|(name, it)| Some(format!("{}: {}", audit_words::field_name(name), said(name, it)?)))
             .collect::<Vec<_>>()
             .join(", "),
     };
@@ -317,81 +229,14 @@ fn said(name: &str, value: &Value) -> Option<String> {
     Some(if short.len() < text.len() { format!("{short}…") } else { short })
 }
 
-/// A field as people read it.
-fn field_name(name: &str) -> &str {
-    match name {
-        "name" => "nombre",
-        "first_name" => "nombre de pila",
-        "last_name" => "apellido",
-        "legal_name" => "razón social",
-        "email" => "correo",
-        "phone" => "teléfono",
-        "address" => "dirección",
-        "website" => "sitio web",
-        "rut" => "RUT",
-        "role" => "rol",
-        "active" => "activa",
-        "industry" => "rubro",
-        "comuna" => "comuna",
-        "notes" => "notas",
-        "day" => "día",
-        "closed" => "sin envíos",
-        "daily_cap" => "tope diario",
-        "business_hours" => "horario",
-        "days" => "días",
-        "opens" => "desde",
-        "closes" => "hasta",
-        "skip_holidays" => "sin feriados",
-        "from_name" => "nombre del remitente",
-        "from_email" => "correo del remitente",
-        "reply_to" => "responder a",
-        "subject" => "asunto",
-        "body" => "texto",
-        "footer" => "pie",
-        "audience" => "público",
-        "batch_size" => "tamaño del lote",
-        "status" => "estado",
-        "reason" => "motivo",
-        "max_messages" => "mensajes",
-        "job_title" => "cargo",
-        "company_id" => "empresa",
-        "birth_date" => "cumpleaños",
-        "filename" => "archivo",
-        "communication_type" => "canal",
-        "message_type" => "tipo de mensaje",
-        "basis" | "consent_basis" => "base",
-        "consent_source" => "cómo se obtuvo",
-        "source" => "origen",
-        "obtained_on" => "obtenido el",
-        "lifecycle" => "etapa",
-        "owner_id" => "responsable",
-        "refused" => "no quiere recibir",
-        "quiet_from" => "sin mensajes desde",
-        "quiet_until" => "sin mensajes hasta",
-        "scope" => "alcance",
-        "kind" => "tipo",
-        "bytes" => "tamaño en bytes",
-        "mapping" => "columnas",
-        "sheet" => "hoja",
-        "cancel_requested" => "cancelación pedida",
-        "counts" => "filas",
-        "messages" => "mensajes",
-        "message" => "mensaje",
-        "queued" => "en cola",
-        "reachable" => "pueden recibirla",
-        "template_id" => "versión del texto",
-        "spacing_seconds" => "segundos entre mensajes",
-        "body_format" => "formato",
-        "industries" => "rubros",
-        "comunas" => "comunas",
-        "import_ids" => "importaciones",
-        "rows" => "leídas",
-        "created" => "nuevas",
-        "updated" => "cambiadas",
-        "unchanged" => "sin cambios",
-        "duplicates" => "repetidas",
-        "rejected" => "rechazadas",
-        other => other,
+/// Conditions of a segment's rule, however deep.
+fn conditions(rule: &Value) -> usize {
+    match rule {
+        Value::Object(fields) => {
+            usize::from(fields.contains_key("field")) + fields.values().map(conditions).sum::<usize>()
+        }
+        Value::Array(items) => items.iter().map(conditions).sum(),
+        _ => 0,
     }
 }
 
@@ -415,23 +260,6 @@ mod tests {
     }
 
     #[test]
-    fn a_change_reads_as_a_spanish_sentence() {
-        let told = |action: &str, kind: &str| {
-            let (what, subject) = phrase(action, kind, Some(7));
-            format!("{what} {subject}")
-        };
-        assert_eq!(told("consent.withdraw", "contact"), "retiró el consentimiento del contacto 7");
-        assert_eq!(told("consent.grant", "contact"), "registró el consentimiento del contacto 7");
-        assert_eq!(told("preferences.update", "contact"), "cambió las preferencias del contacto 7");
-        assert_eq!(told("settings.email_test", "email"), "envió una prueba por el canal de correo 7");
-        assert_eq!(
-            told("campaign.retry_failed", "campaign"),
-            "reintentó los mensajes fallidos de la campaña 7"
-        );
-        assert_eq!(told("contact.update", "contact"), "cambió el contacto 7");
-    }
-
-    #[test]
     fn codes_are_told_as_the_panel_calls_them() {
         let after = json!({
             "communication_type": "EMAIL", "basis": "CONSENT", "obtained_on": "2026-11-21", "lifecycle": "CLIENTE",
@@ -451,11 +279,5 @@ mod tests {
                 ("estado", "Guardando"),
             ]
         );
-    }
-
-    #[test]
-    fn an_action_nobody_named_is_still_readable() {
-        assert_eq!(verb("contact.mark_read"), "contact mark read");
-        assert_eq!(verb("campaign.launch"), "inició");
     }
 }

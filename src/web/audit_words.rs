@@ -1,16 +1,233 @@
-//! The values of an audited change as the panel calls them: codes by their labels,
-//! dates and hours as people write them. Knows nothing of who changed what.
+//! An audited change in words: what was done to what, fields as the panel calls
+//! them, codes by their labels, dates as people write them. Knows nothing of who did it.
 
 use crate::{
     access::Role,
     campaigns::campaign,
     channels::Channel,
     chile::{comunas, format},
-    contacts::vocabulary::{Basis, Lifecycle, Source},
+    contacts::vocabulary::{Basis, InteractionKind, Lifecycle, Source},
     imports,
     messaging::kinds::{MessageType, Scope, Status, SuppressionReason},
 };
-use chrono::{NaiveDate, NaiveTime};
+use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
+
+/// What was done, and to what: `cambió las preferencias del`, `contacto 7`.
+pub(super) fn phrase(action: &str, kind: &str, id: Option<i64>) -> (String, String) {
+    let (mut what, subject) =
+        (verb(action).unwrap_or_else(|| action.replace(['.', '_'], " ")), with_article(kind));
+    let subject = match (subject.strip_prefix("el "), id) {
+        (_, None) if kind == "contact" => "los contactos",
+        (_, None) if kind == "suppression" => "la lista de exclusión",
+        // «de el» is written «del», and «a el» «al».
+        (Some(noun), _) if what.ends_with(" de") || what.ends_with(" a") => {
+            what.push('l');
+            noun
+        }
+        _ => subject,
+    };
+    (what, id.map_or_else(|| subject.to_owned(), |id| format!("{subject} {id}")))
+}
+
+/// A noun as people read it.
+pub(super) fn noun(kind: &str) -> &str {
+    match kind {
+        "staff" => "Persona del equipo",
+        "contact" => "Contacto",
+        "company" => "Empresa",
+        "campaign" => "Campaña",
+        "import" => "Importación",
+        "message" | "communication_log" => "Mensaje",
+        "suppression" => "Lista de exclusión",
+        "frequency_cap" => "Tope de frecuencia",
+        "holiday" => "Feriado",
+        "business" => "Datos del negocio",
+        "email" => "Canal de correo",
+        "interest" => "Interés",
+        "segment" => "Segmento",
+        "list" => "Lista",
+        "value_segments" => "Segmentos de valor",
+        "view" => "Vista guardada",
+        "relationship" => "Inactividad",
+        "settings" => "Ajustes",
+        "job" => "Trabajo programado",
+        other => other,
+    }
+}
+
+/// A noun as the object of a sentence.
+fn with_article(kind: &str) -> &str {
+    match kind {
+        "staff" => "la cuenta",
+        "contact" => "el contacto",
+        "company" => "la empresa",
+        "campaign" => "la campaña",
+        "import" => "la importación",
+        "message" | "communication_log" => "el mensaje",
+        "suppression" => "la exclusión",
+        "frequency_cap" => "el tope de frecuencia",
+        "holiday" => "el feriado",
+        "business" => "los datos del negocio",
+        "email" => "el canal de correo",
+        "interest" => "el interés",
+        "segment" => "el segmento",
+        "list" => "la lista",
+        "value_segments" => "los segmentos de valor",
+        "view" => "la vista guardada",
+        "relationship" => "los días de inactividad",
+        "settings" => "los ajustes",
+        "job" => "el trabajo programado",
+        other => other,
+    }
+}
+
+/// What was done, as people read it, up to its object; none for an action that has no words yet.
+fn verb(action: &str) -> Option<String> {
+    let (kind, verb) = action.split_once('.').unwrap_or(("", action));
+    let words = match (kind, verb) {
+        ("staff", "reset_password") => "creó una contraseña nueva para",
+        ("staff", "change_password") => "cambió la contraseña de",
+        ("staff", "rename") => "cambió el nombre de",
+        ("staff", "deactivate") => "desactivó",
+        ("staff", "activate") => "activó",
+        ("settings", "email_test") => "envió una prueba por",
+        ("campaign", "test") => "envió un mensaje de prueba de",
+        ("campaign", "retry_failed") => "reintentó los mensajes fallidos de",
+        ("message", "decide") => "decidió sobre",
+        ("preferences", _) => "cambió las preferencias de",
+        ("quiet_hours", _) => "cambió las horas sin mensajes de",
+        ("consent", "withdraw") => "retiró el consentimiento de",
+        ("consent", _) => "registró el consentimiento de",
+        ("contact", "lifecycle") => "cambió la etapa de",
+        ("contact", "export") => "descargó un archivo con",
+        ("contact", "merge") => "unió otra ficha con",
+        ("contact", "unmerge") => "separó otra ficha de",
+        ("duplicate", "dismiss") => "descartó un duplicado de",
+        ("duplicate", "reopen") => "volvió a proponer un duplicado de",
+        ("interest", "add") => "agregó un interés a",
+        ("interest", "remove") => "quitó un interés a",
+        ("interaction", "create") => "anotó una interacción con",
+        ("interaction", "remove") => "quitó una interacción con",
+        ("suppression", "import") => "cargó direcciones en",
+        ("list", "add") => "agregó personas a",
+        ("list", "remove") => "quitó a alguien de",
+        (_, "restore") => "recuperó",
+        ("import", "correct") => "corrigió filas de",
+        (_, "create" | "add") => "agregó",
+        (_, "update" | "edit") => "cambió",
+        (_, "delete" | "remove") => "quitó",
+        (_, "launch") => "inició",
+        (_, "pause") => "puso en pausa",
+        (_, "resume") => "reanudó",
+        (_, "cancel") => "canceló",
+        (_, "finish") => "terminó",
+        (_, "apply" | "confirm") => "confirmó",
+        (_, "upload") => "subió",
+        (_, "undo") => "deshizo",
+        (_, "lift") => "levantó",
+        (_, "retry") => "reintentó",
+        (_, "run") => "ejecutó",
+        _ => return None,
+    };
+    Some(words.to_owned())
+}
+
+/// A field as people read it.
+pub(super) fn field_name(name: &str) -> &str {
+    match name {
+        "name" => "nombre",
+        "first_name" => "nombre de pila",
+        "last_name" => "apellido",
+        "legal_name" => "razón social",
+        "email" => "correo",
+        "phone" => "teléfono",
+        "address" => "dirección",
+        "website" => "sitio web",
+        "rut" => "RUT",
+        "role" => "rol",
+        "active" => "activa",
+        "industry" => "rubro",
+        "comuna" => "comuna",
+        "notes" => "notas",
+        "day" => "día",
+        "closed" => "sin envíos",
+        "daily_cap" => "tope diario",
+        "business_hours" => "horario",
+        "days" => "días",
+        "opens" => "desde",
+        "closes" => "hasta",
+        "skip_holidays" => "sin feriados",
+        "from_name" => "nombre del remitente",
+        "from_email" => "correo del remitente",
+        "reply_to" => "responder a",
+        "subject" => "asunto",
+        "body" => "texto",
+        "footer" => "pie",
+        "audience" => "público",
+        "batch_size" => "tamaño del lote",
+        "status" => "estado",
+        "reason" => "motivo",
+        "max_messages" => "mensajes",
+        "job_title" => "cargo",
+        "company_id" => "empresa",
+        "birth_date" => "cumpleaños",
+        "filename" => "archivo",
+        "communication_type" => "canal",
+        "message_type" => "tipo de mensaje",
+        "basis" | "consent_basis" => "base",
+        "consent_source" => "cómo se obtuvo",
+        "source" => "origen",
+        "obtained_on" => "obtenido el",
+        "lifecycle" => "etapa",
+        "owner_id" => "responsable",
+        "refused" => "no quiere recibir",
+        "quiet_from" => "sin mensajes desde",
+        "quiet_until" => "sin mensajes hasta",
+        "scope" => "alcance",
+        "kind" => "tipo",
+        "bytes" => "tamaño en bytes",
+        "mapping" => "columnas",
+        "sheet" => "hoja",
+        "cancel_requested" => "cancelación pedida",
+        "counts" => "filas",
+        "messages" => "mensajes",
+        "message" => "mensaje",
+        "queued" => "en cola",
+        "reachable" => "pueden recibirla",
+        "template_id" => "versión del texto",
+        "spacing_seconds" => "segundos entre mensajes",
+        "body_format" => "formato",
+        "industries" => "rubros",
+        "comunas" => "comunas",
+        "import_ids" => "importaciones",
+        "rows" => "leídas",
+        "created" => "nuevas",
+        "updated" => "cambiadas",
+        "unchanged" => "sin cambios",
+        "duplicates" => "repetidas",
+        "rejected" => "rechazadas",
+        "interest" => "interés",
+        "category" => "categoría",
+        "summary" => "resumen",
+        "detail" => "detalle",
+        "at" => "cuándo",
+        "note" => "nota",
+        "rule" => "regla",
+        "contacts" => "contactos",
+        "externals" => "direcciones",
+        "contact_id" => "contacto",
+        "is_shared" => "compartida",
+        "filter" => "filtros",
+        "columns" => "columnas",
+        "format" => "formato",
+        "corrected_rows" => "filas corregidas",
+        "kept" => "ficha que queda",
+        "joined_facts" => "datos de la otra ficha",
+        "joined" | "separated" | "other" => "la otra ficha",
+        "inactive_after_days" => "días sin actividad",
+        other => other,
+    }
+}
 
 /// The text `value` of the field `field`, in words where it is a code or a date.
 pub(super) fn value(field: &str, value: &str) -> String {
@@ -29,7 +246,9 @@ fn code(field: &str, code: &str) -> Option<&'static str> {
         "scope" => Scope::from_code(code).map(Scope::label),
         "reason" => SuppressionReason::from_code(code).map(SuppressionReason::label),
         "comuna" | "comunas" => comunas::by_code(code).map(|it| it.name),
-        "kind" => imports::Kind::from_code(code).map(imports::Kind::label),
+        "kind" => imports::Kind::from_code(code)
+            .map(imports::Kind::label)
+            .or_else(|| InteractionKind::from_code(code).map(InteractionKind::label)),
         "status" => Status::from_code(code)
             .map(Status::label)
             .or_else(|| IMPORTS.iter().find(|it| it.code() == code).map(|it| it.label()))
@@ -57,6 +276,7 @@ fn moment(text: &str) -> Option<String> {
     match text.len() {
         10 => day(),
         8 => hour(),
+        20.. => text.parse::<DateTime<Utc>>().ok().map(format::datetime),
         _ => None,
     }
 }
@@ -64,6 +284,70 @@ fn moment(text: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_change_reads_as_a_spanish_sentence() {
+        let told = |action: &str, kind: &str| {
+            let (what, subject) = phrase(action, kind, Some(7));
+            format!("{what} {subject}")
+        };
+        assert_eq!(told("consent.withdraw", "contact"), "retiró el consentimiento del contacto 7");
+        assert_eq!(told("consent.grant", "contact"), "registró el consentimiento del contacto 7");
+        assert_eq!(told("preferences.update", "contact"), "cambió las preferencias del contacto 7");
+        assert_eq!(told("settings.email_test", "email"), "envió una prueba por el canal de correo 7");
+        assert_eq!(
+            told("campaign.retry_failed", "campaign"),
+            "reintentó los mensajes fallidos de la campaña 7"
+        );
+        assert_eq!(told("contact.update", "contact"), "cambió el contacto 7");
+        assert_eq!(told("interest.add", "contact"), "agregó un interés al contacto 7");
+        assert_eq!(phrase("contact.export", "contact", None).1, "los contactos");
+        assert_eq!(
+            told("contact.mark_read", "contact"),
+            "contact mark read el contacto 7",
+            "at least readable"
+        );
+    }
+
+    /// Second halves of what looks like an action and is a file, a host or a column.
+    const ELSE: &[&str] = &[
+        "bki", "cl", "com", "css", "csv", "example", "js", "key", "log", "pid", "starting", "svg", "users",
+        "xlsx", "xml",
+    ];
+
+    /// Every `noun.verb` between quotes in the code of `folder`, its tests left out.
+    fn actions_in(folder: &std::path::Path, found: &mut std::collections::BTreeSet<String>) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                actions_in(&path, found);
+                continue;
+            }
+            let text = std::fs::read_to_string(&path).unwrap();
+            let code = text.split("#[cfg(test)]").next().unwrap();
+            for word in code.split('"').skip(1) {
+                let is_word =
+                    |it: &str| !it.is_empty() && it.chars().all(|c| c.is_ascii_lowercase() || c == '_');
+                if let Some((noun, verb)) = word.split_once('.')
+                    && noun.len() > 2
+                    && is_word(noun)
+                    && is_word(verb)
+                    && !ELSE.contains(&verb)
+                {
+                    found.insert(word.to_owned());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_action_that_is_written_down_has_words() {
+        let mut found = std::collections::BTreeSet::new();
+        actions_in(std::path::Path::new("src"), &mut found);
+        assert!(found.contains("contact.update") && found.contains("import.undo"), "{found:?}");
+        let wordless: Vec<_> = found.iter().filter(|it| verb(it).is_none()).collect();
+        assert!(wordless.is_empty(), "give these their words in `verb`: {wordless:?}");
+    }
 
     #[test]
     fn codes_dates_and_hours_are_told_and_words_are_left_alone() {
