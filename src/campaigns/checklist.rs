@@ -131,7 +131,7 @@ pub async fn of(
     items.push(window(campaign, now, &outlook, &edit));
     items.push(batch(campaign, &edit));
     items.push(cap(campaign, outlook.daily_cap, &edit));
-    items.push(tried(db, campaign).await?);
+    items.push(tried(db, config, campaign).await?);
     Ok(Checklist { items, preview, capped, outlook })
 }
 
@@ -330,7 +330,7 @@ fn batch(campaign: &Campaign, edit: &str) -> Item {
         forecast::RUN_EVERY_MINUTES
     );
     match size {
-        20..=50 => Item::green("batch", found),
+        ..=50 => Item::green("batch", found),
         _ => Item::amber(
             "batch",
             found,
@@ -359,7 +359,7 @@ fn cap(campaign: &Campaign, daily_cap: Option<u32>, edit: &str) -> Item {
 }
 
 /// Whether someone has sent themselves the text as it stands.
-async fn tried(db: &mut PgConnection, campaign: &Campaign) -> Result<Item> {
+async fn tried(db: &mut PgConnection, config: &Config, campaign: &Campaign) -> Result<Item> {
     let tried = sqlx::query_scalar!(
         r#"select exists (select 1 from communication_logs
                where campaign_id = $1 and origin = 'TEST' and template_id is not distinct from $2
@@ -375,7 +375,10 @@ async fn tried(db: &mut PgConnection, campaign: &Campaign) -> Result<Item> {
         Item::amber(
             "trial",
             "Aún no te has enviado una prueba de este texto.",
-            "Mírala en tu correo antes de empezar.",
+            match config.smtp {
+                Some(_) => "Mírala en tu correo antes de empezar.",
+                None => "Mírala en la bandeja de salida antes de empezar.",
+            },
         )
         .at(format!("/campaigns/{}#trial", campaign.id))
     })

@@ -63,12 +63,12 @@ impl Progress {
         self.deferred.values().sum()
     }
 
-    /// Part of the recipients whose message is settled, 0 to 100.
+    /// What part of the recipients `settled` are, 0 to 100.
     #[must_use]
-    pub fn percent(&self) -> u64 {
+    pub fn percent(&self, settled: u64) -> u64 {
         match self.recipients() {
             0 => 100,
-            all => (all - self.open()) * 100 / all,
+            all => settled * 100 / all,
         }
     }
 }

@@ -161,6 +161,17 @@ pub enum SendError {
     },
 }
 
+/// The `answer` of a [`SendError`] as a sentence, which names the server only where it is the server that speaks: its
+/// answers begin with a code, our own words for a fault of the line do not.
+#[must_use]
+pub fn said(answer: &str) -> String {
+    if answer.starts_with(|it: char| it.is_ascii_digit()) {
+        format!("El servidor respondió: {answer}")
+    } else {
+        answer.to_owned()
+    }
+}
+
 /// What [`Sender::send`] gives.
 pub type Sending<'a> = Pin<Box<dyn Future<Output = Result<Accepted, SendError>> + Send + 'a>>;
 

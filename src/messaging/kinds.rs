@@ -74,6 +74,15 @@ impl MessageType {
         MessageType::BookingReminder,
     ];
 
+    /// The kinds that a campaign may be of.
+    pub const OF_CAMPAIGNS: &[MessageType] = &[
+        MessageType::Promocional,
+        MessageType::Newsletter,
+        MessageType::Reactivation,
+        MessageType::FollowUp,
+        MessageType::Other,
+    ];
+
     /// Whether the message sells: only those need consent, are capped, keep to
     /// the business window and carry the legal footer (Ley 19.496 art. 28 B).
     #[must_use]

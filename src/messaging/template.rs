@@ -148,12 +148,31 @@ fn problems_of(field: &'static str, text: &str) -> Vec<FieldError> {
 
 fn unknown_variable(name: &str) -> String {
     let nearest = VARIABLES.iter().map(|it| (distance(name, it.name), it.name)).min();
-    match nearest {
-        Some((steps, near)) if steps <= 4 => {
-            format!("La variable {{{{ {name} }}}} no existe. ¿Quisiste decir {{{{ {near} }}}}?")
-        }
-        _ => format!("La variable {{{{ {name} }}}} no existe: elige una de la lista de variables."),
+    let near = meant(name).or(nearest.filter(|(steps, _)| *steps <= 4).map(|(_, near)| near));
+    match near {
+        Some(near) => format!("La variable {{{{ {name} }}}} no existe. ¿Quisiste decir {{{{ {near} }}}}?"),
+        None => format!("La variable {{{{ {name} }}}} no existe: elige una de la lista de variables."),
     }
+}
+
+/// The variable that is meant by its name in Spanish.
+fn meant(name: &str) -> Option<&'static str> {
+    Some(match name.to_lowercase().as_str() {
+        "nombre" | "nombres" | "primer_nombre" | "contacto" | "cliente" => "first_name",
+        "apellido" | "apellidos" => "last_name",
+        "empresa" | "compañia" | "compañía" | "razon_social" | "nombre_empresa" => "company",
+        "cargo" | "puesto" => "job_title",
+        "rubro" | "industria" | "giro" => "industry",
+        "ciudad" | "localidad" => "comuna",
+        "negocio" | "mi_negocio" | "mi_empresa" | "nombre_negocio" | "remitente" => "business_name",
+        "direccion" | "dirección" => "business_address",
+        "correo" | "email" | "mail" => "business_email",
+        "telefono" | "teléfono" | "fono" | "celular" => "business_phone",
+        "sitio" | "web" | "sitio_web" | "pagina" | "página" => "business_website",
+        "baja" | "enlace_baja" | "enlace_de_baja" | "desuscribir" => "unsubscribe_url",
+        "preferencias" | "enlace_preferencias" => "preferences_url",
+        _ => return None,
+    })
 }
 
 /// Edit distance (Levenshtein) of two short names.

@@ -144,6 +144,8 @@ pub(super) struct Tile {
     icon: &'static str,
     tone: &'static str,
     count: i64,
+    /// What part of it stands apart.
+    note: String,
     href: String,
 }
 
@@ -161,6 +163,8 @@ pub(super) struct Live {
     tiles: Vec<Tile>,
     blocked: Vec<Reason>,
     deferred: Vec<Reason>,
+    /// What the bar measures.
+    measured: &'static str,
     settled: i64,
     recipients: i64,
     percent: i64,
@@ -207,15 +211,18 @@ async fn live_of(db: &mut PgConnection, state: &AppState, campaign: &Campaign) -
             href: messages(&format!("status=PENDING&deferred={}", reason.code())),
         })
         .collect();
+    let was_cancelled = campaign.status == Status::Cancelled;
+    let settled = if was_cancelled { progress.left() } else { progress.recipients() - progress.open() };
     Ok(Live {
         id: campaign.id,
         status: campaign.status,
         tiles: tiles(&progress, &messages),
         blocked,
         deferred,
-        settled: int(progress.recipients() - progress.open()),
+        measured: if was_cancelled { "Enviados antes de cancelar" } else { "Resueltos" },
+        settled: int(settled),
         recipients: int(progress.recipients()),
-        percent: int(progress.percent()),
+        percent: int(progress.percent(settled)),
         sentence,
         next,
         failed: int(progress.count(MessageStatus::Failed)),
@@ -229,7 +236,6 @@ fn tiles(progress: &Progress, messages: &dyn Fn(&str) -> String) -> Vec<Tile> {
         ("En cola", "clock", "secondary", of(MessageStatus::Pending), "status=PENDING", true),
         ("Enviando", "send", "blue", of(MessageStatus::Sending), "status=SENDING", false),
         ("Enviados", "mail-check", "green", progress.left(), "left=1", true),
-        ("Pospuestos", "hourglass", "yellow", progress.waiting(), "status=PENDING&deferred=ANY", true),
         ("Fallidos", "mail-x", "red", of(MessageStatus::Failed), "status=FAILED", true),
         ("Bloqueados", "ban", "red", of(MessageStatus::Blocked), "status=BLOCKED", true),
         (
@@ -251,6 +257,12 @@ fn tiles(progress: &Progress, messages: &dyn Fn(&str) -> String) -> Vec<Tile> {
             icon,
             tone,
             count: int(count),
+            note: match (query, progress.waiting()) {
+                ("status=PENDING", 1..) => {
+                    format!("de ellos {}", format::count(int(progress.waiting()), "pospuesto", "pospuestos"))
+                }
+                _ => String::new(),
+            },
             href: messages(query),
         })
         .collect()

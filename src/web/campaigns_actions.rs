@@ -15,7 +15,7 @@ use crate::{
         checklist::{self, Checklist},
         launch, outlook, progress, status as life, trial,
     },
-    channels::Channel,
+    channels::{self, Channel, outbox as captured},
     chile::format,
     error::{Error, Result},
     ids::{CampaignId, MessageId},
@@ -221,19 +221,24 @@ async fn deliver(state: &AppState, message: MessageId, address: &str) -> Result<
     run.await.map_err(|it| Error::Internal(format!("test message: {it}")))??;
     let mut db = state.db.acquire().await?;
     let after = story::message(&mut db, message).await?;
-    Ok(match after.line.status {
-        it if it.has_left() => Flash::good(format!("La prueba salió a {address}.")),
-        MessageStatus::Blocked => {
+    let outbox = captured::of_message(&state.db, message.0).await?;
+    Ok(match (after.line.status, outbox) {
+        (it, Some(id)) if it.has_left() => {
+            Flash::good("La prueba quedó en la bandeja de salida; nada salió a internet.")
+                .link("Verla", format!("/outbox/{id}"))
+        }
+        (it, None) if it.has_left() => Flash::good(format!("La prueba salió a {address}.")),
+        (MessageStatus::Blocked, _) => {
             let reason = after.line.block_reason.map_or("", |it| it.label());
             Flash::bad(format!("La prueba no salió a {address}: {}.", reason.to_lowercase()))
         }
-        MessageStatus::Pending => {
-            let answer = after.line.error.map_or(String::new(), |it| format!(" El servidor respondió: {it}"));
-            Flash::bad(format!("La prueba quedó en la cola y se reintentará.{answer}"))
-        }
-        other => {
-            let answer = after.line.error.map_or(String::new(), |it| format!(" El servidor respondió: {it}"));
-            Flash::bad(format!("La prueba no salió; está «{}».{answer}", other.label().to_lowercase()))
+        (other, _) => {
+            let answer = after.line.error.map_or(String::new(), |it| format!(" {}", channels::said(&it)));
+            Flash::bad(if other == MessageStatus::Pending {
+                format!("La prueba quedó en la cola y se reintentará.{answer}")
+            } else {
+                format!("La prueba no salió; está «{}».{answer}", other.label().to_lowercase())
+            })
         }
     })
 }

@@ -7,19 +7,26 @@ use crate::{
     messaging::{kinds::MessageType, template::BodyFormat},
 };
 use chrono::NaiveTime;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
-/// The form as it was typed. A scalar that is absent keeps what it was, so that a program may send only what it changes.
+/// The form as it was typed. A scalar that is absent keeps what it was, so that a program may send only what it changes;
+/// one that is there and empty was emptied.
 #[derive(Clone, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct CampaignForm {
     /// When the campaign had last changed, as the form was shown.
     pub(super) seen: Option<String>,
+    #[serde(deserialize_with = "present")]
     pub(super) name: Option<String>,
+    #[serde(deserialize_with = "present")]
     pub(super) subject: Option<String>,
+    #[serde(deserialize_with = "present")]
     pub(super) body: Option<String>,
+    #[serde(deserialize_with = "present")]
     pub(super) body_format: Option<String>,
+    #[serde(deserialize_with = "present")]
     pub(super) footer: Option<String>,
+    #[serde(deserialize_with = "present")]
     pub(super) message_type: Option<String>,
     /// Present where the audience's fields are: none checked then means everyone.
     pub(super) audience: Option<String>,
@@ -28,13 +35,18 @@ pub(super) struct CampaignForm {
     pub(super) import_ids: Vec<String>,
     pub(super) segment_ids: Vec<String>,
     pub(super) list_ids: Vec<String>,
+    #[serde(deserialize_with = "present")]
     pub(super) batch_size: Option<String>,
+    #[serde(deserialize_with = "present")]
     pub(super) daily_cap: Option<String>,
+    #[serde(deserialize_with = "present")]
     pub(super) spacing_seconds: Option<String>,
     /// `own` or `channel`.
     pub(super) window: Option<String>,
     pub(super) days: Vec<String>,
+    #[serde(deserialize_with = "present")]
     pub(super) opens: Option<String>,
+    #[serde(deserialize_with = "present")]
     pub(super) closes: Option<String>,
     pub(super) skip_holidays: Option<String>,
     pub(super) contact_id: Option<String>,
@@ -146,6 +158,11 @@ impl CampaignForm {
             skip_holidays: self.skip_holidays.is_some(),
         }
     }
+}
+
+/// A field that is there, even if it is empty: by itself serde takes `name=` for no field at all.
+fn present<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
+    String::deserialize(from).map(Some)
 }
 
 /// `1.000` is a thousand here.

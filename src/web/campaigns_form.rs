@@ -77,15 +77,9 @@ struct FormPage {
 
 impl FormPage {
     fn kinds(&self) -> impl Iterator<Item = MessageType> {
-        const OFFERED: [MessageType; 5] = [
-            MessageType::Promocional,
-            MessageType::Newsletter,
-            MessageType::Reactivation,
-            MessageType::FollowUp,
-            MessageType::Other,
-        ];
         let own = self.edit.message_type;
-        OFFERED.into_iter().chain((!OFFERED.contains(&own)).then_some(own))
+        let offered = MessageType::OF_CAMPAIGNS;
+        offered.iter().copied().chain((!offered.contains(&own)).then_some(own))
     }
 
     fn is_draft(&self) -> bool {

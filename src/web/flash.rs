@@ -33,27 +33,35 @@ pub(super) struct Flash {
     pub text: String,
     /// Where a POST takes it back.
     pub undo: Option<String>,
+    /// Where to look at what was done: words and path.
+    #[serde(default)]
+    pub link: Option<(String, String)>,
 }
 
 impl Flash {
     /// It was done.
     pub(super) fn good(text: impl Into<String>) -> Flash {
-        Flash { tone: Tone::Good, text: text.into(), undo: None }
+        Flash { tone: Tone::Good, text: text.into(), undo: None, link: None }
     }
 
     /// It was not done.
     pub(super) fn bad(text: impl Into<String>) -> Flash {
-        Flash { tone: Tone::Bad, text: text.into(), undo: None }
+        Flash { tone: Tone::Bad, text: text.into(), undo: None, link: None }
     }
 
     /// Something to know.
     pub(super) fn plain(text: impl Into<String>) -> Flash {
-        Flash { tone: Tone::Plain, text: text.into(), undo: None }
+        Flash { tone: Tone::Plain, text: text.into(), undo: None, link: None }
     }
 
     /// With a button "Deshacer" that POSTs to `path`.
     pub(super) fn undo(self, path: impl Into<String>) -> Flash {
         Flash { undo: Some(path.into()), ..self }
+    }
+
+    /// With a link to what was done.
+    pub(super) fn link(self, words: &str, path: impl Into<String>) -> Flash {
+        Flash { link: Some((words.to_owned(), path.into())), ..self }
     }
 
     /// Go to `path` and say it there (303).

@@ -322,6 +322,10 @@ fn sentence(import: &Import) -> String {
     let what = parts.join(", ");
     match import.status {
         Status::Ready => format!("Es una simulación: todavía no se guarda nada. Al confirmar habrá {what}."),
+        Status::Done if import.counts.rejected > 0 => format!(
+            "Se guardó lo válido: {what}; {}.",
+            count(import.counts.rejected, "fila quedó fuera", "filas quedaron fuera")
+        ),
         Status::Done => format!("Se guardó todo: {what}."),
         Status::Undone => "Se deshizo por completo: la base quedó como antes de importar.".to_owned(),
         _ => String::new(),

@@ -2,6 +2,7 @@
 
 use super::{
     badges::{self, Badge},
+    drip_runs::{self, Shown},
     flash::Flash,
     html::{self, Answer},
     routes::Route,
@@ -16,7 +17,8 @@ use crate::{
     state::AppState,
 };
 use askama::Template;
-use axum::extract::{Path, State};
+use axum::extract::{Path, Query, State};
+use serde::Deserialize;
 use std::time::Duration;
 
 pub(super) fn routes() -> Vec<Route> {
@@ -41,7 +43,8 @@ struct RunRow {
     started: String,
     took: String,
     outcome: String,
-    by_hand: bool,
+    /// Who asked, where it was not its hour.
+    asked_by: &'static str,
 }
 
 fn run_row(it: runs::Record) -> RunRow {
@@ -54,7 +57,7 @@ fn run_row(it: runs::Record) -> RunRow {
         started: format::datetime(it.started_at),
         took: took.unwrap_or_default(),
         outcome: it.outcome.unwrap_or_default(),
-        by_hand: it.by_hand,
+        asked_by: if it.by_hand { "a pedido" } else { "" },
     }
 }
 
@@ -70,17 +73,49 @@ async fn list(State(state): State<AppState>, shell: Shell) -> Answer {
     let now = state.clock.now();
     let mut rows = Vec::new();
     for job in JOBS {
-        let last = runs::latest(&state.db, job.name, 1).await?.pop().map(run_row);
+        let last = latest(&state, job).await?;
         rows.push(Row {
             name: job.name,
             label: job.label,
             about: job.about,
             rhythm: job.when.label(),
-            next: format::datetime(job.when.next(now)),
+            next: if state.config.scheduler {
+                format::datetime(job.when.next(now))
+            } else {
+                "Desactivado en este servidor".to_owned()
+            },
             last,
         });
     }
     html::page(&ListPage { shell, rows, scheduler_is_on: state.config.scheduler })
+}
+
+/// The latest run of `job`. The drip also runs when a cron or a shell asks for it, outside the table of jobs.
+async fn latest(state: &AppState, job: &scheduler::jobs::Job) -> Result<Option<RunRow>> {
+    let own = runs::latest(&state.db, job.name, 1).await?.pop();
+    if job.name == DRIP {
+        let newest = drip_runs::newest_from_outside(state).await?;
+        if let Some(it) = newest.filter(|it| own.as_ref().is_none_or(|own| own.started_at < it.started_at)) {
+            let asked = drip_runs::shown(it);
+            return Ok(Some(RunRow {
+                badge: asked.badge,
+                started: asked.started,
+                took: String::new(),
+                outcome: if asked.error.is_empty() { format!("{}.", asked.outcome) } else { asked.error },
+                asked_by: asked.asked_by,
+            }));
+        }
+    }
+    Ok(own.map(run_row))
+}
+
+/// The job whose runs have pages of their own.
+const DRIP: &str = "drip";
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Asked {
+    before: String,
 }
 
 #[derive(Template)]
@@ -91,12 +126,38 @@ struct ShowPage {
     about: &'static str,
     rhythm: String,
     runs: Vec<RunRow>,
+    /// Runs of the drip, whoever asked; none for other jobs.
+    drips: Option<Vec<Shown>>,
+    newer: String,
+    older: String,
 }
 
-async fn show(State(state): State<AppState>, shell: Shell, Path(name): Path<String>) -> Answer {
+async fn show(
+    State(state): State<AppState>,
+    shell: Shell,
+    Path(name): Path<String>,
+    Query(asked): Query<Asked>,
+) -> Answer {
     let job = scheduler::jobs::find(&name).ok_or(Error::NotFound)?;
     let runs = runs::latest(&state.db, job.name, 100).await?.into_iter().map(run_row).collect();
-    html::page(&ShowPage { shell, label: job.label, about: job.about, rhythm: job.when.label(), runs })
+    let mut page = ShowPage {
+        shell,
+        label: job.label,
+        about: job.about,
+        rhythm: job.when.label(),
+        runs,
+        drips: None,
+        newer: String::new(),
+        older: String::new(),
+    };
+    if job.name == DRIP {
+        let before = asked.before.parse().ok();
+        let (drips, rest) = drip_runs::page(&state, before).await?;
+        page.drips = Some(drips);
+        page.newer = before.map_or(String::new(), |_: i64| "/jobs/drip".to_owned());
+        page.older = rest.map_or(String::new(), |it| format!("/jobs/drip?before={it}"));
+    }
+    html::page(&page)
 }
 
 async fn run(State(state): State<AppState>, actor: Actor, Path(name): Path<String>) -> Answer {

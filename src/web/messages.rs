@@ -10,9 +10,11 @@ use super::{
 };
 use crate::{
     access::{Actor, Permission},
+    campaigns::campaign,
     channels::{Channel, outbox as captured},
     chile::format,
-    error::Error,
+    contacts::contact,
+    error::{Error, Result},
     ids::{CampaignId, ContactId, MessageId},
     messaging::{
         kinds::{BlockReason, DeferReason, EventKind, Status},
@@ -25,6 +27,7 @@ use askama::Template;
 use axum::extract::{Path, Query, State};
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
+use sqlx::PgConnection;
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
@@ -69,6 +72,23 @@ impl Asked {
             unsubscribed: !self.unsubscribed.is_empty(),
             tests: !self.tests.is_empty(),
         }
+    }
+
+    /// Without what stands for no filter, so that no chip says what the list is not.
+    fn understood(mut self) -> Asked {
+        let filter = self.filter();
+        for (text, is_known) in [
+            (&mut self.campaign, filter.campaign.is_some()),
+            (&mut self.contact, filter.contact.is_some()),
+            (&mut self.status, filter.status.is_some()),
+            (&mut self.reason, filter.block_reason.is_some()),
+            (&mut self.channel, filter.channel.is_some()),
+        ] {
+            if !is_known {
+                text.clear();
+            }
+        }
+        self
     }
 
     /// The address of the list with these filters.
@@ -136,6 +156,7 @@ struct ListPage {
 
 async fn list(State(state): State<AppState>, shell: Shell, Query(asked): Query<Asked>) -> Answer {
     let mut db = state.db.acquire().await?;
+    let asked = asked.understood();
     let before = asked.before.parse().ok().map(MessageId);
     let mut lines = story::list(&mut db, &asked.filter(), before, PAGE + 1).await?;
     let more = lines.len() as i64 > PAGE;
@@ -149,34 +170,44 @@ async fn list(State(state): State<AppState>, shell: Shell, Query(asked): Query<A
     } else {
         String::new()
     };
-    let mut narrowed = Vec::new();
-    if let Some(first) = lines.first() {
-        if !asked.campaign.is_empty() {
-            let name = first.campaign_name.clone().unwrap_or_default();
-            narrowed.push((
-                format!("Campaña: {name}"),
-                Asked { campaign: String::new(), ..asked.clone() }.address(),
-            ));
-        }
-        if !asked.contact.is_empty() {
-            let name = first.contact_name.clone();
-            narrowed.push((
-                format!("Contacto: {name}"),
-                Asked { contact: String::new(), ..asked.clone() }.address(),
-            ));
-        }
-    }
-    if let Some(reason) = BlockReason::from_code(&asked.reason) {
-        narrowed
-            .push((reason.label().to_owned(), Asked { reason: String::new(), ..asked.clone() }.address()));
-    }
-    if let Some(reason) = DeferReason::from_code(&asked.deferred) {
-        narrowed
-            .push((reason.label().to_owned(), Asked { deferred: "1".to_owned(), ..asked.clone() }.address()));
-    }
+    let narrowed = narrowed(&mut db, &asked).await?;
     let is_filtered = asked.address() != "/messages";
     let rows = lines.into_iter().map(row).collect();
     html::page(&ListPage { shell, chips: chips(&asked), narrowed, rows, newer, older, is_filtered })
+}
+
+/// What the list is narrowed to beside its state, with the address without it.
+async fn narrowed(db: &mut PgConnection, asked: &Asked) -> Result<Vec<(String, String)>> {
+    let filter = asked.filter();
+    let without = |change: &dyn Fn(&mut Asked)| {
+        let mut other = asked.clone();
+        change(&mut other);
+        other.address()
+    };
+    let mut found = Vec::new();
+    if let Some(id) = filter.campaign {
+        let name = match campaign::get(&mut *db, id).await {
+            Ok(it) => it.name,
+            Err(Error::NotFound) => format!("n.º {id}"),
+            Err(error) => return Err(error),
+        };
+        found.push((format!("Campaña: {name}"), without(&|it| it.campaign.clear())));
+    }
+    if let Some(id) = filter.contact {
+        let name = match contact::get(&mut *db, id).await {
+            Ok(it) => it.full_name(),
+            Err(Error::NotFound) => format!("n.º {id}"),
+            Err(error) => return Err(error),
+        };
+        found.push((format!("Contacto: {name}"), without(&|it| it.contact.clear())));
+    }
+    if let Some(reason) = filter.block_reason {
+        found.push((reason.label().to_owned(), without(&|it| it.reason.clear())));
+    }
+    if let Some(Deferred::For(reason)) = filter.deferred {
+        found.push((reason.label().to_owned(), without(&|it| "1".clone_into(&mut it.deferred))));
+    }
+    Ok(found)
 }
 
 /// The states to choose from.
@@ -252,7 +283,7 @@ async fn show(State(state): State<AppState>, shell: Shell, Path(id): Path<i64>) 
     let decidable = matches!(message.line.status, Status::Unconfirmed | Status::Failed);
     let may_decide = decidable && shell.may(Permission::DecideMessages);
     html::page(&ShowPage {
-        meaning: meaning(&message),
+        meaning: meaning(&message, outbox.is_some()),
         created: format::datetime(message.line.created_at),
         sent: message.line.sent_at.map(format::datetime).unwrap_or_default(),
         shell,
@@ -284,7 +315,7 @@ fn step(event: Event) -> Step {
 }
 
 /// What the state means and what follows, in a sentence.
-fn meaning(message: &Message) -> String {
+fn meaning(message: &Message, is_simulated: bool) -> String {
     let line = &message.line;
     match line.status {
         Status::Pending => match line.defer_reason {
@@ -304,6 +335,9 @@ fn meaning(message: &Message) -> String {
         }
         Status::Cancelled => "Se canceló antes de salir.".to_owned(),
         Status::Bounced => "Volvió: la dirección no lo recibió.".to_owned(),
+        _ if is_simulated => {
+            "El correo está simulado: el mensaje quedó en la bandeja de salida y nada salió a internet.".to_owned()
+        }
         _ => "El servidor de correo lo recibió.".to_owned(),
     }
 }

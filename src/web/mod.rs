@@ -5,6 +5,7 @@ mod assets;
 mod badges;
 mod bearer;
 mod csrf;
+mod drip_runs;
 mod error;
 mod filters;
 mod flash;

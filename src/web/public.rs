@@ -12,7 +12,7 @@ use crate::{
     error::Error,
     messaging::{
         kinds::{MessageType, OriginKind},
-        links::{self, Choice, Holder},
+        links::{self, Choice, Holder, Known},
     },
     settings::{self, Business},
     state::AppState,
@@ -21,7 +21,7 @@ use askama::Template;
 use axum::{
     body::Bytes,
     extract::{Path, State},
-    http::HeaderMap,
+    http::{HeaderMap, StatusCode},
 };
 use serde::Deserialize;
 
@@ -55,13 +55,19 @@ struct PreferencesPage {
     address: String,
     subscribed: bool,
     rows: Vec<KindRow>,
-    channels: Vec<Channel>,
     saved: bool,
     is_test: bool,
 }
 
+/// A link that is not one of ours, or was cut in copying: the recipient is told how else to leave, and is not led to the panel.
+#[derive(Template)]
+#[template(path = "public/broken.html")]
+struct BrokenPage {
+    theme: Theme,
+    business: Business,
+}
+
 struct KindRow {
-    kind: MessageType,
     explained: &'static str,
     boxes: Vec<KindBox>,
 }
@@ -72,16 +78,27 @@ struct KindBox {
     allowed: bool,
 }
 
-async fn holder_of(state: &AppState, token: &str) -> Result<(Holder, Business), Error> {
-    let token = links::decode(token).ok_or(Error::NotFound)?;
+/// Whose the link is; none: nobody's.
+async fn holder_of(state: &AppState, token: &str) -> Result<Option<(Holder, Business)>, Error> {
+    let Some(token) = links::decode(token) else { return Ok(None) };
     let mut db = state.db.acquire().await?;
-    let holder = links::holder(&mut db, token).await?;
+    let holder = match links::holder(&mut db, token).await {
+        Err(Error::NotFound) => return Ok(None),
+        found => found?,
+    };
     let business = settings::load(&mut *db, &state.config.first_values).await?;
-    Ok((holder, business))
+    Ok(Some((holder, business)))
+}
+
+async fn broken(state: &AppState, headers: &HeaderMap) -> Answer {
+    let business = settings::load(&state.db, &state.config.first_values).await?;
+    html::with_status(StatusCode::NOT_FOUND, &BrokenPage { theme: Theme::of(headers), business })
 }
 
 async fn ask(State(state): State<AppState>, headers: HeaderMap, Path(token): Path<String>) -> Answer {
-    let (holder, business) = holder_of(&state, &token).await?;
+    let Some((holder, business)) = holder_of(&state, &token).await? else {
+        return broken(&state, &headers).await;
+    };
     html::page(&UnsubscribePage {
         theme: Theme::of(&headers),
         token,
@@ -99,7 +116,9 @@ async fn unsubscribe(
     Path(token): Path<String>,
     _body: Bytes,
 ) -> Answer {
-    let (holder, business) = holder_of(&state, &token).await?;
+    let Some((holder, business)) = holder_of(&state, &token).await? else {
+        return broken(&state, &headers).await;
+    };
     let mut tx = state.db.begin().await?;
     links::unsubscribe(&mut tx, state.clock.now(), &holder).await?;
     tx.commit().await?;
@@ -138,47 +157,52 @@ fn explained(kind: MessageType) -> &'static str {
     }
 }
 
+/// The boxes that the page shows: only what is sent, so that nobody is asked about messages that do not exist.
+fn offered<'a>(state: &'a AppState, known: &'a Known) -> impl Iterator<Item = (Channel, MessageType)> + 'a {
+    let channels = known.channels.iter().filter(|it| state.senders.contains_key(it));
+    let kinds = || MessageType::DECLINABLE.iter().filter(|it| MessageType::OF_CAMPAIGNS.contains(it));
+    kinds().flat_map(move |kind| channels.clone().map(|channel| (*channel, *kind)))
+}
+
+fn name_of(channel: Channel, kind: MessageType) -> String {
+    format!("{}.{}", channel.code(), kind.code())
+}
+
 async fn preferences_page(
     state: &AppState,
     headers: &HeaderMap,
     token: String,
+    (holder, business): (Holder, Business),
     saved: bool,
 ) -> Result<PreferencesPage, Error> {
-    let (holder, business) = holder_of(state, &token).await?;
     let mut db = state.db.acquire().await?;
     let known = links::choices(&mut db, &holder).await?;
-    let row = |kind: &MessageType| KindRow {
-        kind: *kind,
-        explained: explained(*kind),
-        boxes: known
-            .channels
-            .iter()
-            .map(|channel| KindBox {
-                name: format!("{}.{}", channel.code(), kind.code()),
-                channel: *channel,
-                allowed: !known.declined.contains(&(*channel, *kind)),
-            })
-            .collect(),
-    };
+    let mut rows: Vec<KindRow> = Vec::new();
+    for (channel, kind) in offered(state, &known) {
+        let allowed = known.subscribed && !known.declined.contains(&(channel, kind));
+        let it = KindBox { name: name_of(channel, kind), channel, allowed };
+        match rows.last_mut().filter(|row| row.explained == explained(kind)) {
+            Some(row) => row.boxes.push(it),
+            None => rows.push(KindRow { explained: explained(kind), boxes: vec![it] }),
+        }
+    }
     Ok(PreferencesPage {
         theme: Theme::of(headers),
         token,
         business,
         address: masked(&holder.destination),
         subscribed: known.subscribed,
-        rows: if known.channels.is_empty() {
-            Vec::new()
-        } else {
-            MessageType::DECLINABLE.iter().map(row).collect()
-        },
-        channels: known.channels,
+        rows,
         saved,
         is_test: holder.origin == OriginKind::Test,
     })
 }
 
 async fn show(State(state): State<AppState>, headers: HeaderMap, Path(token): Path<String>) -> Answer {
-    html::page(&preferences_page(&state, &headers, token, false).await?)
+    let Some(found) = holder_of(&state, &token).await? else {
+        return broken(&state, &headers).await;
+    };
+    html::page(&preferences_page(&state, &headers, token, found, false).await?)
 }
 
 /// The boxes that are ticked: `subscribed`, and `CHANNEL.KIND` of each kind.
@@ -191,26 +215,30 @@ async fn save(
     Path(token): Path<String>,
     Form(Ticked(fields)): Form<Ticked>,
 ) -> Answer {
-    let (holder, _) = holder_of(&state, &token).await?;
+    let Some((holder, _)) = holder_of(&state, &token).await? else {
+        return broken(&state, &headers).await;
+    };
     let now = state.clock.now();
     let ticked = |name: &str| fields.iter().any(|(key, _)| key == name);
     let mut tx = state.db.begin().await?;
     let known = links::choices(&mut tx, &holder).await?;
-    let mut choices = Vec::new();
-    for channel in &known.channels {
-        for kind in MessageType::DECLINABLE {
-            let allowed = ticked(&format!("{}.{}", channel.code(), kind.code()));
-            choices.push(Choice { channel: *channel, kind: *kind, allowed });
-        }
-    }
-    links::choose(&mut tx, now, &holder, &choices).await?;
+    let choices: Vec<Choice> = offered(&state, &known)
+        .map(|(channel, kind)| Choice { channel, kind, allowed: ticked(&name_of(channel, kind)) })
+        .collect();
     if ticked("subscribed") {
+        // Whoever had left saw no box ticked: coming back without ticking any takes nothing else away.
+        if known.subscribed || choices.iter().any(|it| it.allowed) {
+            links::choose(&mut tx, now, &holder, &choices).await?;
+        }
         links::resubscribe(&mut tx, now, &holder).await?;
     } else {
         links::unsubscribe(&mut tx, now, &holder).await?;
     }
     tx.commit().await?;
-    html::page(&preferences_page(&state, &headers, token, true).await?)
+    let Some(found) = holder_of(&state, &token).await? else {
+        return broken(&state, &headers).await;
+    };
+    html::page(&preferences_page(&state, &headers, token, found, true).await?)
 }
 
 #[cfg(test)]

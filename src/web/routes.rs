@@ -127,6 +127,7 @@ pub fn table() -> Vec<Route> {
         super::campaigns::routes(),
         super::health::routes(),
         super::companies::routes(),
+        super::drip_runs::routes(),
         super::contacts::routes(),
         super::duplicates::routes(),
         super::home::routes(),

@@ -116,3 +116,52 @@ async fn records_of_runs_are_kept_for_ninety_days(db: PgPool) {
         sqlx::query_scalar("select count(*) from job_runs where name = 'drip'").fetch_one(&db).await.unwrap();
     assert_eq!(left, 1);
 }
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn drip_runs_of_every_caller_have_their_page_and_are_linked_from_messages(db: PgPool) {
+    let app = TestApp::new(db.clone());
+    sqlx::query(
+        "insert into drip_runs (trigger, communication_type, status, started_at, finished_at, claimed, sent, deferred)
+         values ('HTTP', 'EMAIL', 'DONE', '2026-11-23 13:00Z', '2026-11-23 13:00:05Z', 7, 4, 3),
+                ('CLI', 'EMAIL', 'FAILED', '2026-11-23 14:00Z', '2026-11-23 14:00Z', 0, 0, 0)",
+    )
+    .execute(&db)
+    .await
+    .unwrap();
+    let page = app.get("/jobs/drip").await;
+    for words in ["Llamada externa", "Línea de comandos", "4 enviados", "3 pospuestos"] {
+        assert!(page.text().contains(words), "{words}: {}", page.text());
+    }
+    let id: i64 = sqlx::query_scalar("select min(id) from drip_runs").fetch_one(&db).await.unwrap();
+    assert!(page.body.contains(&format!("/jobs/drip/runs/{id}\"")), "{}", page.body);
+    let one = app.get(&format!("/jobs/drip/runs/{id}")).await;
+    assert_eq!(one.status, StatusCode::OK);
+    assert!(one.text().contains("Enviados 4") && one.text().contains("Llamada externa"), "{}", one.text());
+    assert_eq!(app.get("/jobs/drip/runs/999").await.status, StatusCode::NOT_FOUND);
+    assert!(app.get("/jobs").await.text().contains("Línea de comandos"), "the latest run, whoever asked");
+    let message: i64 = sqlx::query_scalar(
+        "insert into communication_logs (origin, communication_type, message_type, destination, status, scheduled_at, next_attempt_at, created_at, drip_run_id)
+         values ('MANUAL', 'EMAIL', 'OTHER', 'a@b.cl', 'FAILED', '2026-11-23', '2026-11-23', '2026-11-23', $1) returning id",
+    )
+    .bind(id)
+    .fetch_one(&db)
+    .await
+    .unwrap();
+    sqlx::query("insert into communication_events (communication_log_id, at, kind, drip_run_id) values ($1, '2026-11-23', 'FAILED', $2)")
+        .bind(message)
+        .bind(id)
+        .execute(&db)
+        .await
+        .unwrap();
+    let story = app.get(&format!("/messages/{message}")).await.body;
+    assert!(story.contains(&format!("href=\"/jobs/drip/runs/{id}\"")), "{story}");
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn a_scheduler_that_is_off_announces_no_next_time(db: PgPool) {
+    let off = TestApp::with(db.clone(), &[("SCHEDULER", "off")]).get("/jobs").await.text();
+    assert!(off.contains("Desactivado en este servidor"), "{off}");
+    assert!(!off.contains("23-11-2026"), "{off}");
+    let on = TestApp::new(db).get("/jobs").await.text();
+    assert!(!on.contains("Desactivado en este servidor") && on.contains("23-11-2026"), "{on}");
+}

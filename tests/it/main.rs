@@ -2,6 +2,7 @@
 
 mod accounts;
 mod architecture;
+mod campaign_pages;
 mod campaigns;
 mod cli;
 mod companies;

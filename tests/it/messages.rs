@@ -110,3 +110,20 @@ async fn an_unconfirmed_message_is_decided_once_and_only_by_who_may(db: PgPool) 
             .unwrap();
     assert_eq!(audited, 1);
 }
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn only_a_filter_that_holds_is_shown_and_it_stays_where_nobody_is_found(db: PgPool) {
+    three_messages(&db).await;
+    let campaign: i64 = sqlx::query_scalar("select max(id) from campaigns").fetch_one(&db).await.unwrap();
+    let contact: i64 = sqlx::query_scalar("select max(id) from contacts").fetch_one(&db).await.unwrap();
+    let app = TestApp::new(db);
+    let wrong = app.get("/messages?campaign=abc&contact=x&reason=NADA&status=RARO").await;
+    assert!(!wrong.body.contains("Quitar filtro"), "{}", wrong.body);
+    let empty = app.get(&format!("/messages?campaign={campaign}")).await.text();
+    assert!(empty.contains("Campaña: Prospección Los Lagos"), "{empty}");
+    let empty = app.get(&format!("/messages?contact={contact}&status=FAILED")).await.text();
+    assert!(empty.contains("Contacto: Camila Barría"), "{empty}");
+    let gone = app.get("/messages?campaign=999999").await;
+    assert_eq!(gone.status, StatusCode::OK);
+    assert!(gone.text().contains("Campaña: n.º 999999"), "{}", gone.text());
+}

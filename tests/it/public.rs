@@ -201,3 +201,63 @@ async fn the_suppression_list_is_shown_added_to_and_lifted(db: PgPool) {
             .unwrap();
     assert_eq!(audited, 2);
 }
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn recipients_see_the_business_and_not_the_product(db: PgPool) {
+    let token = sent(&db, "MANUAL").await;
+    let app =
+        TestApp::with(db, &[("BUSINESS_NAME", "Termas Ñirehue"), ("BUSINESS_EMAIL", "hola@nirehue.cl")]);
+    for path in [format!("/baja/{token}"), format!("/preferencias/{token}"), "/baja/rota".to_owned()] {
+        let page = app.anonymous().get(&path).await;
+        assert!(!page.text().contains("Llovizna"), "{path}: {}", page.text());
+        assert!(page.text().contains("Termas Ñirehue"), "{path}: {}", page.text());
+    }
+    assert!(app.anonymous().get("/login").await.text().contains("Llovizna"));
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn a_broken_link_says_how_else_to_unsubscribe(db: PgPool) {
+    let app = TestApp::with(db, &[("BUSINESS_EMAIL", "hola@nirehue.cl")]);
+    for path in ["/baja/rota", "/preferencias/rota"] {
+        let page = app.anonymous().get(path).await;
+        assert_eq!(page.status, StatusCode::NOT_FOUND, "{path}");
+        let text = page.text();
+        assert!(
+            text.contains("Responde el correo que recibiste") && text.contains("hola@nirehue.cl"),
+            "{text}"
+        );
+        assert!(!page.body.contains("href=\"/\""), "it does not lead to the panel");
+    }
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn preferences_offer_what_is_sent_in_words_of_the_person(db: PgPool) {
+    let token = sent(&db, "MANUAL").await;
+    let app = TestApp::new(db.clone());
+    let page = app.anonymous().get(&format!("/preferencias/{token}")).await;
+    assert!(page.body.contains("EMAIL.NEWSLETTER") && !page.body.contains("SMS."), "{}", page.body);
+    for jargon in ["Flujo automático", "Reactivación", "WhatsApp"] {
+        assert!(!page.text().contains(jargon), "{jargon}: {}", page.text());
+    }
+    sqlx::query(
+        "insert into contact_preferences select id, 'SMS', 'NEWSLETTER', false, '2026-11-20' from contacts",
+    )
+    .execute(&db)
+    .await
+    .unwrap();
+    let anonymous = app.anonymous();
+    anonymous.send(anonymous.request(Method::POST, &format!("/baja/{token}")), Body::empty()).await;
+    let page = app.anonymous().get(&format!("/preferencias/{token}")).await;
+    assert!(!page.body.contains(" checked"), "whoever left is asked for nothing: {}", page.body);
+    let request = anonymous
+        .request(Method::POST, &format!("/preferencias/{token}"))
+        .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+    anonymous.send(request, Body::from("subscribed=on&EMAIL.NEWSLETTER=on")).await;
+    let kept: i64 = sqlx::query_scalar(
+        "select count(*) from contact_preferences where communication_type = 'SMS' and not allowed",
+    )
+    .fetch_one(&db)
+    .await
+    .unwrap();
+    assert_eq!(kept, 1, "what the page does not show stays as it was");
+}

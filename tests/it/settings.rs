@@ -254,3 +254,21 @@ async fn the_audit_is_paged_and_filtered(db: PgPool) {
     let one = boss.get("/audit?kind=contact&id=7").await;
     assert!(count(&one.body) == 1 && one.text().contains("P7"));
 }
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn a_server_that_is_set_is_not_said_to_be_connected(db: PgPool) {
+    let app = TestApp::with(db, &[("EMAIL_HOST", "127.0.0.1"), ("EMAIL_PORT", "1")]);
+    let page = app.get("/settings/email").await.text();
+    assert!(page.contains("Configurado") && !page.contains("Conectado a tu servidor"), "{page}");
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn a_line_that_is_down_is_told_once_and_in_no_servers_name(db: PgPool) {
+    let app = TestApp::new(db);
+    let boss = app.admin().await;
+    boss.post("/settings/email", &[("from_email", "hola@termas.cl")]).await;
+    app.mailbox.refuse_next(SendError::Unavailable { answer: "No hay línea con el servidor.".to_owned() });
+    boss.post("/settings/email/test", &[("to", "caro@termas.cl")]).await;
+    let page = boss.get("/settings/email").await.text();
+    assert!(page.contains("La prueba no salió. No hay línea con el servidor."), "{page}");
+}

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     access::{Actor, Permission},
     audit::{self, Change},
-    channels::{Accepted, Channel, Email, Outgoing, SendError},
+    channels::{self, Accepted, Channel, Email, Outgoing, SendError},
     config::{Config, SmtpTls},
     error::{Error, Result},
     messaging::{compose::Sender, suppression},
@@ -243,7 +243,7 @@ fn told(sent: Result<Result<Accepted, SendError>, Elapsed>, is_real: bool) -> Fl
             | SendError::Unavailable { answer }
             | SendError::Sender { answer }
             | SendError::Recipient { answer, .. },
-        )) => Flash::bad(format!("La prueba no salió. El servidor respondió: {answer}")),
+        )) => Flash::bad(format!("La prueba no salió. {}", channels::said(&answer))),
         Ok(Err(SendError::Uncertain { answer })) => Flash::bad(format!(
             "La conexión se cortó justo al final ({answer}): revisa la casilla antes de probar otra vez."
         )),

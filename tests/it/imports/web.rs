@@ -50,7 +50,11 @@ async fn a_file_is_uploaded_simulated_confirmed_and_undone(db: PgPool) {
     assert_eq!(population(&db).await, (1, 1));
     let fragment = browser.get(&format!("{page}/progress")).await;
     assert_eq!(fragment.headers["hx-refresh"], "true");
-    assert!(browser.get(&page).await.text().contains("Se guardó todo"));
+    let done = browser.get(&page).await;
+    assert!(done.text().contains("Se guardó lo válido"), "{}", done.text());
+    assert!(done.text().contains("1 fila quedó fuera"), "{}", done.text());
+    let number = page.rsplit('/').next().unwrap();
+    assert!(done.body.contains(&format!("href=\"/contacts?import={number}\"")), "{}", done.body);
     assert!(browser.get("/imports").await.body.contains("clientes.csv"));
 
     browser.post(&format!("{page}/undo"), &[]).await;
@@ -191,4 +195,17 @@ async fn a_history_is_uploaded_with_its_choices(db: PgPool) {
     let rows = browser.get(&format!("{page}/rows")).await;
     assert!(rows.text().contains("Visita, 01-02-2025") && rows.text().contains("$15.990"), "{}", rows.text());
     assert!(rows.body.contains("href=\"/contacts/"), "{}", rows.body);
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn a_file_without_a_wrong_row_is_saved_whole(db: PgPool) {
+    let app = TestApp::new(db.clone());
+    let browser = app.as_role(Role::Staff).await;
+    let reply = upload(&browser, b"Nombre,Correo\nAna,ana@x.example\n", &[]).await;
+    let page = reply.location().to_owned();
+    run::run_once(&db, app.now()).await.unwrap();
+    browser.post(&format!("{page}/confirmation"), &[]).await;
+    run::run_once(&db, app.now()).await.unwrap();
+    let text = browser.get(&page).await.text();
+    assert!(text.contains("Se guardó todo: 1 contacto nuevo."), "{text}");
 }

@@ -1,0 +1,130 @@
+//! Campaigns as people meet them in the panel: what is emptied, what a simulated test says, what a copy keeps.
+
+use crate::{
+    campaigns::{BUSINESS, app, execute, get, people, seeded, start},
+    support::{Mailbox, TestApp},
+};
+use axum::http::StatusCode;
+use llovizna::{
+    channels::outbox::Outbox,
+    db::MIGRATIONS,
+    messaging::template::{self, Source},
+};
+use sqlx::PgPool;
+use std::sync::Arc;
+
+/// The application while there is no mail server.
+fn simulated(db: PgPool) -> TestApp {
+    let outbox = Arc::new(Outbox::new(db.clone()));
+    TestApp::with_sender(db, BUSINESS, Mailbox::default(), outbox)
+}
+
+#[sqlx::test(migrator = "MIGRATIONS")]
+async fn a_field_that_was_emptied_is_saved_empty_or_refused(db: PgPool) {
+    let app = app(db);
+    let id = seeded(&app).await;
+    let path = format!("/campaigns/{id}");
+    app.post(&path, &[("daily_cap", "12")]).await;
+    assert_eq!(get(&app, id).await.daily_cap, Some(12));
+    let done = app.post(&path, &[("daily_cap", ""), ("subject", ""), ("body", ""), ("footer", "")]).await;
+    assert_eq!(done.status, StatusCode::SEE_OTHER, "{}", done.text());
+    let it = get(&app, id).await;
+    assert_eq!((it.daily_cap, it.source.subject, it.source.body, it.source.footer), Default::default());
+    for field in ["name", "batch_size", "spacing_seconds"] {
+        let refused = app.post(&path, &[(field, "")]).await;
+        assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "{field}");
+        assert!(refused.body.contains(&format!("error-{field}")), "{field}: {}", refused.body);
+    }
+    assert_eq!(get(&app, id).await.name, "Prospección Los Lagos");
+}
+
+#[sqlx::test(migrator = "MIGRATIONS")]
+async fn the_ready_made_campaign_reads_well_and_is_as_old_as_the_database(db: PgPool) {
+    let app = app(db);
+    let id = seeded(&app).await;
+    let body = get(&app, id).await.source.body;
+    let filled =
+        body.replace("{{ company }}", "Salmones Ltda.").replace("{{ business_name }}", "Termas Ltda.");
+    assert!(!filled.contains(".."), "{filled}");
+    let fresh: bool = sqlx::query_scalar(
+        "select bool_and(c.updated_at between now() - interval '1 hour' and now() and c.created_at = c.updated_at
+             and t.created_at = c.created_at)
+         from campaigns c join message_templates t on t.id = c.template_id",
+    )
+    .fetch_one(&app.state.db)
+    .await
+    .unwrap();
+    assert!(fresh);
+}
+
+#[test]
+fn a_variable_said_in_spanish_is_understood_as_which_one_was_meant() {
+    for (said, meant) in [
+        ("nombre", "first_name"),
+        ("Nombre", "first_name"),
+        ("apellidos", "last_name"),
+        ("empresa", "company"),
+        ("cargo", "job_title"),
+        ("rubro", "industry"),
+        ("ciudad", "comuna"),
+        ("mi_negocio", "business_name"),
+        ("enlace_baja", "unsubscribe_url"),
+    ] {
+        let source = Source { body: format!("Hola {{{{ {said} }}}}"), ..Source::default() };
+        let Err(problems) = template::compile(&source) else { panic!("{said} is no variable") };
+        let sentence = &problems[0].message;
+        assert!(sentence.contains(&format!("¿Quisiste decir {{{{ {meant} }}}}?")), "{said}: {sentence}");
+    }
+}
+
+#[sqlx::test(migrator = "MIGRATIONS")]
+async fn a_simulated_test_says_where_it_is_and_that_no_server_has_it(db: PgPool) {
+    let app = simulated(db.clone());
+    let id = seeded(&app).await;
+    let path = format!("/campaigns/{id}");
+    let before = app.get(&path).await.text();
+    assert!(before.contains("Mírala en la bandeja de salida"), "{before}");
+    assert!(!before.contains("Llega ahora mismo"), "{before}");
+    let admin = app.admin().await;
+    admin.post(&format!("{path}/test"), &[]).await;
+    let page = admin.get(&path).await;
+    assert!(page.text().contains("La prueba quedó en la bandeja de salida"), "{}", page.text());
+    let (outbox, message): (i64, i64) =
+        sqlx::query_as("select id, communication_log_id from outbox_messages").fetch_one(&db).await.unwrap();
+    assert!(page.body.contains(&format!("href=\"/outbox/{outbox}\"")), "{}", page.body);
+    let story = admin.get(&format!("/messages/{message}")).await.text();
+    assert!(!story.contains("El servidor de correo lo recibió"), "{story}");
+    assert!(story.contains("nada salió a internet"), "{story}");
+}
+
+#[sqlx::test(migrator = "MIGRATIONS")]
+async fn a_real_test_is_said_to_have_left(db: PgPool) {
+    let app = TestApp::with(db, &[BUSINESS, &[("EMAIL_HOST", "127.0.0.1")]].concat());
+    let id = seeded(&app).await;
+    let page = app.get(&format!("/campaigns/{id}")).await.text();
+    assert!(page.contains("Llega ahora mismo") && page.contains("Mírala en tu correo"), "{page}");
+}
+
+#[sqlx::test(migrator = "MIGRATIONS")]
+async fn those_put_off_are_shown_as_part_of_the_queue(db: PgPool) {
+    let app = app(db);
+    people(&app, "sur", 3).await;
+    let id = seeded(&app).await;
+    start(&app, id).await.unwrap();
+    execute(&app, "update communication_logs set defer_reason = 'FREQUENCY_CAP' where contact_id = (select max(id) from contacts)").await;
+    let page = app.get(&format!("/campaigns/{id}")).await.text();
+    assert!(page.contains("En cola 3 de ellos 1 pospuesto"), "{page}");
+    assert!(!page.contains("Pospuestos 1"), "{page}");
+}
+
+#[sqlx::test(migrator = "MIGRATIONS")]
+async fn a_cancelled_campaign_shows_what_it_sent_and_not_a_full_bar(db: PgPool) {
+    let app = app(db);
+    people(&app, "sur", 4).await;
+    let id = seeded(&app).await;
+    start(&app, id).await.unwrap();
+    app.post(&format!("/campaigns/{id}/cancellation"), &[]).await;
+    let page = app.get(&format!("/campaigns/{id}")).await.text();
+    assert!(page.contains("Enviados antes de cancelar 0 de 4 · 0 %"), "{page}");
+    assert!(!page.contains("100 %"), "{page}");
+}
