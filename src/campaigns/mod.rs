@@ -13,4 +13,5 @@ pub mod status;
 pub mod launch;
 pub mod progress;
 pub mod trial;
+pub mod copies;
 pub mod drip;

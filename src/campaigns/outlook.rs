@@ -93,12 +93,33 @@ impl Outlook {
         forecast::march(&pace, messages, now)
     }
 
-    /// `Con 30 por corrida cada 10 minutos y un tope de 50 al día, termina aproximadamente el …`.
+    /// `Con 30 por corrida cada 10 minutos y un tope de 50 al día, termina aproximadamente el …`. Of `messages`, those
+    /// that wait for a frequency cap (`capped`) leave on days of their own, and are told apart.
     #[must_use]
-    pub fn sentence(&self, campaign: &Campaign, messages: u64, now: DateTime<Utc>) -> Option<String> {
-        if messages == 0 {
-            return None;
+    pub fn sentence(
+        &self,
+        campaign: &Campaign,
+        messages: u64,
+        capped: u64,
+        now: DateTime<Utc>,
+    ) -> Option<String> {
+        let apart = format::count(
+            i64::try_from(capped).unwrap_or(i64::MAX),
+            "persona que esperará",
+            "personas que esperarán",
+        );
+        match (messages.saturating_sub(capped), capped) {
+            (0, 0) => None,
+            (0, _) => Some(format!("Solo queda {apart} por su tope de frecuencia.")),
+            (soon, 0) => Some(self.pace(campaign, soon, now)),
+            (soon, _) => Some(format!(
+                "{} Sin contar a {apart} por su tope de frecuencia.",
+                self.pace(campaign, soon, now)
+            )),
         }
+    }
+
+    fn pace(&self, campaign: &Campaign, messages: u64, now: DateTime<Utc>) -> String {
         let cap = self
             .daily_cap
             .map_or(String::new(), |cap| format!(" y un tope de {} al día", format::number(i64::from(cap))));
@@ -109,7 +130,7 @@ impl Outlook {
         );
         let end = match self.forecast(campaign, messages, now) {
             None => {
-                return Some("El horario de envío no abre nunca: así no saldrá ningún mensaje.".to_owned());
+                return "El horario de envío no abre nunca: así no saldrá ningún mensaje.".to_owned();
             }
             Some(Forecast { ends: None, .. }) => {
                 "tardaría más de dos años: sube el tope o el tamaño de la corrida".to_owned()
@@ -124,7 +145,7 @@ impl Outlook {
             }
             _ => "",
         };
-        Some(format!("{pace}, {end}.{shared}"))
+        format!("{pace}, {end}.{shared}")
     }
 }
 

@@ -109,8 +109,11 @@ impl Outcome {
             it.duplicates,
             it.rejected,
         );
+        // Writing to a String never fails.
+        if self.warnings > 0 {
+            let _ = writeln!(text, "  con observaciones {}", self.warnings);
+        }
         for row in &self.rejections {
-            // Writing to a String never fails.
             let _ = writeln!(text, "  fila {}, {}: {}", row.row, row.column, row.reason);
         }
         text

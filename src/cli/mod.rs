@@ -23,7 +23,7 @@ use crate::{
 };
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use std::{
-    io::{self, Write},
+    io::{self, IsTerminal, Write},
     path::PathBuf,
     process::ExitCode,
 };
@@ -32,7 +32,7 @@ use std::{
 #[derive(Debug, Parser)]
 #[command(name = "llovizna", disable_version_flag = true)]
 struct Cli {
-    /// Cómo se muestra el resultado: text o json (si no se indica: json en «import» y «drip run», text en lo demás)
+    /// Cómo se muestra el resultado: text o json
     #[arg(long, global = true, value_enum, value_name = "FORMATO")]
     format: Option<Format>,
     /// Muestra la versión
@@ -166,8 +166,11 @@ pub fn main() -> ExitCode {
 async fn run(cli: Cli, mut config: Config) -> Result<Said> {
     let as_json = match cli.format {
         Some(format) => format == Format::Json,
-        // Other programs read these two.
-        None => matches!(cli.command, Command::Import(_) | Command::Drip { command: DripCommand::Run(_) }),
+        // Other programs read these two, and people at a terminal do.
+        None => {
+            matches!(cli.command, Command::Import(_) | Command::Drip { command: DripCommand::Run(_) })
+                && !io::stdout().is_terminal()
+        }
     };
     if !matches!(cli.command, Command::Serve(_)) && config.log_filter.is_none() {
         // Whoever waits for one result wants no diary.

@@ -18,6 +18,8 @@ pub struct Filter {
     pub campaign: Option<CampaignId>,
     /// To this person.
     pub contact: Option<ContactId>,
+    /// To one of these people; none: to anyone.
+    pub recipients: Option<Vec<ContactId>>,
     /// In this state.
     pub status: Option<Status>,
     /// Refused for this reason.
@@ -117,6 +119,10 @@ fn narrow(sql: &mut QueryBuilder<Postgres>, filter: &Filter) {
     }
     if let Some(id) = filter.contact {
         sql.push(" and l.contact_id = ").push_bind(id.0);
+    }
+    if let Some(recipients) = &filter.recipients {
+        let ids: Vec<i64> = recipients.iter().map(|it| it.0).collect();
+        sql.push(" and l.contact_id = any(").push_bind(ids).push(")");
     }
     if let Some(status) = filter.status {
         sql.push(" and l.status = ").push_bind(status.code());

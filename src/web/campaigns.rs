@@ -21,7 +21,7 @@ use crate::{
     error::Result,
     ids::{CampaignId, ContactId},
     messaging::{
-        kinds::{BlockReason, Status as MessageStatus},
+        kinds::{BlockReason, DeferReason, Status as MessageStatus},
         template,
     },
     segments::{field::Field, words::Names},
@@ -186,7 +186,12 @@ async fn live_of(db: &mut PgConnection, state: &AppState, campaign: &Campaign) -
     let progress = progress::of(&mut *db, campaign.id).await?;
     let outlook = outlook::of(db, now, &state.config, campaign).await?;
     let waits = campaign.status == Status::Running && progress.open() > 0;
-    let sentence = if waits { outlook.sentence(campaign, progress.open(), now) } else { None };
+    let sentence = if waits {
+        let capped = progress.deferred.get(&DeferReason::FrequencyCap).copied().unwrap_or_default();
+        outlook.sentence(campaign, progress.open(), capped, now)
+    } else {
+        None
+    };
     let next = progress
         .next_attempt_at
         .filter(|at| waits && *at > now)

@@ -13,7 +13,7 @@ use crate::{
     campaigns::{
         campaign::{self, Campaign, Status},
         checklist::{self, Checklist},
-        launch, outlook, progress, status as life, trial,
+        copies, launch, outlook, progress, status as life, trial,
     },
     channels::{self, Channel, outbox as captured},
     chile::format,
@@ -43,6 +43,9 @@ pub(super) fn routes() -> Vec<Route> {
         Route::get("/campaigns/{id}/cancellation", Permission::SendCampaigns, ask_cancellation),
         Route::post("/campaigns/{id}/cancellation", Permission::SendCampaigns, cancel),
         Route::post("/campaigns/{id}/test", Permission::SendTests, send_test).within(Duration::from_mins(5)),
+        Route::post("/campaigns/{id}/copies", Permission::EditCampaigns, duplicate),
+        Route::get("/campaigns/{id}/deletion", Permission::EditCampaigns, ask_deletion),
+        Route::delete("/campaigns/{id}", Permission::EditCampaigns, delete),
         Route::post("/campaigns/{id}/retries", Permission::DecideMessages, retry),
     ]
 }
@@ -80,7 +83,7 @@ async fn ask_launch(State(state): State<AppState>, shell: Shell, Path(id): Path<
     });
     let count = format::count(i64::try_from(people).unwrap_or(i64::MAX), "persona", "personas");
     let sentence = format!("Se enviará a {count}{from}.");
-    let outlook = checklist.outlook.sentence(&campaign, people, now);
+    let outlook = checklist.outlook.sentence(&campaign, people, checklist.capped, now);
     html::page(&LaunchPage { shell, campaign, checklist, sentence, outlook })
 }
 
@@ -172,6 +175,50 @@ async fn cancel(
         format::count(dropped, "mensaje", "mensajes")
     );
     done_or_refused(result, Flash::plain(text), &page_of(id))
+}
+
+async fn duplicate(
+    State(state): State<AppState>,
+    Extension(actor): Extension<Actor>,
+    Path(id): Path<CampaignId>,
+) -> Answer {
+    let mut tx = state.db.begin().await?;
+    let copy = match copies::duplicate(&mut tx, state.clock.now(), &actor, id).await {
+        // A text of older days that may not be saved again: its own page says what is wrong with it.
+        Err(Error::Invalid(fields)) => {
+            let all: Vec<String> = fields.into_iter().map(|it| it.message).collect();
+            return Ok(Flash::bad(format!("No se pudo duplicar. {}", all.join(" "))).to(&page_of(id)));
+        }
+        copy => copy?,
+    };
+    tx.commit().await?;
+    Ok(Flash::good("Este borrador es una copia. La original no cambia.")
+        .to(&format!("/campaigns/{copy}/edit")))
+}
+
+#[derive(Template)]
+#[template(path = "campaigns/deletion.html")]
+struct DeletionPage {
+    shell: Shell,
+    campaign: Campaign,
+}
+
+async fn ask_deletion(State(state): State<AppState>, shell: Shell, Path(id): Path<CampaignId>) -> Answer {
+    let mut db = state.db.acquire().await?;
+    let campaign = campaign::get(&mut db, id).await?;
+    html::page(&DeletionPage { shell, campaign })
+}
+
+async fn delete(
+    State(state): State<AppState>,
+    Extension(actor): Extension<Actor>,
+    Path(id): Path<CampaignId>,
+) -> Answer {
+    let mut tx = state.db.begin().await?;
+    let result = copies::delete(&mut tx, state.clock.now(), &actor, id).await;
+    let result = commit(tx, result).await;
+    let back = if result.is_ok() { "/campaigns".to_owned() } else { page_of(id) };
+    done_or_refused(result, Flash::plain("El borrador se eliminó."), &back)
 }
 
 async fn retry(

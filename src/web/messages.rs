@@ -13,7 +13,11 @@ use crate::{
     campaigns::campaign,
     channels::{Channel, outbox as captured},
     chile::format,
-    contacts::contact,
+    contacts::{
+        contact, contact_filter,
+        contact_list::{self, Sort},
+    },
+    db::keyset::Place,
     error::{Error, Result},
     ids::{CampaignId, ContactId, MessageId},
     messaging::{
@@ -39,12 +43,17 @@ pub(super) fn routes() -> Vec<Route> {
 
 const PAGE: i64 = 50;
 
+/// Most people of one search.
+const RECIPIENTS: usize = 200;
+
 /// The filters of the list, as in the address.
 #[derive(Clone, Default, Deserialize)]
 #[serde(default)]
 struct Asked {
     campaign: String,
     contact: String,
+    /// Whom it went to, as typed.
+    to: String,
     status: String,
     reason: String,
     deferred: String,
@@ -60,6 +69,7 @@ impl Asked {
         Filter {
             campaign: self.campaign.parse().ok().map(CampaignId),
             contact: self.contact.parse().ok().map(ContactId),
+            recipients: None,
             status: Status::from_code(&self.status),
             block_reason: BlockReason::from_code(&self.reason),
             deferred: match self.deferred.as_str() {
@@ -74,9 +84,22 @@ impl Asked {
         }
     }
 
+    /// What a search for a person keeps of the rest.
+    fn kept(&self) -> Vec<(&'static str, &str)> {
+        let all = [
+            ("campaign", &self.campaign),
+            ("status", &self.status),
+            ("deferred", &self.deferred),
+            ("left", &self.left),
+            ("unsubscribed", &self.unsubscribed),
+        ];
+        all.into_iter().filter(|it| !it.1.is_empty()).map(|(name, value)| (name, value.as_str())).collect()
+    }
+
     /// Without what stands for no filter, so that no chip says what the list is not.
     fn understood(mut self) -> Asked {
         let filter = self.filter();
+        self.to = self.to.trim().to_owned();
         for (text, is_known) in [
             (&mut self.campaign, filter.campaign.is_some()),
             (&mut self.contact, filter.contact.is_some()),
@@ -97,6 +120,7 @@ impl Asked {
         for (name, value) in [
             ("campaign", &self.campaign),
             ("contact", &self.contact),
+            ("to", &self.to),
             ("status", &self.status),
             ("reason", &self.reason),
             ("deferred", &self.deferred),
@@ -119,6 +143,7 @@ impl Asked {
         let mut other = Asked {
             campaign: self.campaign.clone(),
             contact: self.contact.clone(),
+            to: self.to.clone(),
             channel: self.channel.clone(),
             ..Asked::default()
         };
@@ -138,13 +163,17 @@ struct Row {
     badge: Badge,
     /// Why it stands so, in words.
     why: String,
+    /// When it was asked for: what the list is ordered by.
     when: String,
+    /// When it left.
+    sent: String,
 }
 
 #[derive(Template)]
 #[template(path = "messages/list.html")]
 struct ListPage {
     shell: Shell,
+    asked: Asked,
     chips: Vec<Chip>,
     /// What the list is narrowed to beside its state, with the address without it.
     narrowed: Vec<(String, String)>,
@@ -158,7 +187,8 @@ async fn list(State(state): State<AppState>, shell: Shell, Query(asked): Query<A
     let mut db = state.db.acquire().await?;
     let asked = asked.understood();
     let before = asked.before.parse().ok().map(MessageId);
-    let mut lines = story::list(&mut db, &asked.filter(), before, PAGE + 1).await?;
+    let filter = Filter { recipients: recipients(&mut db, &asked.to).await?, ..asked.filter() };
+    let mut lines = story::list(&mut db, &filter, before, PAGE + 1).await?;
     let more = lines.len() as i64 > PAGE;
     lines.truncate(usize::try_from(PAGE).unwrap_or_default());
     let older = match lines.last() {
@@ -173,7 +203,17 @@ async fn list(State(state): State<AppState>, shell: Shell, Query(asked): Query<A
     let narrowed = narrowed(&mut db, &asked).await?;
     let is_filtered = asked.address() != "/messages";
     let rows = lines.into_iter().map(row).collect();
-    html::page(&ListPage { shell, chips: chips(&asked), narrowed, rows, newer, older, is_filtered })
+    html::page(&ListPage { shell, chips: chips(&asked), asked, narrowed, rows, newer, older, is_filtered })
+}
+
+/// The people whom `typed` may mean, by their name, address, telephone or RUT; none: nothing to look for was typed.
+async fn recipients(db: &mut PgConnection, typed: &str) -> Result<Option<Vec<ContactId>>> {
+    let filter = contact_filter::Filter { q: typed.to_owned(), ..contact_filter::Filter::default() };
+    if filter.is_empty() {
+        return Ok(None);
+    }
+    let found = contact_list::page(db, &filter, Sort::Newest, Place::First, RECIPIENTS).await?;
+    Ok(Some(found.rows.into_iter().map(|it| it.id).collect()))
 }
 
 /// What the list is narrowed to beside its state, with the address without it.
@@ -200,6 +240,9 @@ async fn narrowed(db: &mut PgConnection, asked: &Asked) -> Result<Vec<(String, S
             Err(error) => return Err(error),
         };
         found.push((format!("Contacto: {name}"), without(&|it| it.contact.clear())));
+    }
+    if !asked.to.is_empty() {
+        found.push((format!("Para: «{}»", asked.to), without(&|it| it.to.clear())));
     }
     if let Some(reason) = filter.block_reason {
         found.push((reason.label().to_owned(), without(&|it| it.reason.clear())));
@@ -247,8 +290,9 @@ fn row(line: Line) -> Row {
         }
         _ => line.error.clone().unwrap_or_default(),
     };
-    let when = format::datetime(line.sent_at.unwrap_or(line.created_at));
-    Row { line, badge, why, when }
+    let when = format::datetime(line.created_at);
+    let sent = line.sent_at.map(format::datetime).unwrap_or_default();
+    Row { line, badge, why, when, sent }
 }
 
 struct Step {

@@ -6,8 +6,11 @@ use crate::{
 };
 use axum::http::StatusCode;
 use llovizna::{
+    access::Role,
+    campaigns::campaign::Status,
     channels::outbox::Outbox,
     db::MIGRATIONS,
+    ids::CampaignId,
     messaging::template::{self, Source},
 };
 use sqlx::PgPool;
@@ -127,4 +130,83 @@ async fn a_cancelled_campaign_shows_what_it_sent_and_not_a_full_bar(db: PgPool) 
     let page = app.get(&format!("/campaigns/{id}")).await.text();
     assert!(page.contains("Enviados antes de cancelar 0 de 4 · 0 %"), "{page}");
     assert!(!page.contains("100 %"), "{page}");
+}
+
+#[sqlx::test(migrator = "MIGRATIONS")]
+async fn the_estimate_tells_apart_those_who_wait_for_their_frequency_cap(db: PgPool) {
+    let app = app(db);
+    people(&app, "sur", 3).await;
+    let id = seeded(&app).await;
+    execute(
+        &app,
+        "insert into communication_logs (origin, contact_id, communication_type, message_type, destination, status,
+                                         scheduled_at, next_attempt_at, created_at, sent_at)
+         select 'MANUAL', id, 'EMAIL', 'NEWSLETTER', email, 'SENT', '2026-11-20', '2026-11-20', '2026-11-20', '2026-11-20 15:00+00'
+         from contacts where email = 'sur1@x.example'",
+    )
+    .await;
+    for path in [format!("/campaigns/{id}"), format!("/campaigns/{id}/launch")] {
+        let page = app.get(&path).await.text();
+        assert!(page.contains("Sin contar a 1 persona que esperará por su tope de frecuencia."), "{page}");
+    }
+}
+
+#[sqlx::test(migrator = "MIGRATIONS")]
+async fn a_small_batch_is_no_abrupt_sending(db: PgPool) {
+    let app = app(db);
+    let id = seeded(&app).await;
+    let path = format!("/campaigns/{id}");
+    app.post(&path, &[("batch_size", "5")]).await;
+    assert!(!app.get(&path).await.text().contains("envíos bruscos"));
+    app.post(&path, &[("batch_size", "500")]).await;
+    assert!(app.get(&path).await.text().contains("envíos bruscos"));
+}
+
+#[sqlx::test(migrator = "MIGRATIONS")]
+async fn a_campaign_is_duplicated_as_a_draft_whatever_became_of_it(db: PgPool) {
+    let app = app(db);
+    people(&app, "sur", 1).await;
+    let id = seeded(&app).await;
+    start(&app, id).await.unwrap();
+    app.post(&format!("/campaigns/{id}/cancellation"), &[]).await;
+    assert!(app.get(&format!("/campaigns/{id}")).await.text().contains("Duplicar"));
+    let reader = app.as_role(Role::ReadOnly).await;
+    assert_eq!(reader.post(&format!("/campaigns/{id}/copies"), &[]).await.status, StatusCode::FORBIDDEN);
+    let made = app.post(&format!("/campaigns/{id}/copies"), &[]).await;
+    let copy: CampaignId = made.location().split('/').nth(2).unwrap().parse().unwrap();
+    let (old, new) = (get(&app, id).await, get(&app, copy).await);
+    assert_eq!((new.name.as_str(), new.status), ("Copia de Prospección Los Lagos", Status::Draft));
+    assert_eq!((new.source, new.audience, new.batch_size), (old.source, old.audience, old.batch_size));
+    assert_ne!(new.template, old.template, "its words are versions of its own");
+}
+
+#[sqlx::test(migrator = "MIGRATIONS")]
+async fn only_a_draft_that_sent_nothing_is_eliminated(db: PgPool) {
+    let app = app(db);
+    people(&app, "sur", 1).await;
+    let id = seeded(&app).await;
+    let copy = async || {
+        let made = app.post(&format!("/campaigns/{id}/copies"), &[]).await;
+        made.location().trim_end_matches("/edit").to_owned()
+    };
+    let (gone, tried) = (copy().await, copy().await);
+    assert!(app.get(&gone).await.text().contains("Eliminar el borrador"));
+    assert!(app.get(&format!("{gone}/deletion")).await.text().contains("No se envió a nadie"));
+    let done = app.post(&format!("{gone}?_method=DELETE"), &[]).await;
+    assert_eq!((done.status, done.location()), (StatusCode::SEE_OTHER, "/campaigns"));
+    assert_eq!(app.get(&gone).await.status, StatusCode::NOT_FOUND);
+    app.post(&format!("{tried}/test"), &[]).await;
+    let admin = app.admin().await;
+    admin.post(&format!("{tried}?_method=DELETE"), &[]).await;
+    let page = admin.get(&tried).await;
+    assert!(page.text().contains("Ya enviaste una prueba de este borrador"), "{}", page.text());
+    start(&app, id).await.unwrap();
+    admin.post(&format!("/campaigns/{id}?_method=DELETE"), &[]).await;
+    assert_eq!(admin.get(&format!("/campaigns/{id}")).await.status, StatusCode::OK);
+    let audited: i64 =
+        sqlx::query_scalar("select count(*) from audit_events where action = 'campaign.delete'")
+            .fetch_one(&app.state.db)
+            .await
+            .unwrap();
+    assert_eq!(audited, 1);
 }

@@ -2,15 +2,16 @@
 
 use crate::support::TestApp;
 use axum::http::StatusCode;
-use llovizna::access::Role;
+use llovizna::{access::Role, contacts::contact::search_key};
 use sqlx::PgPool;
 
 /// One message in each of three states, with its events: pending and put off, refused, and unconfirmed.
 async fn three_messages(db: &PgPool) -> [i64; 3] {
     sqlx::query(
         "insert into contacts (first_name, last_name, email, search_key, created_at, updated_at)
-         values ('Camila', 'Barría', 'camila@sur.example', 'camila barria', '2026-11-01', '2026-11-01')",
+         values ('Camila', 'Barría', 'camila@sur.example', $1, '2026-11-01', '2026-11-01')",
     )
+    .bind(search_key("Camila", "Barría", Some("camila@sur.example"), None))
     .execute(db)
     .await
     .unwrap();
@@ -126,4 +127,27 @@ async fn only_a_filter_that_holds_is_shown_and_it_stays_where_nobody_is_found(db
     let gone = app.get("/messages?campaign=999999").await;
     assert_eq!(gone.status, StatusCode::OK);
     assert!(gone.text().contains("Campaña: n.º 999999"), "{}", gone.text());
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn messages_are_found_by_their_recipient_and_show_the_date_they_are_ordered_by(db: PgPool) {
+    three_messages(&db).await;
+    sqlx::query(
+        "insert into communication_logs (origin, dedupe_key, communication_type, message_type, destination, subject, status,
+             scheduled_at, next_attempt_at, created_at, sent_at)
+         values ('MANUAL', 'x', 'EMAIL', 'OTHER', 'otro@norte.example', 'Para otro', 'SENT', '2026-11-20', '2026-11-20',
+             '2026-11-20 15:00Z', '2026-11-22 15:00Z')",
+    )
+    .execute(&db)
+    .await
+    .unwrap();
+    let app = TestApp::new(db);
+    let all = app.get("/messages").await.text();
+    assert!(all.contains("20-11-2026 12:00 salió 22-11-2026 12:00"), "{all}");
+    for typed in ["camila", "camila@sur.example"] {
+        let found = app.get(&format!("/messages?to={typed}")).await;
+        assert!(found.body.contains("Asunto PENDING") && !found.body.contains("Para otro"), "{typed}");
+        assert!(found.text().contains(&format!("Para: «{typed}»")), "{}", found.text());
+    }
+    assert!(app.get("/messages?to=nadie").await.text().contains("Ningún mensaje con este filtro"));
 }
