@@ -14,11 +14,11 @@ const SMALL_SECTOR: usize = 64;
 
 /// Refuse the compound file `content` if it is malformed or unfolds into too much.
 pub(super) fn check(content: &[u8]) -> Result<(), ReadError> {
-    let file = Compound::open(content)?;
-    for stream in file.workbooks()? {
-        measure(&stream)?;
+    let workbooks = Compound::open(content)?.workbooks()?;
+    if workbooks.is_empty() {
+        return Err(detect::damaged());
     }
-    Ok(())
+    workbooks.iter().try_for_each(|it| measure(it))
 }
 
 fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
@@ -162,28 +162,91 @@ fn follow(start: u32, length: usize, next: &[u32], sectors: &[u8], size: usize) 
     Some(bytes)
 }
 
-/// Refuse a workbook whose sheets, each as far as its outermost cells, come to too many cells.
+/// Refuse a workbook whose sheets, each as far as its outermost cells, come to too many cells, or to
+/// too much text: cells only name their text, and one may stand in all of them.
 fn measure(stream: &[u8]) -> Result<(), ReadError> {
-    let mut cells = 0_u64;
-    for (kind, data) in (Records { stream }) {
-        // BoundSheet: where a sheet begins. Several may name one place, and each is read.
-        if kind == 0x0085 {
-            let start = u32_at(data, 0).map_or(usize::MAX, index);
-            cells = cells.saturating_add(area(stream.get(start..).unwrap_or_default()));
+    let (mut starts, mut texts) = (Vec::new(), Vec::new());
+    let mut records = Records { stream };
+    while let Some((kind, data)) = records.next() {
+        match kind {
+            // BoundSheet: where a sheet begins. Several may name one place, and each is read.
+            0x0085 => starts.push(u32_at(data, 0).map_or(usize::MAX, index)),
+            0x00FC => {
+                let more = Records { stream: records.stream }.take_while(|(kind, _)| *kind == 0x003C);
+                texts = shared_texts(data, more.map(|(_, data)| data));
+            }
+            0x000A => break,
+            _ => (),
         }
-        if cells > unfolded::MAX_CELLS {
+    }
+    let (mut cells, mut text) = (0_u64, 0_u64);
+    for start in starts {
+        let (area, written) = unfold(stream.get(start..).unwrap_or_default(), &texts);
+        cells = cells.saturating_add(area);
+        text = text.saturating_add(written);
+        if cells > unfolded::MAX_CELLS || text > unfolded::MAX_TEXT {
             return Err(unfolded::too_much());
-        }
-        if kind == 0x000A {
-            break;
         }
     }
     Ok(())
 }
 
-/// Cells from the first to the last corner that a sheet names.
-fn area(sheet: &[u8]) -> u64 {
-    let (mut rows, mut columns, mut claimed) = (0_u64, 0_u64, 0_u64);
+/// The size of each text that cells share, as far as the table can be read: where it can't, neither can the file.
+fn shared_texts<'a>(first: &'a [u8], mut more: impl Iterator<Item = &'a [u8]>) -> Vec<u64> {
+    let mut sizes = Vec::new();
+    let mut data = first.get(8..).unwrap_or_default();
+    loop {
+        if data.is_empty() {
+            let Some(next) = more.next() else { return sizes };
+            data = next;
+        }
+        let Some((size, rest)) = shared_text(data, &mut more) else { return sizes };
+        sizes.push(size);
+        data = rest;
+    }
+}
+
+/// The size of the text that `data` begins with, and what follows it.
+fn shared_text<'a>(data: &'a [u8], more: &mut impl Iterator<Item = &'a [u8]>) -> Option<(u64, &'a [u8])> {
+    let (count, flags) = (u16_at(data, 0)?, *data.get(2)?);
+    let mut data = &data[3..];
+    let mut beside = 0;
+    if flags & 8 != 0 {
+        beside += usize::from(u16_at(data, 0)?) * 4;
+        data = &data[2..];
+    }
+    if flags & 4 != 0 {
+        beside += index(u32_at(data, 0)?);
+        data = &data[4..];
+    }
+    let (mut left, mut wide) = (usize::from(count), flags & 1 != 0);
+    loop {
+        let unit = if wide { 2 } else { 1 };
+        let here = left.min(data.len() / unit);
+        data = &data[here * unit..];
+        left -= here;
+        if left == 0 {
+            break;
+        }
+        // A text that goes on in the next record says anew how wide it is.
+        data = more.next()?;
+        wide = data.first()? & 1 != 0;
+        data = &data[1..];
+    }
+    while beside > 0 {
+        if data.is_empty() {
+            data = more.next()?;
+        }
+        let here = beside.min(data.len());
+        data = &data[here..];
+        beside -= here;
+    }
+    Some((u64::from(count) * 2, data))
+}
+
+/// Cells from the first to the last corner that a sheet names, and how much shared text they hold.
+fn unfold(sheet: &[u8], texts: &[u64]) -> (u64, u64) {
+    let (mut rows, mut columns, mut claimed, mut text) = (0_u64, 0_u64, 0_u64, 0_u64);
     // Charts stand within a sheet, from a BOF of their own to their EOF.
     let mut depth = 0_usize;
     for (kind, data) in (Records { stream: sheet }) {
@@ -206,6 +269,10 @@ fn area(sheet: &[u8]) -> u64 {
             0x0203 | 0x0204 | 0x00D6 | 0x0205 | 0x027E | 0x00FD | 0x0006 => {
                 rows = rows.max(number(0) + 1);
                 columns = columns.max(number(2) + 1);
+                if kind == 0x00FD {
+                    let shared = u32_at(data, 6).and_then(|it| texts.get(index(it)));
+                    text = text.saturating_add(shared.copied().unwrap_or(0));
+                }
             }
             // MulRk: row, first column, numbers of six bytes, last column.
             0x00BD => {
@@ -216,7 +283,7 @@ fn area(sheet: &[u8]) -> u64 {
             _ => (),
         }
     }
-    claimed.max(rows * columns)
+    (claimed.max(rows * columns), text)
 }
 
 /// The records of a stream, until its end or the first that is cut short.
@@ -302,6 +369,29 @@ mod tests {
             let said = verdict(&file(&stream(&records, times)));
             assert!(said.contains("demasiadas celdas"), "{said}");
         }
+    }
+
+    #[test]
+    fn a_text_counts_in_every_cell_that_holds_it() {
+        // The second text, wide and in two records, stands in the cells.
+        let long = [&[2, 0, 0][..], b"ab", &30_000_u16.to_le_bytes(), &[1], &[65; 200]].concat();
+        let table = [
+            record(0x00FC, &[&[0; 8][..], &long].concat()),
+            record(0x003C, &[&[0][..], &[65; 29_900]].concat()),
+        ];
+        let said = |cells: u16| {
+            let labels: Vec<Vec<u8>> = (0..cells)
+                .map(|row| record(0x00FD, &[&row.to_le_bytes()[..], &[0; 4], &1_u32.to_le_bytes()].concat()))
+                .collect();
+            let bof = record(0x0809, &[0, 6, 0, 0]);
+            let start = u32::try_from(bof.len() + 12 + table.concat().len() + 4).unwrap();
+            let sheet = record(0x0085, &[&start.to_le_bytes()[..], &[0, 0, 0, 0]].concat());
+            let mut content = [bof.clone(), sheet, table.concat(), record(0x000A, &[])].concat();
+            content.extend([bof, labels.concat(), record(0x000A, &[])].concat());
+            measure(&content).map_or_else(|it| it.to_string(), |()| "good".to_owned())
+        };
+        assert_eq!(said(100), "good");
+        assert!(said(3_000).contains("demasiadas celdas"));
     }
 
     #[test]

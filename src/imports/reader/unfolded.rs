@@ -15,7 +15,7 @@ use std::{
 /// Most cells that all sheets of a workbook may unfold into. A hundred thousand rows of fifty columns.
 pub(super) const MAX_CELLS: u64 = 5_000_000;
 /// Most text that they may unfold into, in bytes.
-const MAX_TEXT: u64 = 256 * 1024 * 1024;
+pub(super) const MAX_TEXT: u64 = 128 * 1024 * 1024;
 /// Columns at which the parser stops.
 const MAX_WIDTH: u64 = 16_384;
 /// Rows at which the parser stops.
