@@ -32,6 +32,8 @@ ids! {
     CompanyId,
     /// A person in the address book.
     ContactId,
+    /// One change to many people.
+    BulkActionId,
     /// An uploaded file and what became of it.
     ImportId,
     /// One text to one audience.

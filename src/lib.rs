@@ -21,6 +21,7 @@ pub mod channels;
 // domains, lowest first
 pub mod contacts;
 pub mod segments;
+pub mod bulk_actions;
 pub mod messaging;
 pub mod imports;
 pub mod campaigns;

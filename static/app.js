@@ -157,26 +157,44 @@
     }
   });
 
-  // Bulk bar: appears with a selection.
+  // Bulk bar: appears with a selection. Without this file it is always there.
+  function count(scope) {
+    var boxes = Array.from(scope.querySelectorAll("input[data-bulk-item]"));
+    var chosen = boxes.filter(function (it) {
+      return it.checked;
+    }).length;
+    scope.querySelectorAll("[data-bulk-count]").forEach(function (it) {
+      it.textContent = chosen === 1 ? "1 marcado" : chosen + " marcados";
+    });
+    scope.querySelectorAll("[data-bulk-bar]").forEach(function (it) {
+      it.hidden = chosen === 0;
+    });
+    var all = scope.querySelector("[data-bulk-all]");
+    if (all) {
+      all.hidden = false;
+      all.checked = chosen > 0 && chosen === boxes.length;
+      all.indeterminate = chosen > 0 && chosen < boxes.length;
+    }
+  }
   document.addEventListener("change", function (event) {
     if (!(event.target instanceof HTMLInputElement)) return;
     var scope = event.target.closest("[data-bulk]");
     if (!scope) return;
-    var boxes = Array.from(scope.querySelectorAll("input[data-bulk-item]"));
     if (event.target.matches("[data-bulk-all]")) {
-      boxes.forEach(function (it) {
+      scope.querySelectorAll("input[data-bulk-item]").forEach(function (it) {
         it.checked = event.target.checked;
       });
     }
-    var count = boxes.filter(function (it) {
-      return it.checked;
-    }).length;
-    scope.querySelectorAll("[data-bulk-count]").forEach(function (it) {
-      it.textContent = String(count);
-    });
-    scope.querySelectorAll("[data-bulk-bar]").forEach(function (it) {
-      it.hidden = count === 0;
-    });
+    count(scope);
+  });
+  window.addEventListener("pageshow", function () {
+    document.querySelectorAll("[data-bulk]").forEach(count);
+  });
+  // Filling in what belongs to a choice is choosing it.
+  document.addEventListener("input", function (event) {
+    var choice = event.target instanceof Element ? event.target.closest("[data-picks]") : null;
+    var radio = choice && choice.querySelector("input[type=radio]");
+    if (radio && event.target !== radio) radio.checked = true;
   });
 
   // Writing a campaign: variables at the cursor, the message's frame, the own window.

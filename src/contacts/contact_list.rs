@@ -157,7 +157,7 @@ pub async fn similar(db: &mut PgConnection, filter: &Filter) -> Result<Option<Fi
 /// The first `size` of the rows that the filter lists, in its own order.
 async fn given(db: &mut PgConnection, filter: &Filter, size: usize) -> Result<Page<Row>> {
     let mut query = QueryBuilder::new(COLUMNS);
-    query.push(" from contacts c").push(JOINS).push(" where true");
+    query.push(" from contacts c").push(JOINS).push(" where c.merged_into is null");
     filter.push(&mut query);
     query.push(" order by array_position(").push_bind(filter.among.clone()).push(", c.id) limit ");
     query.push_bind(i64::try_from(size).unwrap_or(i64::MAX));
@@ -207,7 +207,7 @@ impl Matching {
     #[must_use]
     pub fn whole(&self) -> Whole {
         let mut query = QueryBuilder::new(COLUMNS);
-        query.push(" from contacts c").push(JOINS).push(" where true");
+        query.push(" from contacts c").push(JOINS).push(" where c.merged_into is null");
         self.found.push(&mut query, true);
         self.filter.push(&mut query);
         match self.sort {

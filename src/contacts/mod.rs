@@ -23,6 +23,7 @@ pub mod inactivity;
 pub mod pipeline;
 pub mod tasks;
 pub mod bulk;
+pub mod bulk_edit;
 pub mod search_index;
 pub mod duplicates;
 pub mod merge;

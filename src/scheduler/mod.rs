@@ -7,6 +7,7 @@ pub mod runs;
 pub mod slots;
 
 use crate::{
+    bulk_actions::run as bulk_actions,
     campaigns::launch,
     error::{Error, Result},
     imports::run as imports,
@@ -42,6 +43,9 @@ pub fn start(state: &AppState, stop: &CancellationToken) -> JoinSet<()> {
 pub fn start_engines(state: &AppState, stop: &CancellationToken, all: &mut JoinSet<()>) {
     all.spawn(keep_going("imports", state.clone(), stop.clone(), |state: AppState| async move {
         Ok(imports::run_once(&state.db, state.clock.now()).await? != imports::Pass::Idle)
+    }));
+    all.spawn(keep_going("bulk actions", state.clone(), stop.clone(), |state: AppState| async move {
+        bulk_actions::run_once(&state.db, state.clock.now()).await
     }));
     all.spawn(keep_going("campaign queue", state.clone(), stop.clone(), |state: AppState| async move {
         Ok(launch::run_once(&state.db, state.clock.now()).await? > 0)

@@ -169,6 +169,7 @@ fn page_of(kind: &str, id: i64) -> Option<String> {
         "company" => "companies",
         "campaign" => "campaigns",
         "import" => "imports",
+        "bulk_action" => "bulk-actions",
         "message" => "messages",
         "segment" => "segments",
         "list" => "lists",

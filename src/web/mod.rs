@@ -20,6 +20,7 @@ mod upload;
 
 mod audit;
 mod audit_words;
+mod bulk_actions;
 mod campaigns;
 mod campaigns_actions;
 mod campaigns_fields;

@@ -124,6 +124,7 @@ impl Route {
 pub fn table() -> Vec<Route> {
     [
         super::audit::routes(),
+        super::bulk_actions::routes(),
         super::campaigns::routes(),
         super::health::routes(),
         super::companies::routes(),

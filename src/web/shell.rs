@@ -159,6 +159,7 @@ const NAVIGATION: &[(&str, &str, &[Entry])] = &[
             ("Tareas", "calendar-event", "/tasks", Permission::View),
             ("Segmentos", "target-arrow", "/segments", Permission::View),
             ("Listas", "list-check", "/lists", Permission::View),
+            ("Cambios masivos", "adjustments", "/bulk-actions", Permission::View),
             ("Importaciones", "file-import", "/imports", Permission::View),
             ("Duplicados", "users", "/duplicates", Permission::View),
         ],

@@ -38,6 +38,7 @@ const OWNERS: &[(&str, &[&str])] = &[
         ],
     ),
     ("segments", &["segments", "segment_versions", "lists", "list_members"]),
+    ("bulk_actions", &["bulk_actions", "bulk_action_rows"]),
     (
         "messaging",
         &[

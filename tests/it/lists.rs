@@ -5,6 +5,7 @@ use crate::support::{TestApp, monday_noon};
 use axum::http::StatusCode;
 use llovizna::{
     access::{Actor, Role},
+    bulk_actions::run,
     contacts::{
         company_list,
         contact::{self, Draft},
@@ -239,7 +240,7 @@ async fn the_list_shows_the_columns_that_were_chosen(db: PgPool) {
         let head = rest.split_once("</thead>").unwrap().0.to_owned();
         let mut words = Vec::new();
         for part in head.split("<th").skip(1) {
-            words.push(part.split_once('>').unwrap().1.split('<').next().unwrap().to_owned());
+            words.push(part.split_once("</th").unwrap().0.rsplit('>').next().unwrap().to_owned());
         }
         words
     };
@@ -404,4 +405,215 @@ async fn staff_exports_five_hundred_at_most_and_a_reader_nobody(db: PgPool) {
             .await
             .unwrap();
     assert_eq!(exports, 2, "what was refused was no export");
+}
+
+/// `n` leads, and whom they look like to a bulk action: one fact of everybody, in order.
+async fn leads(db: &PgPool, n: i64) {
+    sqlx::query(
+        "insert into contacts (first_name, email, search_key, created_at, updated_at)
+         select 'Ana', n || '@sur.example', 'ana ' || n || ' sur example', now(), now() from generate_series(1, $1) n",
+    )
+    .bind(n)
+    .execute(db)
+    .await
+    .unwrap();
+}
+
+async fn facts(db: &PgPool) -> Vec<(i64, String, Option<i64>, Option<i64>, i64, Option<String>)> {
+    sqlx::query_as(
+        "select c.id, c.lifecycle, c.owner_id, p.stage_id,
+             (select count(*) from contact_interests t where t.contact_id = c.id),
+             (select string_agg(t.at::text, ' ') from contact_interests t where t.contact_id = c.id)
+         from contacts c left join pipeline_cards p on p.contact_id = c.id order by c.id",
+    )
+    .fetch_all(db)
+    .await
+    .unwrap()
+}
+
+async fn settle(app: &TestApp) {
+    while run::run_once(&app.state.db, app.now()).await.unwrap() {}
+}
+
+async fn one<T>(db: &PgPool, query: &'static str) -> T
+where
+    T: Send + Unpin + for<'r> sqlx::Decode<'r, sqlx::Postgres> + sqlx::Type<sqlx::Postgres>,
+{
+    sqlx::query_scalar(query).fetch_one(db).await.unwrap()
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn a_change_to_all_that_match_says_how_many_runs_and_is_taken_back(db: PgPool) {
+    leads(&db, 2500).await;
+    let app = TestApp::new(db.clone());
+    let staff = app.as_role(Role::Staff).await;
+    let me = staff.staff.unwrap().0;
+    sqlx::query("update contacts set lifecycle = 'CLIENTE', owner_id = $1 where id % 5 = 0")
+        .bind(me)
+        .execute(&db)
+        .await
+        .unwrap();
+    sqlx::query("insert into pipeline_cards select id, (select min(id) from pipeline_stages), 5000, null, now() from contacts where id % 7 = 0").execute(&db).await.unwrap();
+    sqlx::query("insert into interests (name, key, created_at) values ('Yoga', 'yoga', now())")
+        .execute(&db)
+        .await
+        .unwrap();
+    sqlx::query("insert into contact_interests select c.id, i.id, '2026-01-02T03:04:05Z' from contacts c, interests i where c.id % 3 = 0").execute(&db).await.unwrap();
+    let (yoga, stage): (i64, i64) =
+        (one(&db, "select id from interests").await, one(&db, "select max(id) from pipeline_stages").await);
+    let page = staff.get("/bulk-actions/new?scope=all&list=").await.text();
+    assert!(page.contains("Cambiar a 2.500 personas") && page.contains("se puede deshacer"), "{page}");
+    let before = facts(&db).await;
+    let (yoga, stage, owner) = (yoga.to_string(), stage.to_string(), me.to_string());
+    for (fields, changed) in [
+        (vec![("action", "TAG"), ("interest", "yoga")], 1667),
+        (vec![("action", "UNTAG"), ("untag", &yoga)], 833),
+        (vec![("action", "OWNER"), ("owner", &owner)], 2000),
+        (vec![("action", "OWNER"), ("owner", "none")], 500),
+        (vec![("action", "LIFECYCLE"), ("lifecycle", "PROSPECTO")], 2500),
+        (vec![("action", "STAGE"), ("stage", &stage)], 2500),
+    ] {
+        let form: Vec<(&str, &str)> =
+            [("scope", "all"), ("list", "")].into_iter().chain(fields.clone()).collect();
+        let asked = staff.post("/bulk-actions", &form).await;
+        assert_eq!(asked.status, StatusCode::SEE_OTHER, "{fields:?}: {}", asked.text());
+        let path = asked.location().to_owned();
+        assert!(staff.get(&path).await.body.contains("hx-trigger=\"every 1s\""), "it is watched");
+        settle(&app).await;
+        let done: (String, i64, i64, i64) =
+            sqlx::query_as("select status, total, done, changed from bulk_actions order by id desc limit 1")
+                .fetch_one(&db)
+                .await
+                .unwrap();
+        assert_eq!(done, ("DONE".to_owned(), 2500, 2500, changed), "{fields:?}");
+        assert_ne!(facts(&db).await, before, "{fields:?}");
+        assert_eq!(staff.post(&format!("{path}/undo"), &[]).await.location(), path);
+        settle(&app).await;
+        assert_eq!(facts(&db).await, before, "undo is the identity: {fields:?}");
+        let page = staff.get(&path).await.text();
+        assert!(page.contains("Deshecho") && page.contains("Se deshizo en "), "{page}");
+    }
+    // Moves of the lifecycle are on record, both ways.
+    let moves: Vec<(String, i64)> =
+        sqlx::query_as("select cause, count(*) from lifecycle_changes group by 1 order by 1")
+            .fetch_all(&db)
+            .await
+            .unwrap();
+    assert_eq!(moves, [("HAND".to_owned(), 2500), ("UNDONE".to_owned(), 2500)]);
+    let audited: i64 = one(&db, "select count(*) from audit_events where subject_kind = 'bulk_action'").await;
+    assert_eq!(audited, 12);
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn only_the_chosen_are_changed_and_what_others_changed_after_stays(db: PgPool) {
+    leads(&db, 10).await;
+    let app = TestApp::new(db.clone());
+    let staff = app.as_role(Role::Staff).await;
+    let ids: Vec<i64> =
+        sqlx::query_scalar("select id from contacts order by id limit 3").fetch_all(&db).await.unwrap();
+    let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
+    let page = staff
+        .get(&format!("/bulk-actions/new?scope=selected&id={}&id={}&list=sort%3Dname", ids[0], ids[1]))
+        .await;
+    assert!(page.text().contains("Cambiar a 2 personas"), "{}", page.text());
+    let nobody = staff.get("/bulk-actions/new?scope=selected&list=sort%3Dname").await;
+    assert_eq!(nobody.location(), "/contacts?sort=name");
+    let chosen = [("scope", "selected"), ("id", &ids[0]), ("id", &ids[1]), ("id", &ids[2])];
+    let wrong = staff
+        .post("/bulk-actions", &[&chosen[..], &[("action", "LIFECYCLE"), ("lifecycle", "VIP")]].concat())
+        .await;
+    assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(wrong.text().contains("Elige la etapa."), "{}", wrong.text());
+    let asked = staff
+        .post("/bulk-actions", &[&chosen[..], &[("action", "LIFECYCLE"), ("lifecycle", "CLIENTE")]].concat())
+        .await;
+    settle(&app).await;
+    let customers: i64 = one(&db, "select count(*) from contacts where lifecycle = 'CLIENTE'").await;
+    assert_eq!(customers, 3);
+    sqlx::query("update contacts set lifecycle = 'INACTIVO' where id = $1")
+        .bind(ids[0].parse::<i64>().unwrap())
+        .execute(&db)
+        .await
+        .unwrap();
+    staff.post(&format!("{}/undo", asked.location()), &[]).await;
+    settle(&app).await;
+    let page = staff.get(asked.location()).await.text();
+    assert!(page.contains("Se deshizo en 2 personas. 1 persona cambió después"), "{page}");
+    let left: Vec<String> = sqlx::query_scalar("select distinct lifecycle from contacts order by 1")
+        .fetch_all(&db)
+        .await
+        .unwrap();
+    assert_eq!(left, ["INACTIVO", "LEAD"]);
+    let again = staff.post(&format!("{}/undo", asked.location()), &[]).await;
+    assert!(staff.get(again.location()).await.text().contains("ya se deshizo"));
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn a_bulk_action_that_is_cut_off_goes_on_where_it_was(db: PgPool) {
+    leads(&db, 2500).await;
+    let app = TestApp::new(db.clone());
+    let staff = app.as_role(Role::Staff).await;
+    let form =
+        [("scope", "all"), ("list", "lifecycle=LEAD"), ("action", "LIFECYCLE"), ("lifecycle", "CLIENTE")];
+    staff.post("/bulk-actions", &form).await;
+    // Who they are is written down once: somebody who comes later is none of them.
+    assert!(run::run_once(&db, app.now()).await.unwrap());
+    sqlx::query("insert into contacts (email, search_key, created_at, updated_at) values ('tarde@sur.example', 'tarde', now(), now())").execute(&db).await.unwrap();
+    assert!(run::run_once(&db, app.now()).await.unwrap());
+    // A process that dies in the middle of a page: its transaction is gone.
+    sqlx::query(
+        "create function cut() returns trigger language plpgsql as $$ begin
+             if new.done > 1000 then raise exception using errcode = '40001'; end if; return new; end $$",
+    )
+    .execute(&db)
+    .await
+    .unwrap();
+    sqlx::query("create trigger cut before update on bulk_actions for each row execute function cut()")
+        .execute(&db)
+        .await
+        .unwrap();
+    assert!(run::run_once(&db, app.now()).await.is_err());
+    let half: i64 = one(&db, "select count(*) from contacts where lifecycle = 'CLIENTE'").await;
+    assert_eq!(half, 1000, "the page that was cut off left nothing");
+    sqlx::query("drop trigger cut on bulk_actions").execute(&db).await.unwrap();
+    settle(&app).await;
+    let done: (String, i64, i64) =
+        sqlx::query_as("select status, done, changed from bulk_actions").fetch_one(&db).await.unwrap();
+    assert_eq!(done, ("DONE".to_owned(), 2500, 2500));
+    let moves: i64 = one(&db, "select count(*) from lifecycle_changes").await;
+    assert_eq!(moves, 2500, "nobody was moved twice");
+    let late: String = one(&db, "select lifecycle from contacts where email = 'tarde@sur.example'").await;
+    assert_eq!(late, "LEAD");
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn a_bulk_action_is_called_off_or_fails_with_a_reason_and_can_be_taken_back(db: PgPool) {
+    leads(&db, 2500).await;
+    let app = TestApp::new(db.clone());
+    let staff = app.as_role(Role::Staff).await;
+    let tag = [("scope", "all"), ("list", ""), ("action", "TAG"), ("interest", "Masajes")];
+    let asked = staff.post("/bulk-actions", &tag).await;
+    for _ in 0..2 {
+        run::run_once(&db, app.now()).await.unwrap();
+    }
+    staff.post(&format!("{}/cancellation", asked.location()), &[]).await;
+    settle(&app).await;
+    let page = staff.get(asked.location()).await.text();
+    assert!(page.contains("Cambió a 1.000 personas. Quedaron 1.500 personas sin mirar."), "{page}");
+    staff.post(&format!("{}/undo", asked.location()), &[]).await;
+    settle(&app).await;
+    assert_eq!(one::<i64>(&db, "select count(*) from contact_interests").await, 0);
+    // What they were to be given goes away.
+    let asked = staff.post("/bulk-actions", &tag).await;
+    run::run_once(&db, app.now()).await.unwrap();
+    sqlx::query("delete from interests").execute(&db).await.unwrap();
+    settle(&app).await;
+    assert!(staff.get(asked.location()).await.text().contains("Lo que se iba a asignar ya no existe"));
+    // Who only looks may look.
+    let reader = app.as_role(Role::ReadOnly).await;
+    assert_eq!(reader.post("/bulk-actions", &tag).await.status, StatusCode::FORBIDDEN);
+    assert_eq!(reader.get("/bulk-actions/new?scope=all").await.status, StatusCode::FORBIDDEN);
+    assert!(!reader.get("/contacts").await.body.contains("data-bulk-item"));
+    assert!(reader.get("/bulk-actions").await.text().contains("Agregar el interés «Masajes»"));
+    assert_eq!(reader.get(asked.location()).await.status, StatusCode::OK);
 }

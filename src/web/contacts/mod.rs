@@ -10,6 +10,8 @@ mod show;
 mod views;
 mod timeline;
 
+pub(super) use asked::Asked;
+
 use super::{badges::Badge, routes::Route};
 use crate::{access::Permission, contacts::vocabulary::Lifecycle};
 use std::time::Duration;

@@ -1,0 +1,447 @@
+//! One change to many people: asked for, looked at, called off, taken back. The
+//! engine that does it is [`run`]; what a change is, `contacts` knows.
+
+pub mod run;
+
+use crate::{
+    access::{Actor, Permission, Role},
+    audit,
+    chile::format,
+    contacts::{
+        bulk_edit::Edit,
+        contact_list::{self, Filter, Sort},
+        interests,
+        vocabulary::Lifecycle,
+    },
+    db::Tx,
+    error::{Error, Result},
+    ids::{BulkActionId, InterestId, StaffId},
+};
+use chrono::{DateTime, Utc};
+use serde_json::json;
+use sqlx::{PgConnection, PgExecutor};
+
+/// Where a bulk action stands. The arrows are drawn in `migrations/0010_views.sql`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// Asked for.
+    Pending,
+    /// Being done.
+    Running,
+    /// Everybody was looked at.
+    Done,
+    /// Called off by a person.
+    Cancelled,
+    /// What people were to be given is gone.
+    Failed,
+    /// Being taken back.
+    Undoing,
+    /// Taken back.
+    Undone,
+}
+
+impl Status {
+    /// From the stored code.
+    #[must_use]
+    pub fn from_code(code: &str) -> Option<Status> {
+        Some(match code {
+            "PENDING" => Status::Pending,
+            "RUNNING" => Status::Running,
+            "DONE" => Status::Done,
+            "CANCELLED" => Status::Cancelled,
+            "FAILED" => Status::Failed,
+            "UNDOING" => Status::Undoing,
+            "UNDONE" => Status::Undone,
+            _ => return None,
+        })
+    }
+
+    /// As people read it.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Status::Pending => "En espera",
+            Status::Running => "En marcha",
+            Status::Done => "Terminado",
+            Status::Cancelled => "Cancelado",
+            Status::Failed => "Fallido",
+            Status::Undoing => "Deshaciéndose",
+            Status::Undone => "Deshecho",
+        }
+    }
+
+    /// Whether the engine has it in hand.
+    #[must_use]
+    pub fn is_running(self) -> bool {
+        matches!(self, Status::Pending | Status::Running | Status::Undoing)
+    }
+
+    /// Whether it can be called off.
+    #[must_use]
+    pub fn can_be_cancelled(self) -> bool {
+        matches!(self, Status::Pending | Status::Running)
+    }
+
+    /// Whether it can be taken back.
+    #[must_use]
+    pub fn can_be_undone(self) -> bool {
+        matches!(self, Status::Done | Status::Cancelled | Status::Failed)
+    }
+}
+
+/// A change as a form asks for it.
+#[derive(Clone, Debug, Default)]
+pub struct Draft {
+    /// `TAG`, `UNTAG`, `OWNER`, `LIFECYCLE` or `STAGE`.
+    pub action: String,
+    /// Name of the interest to tag with; made where there is none.
+    pub interest: String,
+    /// Row of the interest to take away.
+    pub untag: String,
+    /// Row of the person on the staff; `none`: nobody.
+    pub owner: String,
+    /// Code of the lifecycle.
+    pub lifecycle: String,
+    /// Row of the stage.
+    pub stage: String,
+}
+
+/// A bulk action.
+#[derive(Clone, Debug)]
+pub struct BulkAction {
+    /// Row.
+    pub id: BulkActionId,
+    /// Where it stands.
+    pub status: Status,
+    /// What it does, in words: `Etiquetar con «Masajes»`.
+    pub title: String,
+    /// What it does.
+    pub edit: Edit,
+    /// Whom it is about.
+    pub total: i64,
+    /// Looked at so far.
+    pub done: i64,
+    /// Changed so far; the others were so already.
+    pub changed: i64,
+    /// Taken back so far.
+    pub undone: i64,
+    /// Left alone by the undoing, since somebody changed them after.
+    pub kept: i64,
+    /// Why it failed.
+    pub failure: Option<String>,
+    /// When it was asked for.
+    pub created_at: DateTime<Utc>,
+    /// By whom.
+    pub created_by_name: String,
+    /// When it ended.
+    pub finished_at: Option<DateTime<Utc>>,
+    created_by: Option<i64>,
+    filter: Filter,
+}
+
+impl BulkAction {
+    /// Percent of the running step.
+    #[must_use]
+    pub fn percent(&self) -> i64 {
+        match self.status {
+            Status::Pending => 0,
+            Status::Undoing => (self.undone + self.kept) * 100 / self.changed.max(1),
+            _ => self.done * 100 / self.total.max(1),
+        }
+    }
+}
+
+struct Stored {
+    id: i64,
+    status: String,
+    action: String,
+    target_id: Option<i64>,
+    target_code: Option<String>,
+    target_name: String,
+    filter: serde_json::Value,
+    total: i64,
+    done: i64,
+    changed: i64,
+    undone: i64,
+    kept: i64,
+    failure: Option<String>,
+    created_at: DateTime<Utc>,
+    created_by: Option<i64>,
+    created_by_name: String,
+    finished_at: Option<DateTime<Utc>>,
+}
+
+impl TryFrom<Stored> for BulkAction {
+    type Error = Error;
+
+    fn try_from(it: Stored) -> Result<BulkAction> {
+        let unreadable = || Error::Internal(format!("bulk action {} cannot be read", it.id));
+        let target = it.target_id.ok_or_else(unreadable);
+        let edit = match it.action.as_str() {
+            "TAG" => Edit::Tag(InterestId(target?)),
+            "UNTAG" => Edit::Untag(InterestId(target?)),
+            "OWNER" => Edit::Owner(it.target_id.map(StaffId)),
+            "LIFECYCLE" => Edit::Lifecycle(
+                it.target_code.as_deref().and_then(Lifecycle::from_code).ok_or_else(unreadable)?,
+            ),
+            "STAGE" => Edit::Stage(target?),
+            _ => return Err(unreadable()),
+        };
+        Ok(BulkAction {
+            id: BulkActionId(it.id),
+            status: Status::from_code(&it.status).ok_or_else(unreadable)?,
+            title: title(edit, &it.target_name),
+            edit,
+            filter: serde_json::from_value(it.filter).map_err(|_| unreadable())?,
+            total: it.total,
+            done: it.done,
+            changed: it.changed,
+            undone: it.undone,
+            kept: it.kept,
+            failure: it.failure,
+            created_at: it.created_at,
+            created_by: it.created_by,
+            created_by_name: it.created_by_name,
+            finished_at: it.finished_at,
+        })
+    }
+}
+
+fn title(edit: Edit, target: &str) -> String {
+    match edit {
+        Edit::Tag(_) => format!("Agregar el interés «{target}»"),
+        Edit::Untag(_) => format!("Quitar el interés «{target}»"),
+        Edit::Owner(None) => "Dejar sin responsable".to_owned(),
+        Edit::Owner(Some(_)) => format!("Dejar a cargo de {target}"),
+        Edit::Lifecycle(_) => format!("Pasar a la etapa {target}"),
+        Edit::Stage(_) => format!("Poner en «{target}» del embudo"),
+    }
+}
+
+/// The stages of the board: row and name, in order.
+///
+/// # Errors
+/// When the database fails.
+pub async fn stages(db: impl PgExecutor<'_>) -> Result<Vec<(i64, String)>> {
+    let rows = sqlx::query!("select id, name from pipeline_stages order by position limit 100")
+        .fetch_all(db)
+        .await?;
+    Ok(rows.into_iter().map(|it| (it.id, it.name)).collect())
+}
+
+impl Draft {
+    /// The change, and its target as people read it.
+    async fn check(&self, tx: &mut Tx<'_>, now: DateTime<Utc>, actor: &Actor) -> Result<(Edit, String)> {
+        let choose = |message: &str| Error::invalid("action", message);
+        match self.action.as_str() {
+            "TAG" => {
+                let interest = interests::named(tx, now, actor, &self.interest, "").await?;
+                Ok((Edit::Tag(interest.id), interest.name))
+            }
+            "UNTAG" => {
+                let id = self.untag.parse().unwrap_or(0);
+                let found = interests::list(&mut **tx).await?.into_iter().find(|it| it.id.0 == id);
+                let interest = found.ok_or_else(|| choose("Elige qué interés quitar."))?;
+                Ok((Edit::Untag(interest.id), interest.name))
+            }
+            "OWNER" if self.owner == "none" => Ok((Edit::Owner(None), String::new())),
+            "OWNER" => {
+                let id = self.owner.parse().unwrap_or(0);
+                let name = sqlx::query_scalar!("select name from staff_users where id = $1 and active", id)
+                    .fetch_optional(&mut **tx)
+                    .await?
+                    .ok_or_else(|| choose("Elige quién queda a cargo."))?;
+                Ok((Edit::Owner(Some(StaffId(id))), name))
+            }
+            "LIFECYCLE" => {
+                let to = Lifecycle::from_code(&self.lifecycle).ok_or_else(|| choose("Elige la etapa."))?;
+                Ok((Edit::Lifecycle(to), to.label().to_owned()))
+            }
+            "STAGE" => {
+                let id = self.stage.parse().unwrap_or(0);
+                let found = stages(&mut **tx).await?.into_iter().find(|it| it.0 == id);
+                let (id, name) = found.ok_or_else(|| choose("Elige en qué parte del embudo quedan."))?;
+                Ok((Edit::Stage(id), name))
+            }
+            _ => Err(choose("Elige qué hacer con estas personas.")),
+        }
+    }
+}
+
+/// How many people a list with `filter` shows: whom a bulk action would be about.
+///
+/// # Errors
+/// When the database fails.
+pub async fn count(db: &mut PgConnection, filter: &Filter) -> Result<i64> {
+    contact_list::matching(db, filter, Sort::Newest).await?.count(db, i64::MAX).await
+}
+
+/// Ask for a change to everybody whom a list with `filter` shows: the engine does it next.
+///
+/// # Errors
+/// [`Error::Forbidden`]; [`Error::Invalid`] when it isn't said what to do; or the database's.
+pub async fn create(
+    tx: &mut Tx<'_>,
+    now: DateTime<Utc>,
+    actor: &Actor,
+    draft: &Draft,
+    filter: &Filter,
+) -> Result<BulkActionId> {
+    actor.require(Permission::EditContacts)?;
+    let (edit, target) = draft.check(tx, now, actor).await?;
+    let (target_id, target_code) = match edit {
+        Edit::Tag(it) | Edit::Untag(it) => (Some(it.0), None),
+        Edit::Owner(it) => (it.map(|it| it.0), None),
+        Edit::Lifecycle(it) => (None, Some(it.code())),
+        Edit::Stage(it) => (Some(it), None),
+    };
+    let id = sqlx::query_scalar!(
+        "insert into bulk_actions (action, target_id, target_code, target_name, filter, created_at, created_by, created_by_name)
+         values ($1, $2, $3, $4, $5, $6, $7, $8) returning id",
+        draft.action,
+        target_id,
+        target_code,
+        target,
+        json!(filter),
+        now,
+        actor.staff_id().map(|it| it.0),
+        actor.label()
+    )
+    .fetch_one(&mut **tx)
+    .await?;
+    let after = json!({ "action": draft.action, "target": target, "filter": filter.facts() });
+    record(tx, now, actor, "bulk_action.create", BulkActionId(id), after).await?;
+    Ok(BulkActionId(id))
+}
+
+/// The bulk action `id`.
+///
+/// # Errors
+/// [`Error::NotFound`], or the database's.
+pub async fn get(db: impl PgExecutor<'_>, id: BulkActionId) -> Result<BulkAction> {
+    let row = sqlx::query_as!(
+        Stored,
+        "select id, status, action, target_id, target_code, target_name, filter, total, done, changed, undone, kept,
+            failure, created_at, created_by, created_by_name, finished_at
+         from bulk_actions where id = $1",
+        id.0
+    )
+    .fetch_optional(db)
+    .await?;
+    row.ok_or(Error::NotFound)?.try_into()
+}
+
+/// The latest bulk actions below row `before`, newest first.
+///
+/// # Errors
+/// When the database fails.
+pub async fn list(db: impl PgExecutor<'_>, before: Option<i64>, limit: i64) -> Result<Vec<BulkAction>> {
+    let rows = sqlx::query_as!(
+        Stored,
+        "select id, status, action, target_id, target_code, target_name, filter, total, done, changed, undone, kept,
+            failure, created_at, created_by, created_by_name, finished_at
+         from bulk_actions where id < coalesce($1, 9223372036854775807) order by id desc limit $2",
+        before,
+        limit
+    )
+    .fetch_all(db)
+    .await?;
+    rows.into_iter().map(BulkAction::try_from).collect()
+}
+
+/// Call it off: who was changed so far stays so.
+///
+/// # Errors
+/// [`Error::Forbidden`]; [`Error::Refused`] when it is over; or the database's.
+pub async fn cancel(tx: &mut Tx<'_>, now: DateTime<Utc>, actor: &Actor, id: BulkActionId) -> Result<()> {
+    actor.require(Permission::EditContacts)?;
+    let cancelled = sqlx::query!(
+        "update bulk_actions set status = 'CANCELLED', finished_at = $2 where id = $1 and status in ('PENDING', 'RUNNING')",
+        id.0,
+        now
+    )
+    .execute(&mut **tx)
+    .await?
+    .rows_affected();
+    if cancelled == 0 {
+        return Err(Error::refused("Este cambio ya terminó: no hay nada que cancelar. Puedes deshacerlo."));
+    }
+    record(tx, now, actor, "bulk_action.cancel", id, json!({ "status": "CANCELLED" })).await
+}
+
+/// Ask for it to be taken back: the engine does it next.
+///
+/// # Errors
+/// [`Error::Forbidden`]; [`Error::Refused`] when it is running or taken back already; or the database's.
+pub async fn ask_undo(tx: &mut Tx<'_>, now: DateTime<Utc>, actor: &Actor, id: BulkActionId) -> Result<()> {
+    actor.require(Permission::EditContacts)?;
+    let begun = sqlx::query!(
+        "update bulk_actions set status = 'UNDOING', checkpoint = 0, kept = 0
+         where id = $1 and status in ('DONE', 'CANCELLED', 'FAILED')",
+        id.0
+    )
+    .execute(&mut **tx)
+    .await?
+    .rows_affected();
+    if begun == 0 {
+        return Err(Error::refused("Este cambio está en marcha o ya se deshizo. Se deja como está."));
+    }
+    record(tx, now, actor, "bulk_action.undo", id, json!({ "status": "UNDOING" })).await
+}
+
+async fn record(
+    tx: &mut Tx<'_>,
+    now: DateTime<Utc>,
+    actor: &Actor,
+    action: &str,
+    id: BulkActionId,
+    after: serde_json::Value,
+) -> Result<()> {
+    let change = audit::Change {
+        action,
+        subject_kind: "bulk_action",
+        subject_id: Some(id.0),
+        before: None,
+        after: Some(after),
+    };
+    audit::record(tx, now, actor, change).await
+}
+
+/// In whose name the engine works: who asked for it, with what they may do by now.
+async fn asker(tx: &mut Tx<'_>, action: &BulkAction) -> Result<Actor> {
+    let Some(id) = action.created_by else { return Ok(Actor::System) };
+    let role = sqlx::query_scalar!("select role from staff_users where id = $1", id)
+        .fetch_optional(&mut **tx)
+        .await?;
+    Ok(match role.as_deref().and_then(Role::from_code) {
+        Some(role) => Actor::Staff { id: StaffId(id), name: action.created_by_name.clone(), role },
+        None => Actor::System,
+    })
+}
+
+/// What became of it, in a sentence.
+#[must_use]
+pub fn outcome(it: &BulkAction) -> String {
+    let people = |count| format::count(count, "persona", "personas");
+    let same = it.done - it.changed;
+    let mut said = match it.status {
+        Status::Pending | Status::Running => return String::new(),
+        Status::Undoing | Status::Undone => format!("Se deshizo en {}.", people(it.undone)),
+        _ => format!("Cambió a {}.", people(it.changed)),
+    };
+    if it.status == Status::Done && same > 0 {
+        said += &format!(" Las otras {} ya estaban así.", format::number(same));
+    }
+    if matches!(it.status, Status::Cancelled | Status::Failed) && it.total > it.done {
+        said += &format!(" Quedaron {} sin mirar.", people(it.total - it.done));
+    }
+    if it.kept > 0 {
+        let changed = if it.kept == 1 {
+            "cambió después y se dejó como está"
+        } else {
+            "cambiaron después y se dejaron como están"
+        };
+        said += &format!(" {} {changed}.", people(it.kept));
+    }
+    said
+}

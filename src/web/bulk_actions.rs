@@ -1,0 +1,288 @@
+//! One change to many people: chosen from the list, said how many before it runs,
+//! watched, called off, taken back.
+
+use super::{
+    contacts::Asked,
+    filters,
+    flash::{Flash, done_or_refused},
+    form::{Errors, Form},
+    html::{self, Answer},
+    routes::Route,
+    shell::Shell,
+};
+use crate::{
+    access::{Actor, Permission},
+    accounts::staff::{self, StaffUser},
+    bulk_actions::{self, BulkAction, Draft, Status},
+    contacts::{
+        contact_list::Filter,
+        interests::{self, Interest},
+        vocabulary::Lifecycle,
+    },
+    error::{Error, Result},
+    ids::BulkActionId,
+    state::AppState,
+};
+use askama::Template;
+use axum::{
+    extract::{Path, State},
+    http::HeaderValue,
+    response::{IntoResponse as _, Redirect},
+};
+use axum_extra::extract::Query;
+use chrono::{DateTime, Utc};
+use serde::Deserialize;
+
+/// Bulk actions of one page.
+const PAGE: usize = 50;
+/// Most people chosen one by one: a page of the list.
+const CHOSEN: usize = 500;
+
+pub(super) fn routes() -> Vec<Route> {
+    use Permission::{EditContacts, View};
+    vec![
+        Route::get("/bulk-actions", View, list),
+        Route::post("/bulk-actions", EditContacts, create),
+        Route::get("/bulk-actions/new", EditContacts, new),
+        Route::get("/bulk-actions/{id}", View, show),
+        Route::get("/bulk-actions/{id}/progress", View, live),
+        Route::post("/bulk-actions/{id}/cancellation", EditContacts, cancel),
+        Route::post("/bulk-actions/{id}/undo", EditContacts, undo),
+    ]
+}
+
+/// Whom it is about, as the list sends it.
+#[derive(Clone, Default, Deserialize)]
+#[serde(default)]
+struct Whom {
+    /// `all`: everybody whom the list shows; else those chosen.
+    scope: String,
+    /// Rows that were chosen.
+    id: Vec<i64>,
+    /// The list's address after its question mark.
+    list: String,
+}
+
+impl Whom {
+    fn filter(&self) -> Filter {
+        if self.scope == "all" {
+            return Asked::parse(&self.list).filter();
+        }
+        Filter { among: Some(self.id.iter().copied().take(CHOSEN).collect()), ..Filter::default() }
+    }
+
+    fn back(&self) -> String {
+        Asked::parse(&self.list).address()
+    }
+}
+
+#[derive(Clone, Default, Deserialize)]
+#[serde(default)]
+struct BulkForm {
+    scope: String,
+    id: Vec<i64>,
+    list: String,
+    action: String,
+    interest: String,
+    untag: String,
+    owner: String,
+    lifecycle: String,
+    stage: String,
+}
+
+impl BulkForm {
+    fn whom(&self) -> Whom {
+        Whom { scope: self.scope.clone(), id: self.id.clone(), list: self.list.clone() }
+    }
+
+    fn draft(&self) -> Draft {
+        Draft {
+            action: self.action.clone(),
+            interest: self.interest.clone(),
+            untag: self.untag.clone(),
+            owner: self.owner.clone(),
+            lifecycle: self.lifecycle.clone(),
+            stage: self.stage.clone(),
+        }
+    }
+}
+
+#[derive(Template)]
+#[template(path = "bulk_actions/new.html")]
+struct NewPage {
+    shell: Shell,
+    whom: Whom,
+    back: String,
+    count: i64,
+    form: BulkForm,
+    interests: Vec<Interest>,
+    owners: Vec<StaffUser>,
+    stages: Vec<(i64, String)>,
+    errors: Errors,
+}
+
+impl NewPage {
+    async fn load(state: &AppState, shell: Shell, form: BulkForm, errors: Errors) -> Result<NewPage> {
+        let mut db = state.db.acquire().await?;
+        let whom = form.whom();
+        let mut owners = staff::list(&state.db).await?;
+        owners.retain(|it| it.active);
+        Ok(NewPage {
+            shell,
+            count: bulk_actions::count(&mut db, &whom.filter()).await?,
+            back: whom.back(),
+            whom,
+            form,
+            interests: interests::list(&mut *db).await?,
+            owners,
+            stages: bulk_actions::stages(&mut *db).await?,
+            errors,
+        })
+    }
+}
+
+async fn new(State(state): State<AppState>, shell: Shell, Query(whom): Query<Whom>) -> Answer {
+    let form = BulkForm {
+        scope: whom.scope.clone(),
+        id: whom.id.clone(),
+        list: whom.list.clone(),
+        action: "TAG".to_owned(),
+        ..BulkForm::default()
+    };
+    let page = NewPage::load(&state, shell, form, Errors::default()).await?;
+    if page.count == 0 {
+        let said = "No elegiste a nadie. Marca a las personas en la lista y vuelve a intentarlo.";
+        return Ok(Flash::plain(said).to(&page.back));
+    }
+    html::page(&page)
+}
+
+async fn create(
+    State(state): State<AppState>,
+    actor: Actor,
+    shell: Shell,
+    Form(form): Form<BulkForm>,
+) -> Answer {
+    let made = async {
+        let mut tx = state.db.begin().await?;
+        let filter = form.whom().filter();
+        let id = bulk_actions::create(&mut tx, state.clock.now(), &actor, &form.draft(), &filter).await?;
+        tx.commit().await?;
+        Ok::<_, Error>(id)
+    };
+    match made.await {
+        Ok(id) => Ok(Redirect::to(&format!("/bulk-actions/{id}")).into_response()),
+        Err(error) => {
+            let errors = Errors::from_error(error)?;
+            html::invalid(&NewPage::load(&state, shell, form, errors).await?)
+        }
+    }
+}
+
+/// Bootstrap's name of the colour.
+pub(super) fn tone(status: &Status) -> &'static str {
+    match status {
+        Status::Pending | Status::Cancelled | Status::Undone => "secondary",
+        Status::Running | Status::Undoing => "blue",
+        Status::Done => "green",
+        Status::Failed => "red",
+    }
+}
+
+/// The icon beside it.
+pub(super) fn status_icon(status: &Status) -> &'static str {
+    match status {
+        Status::Pending => "circle-dashed",
+        Status::Running | Status::Undoing => "loader",
+        Status::Done => "circle-check",
+        Status::Cancelled => "circle-x",
+        Status::Failed => "alert-circle",
+        Status::Undone => "arrow-back-up",
+    }
+}
+
+#[derive(Template)]
+#[template(path = "bulk_actions/show.html", blocks = ["live"])]
+struct ShowPage {
+    shell: Shell,
+    action: BulkAction,
+    outcome: String,
+}
+
+impl ShowPage {
+    /// People whom the undoing has looked at.
+    fn taken(&self) -> i64 {
+        self.action.undone + self.action.kept
+    }
+}
+
+async fn show(State(state): State<AppState>, shell: Shell, Path(id): Path<i64>) -> Answer {
+    let action = bulk_actions::get(&state.db, BulkActionId(id)).await?;
+    html::page(&ShowPage { shell, outcome: bulk_actions::outcome(&action), action })
+}
+
+/// The progress alone; once there is nothing to wait for, the whole page is asked for anew.
+async fn live(State(state): State<AppState>, shell: Shell, Path(id): Path<i64>) -> Answer {
+    let action = bulk_actions::get(&state.db, BulkActionId(id)).await?;
+    let running = action.status.is_running();
+    let page = ShowPage { shell, outcome: bulk_actions::outcome(&action), action };
+    let mut response = html::page(&page.as_live())?;
+    if !running {
+        response.headers_mut().insert("HX-Refresh", HeaderValue::from_static("true"));
+    }
+    Ok(response)
+}
+
+async fn cancel(State(state): State<AppState>, actor: Actor, Path(id): Path<i64>) -> Answer {
+    let done = async {
+        let mut tx = state.db.begin().await?;
+        bulk_actions::cancel(&mut tx, state.clock.now(), &actor, BulkActionId(id)).await?;
+        tx.commit().await?;
+        Ok(())
+    };
+    let said = Flash::good("Cambio cancelado. Lo hecho hasta ahí se conserva; puedes deshacerlo.");
+    done_or_refused(done.await, said, &format!("/bulk-actions/{id}"))
+}
+
+async fn undo(State(state): State<AppState>, actor: Actor, Path(id): Path<i64>) -> Answer {
+    let done = async {
+        let mut tx = state.db.begin().await?;
+        bulk_actions::ask_undo(&mut tx, state.clock.now(), &actor, BulkActionId(id)).await?;
+        tx.commit().await?;
+        Ok(())
+    };
+    let path = format!("/bulk-actions/{id}");
+    done_or_refused(done.await, Flash::plain("Se está deshaciendo. Sigue aunque cierres esta página."), &path)
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct ListQuery {
+    before: String,
+}
+
+#[derive(Template)]
+#[template(path = "bulk_actions/list.html")]
+struct ListPage {
+    shell: Shell,
+    actions: Vec<BulkAction>,
+    newer: String,
+    older: String,
+    now: DateTime<Utc>,
+}
+
+async fn list(State(state): State<AppState>, shell: Shell, Query(query): Query<ListQuery>) -> Answer {
+    let before = query.before.parse().ok();
+    let mut actions =
+        bulk_actions::list(&state.db, before, i64::try_from(PAGE).unwrap_or(i64::MAX) + 1).await?;
+    let more = actions.len() > PAGE;
+    actions.truncate(PAGE);
+    let older = actions.last().filter(|_| more).map(|it| format!("/bulk-actions?before={}", it.id));
+    html::page(&ListPage {
+        shell,
+        newer: before.map(|_| "/bulk-actions".to_owned()).unwrap_or_default(),
+        older: older.unwrap_or_default(),
+        actions,
+        now: state.clock.now(),
+    })
+}
