@@ -1,6 +1,7 @@
 //! One change to many people: asked for, looked at, called off, taken back. The
 //! engine that does it is [`run`]; what a change is, `contacts` knows.
 
+pub mod draft;
 pub mod run;
 
 use crate::{
@@ -8,14 +9,14 @@ use crate::{
     audit,
     chile::format,
     contacts::{
-        bulk_edit::Edit,
+        bulk_edit::{self, Edit, Stood},
         contact_list::{self, Filter, Sort},
-        interests,
         vocabulary::Lifecycle,
     },
     db::Tx,
     error::{Error, Result},
-    ids::{BulkActionId, InterestId, StaffId},
+    ids::{BulkActionId, InterestId, ListId, StaffId},
+    segments::list_bulk,
 };
 use chrono::{DateTime, Utc};
 use serde_json::json;
@@ -89,21 +90,46 @@ impl Status {
     }
 }
 
-/// A change as a form asks for it.
-#[derive(Clone, Debug, Default)]
-pub struct Draft {
-    /// `TAG`, `UNTAG`, `OWNER`, `LIFECYCLE` or `STAGE`.
-    pub action: String,
-    /// Name of the interest to tag with; made where there is none.
-    pub interest: String,
-    /// Row of the interest to take away.
-    pub untag: String,
-    /// Row of the person on the staff; `none`: nobody.
-    pub owner: String,
-    /// Code of the lifecycle.
-    pub lifecycle: String,
-    /// Row of the stage.
-    pub stage: String,
+/// What people are given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// A fact of their own.
+    Fact(Edit),
+    /// A place on a list.
+    List(ListId),
+}
+
+impl Change {
+    /// Give it to `contacts`; gives whom it changed, and how they stood.
+    async fn apply(
+        self,
+        tx: &mut Tx<'_>,
+        now: DateTime<Utc>,
+        actor: &Actor,
+        contacts: &[i64],
+    ) -> Result<Stood> {
+        match self {
+            Change::Fact(edit) => bulk_edit::apply(tx, now, actor, edit, contacts).await,
+            Change::List(list) => {
+                let added = list_bulk::attach(tx, now, actor, list, contacts).await?;
+                Ok(added.into_iter().map(|id| (id, serde_json::Value::Null)).collect())
+            }
+        }
+    }
+
+    /// Take it back from those who still stand as it left them; gives who they are.
+    async fn restore(
+        self,
+        tx: &mut Tx<'_>,
+        now: DateTime<Utc>,
+        actor: &Actor,
+        stood: &Stood,
+    ) -> Result<Vec<i64>> {
+        match self {
+            Change::Fact(edit) => bulk_edit::restore(tx, now, actor, edit, stood).await,
+            Change::List(list) => list_bulk::detach(tx, now, actor, list, &stood.ids).await,
+        }
+    }
 }
 
 /// A bulk action.
@@ -116,7 +142,7 @@ pub struct BulkAction {
     /// What it does, in words: `Etiquetar con «Masajes»`.
     pub title: String,
     /// What it does.
-    pub edit: Edit,
+    pub change: Change,
     /// Whom it is about.
     pub total: i64,
     /// Looked at so far.
@@ -177,21 +203,22 @@ impl TryFrom<Stored> for BulkAction {
     fn try_from(it: Stored) -> Result<BulkAction> {
         let unreadable = || Error::Internal(format!("bulk action {} cannot be read", it.id));
         let target = it.target_id.ok_or_else(unreadable);
-        let edit = match it.action.as_str() {
-            "TAG" => Edit::Tag(InterestId(target?)),
-            "UNTAG" => Edit::Untag(InterestId(target?)),
-            "OWNER" => Edit::Owner(it.target_id.map(StaffId)),
-            "LIFECYCLE" => Edit::Lifecycle(
+        let change = match it.action.as_str() {
+            "TAG" => Change::Fact(Edit::Tag(InterestId(target?))),
+            "UNTAG" => Change::Fact(Edit::Untag(InterestId(target?))),
+            "OWNER" => Change::Fact(Edit::Owner(it.target_id.map(StaffId))),
+            "LIST" => Change::List(ListId(target?)),
+            "LIFECYCLE" => Change::Fact(Edit::Lifecycle(
                 it.target_code.as_deref().and_then(Lifecycle::from_code).ok_or_else(unreadable)?,
-            ),
-            "STAGE" => Edit::Stage(target?),
+            )),
+            "STAGE" => Change::Fact(Edit::Stage(target?)),
             _ => return Err(unreadable()),
         };
         Ok(BulkAction {
             id: BulkActionId(it.id),
             status: Status::from_code(&it.status).ok_or_else(unreadable)?,
-            title: title(edit, &it.target_name),
-            edit,
+            title: title(change, &it.target_name),
+            change,
             filter: serde_json::from_value(it.filter).map_err(|_| unreadable())?,
             total: it.total,
             done: it.done,
@@ -207,7 +234,11 @@ impl TryFrom<Stored> for BulkAction {
     }
 }
 
-fn title(edit: Edit, target: &str) -> String {
+fn title(change: Change, target: &str) -> String {
+    let edit = match change {
+        Change::List(_) => return format!("Agregar a la lista «{target}»"),
+        Change::Fact(edit) => edit,
+    };
     match edit {
         Edit::Tag(_) => format!("Agregar el interés «{target}»"),
         Edit::Untag(_) => format!("Quitar el interés «{target}»"),
@@ -215,56 +246,6 @@ fn title(edit: Edit, target: &str) -> String {
         Edit::Owner(Some(_)) => format!("Dejar a cargo de {target}"),
         Edit::Lifecycle(_) => format!("Pasar a la etapa {target}"),
         Edit::Stage(_) => format!("Poner en «{target}» del embudo"),
-    }
-}
-
-/// The stages of the board: row and name, in order.
-///
-/// # Errors
-/// When the database fails.
-pub async fn stages(db: impl PgExecutor<'_>) -> Result<Vec<(i64, String)>> {
-    let rows = sqlx::query!("select id, name from pipeline_stages order by position limit 100")
-        .fetch_all(db)
-        .await?;
-    Ok(rows.into_iter().map(|it| (it.id, it.name)).collect())
-}
-
-impl Draft {
-    /// The change, and its target as people read it.
-    async fn check(&self, tx: &mut Tx<'_>, now: DateTime<Utc>, actor: &Actor) -> Result<(Edit, String)> {
-        let choose = |message: &str| Error::invalid("action", message);
-        match self.action.as_str() {
-            "TAG" => {
-                let interest = interests::named(tx, now, actor, &self.interest, "").await?;
-                Ok((Edit::Tag(interest.id), interest.name))
-            }
-            "UNTAG" => {
-                let id = self.untag.parse().unwrap_or(0);
-                let found = interests::list(&mut **tx).await?.into_iter().find(|it| it.id.0 == id);
-                let interest = found.ok_or_else(|| choose("Elige qué interés quitar."))?;
-                Ok((Edit::Untag(interest.id), interest.name))
-            }
-            "OWNER" if self.owner == "none" => Ok((Edit::Owner(None), String::new())),
-            "OWNER" => {
-                let id = self.owner.parse().unwrap_or(0);
-                let name = sqlx::query_scalar!("select name from staff_users where id = $1 and active", id)
-                    .fetch_optional(&mut **tx)
-                    .await?
-                    .ok_or_else(|| choose("Elige quién queda a cargo."))?;
-                Ok((Edit::Owner(Some(StaffId(id))), name))
-            }
-            "LIFECYCLE" => {
-                let to = Lifecycle::from_code(&self.lifecycle).ok_or_else(|| choose("Elige la etapa."))?;
-                Ok((Edit::Lifecycle(to), to.label().to_owned()))
-            }
-            "STAGE" => {
-                let id = self.stage.parse().unwrap_or(0);
-                let found = stages(&mut **tx).await?.into_iter().find(|it| it.0 == id);
-                let (id, name) = found.ok_or_else(|| choose("Elige en qué parte del embudo quedan."))?;
-                Ok((Edit::Stage(id), name))
-            }
-            _ => Err(choose("Elige qué hacer con estas personas.")),
-        }
     }
 }
 
@@ -284,16 +265,17 @@ pub async fn create(
     tx: &mut Tx<'_>,
     now: DateTime<Utc>,
     actor: &Actor,
-    draft: &Draft,
+    draft: &draft::Draft,
     filter: &Filter,
 ) -> Result<BulkActionId> {
     actor.require(Permission::EditContacts)?;
-    let (edit, target) = draft.check(tx, now, actor).await?;
-    let (target_id, target_code) = match edit {
-        Edit::Tag(it) | Edit::Untag(it) => (Some(it.0), None),
-        Edit::Owner(it) => (it.map(|it| it.0), None),
-        Edit::Lifecycle(it) => (None, Some(it.code())),
-        Edit::Stage(it) => (Some(it), None),
+    let (change, target) = draft.check(tx, now, actor).await?;
+    let (target_id, target_code) = match change {
+        Change::Fact(Edit::Tag(it) | Edit::Untag(it)) => (Some(it.0), None),
+        Change::Fact(Edit::Owner(it)) => (it.map(|it| it.0), None),
+        Change::Fact(Edit::Lifecycle(it)) => (None, Some(it.code())),
+        Change::Fact(Edit::Stage(it)) => (Some(it), None),
+        Change::List(it) => (Some(it.0), None),
     };
     let id = sqlx::query_scalar!(
         "insert into bulk_actions (action, target_id, target_code, target_name, filter, created_at, created_by, created_by_name)
@@ -424,16 +406,17 @@ async fn asker(tx: &mut Tx<'_>, action: &BulkAction) -> Result<Actor> {
 pub fn outcome(it: &BulkAction) -> String {
     let people = |count| format::count(count, "persona", "personas");
     let same = it.done - it.changed;
-    let mut said = match it.status {
+    let first = match it.status {
         Status::Pending | Status::Running => return String::new(),
         Status::Undoing | Status::Undone => format!("Se deshizo en {}.", people(it.undone)),
         _ => format!("Cambió a {}.", people(it.changed)),
     };
+    let mut said = vec![first];
     if it.status == Status::Done && same > 0 {
-        said += &format!(" Las otras {} ya estaban así.", format::number(same));
+        said.push(format!("Las otras {} ya estaban así.", format::number(same)));
     }
     if matches!(it.status, Status::Cancelled | Status::Failed) && it.total > it.done {
-        said += &format!(" Quedaron {} sin mirar.", people(it.total - it.done));
+        said.push(format!("Quedaron {} sin mirar.", people(it.total - it.done)));
     }
     if it.kept > 0 {
         let changed = if it.kept == 1 {
@@ -441,7 +424,7 @@ pub fn outcome(it: &BulkAction) -> String {
         } else {
             "cambiaron después y se dejaron como están"
         };
-        said += &format!(" {} {changed}.", people(it.kept));
+        said.push(format!("{} {changed}.", people(it.kept)));
     }
-    said
+    said.join(" ")
 }

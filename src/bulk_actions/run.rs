@@ -5,7 +5,7 @@
 use super::{BulkAction, Status};
 use crate::{
     contacts::{
-        bulk_edit::{self, Stood},
+        bulk_edit::Stood,
         contact_list::{self, Sort},
     },
     db::Tx,
@@ -77,7 +77,7 @@ async fn go_on(tx: &mut Tx<'_>, now: DateTime<Utc>, action: &BulkAction) -> Resu
     .fetch_all(&mut **tx)
     .await?;
     let actor = super::asker(tx, action).await?;
-    let stood = bulk_edit::apply(tx, now, &actor, action.edit, &ids).await?;
+    let stood = action.change.apply(tx, now, &actor, &ids).await?;
     sqlx::query!(
         "update bulk_action_rows r set changed = true, before = u.before
          from unnest($2::bigint[], $3::jsonb[]) u (id, before) where r.bulk_action_id = $1 and r.contact_id = u.id",
@@ -116,7 +116,7 @@ async fn take_back(tx: &mut Tx<'_>, now: DateTime<Utc>, action: &BulkAction) -> 
     .await?;
     let stood: Stood = rows.into_iter().map(|it| (it.contact_id, it.before)).collect();
     let actor = super::asker(tx, action).await?;
-    let back = bulk_edit::restore(tx, now, &actor, action.edit, &stood).await?;
+    let back = action.change.restore(tx, now, &actor, &stood).await?;
     sqlx::query!(
         "update bulk_action_rows set changed = false where bulk_action_id = $1 and contact_id = any($2)",
         action.id.0,

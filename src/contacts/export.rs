@@ -230,7 +230,7 @@ impl Export {
         let writer = tokio::task::spawn_blocking(move || -> Result<File> {
             let mut book = Book::new(heads);
             while let Some(cells) = receive.blocking_recv() {
-                book.push(cells).map_err(broken)?;
+                book.push(cells).map_err(|it| broken(&it))?;
             }
             book.save()
         });
@@ -247,7 +247,7 @@ impl Export {
     }
 }
 
-fn broken(error: XlsxError) -> Error {
+fn broken(error: &XlsxError) -> Error {
     Error::Internal(format!("workbook: {error}"))
 }
 
@@ -256,7 +256,7 @@ const SHEET: u32 = 1_048_575;
 
 /// A workbook being written, a row at a time.
 struct Book {
-    book: Workbook,
+    file: Workbook,
     heads: Vec<&'static str>,
     /// Rows in the sheet at hand, header included; 0: there is none.
     rows: u32,
@@ -264,13 +264,13 @@ struct Book {
 
 impl Book {
     fn new(heads: Vec<&'static str>) -> Book {
-        Book { book: Workbook::new(), heads, rows: 0 }
+        Book { file: Workbook::new(), heads, rows: 0 }
     }
 
     fn open_sheet(&mut self) -> Result<(), XlsxError> {
-        let number = self.book.worksheets().len() + 1;
+        let number = self.file.worksheets().len() + 1;
         let name = if number == 1 { "Contactos".to_owned() } else { format!("Contactos {number}") };
-        let sheet = self.book.add_worksheet_with_constant_memory()?;
+        let sheet = self.file.add_worksheet_with_constant_memory()?;
         sheet.set_name(name)?;
         for at in 0..self.heads.len() {
             sheet.set_column_width(u16::try_from(at).unwrap_or(u16::MAX), 20)?;
@@ -293,7 +293,7 @@ impl Book {
             self.open_sheet()?;
         }
         let sheet = self
-            .book
+            .file
             .worksheets_mut()
             .last_mut()
             .ok_or(XlsxError::UnknownWorksheetNameOrIndex(String::new()))?;
@@ -330,10 +330,10 @@ impl Book {
 
     fn save(mut self) -> Result<File> {
         if self.rows == 0 {
-            self.open_sheet().map_err(broken)?;
+            self.open_sheet().map_err(|it| broken(&it))?;
         }
         let mut file = tempfile::tempfile()?;
-        self.book.save_to_writer(&mut file).map_err(broken)?;
+        self.file.save_to_writer(&mut file).map_err(|it| broken(&it))?;
         std::io::Seek::rewind(&mut file)?;
         Ok(file)
     }

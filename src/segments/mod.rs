@@ -12,3 +12,4 @@ pub mod words;
 pub mod segment;
 pub mod value;
 pub mod list;
+pub mod list_bulk;

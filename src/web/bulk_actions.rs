@@ -13,7 +13,10 @@ use super::{
 use crate::{
     access::{Actor, Permission},
     accounts::staff::{self, StaffUser},
-    bulk_actions::{self, BulkAction, Draft, Status},
+    bulk_actions::{
+        self, BulkAction, Status,
+        draft::{self, Draft},
+    },
     contacts::{
         contact_list::Filter,
         interests::{self, Interest},
@@ -21,6 +24,7 @@ use crate::{
     },
     error::{Error, Result},
     ids::BulkActionId,
+    segments::list::{self as list_domain, List},
     state::AppState,
 };
 use askama::Template;
@@ -88,6 +92,7 @@ struct BulkForm {
     owner: String,
     lifecycle: String,
     stage: String,
+    to_list: String,
 }
 
 impl BulkForm {
@@ -103,6 +108,7 @@ impl BulkForm {
             owner: self.owner.clone(),
             lifecycle: self.lifecycle.clone(),
             stage: self.stage.clone(),
+            to_list: self.to_list.clone(),
         }
     }
 }
@@ -118,6 +124,7 @@ struct NewPage {
     interests: Vec<Interest>,
     owners: Vec<StaffUser>,
     stages: Vec<(i64, String)>,
+    lists: Vec<List>,
     errors: Errors,
 }
 
@@ -135,7 +142,8 @@ impl NewPage {
             form,
             interests: interests::list(&mut *db).await?,
             owners,
-            stages: bulk_actions::stages(&mut *db).await?,
+            stages: draft::stages(&mut *db).await?,
+            lists: list_domain::all(&mut *db).await?,
             errors,
         })
     }

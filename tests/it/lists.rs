@@ -423,7 +423,8 @@ async fn facts(db: &PgPool) -> Vec<(i64, String, Option<i64>, Option<i64>, i64, 
     sqlx::query_as(
         "select c.id, c.lifecycle, c.owner_id, p.stage_id,
              (select count(*) from contact_interests t where t.contact_id = c.id),
-             (select string_agg(t.at::text, ' ') from contact_interests t where t.contact_id = c.id)
+             concat((select string_agg(t.at::text, ' ') from contact_interests t where t.contact_id = c.id), ' ',
+             (select string_agg(m.list_id::text, ' ') from list_members m where m.contact_id = c.id))
          from contacts c left join pipeline_cards p on p.contact_id = c.id order by c.id",
     )
     .fetch_all(db)
@@ -461,10 +462,17 @@ async fn a_change_to_all_that_match_says_how_many_runs_and_is_taken_back(db: PgP
     sqlx::query("insert into contact_interests select c.id, i.id, '2026-01-02T03:04:05Z' from contacts c, interests i where c.id % 3 = 0").execute(&db).await.unwrap();
     let (yoga, stage): (i64, i64) =
         (one(&db, "select id from interests").await, one(&db, "select max(id) from pipeline_stages").await);
+    sqlx::query("insert into lists (name, created_at, updated_at) values ('Feria', now(), now())")
+        .execute(&db)
+        .await
+        .unwrap();
+    sqlx::query("insert into list_members (list_id, contact_id, added_at) select l.id, c.id, now() from contacts c, lists l where c.id % 2 = 0").execute(&db).await.unwrap();
+    let list: i64 = one(&db, "select id from lists").await;
     let page = staff.get("/bulk-actions/new?scope=all&list=").await.text();
     assert!(page.contains("Cambiar a 2.500 personas") && page.contains("se puede deshacer"), "{page}");
     let before = facts(&db).await;
     let (yoga, stage, owner) = (yoga.to_string(), stage.to_string(), me.to_string());
+    let list = list.to_string();
     for (fields, changed) in [
         (vec![("action", "TAG"), ("interest", "yoga")], 1667),
         (vec![("action", "UNTAG"), ("untag", &yoga)], 833),
@@ -472,6 +480,7 @@ async fn a_change_to_all_that_match_says_how_many_runs_and_is_taken_back(db: PgP
         (vec![("action", "OWNER"), ("owner", "none")], 500),
         (vec![("action", "LIFECYCLE"), ("lifecycle", "PROSPECTO")], 2500),
         (vec![("action", "STAGE"), ("stage", &stage)], 2500),
+        (vec![("action", "LIST"), ("to_list", &list)], 1250),
     ] {
         let form: Vec<(&str, &str)> =
             [("scope", "all"), ("list", "")].into_iter().chain(fields.clone()).collect();
@@ -501,7 +510,7 @@ async fn a_change_to_all_that_match_says_how_many_runs_and_is_taken_back(db: PgP
             .unwrap();
     assert_eq!(moves, [("HAND".to_owned(), 2500), ("UNDONE".to_owned(), 2500)]);
     let audited: i64 = one(&db, "select count(*) from audit_events where subject_kind = 'bulk_action'").await;
-    assert_eq!(audited, 12);
+    assert_eq!(audited, 14);
 }
 
 #[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]

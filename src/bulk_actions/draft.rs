@@ -1,0 +1,94 @@
+//! A change to many people as a form asks for it, checked: what it is, and its
+//! target as people read it.
+
+use super::Change;
+use crate::{
+    access::Actor,
+    contacts::{bulk_edit::Edit, interests, vocabulary::Lifecycle},
+    db::Tx,
+    error::{Error, Result},
+    ids::StaffId,
+    segments::list,
+};
+use chrono::{DateTime, Utc};
+use sqlx::PgExecutor;
+
+/// A change as a form asks for it.
+#[derive(Clone, Debug, Default)]
+pub struct Draft {
+    /// `TAG`, `UNTAG`, `OWNER`, `LIFECYCLE`, `STAGE` or `LIST`.
+    pub action: String,
+    /// Name of the interest to tag with; made where there is none.
+    pub interest: String,
+    /// Row of the interest to take away.
+    pub untag: String,
+    /// Row of the person on the staff; `none`: nobody.
+    pub owner: String,
+    /// Code of the lifecycle.
+    pub lifecycle: String,
+    /// Row of the stage.
+    pub stage: String,
+    /// Row of the list.
+    pub to_list: String,
+}
+
+/// The stages of the board: row and name, in order.
+///
+/// # Errors
+/// When the database fails.
+pub async fn stages(db: impl PgExecutor<'_>) -> Result<Vec<(i64, String)>> {
+    let rows = sqlx::query!("select id, name from pipeline_stages order by position limit 100")
+        .fetch_all(db)
+        .await?;
+    Ok(rows.into_iter().map(|it| (it.id, it.name)).collect())
+}
+
+impl Draft {
+    /// The change, and its target as people read it.
+    pub(super) async fn check(
+        &self,
+        tx: &mut Tx<'_>,
+        now: DateTime<Utc>,
+        actor: &Actor,
+    ) -> Result<(Change, String)> {
+        let choose = |message: &str| Error::invalid("action", message);
+        match self.action.as_str() {
+            "TAG" => {
+                let interest = interests::named(tx, now, actor, &self.interest, "").await?;
+                Ok((Change::Fact(Edit::Tag(interest.id)), interest.name))
+            }
+            "UNTAG" => {
+                let id = self.untag.parse().unwrap_or(0);
+                let found = interests::list(&mut **tx).await?.into_iter().find(|it| it.id.0 == id);
+                let interest = found.ok_or_else(|| choose("Elige qué interés quitar."))?;
+                Ok((Change::Fact(Edit::Untag(interest.id)), interest.name))
+            }
+            "OWNER" if self.owner == "none" => Ok((Change::Fact(Edit::Owner(None)), String::new())),
+            "OWNER" => {
+                let id = self.owner.parse().unwrap_or(0);
+                let name = sqlx::query_scalar!("select name from staff_users where id = $1 and active", id)
+                    .fetch_optional(&mut **tx)
+                    .await?
+                    .ok_or_else(|| choose("Elige quién queda a cargo."))?;
+                Ok((Change::Fact(Edit::Owner(Some(StaffId(id)))), name))
+            }
+            "LIFECYCLE" => {
+                let to = Lifecycle::from_code(&self.lifecycle).ok_or_else(|| choose("Elige la etapa."))?;
+                Ok((Change::Fact(Edit::Lifecycle(to)), to.label().to_owned()))
+            }
+            "STAGE" => {
+                let id = self.stage.parse().unwrap_or(0);
+                let found = stages(&mut **tx).await?.into_iter().find(|it| it.0 == id);
+                let (id, name) = found.ok_or_else(|| choose("Elige en qué parte del embudo quedan."))?;
+                Ok((Change::Fact(Edit::Stage(id)), name))
+            }
+            "LIST" => {
+                let id = self.to_list.parse().unwrap_or(0);
+                let found = list::all(&mut **tx).await?.into_iter().find(|it| it.id.0 == id);
+                let list = found.ok_or_else(|| choose("Elige a qué lista se agregan."))?;
+                Ok((Change::List(list.id), list.name))
+            }
+            _ => Err(choose("Elige qué hacer con estas personas.")),
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! Contacts put on a list, and taken off it, a page of them at a time, for a job
+//! that keeps account of whom it touched and audits by itself.
+
+use crate::{
+    access::{Actor, Permission},
+    db::Tx,
+    error::{Error, Result},
+    ids::ListId,
+};
+use chrono::{DateTime, Utc};
+
+/// Put `contacts` on the list; gives who was not on it.
+///
+/// # Errors
+/// [`Error::Forbidden`], [`Error::NotFound`] when the list is gone, or the database's.
+pub async fn attach(
+    tx: &mut Tx<'_>,
+    now: DateTime<Utc>,
+    actor: &Actor,
+    list: ListId,
+    contacts: &[i64],
+) -> Result<Vec<i64>> {
+    actor.require(Permission::EditContacts)?;
+    if super::list::get(&mut **tx, list).await?.is_deleted {
+        return Err(Error::NotFound);
+    }
+    let added = sqlx::query_scalar!(
+        r#"insert into list_members (list_id, contact_id, added_at)
+           select $1, id, $3 from contacts where id = any ($2) order by id
+           on conflict do nothing returning contact_id as "contact_id!""#,
+        list.0,
+        contacts,
+        now
+    )
+    .fetch_all(&mut **tx)
+    .await?;
+    touch(tx, now, list).await?;
+    Ok(added)
+}
+
+/// Take `contacts` off the list; gives who was on it.
+///
+/// # Errors
+/// [`Error::Forbidden`], or the database's.
+pub async fn detach(
+    tx: &mut Tx<'_>,
+    now: DateTime<Utc>,
+    actor: &Actor,
+    list: ListId,
+    contacts: &[i64],
+) -> Result<Vec<i64>> {
+    actor.require(Permission::EditContacts)?;
+    let gone = sqlx::query_scalar!(
+        r#"delete from list_members where list_id = $1 and contact_id = any ($2) returning contact_id as "contact_id!""#,
+        list.0,
+        contacts
+    )
+    .fetch_all(&mut **tx)
+    .await?;
+    touch(tx, now, list).await?;
+    Ok(gone)
+}
+
+/// Note that the list changed.
+async fn touch(tx: &mut Tx<'_>, now: DateTime<Utc>, list: ListId) -> Result<()> {
+    sqlx::query!("update lists set updated_at = $2 where id = $1", list.0, now).execute(&mut **tx).await?;
+    Ok(())
+}
