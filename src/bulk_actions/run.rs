@@ -77,7 +77,12 @@ async fn go_on(tx: &mut Tx<'_>, now: DateTime<Utc>, action: &BulkAction) -> Resu
     .fetch_all(&mut **tx)
     .await?;
     let actor = super::asker(tx, action).await?;
-    let stood = action.change.apply(tx, now, &actor, &ids).await?;
+    // Who was joined into another since is nobody any more.
+    let living =
+        sqlx::query_scalar!("select id from contacts where id = any($1) and merged_into is null", &ids)
+            .fetch_all(&mut **tx)
+            .await?;
+    let stood = action.change.apply(tx, now, &actor, &living).await?;
     sqlx::query!(
         "update bulk_action_rows r set changed = true, before = u.before
          from unnest($2::bigint[], $3::jsonb[]) u (id, before) where r.bulk_action_id = $1 and r.contact_id = u.id",
