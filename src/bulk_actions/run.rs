@@ -42,7 +42,7 @@ pub async fn run_once(db: &PgPool, now: DateTime<Utc>) -> Result<bool> {
         Err(error) if error.may_pass() => return Err(error),
         Err(error) => {
             tx.rollback().await?;
-            tracing::warn!(bulk_action.id = id.0, error = ?error, "Bulk action failed");
+            tracing::warn!(bulk_action.id = id.0, error = error.description(), "Bulk action failed");
             fail(db, now, id, &error).await?;
         }
     }

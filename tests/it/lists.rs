@@ -9,10 +9,11 @@ use llovizna::{
     contacts::{
         company_list,
         contact::{self, Draft},
-        contact_list::{self, Filter, Sort},
+        contact_list::{self, Filter, Owner, Sort},
+        vocabulary::{Lifecycle, Source},
     },
     db::keyset::Place,
-    ids::ContactId,
+    ids::{ContactId, StaffId},
 };
 use sqlx::{PgConnection, PgPool};
 
@@ -625,4 +626,69 @@ async fn a_bulk_action_is_called_off_or_fails_with_a_reason_and_can_be_taken_bac
     assert!(!reader.get("/contacts").await.body.contains("data-bulk-item"));
     assert!(reader.get("/bulk-actions").await.text().contains("Agregar el interés «Masajes»"));
     assert_eq!(reader.get(asked.location()).await.status, StatusCode::OK);
+}
+
+/// How often whole tables were read so far.
+async fn whole_reads(db: &mut PgConnection) -> i64 {
+    sqlx::query("select pg_stat_force_next_flush()").execute(&mut *db).await.unwrap();
+    sqlx::query_scalar(
+        "select sum(seq_scan)::bigint from pg_stat_user_tables where relname in ('contacts', 'contact_words', 'contact_interests')",
+    )
+    .fetch_one(db)
+    .await
+    .unwrap()
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn no_page_of_the_list_reads_all_contacts(db: PgPool) {
+    sqlx::query(
+        "insert into contacts (first_name, email, phone, search_key, lifecycle, source, birth_date, created_at, updated_at)
+         select 'Ana', n || '@sur.example', '+569' || (10000000 + n), 'nombre' || n % 3000 || ' ' || n || ' sur example 569' || (10000000 + n),
+             case when n % 50 = 0 then 'CLIENTE' else 'LEAD' end, case when n % 60 = 0 then 'WEB' else 'IMPORT' end,
+             case when n % 40 = 0 then '1990-01-15'::date + n % 300 end, '2026-01-01'::timestamptz + n * interval '1 minute', now()
+         from generate_series(1, 40000) n",
+    )
+    .execute(&db)
+    .await
+    .unwrap();
+    sqlx::query("insert into interests (name, key, created_at) values ('Yoga', 'yoga', now())")
+        .execute(&db)
+        .await
+        .unwrap();
+    sqlx::query("insert into contact_interests select c.id, i.id, now() from contacts c, interests i where c.id % 30 = 0")
+        .execute(&db)
+        .await
+        .unwrap();
+    sqlx::query("analyze").execute(&db).await.unwrap();
+    let db = &mut *db.acquire().await.unwrap();
+    let id: i64 = sqlx::query_scalar("select id from contacts order by id offset 20000 limit 1")
+        .fetch_one(&mut *db)
+        .await
+        .unwrap();
+    let all = Filter::default;
+    for (what, filter, sort, place) in [
+        ("first page", all(), Sort::Newest, Place::First),
+        ("deep page", all(), Sort::Newest, Place::After(id)),
+        ("deep page by name", all(), Sort::Name, Place::After(id)),
+        ("page before", all(), Sort::Name, Place::Before(id)),
+        ("rare word", q("nombre77 sur"), Sort::Newest, Place::First),
+        // A word that all share is met by walking: a walk that ends after a few thousand rows.
+        ("telephone", q("+56 9 1001 2345"), Sort::Newest, Place::First),
+        ("stage", Filter { lifecycle: Some(Lifecycle::Customer), ..all() }, Sort::Newest, Place::First),
+        ("source", Filter { source: Some(Source::Web), ..all() }, Sort::Newest, Place::First),
+        ("owner", Filter { owner: Some(Owner::Staff(StaffId(1))), ..all() }, Sort::Newest, Place::First),
+        ("birthday", Filter { birth_month: Some(2), ..all() }, Sort::Newest, Place::First),
+        ("days", Filter { created_until: "2026-01-02".parse().ok(), ..all() }, Sort::Newest, Place::First),
+        ("chosen ones", Filter { among: Some(vec![id, id + 1]), ..all() }, Sort::Given, Place::First),
+    ] {
+        let before = whole_reads(db).await;
+        contact_list::page(db, &filter, sort, place, 50).await.unwrap();
+        assert_eq!(whole_reads(db).await, before, "{what}: a table was read whole");
+    }
+    let before = whole_reads(db).await;
+    assert!(contact_list::similar(db, &q("nmobre77")).await.unwrap().is_some());
+    assert_eq!(whole_reads(db).await, before, "a slip of the finger: a table was read whole");
+    // The measure sees what it should.
+    sqlx::query("select count(*) from contacts where notes = 'x'").execute(&mut *db).await.unwrap();
+    assert!(whole_reads(db).await > before);
 }
