@@ -140,11 +140,12 @@ fn push_codes(query: &mut Query, field: Field, codes: &[String]) {
         Field::Lifecycle => "c.lifecycle",
         Field::Source => "c.source",
         Field::EmailDomain => "split_part(c.email, '@', 2)",
-        Field::Comuna => return push_place(query, codes.to_vec()),
+        Field::Comuna => return push_place(query, codes),
         Field::Region => {
             let within =
                 comunas::all().iter().filter(|it| codes.iter().any(|code| it.code.starts_with(code)));
-            return push_place(query, within.map(|it| it.code.to_owned()).collect());
+            let within: Vec<String> = within.map(|it| it.code.to_owned()).collect();
+            return push_place(query, &within);
         }
         Field::CompanyIndustry => return push_company(query, "k.industry", codes),
         Field::CompanyComuna => return push_company(query, "k.comuna", codes),
@@ -156,9 +157,9 @@ fn push_codes(query: &mut Query, field: Field, codes: &[String]) {
 }
 
 /// Their own comuna, else their company's.
-fn push_place(query: &mut Query, codes: Vec<String>) {
-    query.push("c.comuna = any (").push_bind(codes.clone()).push(") or (c.comuna is null and ");
-    push_company(query, "k.comuna", &codes);
+fn push_place(query: &mut Query, codes: &[String]) {
+    query.push("c.comuna = any (").push_bind(codes.to_vec()).push(") or (c.comuna is null and ");
+    push_company(query, "k.comuna", codes);
     query.push(")");
 }
 

@@ -142,7 +142,7 @@ impl Names {
             return format!("{} (por completar)", condition.field.label());
         }
         match condition.field.shape() {
-            Shape::Words => self.words(condition),
+            Shape::Words => Names::words(condition),
             Shape::Choice => self.choice(condition),
             Shape::Present if condition.op == Op::Known => format!("tiene {}", condition.field.label()),
             Shape::Present => format!("no tiene {}", condition.field.label()),
@@ -152,7 +152,7 @@ impl Names {
         }
     }
 
-    fn words(&self, condition: &Condition) -> String {
+    fn words(condition: &Condition) -> String {
         let typed = condition.values.first().map_or("", |it| it.trim());
         let (yes, no) = match condition.field {
             Field::Bought => ("compró o hizo algo con", "nunca compró ni hizo algo con"),

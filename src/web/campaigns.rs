@@ -296,12 +296,12 @@ impl Facts {
             |none: &str, some: Vec<String>| if some.is_empty() { none.to_owned() } else { some.join(", ") };
         let comuna =
             |code: &String| comunas::by_code(code).map_or_else(|| code.clone(), |it| it.name.to_owned());
-        let named = |field: Field, ids: &[i64]| -> String {
+        let chosen = |field: Field, ids: &[i64]| -> String {
             ids.iter().map(|it| names.value(field, &it.to_string())).collect::<Vec<_>>().join(", ")
         };
         Facts {
-            segments: named(Field::Segment, &rule.segment_ids),
-            lists: named(Field::List, &rule.list_ids),
+            segments: chosen(Field::Segment, &rule.segment_ids),
+            lists: chosen(Field::List, &rule.list_ids),
             industries: all("Todos los rubros", rule.industries.clone()),
             comunas: all("Todas las comunas", rule.comunas.iter().map(comuna).collect()),
             imports: all("Todas", rule.import_ids.iter().map(|it| format!("n.º {it}")).collect()),

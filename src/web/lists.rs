@@ -213,21 +213,22 @@ async fn show(
 fn told(added: &Added) -> String {
     let count =
         |it: u64, one: &str, many: &str| format::count(i64::try_from(it).unwrap_or(i64::MAX), one, many);
-    let mut text = format!("Agregamos {}", count(added.contacts, "contacto", "contactos"));
-    if added.externals > 0 {
-        text += &format!(" y {}", count(added.externals, "dirección suelta", "direcciones sueltas"));
-    }
-    text.push('.');
-    if added.already > 0 {
-        text +=
-            &format!(" {} ya estaban o venían repetidas.", count(added.already, "dirección", "direcciones"));
-    }
-    if !added.unread.is_empty() {
-        let lines: Vec<String> = added.unread.iter().take(10).map(usize::to_string).collect();
-        let more = if added.unread.len() > 10 { " y otras" } else { "" };
-        text += &format!(" No entendimos las líneas {}{more}.", lines.join(", "));
-    }
-    text
+    let contacts = count(added.contacts, "contacto", "contactos");
+    let externals = match added.externals {
+        0 => String::new(),
+        n => format!(" y {}", count(n, "dirección suelta", "direcciones sueltas")),
+    };
+    let already = match added.already {
+        0 => String::new(),
+        n => format!(" {} ya estaban o venían repetidas.", count(n, "dirección", "direcciones")),
+    };
+    let lines: Vec<String> = added.unread.iter().take(10).map(usize::to_string).collect();
+    let unread = match (lines.is_empty(), added.unread.len() > 10) {
+        (true, _) => String::new(),
+        (false, true) => format!(" No entendimos las líneas {} y otras.", lines.join(", ")),
+        (false, false) => format!(" No entendimos las líneas {}.", lines.join(", ")),
+    };
+    format!("Agregamos {contacts}{externals}.{already}{unread}")
 }
 
 async fn add(

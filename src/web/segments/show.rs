@@ -45,7 +45,7 @@ pub(super) struct Asked {
     q: String,
 }
 
-struct Version {
+struct Past {
     version: i32,
     sentence: String,
     created_at: DateTime<Utc>,
@@ -62,7 +62,7 @@ struct ShowPage {
     members: Vec<Member>,
     newer: String,
     older: String,
-    versions: Vec<Version>,
+    versions: Vec<Past>,
     lists: Vec<List>,
     q: String,
     found: Vec<contact_list::Row>,
@@ -85,7 +85,7 @@ pub(super) async fn show(
     page.truncate(usize::try_from(PAGE).unwrap_or(usize::MAX));
     let base = format!("/segments/{id}");
     let older = page.last().filter(|_| more).map_or(String::new(), |it| format!("{base}?before={}", it.id));
-    let versions = segment::versions(&mut *db, id).await?.into_iter().map(|it| Version {
+    let versions = segment::versions(&mut *db, id).await?.into_iter().map(|it| Past {
         version: it.version,
         sentence: names.sentence(&it.rule, today),
         created_at: it.created_at,

@@ -80,7 +80,10 @@ async fn a_removed_segment_comes_back_by_undo(db: PgPool) {
 #[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
 async fn the_grid_shows_people_and_money_and_its_limits_can_be_set(db: PgPool) {
     let app = TestApp::new(db.clone());
-    person(&db, "Ana", 7, 200_000).await;
+    let ana = person(&db, "Ana", 7, 200_000).await;
+    let standing = format!("/segments/value/contacts/{ana}");
+    assert!(app.get(&format!("/contacts/{ana}")).await.body.contains(&standing));
+    assert!(app.get(&standing).await.text().contains("VIP, gasto alto 7 visitas (6 visitas o más)"));
     let grid = app.get("/segments/value").await.text();
     assert!(grid.contains("1 personas, VIP, gasto alto $200.000"), "{grid}");
     let limits = [
