@@ -377,7 +377,7 @@ mod tests {
         let long = [&[2, 0, 0][..], b"ab", &30_000_u16.to_le_bytes(), &[1], &[65; 200]].concat();
         let table = [
             record(0x00FC, &[&[0; 8][..], &long].concat()),
-            record(0x003C, &[&[0][..], &[65; 29_900]].concat()),
+            record(0x003C, &[&[0][..], &vec![65; 29_900]].concat()),
         ];
         let said = |cells: u16| {
             let labels: Vec<Vec<u8>> = (0..cells)

@@ -132,14 +132,14 @@ async fn put(
 ) -> Answer {
     let (contact, now) = (ContactId(id), state.clock.now());
     let wanted = if to.to.is_empty() { &form.stage_id } else { &to.to };
-    let stage = StageId(wanted.parse().map_err(|_| Error::NotFound)?);
+    let target = StageId(wanted.parse().map_err(|_| Error::NotFound)?);
     let mut tx = state.db.begin().await?;
     let before = pipeline::card(&mut *tx, contact).await?;
-    let moved = pipeline::put(&mut tx, now, &actor, contact, stage).await?;
+    let moved = pipeline::put(&mut tx, now, &actor, contact, target).await?;
     let name = contact::get(&mut *tx, contact).await?.full_name();
     let stages = pipeline::stages::names(&mut *tx).await?;
     tx.commit().await?;
-    let label = stages.into_iter().find(|it| it.0 == stage).map(|it| it.1).unwrap_or_default();
+    let label = stages.into_iter().find(|it| it.0 == target).map(|it| it.1).unwrap_or_default();
     let flash = match (moved, before) {
         (false, _) => Flash::plain(format!("{name} ya estaba en «{label}».")),
         (true, Some((from, _))) => Flash::good(format!("{name} pasó a «{label}»."))
