@@ -121,7 +121,7 @@ fn private(path: &Path) -> Result<std::fs::File> {
     use std::os::unix::fs::OpenOptionsExt;
     // What a run that was killed left behind may be open to others.
     match std::fs::remove_file(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
         _ => Ok(std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?),
     }
 }

@@ -198,7 +198,7 @@ async fn mend(
     let done = corrections::write(&mut tx, state.clock.now(), &actor, &import, &typed).await;
     let flash = match done {
         Ok(0) => Flash::plain("No cambiaste ninguna celda: todo sigue igual."),
-        Ok(rows) => Flash::plain(&format!(
+        Ok(rows) => Flash::plain(format!(
             "{} Se vuelve a simular con lo que escribiste.",
             count(i64::try_from(rows).unwrap_or(0), "fila corregida.", "filas corregidas.")
         )),

@@ -198,7 +198,7 @@ async fn an_audience_is_any_within_a_list_and_all_between_lists(db: PgPool) {
             import_ids: import_ids.to_vec(),
             ..Rule::default()
         };
-        audience::page(&mut *app.state.db.acquire().await.unwrap(), app.now(), &rule, 0, 100).await.unwrap()
+        audience::page(&mut app.state.db.acquire().await.unwrap(), app.now(), &rule, 0, 100).await.unwrap()
     };
     let all = [sur.clone(), norte.clone()].concat();
     assert_eq!(check(&[], &[], &[]).await, all);

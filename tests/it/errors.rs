@@ -9,12 +9,7 @@ async fn what_the_database_quotes_of_a_row_does_not_reach_the_log(db: PgPool) {
                values ('ana@reservada.cl', $1::text, 'STAFF', 'x', '2026-11-23', '2026-11-23')";
     let add = async |name: Option<&str>| {
         Error::from(
-            sqlx::query(add)
-                .bind(name)
-                .execute(&db)
-                .await
-                .map(|_| sqlx::Error::RowNotFound)
-                .unwrap_or_else(|it| it),
+            sqlx::query(add).bind(name).execute(&db).await.map_or_else(|it| it, |_| sqlx::Error::RowNotFound),
         )
     };
     add(Some("Ana")).await;
