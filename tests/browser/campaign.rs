@@ -95,7 +95,7 @@ async fn the_campaign_that_comes_ready_reaches_people_until_they_say_no() {
 
     let letters = office.letters_for("maria.soto@nandu.cl");
     assert_eq!(letters.len(), 1, "{letters:?}");
-    assert!(letters[0].body().contains("podemos ayudar a Hostal Ñandú"), "{}", letters[0].body());
+    assert!(letters[0].body().contains("a Hostal Ñandú le puede servir"), "{}", letters[0].body());
     assert!(letters[0].body().contains("Avenida Alemania 451"), "{}", letters[0].body());
     assert_eq!(office.letters_for("pedro@elroble.cl").len(), 1);
     assert!(office.letters_for("jorge@elroble.cl").is_empty());
