@@ -17,6 +17,7 @@ use llovizna::{
     db::keyset::Place,
     error::Error,
     ids::ContactId,
+    reports::timeline::{self, Kind},
 };
 use sqlx::PgPool;
 use std::collections::BTreeSet;
@@ -188,6 +189,49 @@ async fn a_no_of_either_stays_a_no(db: PgPool) {
     separate(&db, id).await.unwrap();
     assert!(contact::get(&db, kept).await.unwrap().email_basis.is_some());
     assert_eq!(contact::get(&db, gone).await.unwrap().email_basis, None);
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn losing_a_basis_with_an_address_is_no_no(db: PgPool) {
+    let (kept, gone) = twice(&db).await;
+    let now = monday_noon();
+    let grant = consent::Draft {
+        communication_type: "EMAIL".to_owned(),
+        basis: "CONSENT".to_owned(),
+        source: "Feria".to_owned(),
+        obtained_on: String::new(),
+    };
+    let mut tx = db.begin().await.unwrap();
+    consent::grant(&mut tx, now, &Actor::CommandLine, kept, &grant.check(now).unwrap()).await.unwrap();
+    tx.commit().await.unwrap();
+    let words = async || -> Vec<String> {
+        sqlx::query_scalar("select basis from consent_events where contact_id = $1 order by id")
+            .bind(kept.0)
+            .fetch_all(&db)
+            .await
+            .unwrap()
+    };
+    // The address of the other comes without a basis.
+    let id = join(&db, kept, gone, &[Field::Email]).await.unwrap();
+    assert_eq!(contact::get(&db, kept).await.unwrap().email_basis, None);
+    assert_eq!(words().await, ["CONSENT", "REVERSED"]);
+    separate(&db, id).await.unwrap();
+    assert_eq!(words().await, ["CONSENT", "REVERSED", "CONSENT"]);
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn the_story_of_the_joined_one_is_read_with_the_others(db: PgPool) {
+    let (kept, gone) = twice(&db).await;
+    let messages = async || {
+        let mut db = db.acquire().await.unwrap();
+        let (entries, _) = timeline::page(&mut db, kept, Some(Kind::Message), None, 20).await.unwrap();
+        entries.len()
+    };
+    assert_eq!(messages().await, 0);
+    let id = join(&db, kept, gone, &[]).await.unwrap();
+    assert_eq!(messages().await, 1);
+    separate(&db, id).await.unwrap();
+    assert_eq!(messages().await, 0);
 }
 
 #[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]

@@ -95,15 +95,25 @@ pub async fn merge(
     lock(tx, kept, gone).await?;
     let (before_kept, before_gone) = (facts::of(tx, kept).await?, facts::of(tx, gone).await?);
     let mut after = facts::joined(&before_kept, &before_gone, taken);
+    let mut noes = Vec::new();
     for channel in ["EMAIL", "SMS", "WHATSAPP"] {
         if said_no(tx, kept, channel).await? || said_no(tx, gone, channel).await? {
             *after.basis(channel) = None;
+            noes.push(channel);
         }
     }
     empty(tx, now, gone, kept).await?;
     facts::put(tx, now, kept, &after).await?;
-    tell_of_consent(tx, now, actor, kept, &before_kept, &after, "Al unir dos fichas de la misma persona")
-        .await?;
+    tell_of_consent(
+        tx,
+        now,
+        actor,
+        kept,
+        (&before_kept, &after),
+        &noes,
+        "Al unir dos fichas de la misma persona",
+    )
+    .await?;
     tell_of_lifecycle(tx, now, actor, kept, (&before_kept, &after), "MERGE").await?;
     let moved = belongings::move_over(tx, kept, gone).await?;
     sqlx::query!("delete from duplicate_candidates where first_id = $1 or second_id = $1", gone.0)
@@ -182,7 +192,8 @@ pub async fn undo(
         }
     }
     facts::put(tx, now, kept, &restored).await?;
-    tell_of_consent(tx, now, actor, kept, &current, &restored, "Se deshizo la unión de dos fichas").await?;
+    tell_of_consent(tx, now, actor, kept, (&current, &restored), &[], "Se deshizo la unión de dos fichas")
+        .await?;
     tell_of_lifecycle(tx, now, actor, kept, (&current, &restored), "UNDONE").await?;
     sqlx::query!("update contacts set merged_into = null, email = $2, phone = $3 where id = $1", gone.0, before_gone.email(), before_gone.phone())
         .execute(&mut **tx)
@@ -258,26 +269,30 @@ async fn empty(tx: &mut Tx<'_>, now: DateTime<Utc>, gone: ContactId, kept: Conta
     Ok(())
 }
 
-/// What joining or separating did to the bases of `contact` stands in the ledger too.
+/// What joining or separating did to the bases of `contact` stands in the ledger too; `noes`: the channels on which
+/// one of the two had said no.
 async fn tell_of_consent(
     tx: &mut Tx<'_>,
     now: DateTime<Utc>,
     actor: &Actor,
     contact: ContactId,
-    before: &Facts,
-    after: &Facts,
+    (before, after): (&Facts, &Facts),
+    noes: &[&str],
     why: &str,
 ) -> Result<()> {
     for channel in ["EMAIL", "SMS", "WHATSAPP"] {
         if before.basis_of(channel) == after.basis_of(channel) {
             continue;
         }
+        // Who lost a basis with an address said no to nothing.
+        let lost = if noes.contains(&channel) { "WITHDRAWN" } else { "REVERSED" };
+        let basis = after.basis_of(channel).unwrap_or(lost);
         sqlx::query!(
             "insert into consent_events (contact_id, communication_type, basis, source, staff_user_id, at)
              values ($1, $2, $3, $4, $5, $6)",
             contact.0,
             channel,
-            after.basis_of(channel).unwrap_or("WITHDRAWN"),
+            basis,
             why,
             actor.staff_id().map(|it| it.0),
             now
@@ -369,6 +384,17 @@ pub async fn survivor(db: &mut PgConnection, contact: ContactId) -> Result<Conta
     .await?
     .ok_or(Error::NotFound)?;
     Ok(ContactId(id))
+}
+
+/// `contact`, and whoever was joined into it: the rows that messages, consents and moves still point to.
+///
+/// # Errors
+/// When the database fails.
+pub async fn all_of(db: &mut PgConnection, contact: ContactId) -> Result<Vec<ContactId>> {
+    let joined = sqlx::query_scalar!("select id from contacts where merged_into = $1 order by id", contact.0)
+        .fetch_all(db)
+        .await?;
+    Ok(std::iter::once(contact).chain(joined.into_iter().map(ContactId)).collect())
 }
 
 /// How much hangs on a contact.

@@ -7,6 +7,7 @@ use crate::{
     channels::Channel,
     contacts::{
         lifecycle::Cause,
+        merge,
         vocabulary::{Basis, HistoryKind, InteractionKind, Lifecycle},
     },
     error::Result,
@@ -256,7 +257,7 @@ fn far() -> DateTime<Utc> {
     DateTime::from_timestamp(32_503_680_000, 0).unwrap_or(DateTime::<Utc>::MAX_UTC)
 }
 
-/// A page of the timeline, and where the next one starts.
+/// A page of the timeline, and where the next one starts. Of whoever was joined into the contact, too.
 ///
 /// # Errors
 /// When the database fails.
@@ -269,17 +270,20 @@ pub async fn page(
 ) -> Result<(Vec<Entry>, Option<Cursor>)> {
     let limit = i64::try_from(size + 1).unwrap_or(i64::MAX);
     let mut entries = Vec::new();
+    let people = merge::all_of(db, contact).await?;
     for kind in Kind::ALL.into_iter().filter(|it| only.is_none_or(|only| only == *it)) {
         let (at, id) = Cursor::bound(below, kind);
-        entries.extend(match kind {
-            Kind::Interaction => sources::interactions(db, contact, at, id, limit).await?,
-            Kind::Message => sources::messages(db, contact, at, id, limit).await?,
-            Kind::History => sources::history(db, contact, at, id, limit).await?,
-            Kind::Lifecycle => sources::lifecycle(db, contact, at, id, limit).await?,
-            Kind::Stage => sources::stages(db, contact, at, id, limit).await?,
-            Kind::Task => sources::tasks(db, contact, at, id, limit).await?,
-            Kind::Consent => sources::consents(db, contact, at, id, limit).await?,
-        });
+        for contact in people.iter().copied() {
+            entries.extend(match kind {
+                Kind::Interaction => sources::interactions(db, contact, at, id, limit).await?,
+                Kind::Message => sources::messages(db, contact, at, id, limit).await?,
+                Kind::History => sources::history(db, contact, at, id, limit).await?,
+                Kind::Lifecycle => sources::lifecycle(db, contact, at, id, limit).await?,
+                Kind::Stage => sources::stages(db, contact, at, id, limit).await?,
+                Kind::Task => sources::tasks(db, contact, at, id, limit).await?,
+                Kind::Consent => sources::consents(db, contact, at, id, limit).await?,
+            });
+        }
     }
     entries.sort_by_key(|it| std::cmp::Reverse(it.cursor()));
     let more = entries.len() > size;
