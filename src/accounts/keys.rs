@@ -4,6 +4,7 @@
 use crate::{
     config::Config,
     error::{Error, Result},
+    messaging::evidence,
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use ring::hmac;
@@ -17,6 +18,8 @@ pub enum Purpose {
     Setup,
     /// Addresses and IPs in `login_failures`, which holds neither.
     LoginFailure,
+    /// The seals of the log of messages.
+    Evidence,
 }
 
 /// HMAC-SHA-256 of `data` under the key for `purpose`.
@@ -44,6 +47,14 @@ pub fn is_signed(config: &Config, purpose: Purpose, data: &[u8], text: &str) -> 
     Ok(URL_SAFE_NO_PAD.decode(text).is_ok_and(|tag| hmac::verify(&key, data, &tag).is_ok()))
 }
 
+/// The key that signs the seals of the log of messages.
+///
+/// # Errors
+/// When no secret key was given or made.
+pub fn evidence(config: &Config) -> Result<evidence::Key> {
+    Ok(evidence::Key::new(key(config, Purpose::Evidence)?))
+}
+
 /// 32 random bytes as text that fits cookies, links and forms.
 #[must_use]
 pub fn random_token() -> String {
@@ -60,6 +71,7 @@ fn key(config: &Config, purpose: Purpose) -> Result<hmac::Key> {
         Purpose::GuestForm => b"llovizna guest form",
         Purpose::Setup => b"llovizna setup",
         Purpose::LoginFailure => b"llovizna login failure",
+        Purpose::Evidence => b"llovizna evidence",
     };
     Ok(hmac::Key::new(hmac::HMAC_SHA256, hmac::sign(&root, label).as_ref()))
 }

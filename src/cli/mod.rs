@@ -1,6 +1,7 @@
 //! The command line, one file per command. Parses, opens what the command needs,
 //! runs it, and turns its end into an exit status: 0 done, 1 failed, 2 wrong usage.
 
+mod audit;
 mod backup;
 mod campaign;
 mod doctor;
@@ -71,6 +72,11 @@ enum Command {
     Campaign {
         #[command(subcommand)]
         command: campaign::Command,
+    },
+    /// El registro de envíos y su prueba
+    Audit {
+        #[command(subcommand)]
+        command: audit::Command,
     },
     /// Goteo de mensajes
     Drip {
@@ -191,6 +197,9 @@ async fn run(cli: Cli, mut config: Config) -> Result<Said> {
         }
         Command::Job { command } => {
             opened::with_state(config, async |state| job::run(state, command, as_json).await).await
+        }
+        Command::Audit { command } => {
+            opened::with_state(config, async |state| audit::run(state, command, as_json).await).await
         }
         Command::Import(args) => {
             opened::with_state(config, async |state| {

@@ -30,6 +30,9 @@ pub mod locks {
     /// Held by the process of a job's run for as long as it lives; the second key is the run's id.
     pub const JOB: i32 = 4;
 
+    /// Held while the events of messages are sealed.
+    pub const EVIDENCE: i32 = 6;
+
     /// The second key for the row `id`: advisory locks take 32 bits, and rows that are
     /// locked at once never stand four thousand million apart.
     #[must_use]

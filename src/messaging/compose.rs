@@ -96,6 +96,16 @@ pub fn message_id(token: Uuid, domain: &str) -> String {
     format!("{}@{domain}", hex::encode(&hash.as_ref()[..16]))
 }
 
+/// SHA-256 of a text, as the log keeps it: its HTML part behind its length, then its plain part.
+#[must_use]
+pub fn digest(html: &str, plain: &str) -> Vec<u8> {
+    let mut context = digest::Context::new(&digest::SHA256);
+    context.update(&(html.len() as u64).to_be_bytes());
+    context.update(html.as_bytes());
+    context.update(plain.as_bytes());
+    context.finish().as_ref().to_vec()
+}
+
 /// An email to `destination`.
 #[must_use]
 pub fn email(

@@ -352,6 +352,7 @@ impl Shared {
                         subject: email.subject.clone(),
                         template: claimed.template,
                         external_id: email.message_id.clone(),
+                        body: compose::digest(&email.html, &email.plain),
                     });
                     ready.push((claimed, email));
                 }

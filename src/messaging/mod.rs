@@ -13,6 +13,7 @@ pub mod limits;
 pub mod suppression;
 pub mod gate;
 pub mod outbox;
+pub mod evidence;
 pub mod compose;
 pub mod claim;
 pub mod runs;

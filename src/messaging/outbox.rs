@@ -390,6 +390,8 @@ pub(super) struct Start {
     pub(super) subject: String,
     pub(super) template: TemplateId,
     pub(super) external_id: String,
+    /// Of the text, by [`super::compose::digest`].
+    pub(super) body: Vec<u8>,
 }
 
 /// PENDING -> SENDING, durable before anything is handed over. Gives the ids
@@ -405,6 +407,7 @@ pub(super) async fn begin(
     let subjects: Vec<String> = starts.iter().map(|it| it.subject.clone()).collect();
     let templates: Vec<i64> = starts.iter().map(|it| it.template.0).collect();
     let external: Vec<String> = starts.iter().map(|it| it.external_id.clone()).collect();
+    let bodies: Vec<Vec<u8>> = starts.iter().map(|it| it.body.clone()).collect();
     // "is not distinct from", so that rows are found by their id: on a table without statistics the planner
     // would rather walk all rows of the run, for each few that begin.
     let begun = sqlx::query_scalar!(
@@ -414,8 +417,9 @@ pub(super) async fn begin(
          )
          update communication_logs l
          set status = 'SENDING', attempts = l.attempts + 1, subject = g.subject, template_id = g.template_id,
-             external_id = g.external_id
-         from unnest($1::bigint[], $2::text[], $3::bigint[], $4::text[]) as g (id, subject, template_id, external_id)
+             external_id = g.external_id, body_sha256 = g.body
+         from unnest($1::bigint[], $2::text[], $3::bigint[], $4::text[], $8::bytea[])
+             as g (id, subject, template_id, external_id, body)
          join ordered using (id)
          where l.id = g.id and l.status = 'PENDING' and l.drip_run_id is not distinct from $5
            and (l.origin = 'TEST' or l.campaign_id is null
@@ -444,7 +448,8 @@ pub(super) async fn begin(
         &external,
         run.0,
         channel.code(),
-        &MessageType::promotional_codes()
+        &MessageType::promotional_codes(),
+        &bodies
     )
     .fetch_all(&mut **tx)
     .await?;
@@ -499,10 +504,10 @@ pub(super) async fn finish(tx: &mut Tx<'_>, run: DripRunId, all: &[Finished]) ->
              from given g
              where l.id = g.id and l.drip_run_id = $8
                and (l.status = 'SENDING' or (l.status = 'UNCONFIRMED' and g.status <> 'UNCONFIRMED'))
-             returning l.id, l.attempts
+             returning l.id, l.attempts, case when l.status = 'SENT' then message_facts(l) end as facts
          )
-         insert into communication_events (communication_log_id, at, kind, attempt, answer, until, drip_run_id)
-         select g.id, g.at, g.kind, put.attempts, g.answer, g.until, $8 from given g join put using (id)",
+         insert into communication_events (communication_log_id, at, kind, attempt, answer, until, drip_run_id, facts)
+         select g.id, g.at, g.kind, put.attempts, g.answer, g.until, $8, put.facts from given g join put using (id)",
         &rows.ids,
         &rows.at,
         &rows.statuses,
@@ -715,10 +720,10 @@ pub async fn settle(
                and ($2 <> 'PENDING' or origin not in ('TEST', 'CAMPAIGN') or (origin = 'CAMPAIGN' and exists (
                    select 1 from campaigns c
                    where c.id = communication_logs.campaign_id and c.status in ('RUNNING', 'PAUSED', 'FINISHED'))))
-             returning id
+             returning id, case when status = 'SENT' then message_facts(communication_logs) end as facts
          )
-         insert into communication_events (communication_log_id, at, kind, staff_user_id)
-         select id, $3, $4, $5 from put",
+         insert into communication_events (communication_log_id, at, kind, staff_user_id, facts)
+         select id, $3, $4, $5, facts from put",
         id.0,
         status,
         now,

@@ -7,10 +7,12 @@ pub mod runs;
 pub mod slots;
 
 use crate::{
+    accounts::keys,
     bulk_actions::run as bulk_actions,
     campaigns::launch,
     error::{Error, Result},
     imports::run as imports,
+    messaging::evidence::seal,
     state::AppState,
 };
 use jobs::{JOBS, Job};
@@ -46,6 +48,9 @@ pub fn start_engines(state: &AppState, stop: &CancellationToken, all: &mut JoinS
     }));
     all.spawn(keep_going("bulk actions", state.clone(), stop.clone(), |state: AppState| async move {
         bulk_actions::run_once(&state.db, state.clock.now()).await
+    }));
+    all.spawn(keep_going("evidence", state.clone(), stop.clone(), |state: AppState| async move {
+        Ok(seal::run_once(&state.db, state.clock.now(), &keys::evidence(&state.config)?).await? > 0)
     }));
     all.spawn(keep_going("campaign queue", state.clone(), stop.clone(), |state: AppState| async move {
         Ok(launch::run_once(&state.db, state.clock.now()).await? > 0)

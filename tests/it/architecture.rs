@@ -45,6 +45,7 @@ const OWNERS: &[(&str, &[&str])] = &[
             "message_templates",
             "communication_logs",
             "communication_events",
+            "evidence_seals",
             "drip_runs",
             "suppressions",
             "suppression_key",
