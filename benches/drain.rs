@@ -1,6 +1,6 @@
 //! How fast email leaves: 20 000 messages of 15 KB to a sink on this machine,
 //! first by the SMTP sender alone, then drained from the queue, gate decided and
-//! each result durable.
+//! each result durable; then the proof of it sealed and checked.
 //!
 //! `DATABASE_URL=postgres://... cargo bench --bench drain` makes a database
 //! `llovizna_bench_drain` on that server and drops it; without the variable only
@@ -17,7 +17,7 @@
 #[path = "../tests/it/support/smtp.rs"]
 mod smtp;
 
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use llovizna::{
     access::Actor,
     channels::{self, Channel, Email, Outgoing, Sender, email::Smtp},
@@ -27,11 +27,13 @@ use llovizna::{
     ids::{CampaignId, ContactId, TemplateId},
     messaging::{
         drain::{self, Engine, Options, Run},
+        evidence::{Key, seal, verify},
         kinds::MessageType,
         outbox::{self, Draft, Origin},
         runs::Trigger,
     },
 };
+use ring::hmac;
 use sqlx::{Connection as _, PgConnection, PgPool, postgres::PgConnectOptions};
 use std::{
     collections::HashMap,
@@ -206,8 +208,26 @@ async fn drain_queue(url: &str, messages: usize, key: &str, smtp: Smtp) {
     };
     report(&format!("drained from the queue, {key}, fsync {fsync}"), messages, started);
     assert_eq!(run.counts.sent as usize, messages, "{run:?}");
+    prove(&pool, engine.clock.now()).await;
     pool.close().await;
     sqlx::raw_sql("drop database llovizna_bench_drain").execute(&mut server).await.unwrap();
+}
+
+/// Seal what the drain wrote, and check it.
+async fn prove(pool: &PgPool, now: DateTime<Utc>) {
+    let key = Key::new(hmac::Key::new(hmac::HMAC_SHA256, b"a key of the measurement"));
+    let (started, mut events) = (Instant::now(), 0);
+    loop {
+        match seal::now(pool, now, &key).await.unwrap() {
+            0 => break,
+            some => events += some,
+        }
+    }
+    report("sealed, events", events, started);
+    let started = Instant::now();
+    let found = verify::all(pool, &key, &verify::Question::default()).await.unwrap();
+    assert_eq!((found.events as usize, found.broken), (events, None));
+    report("verified, events", events, started);
 }
 
 async fn campaign(pool: &PgPool, clock: &Clock) -> (CampaignId, TemplateId) {
@@ -294,7 +314,7 @@ fn report(what: &str, messages: usize, started: Instant) {
     let seconds = started.elapsed().as_secs_f64();
     #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
     let rate = messages as f64 / seconds;
-    println!("{what}: {seconds:.2} s, {rate:.0} messages/s, peak memory {} MB", peak_memory());
+    println!("{what}: {seconds:.2} s, {rate:.0}/s, peak memory {} MB", peak_memory());
 }
 
 /// Most memory this process ever held (`VmHWM`), in MB.

@@ -200,6 +200,41 @@ async fn jobs_are_listed_and_run(db: PgPool) {
 }
 
 #[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn what_was_altered_in_the_log_of_messages_is_told_with_status_one(db: PgPool) {
+    let shell = Shell::on(&db);
+    let told = shell.json("audit verify --format json");
+    assert_eq!((&told["ok"], &told["events"]), (&true.into(), &0.into()));
+    sqlx::query(
+        "with made as (
+             insert into communication_logs (origin, destination, communication_type, message_type, scheduled_at,
+                 next_attempt_at, created_at)
+             values ('MANUAL', 'ana@correo.cl', 'EMAIL', 'OTHER', now(), now(), now()) returning id
+         )
+         insert into communication_events (communication_log_id, at, kind) select id, now(), 'QUEUED' from made",
+    )
+    .execute(&db)
+    .await
+    .unwrap();
+    let told = shell.json("audit verify --format json");
+    assert_eq!((&told["ok"], &told["events"], &told["seals"]), (&true.into(), &1.into(), &1.into()));
+    let head = told["head"].as_str().unwrap().to_owned();
+    assert_eq!(shell.json(&format!("audit verify --format json --head {head}"))["ok"], true);
+    let nobodys = "0".repeat(63) + "1";
+    let cut = shell.run(&format!("audit verify --head {nobodys}"));
+    assert_eq!(cut.status.code(), Some(1));
+    assert!(shell.refusal("audit verify --head nada").contains("64"));
+    let mut tx = db.begin().await.unwrap();
+    sqlx::query("set local session_replication_role = replica").execute(&mut *tx).await.unwrap();
+    sqlx::query("update communication_events set answer = 'otra cosa'").execute(&mut *tx).await.unwrap();
+    tx.commit().await.unwrap();
+    let broken = shell.run("audit verify");
+    assert_eq!(broken.status.code(), Some(1));
+    let words = said(&broken.stdout);
+    assert!(words.contains("alterado") && words.contains("evento 1"), "{words}");
+    assert!(!words.contains("ana@correo.cl"), "{words}");
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
 async fn an_import_is_simulated_first_and_then_written(db: PgPool) {
     let shell = Shell::on(&db);
     std::fs::write(shell.path().join("gente.csv"), "nombre,correo\nAna,ana@a.cl\nLuis,sin arroba\n").unwrap();
