@@ -140,6 +140,10 @@ impl Subject for Business {
 pub struct EmailChannel {
     /// Messages a local day, promotions of all campaigns together; none: no cap.
     pub daily_cap: Option<u32>,
+    /// `daily_cap` is only where it starts: it grows day by day.
+    pub warm_up: bool,
+    /// Up to here; none: without end.
+    pub warm_up_ceiling: Option<u32>,
     /// When promotions may leave.
     pub business_hours: BusinessHours,
     /// Name shown as sender; empty: the business's.
@@ -155,6 +159,8 @@ impl Default for EmailChannel {
         EmailChannel {
             // A new sender starts low: mailbox providers distrust sudden volume.
             daily_cap: Some(50),
+            warm_up: false,
+            warm_up_ceiling: None,
             business_hours: BusinessHours::default(),
             from_name: String::new(),
             from_email: String::new(),
@@ -176,6 +182,17 @@ impl EmailChannel {
             ..self
         };
         let mut wrong = Vec::new();
+        if clean.warm_up && clean.daily_cap.is_none() {
+            wrong.push(FieldError::new("daily_cap", "Escribe con cuántos mensajes parte el calentamiento."));
+        }
+        if clean.warm_up
+            && clean.warm_up_ceiling.zip(clean.daily_cap).is_some_and(|(most, start)| most < start)
+        {
+            wrong.push(FieldError::new(
+                "warm_up_ceiling",
+                "El máximo no puede ser menor que el tope con que parte.",
+            ));
+        }
         if clean.from_name.chars().count() > 100 {
             wrong.push(FieldError::new("from_name", "Usa a lo más 100 caracteres."));
         }
@@ -199,6 +216,7 @@ impl Subject for EmailChannel {
                 Some(0) => None,
                 Some(cap) => Some(cap),
             },
+            warm_up: values.email_daily_cap.is_none(),
             ..fallback
         }
     }

@@ -2,7 +2,10 @@
 //! window, the holidays and the caps. Pure; it does not know other campaigns,
 //! whose messages share the channel's cap, and the pages that show it say so.
 
-use crate::chile::{business_hours::BusinessHours, holidays::Calendar, time};
+use crate::{
+    chile::{business_hours::BusinessHours, holidays::Calendar, time},
+    messaging::warm_up::Plan,
+};
 use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
 
 /// Minutes between two runs of the drip.
@@ -26,6 +29,8 @@ pub struct Pace<'a> {
     pub spacing_seconds: u32,
     /// Messages a local day: the lower of the channel's and the campaign's cap.
     pub daily_cap: Option<u32>,
+    /// How that cap grows after each day that used it; none: not at all.
+    pub growth: Option<Plan>,
     /// Messages that already count against today's cap.
     pub sent_today: u32,
 }
@@ -46,7 +51,8 @@ pub fn march(pace: &Pace<'_>, messages: u64, from: DateTime<Utc>) -> Option<Fore
     let per_run = per_run(pace);
     let horizon = from + Days::new(HORIZON_DAYS);
     let (mut left, mut at, mut starts) = (messages.max(1), from, None);
-    let mut today = (time::local_date(from), u64::from(pace.sent_today));
+    let mut today =
+        Today { date: time::local_date(from), used: u64::from(pace.sent_today), cap: pace.daily_cap };
     while at < horizon {
         if pace.promotional && !pace.hours.is_open(at, pace.calendar) {
             let opens = pace.hours.next_open(at, pace.calendar);
@@ -62,12 +68,12 @@ pub fn march(pace: &Pace<'_>, messages: u64, from: DateTime<Utc>) -> Option<Fore
         if leaving > 0 {
             starts.get_or_insert(at);
             left -= leaving;
-            today.1 += leaving;
+            today.used += leaving;
         }
         if left == 0 {
             return starts.map(|starts| Forecast { starts, ends: Some(at) });
         }
-        at = if room <= leaving { time::start_of_day(today.0 + Days::new(1)) } else { at + step };
+        at = if room <= leaving { time::start_of_day(today.date + Days::new(1)) } else { at + step };
     }
     starts.map(|starts| Forecast { starts, ends: None })
 }
@@ -81,14 +87,25 @@ fn per_run(pace: &Pace<'_>) -> u64 {
     u64::from(pace.batch_size.max(1)).min(in_time)
 }
 
-/// Messages that the cap still allows on `date`.
-fn room(pace: &Pace<'_>, today: &mut (NaiveDate, u64), date: NaiveDate) -> u64 {
-    if today.0 != date {
-        *today = (date, 0);
+/// The day that the march is at.
+struct Today {
+    date: NaiveDate,
+    used: u64,
+    cap: Option<u32>,
+}
+
+/// Messages that the cap still allows on `date`. A day that is begun grows from the one before, supposing that it went well.
+fn room(pace: &Pace<'_>, today: &mut Today, date: NaiveDate) -> u64 {
+    if today.date != date {
+        let grown = match (today.cap, pace.growth) {
+            (Some(cap), Some(plan)) if Plan::is_used(today.used, cap) => Some(plan.grown(cap)),
+            (cap, _) => cap,
+        };
+        *today = Today { date, used: 0, cap: grown };
     }
-    match pace.daily_cap.filter(|_| pace.promotional) {
+    match today.cap.filter(|_| pace.promotional) {
         None => u64::MAX,
-        Some(cap) => u64::from(cap).saturating_sub(today.1),
+        Some(cap) => u64::from(cap).saturating_sub(today.used),
     }
 }
 
@@ -110,6 +127,7 @@ mod tests {
             batch_size: 30,
             spacing_seconds: 0,
             daily_cap: Some(50),
+            growth: None,
             sent_today: 0,
         };
         change(&mut pace);
@@ -124,6 +142,14 @@ mod tests {
         assert_eq!(ends(51, |_| ()).as_deref(), Some("Tue 24-11 09:00"));
         assert_eq!(ends(50, |it| it.sent_today = 50).as_deref(), Some("Tue 24-11 09:10"));
         assert_eq!(ends(300, |it| it.daily_cap = None).as_deref(), Some("Mon 23-11 10:30"));
+    }
+
+    #[test]
+    fn a_channel_that_warms_up_ends_sooner() {
+        // 50, 65, 85 and 100 make 300 by Thursday; at 50 a day it takes six days.
+        let warming = |ceiling| move |it: &mut Pace<'_>| it.growth = Some(Plan { start: 50, ceiling });
+        assert_eq!(ends(300, warming(Some(100))).as_deref(), Some("Thu 26-11 09:30"));
+        assert_eq!(ends(300, warming(Some(50))).as_deref(), Some("Mon 30-11 09:10"));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crate::{
     chile::{business_hours::BusinessHours, format, holidays::Calendar, time},
     config::Config,
     error::Result,
-    messaging::kinds::MessageType,
+    messaging::{kinds::MessageType, warm_up},
     settings::{self, EmailChannel},
 };
 use chrono::{DateTime, Utc};
@@ -24,6 +24,8 @@ pub struct Outlook {
     pub hours: BusinessHours,
     /// The lower of its own cap and the channel's; none: neither.
     pub daily_cap: Option<u32>,
+    /// The channel warms up: its cap grows from today's on.
+    pub growth: Option<warm_up::Plan>,
     /// Messages that count against today's cap already.
     pub sent_today: u32,
     /// Other campaigns that run now and share the channel's cap.
@@ -57,18 +59,24 @@ pub async fn of(
         &MessageType::promotional_codes(),
         campaign.id.0
     )
-    .fetch_one(db)
+    .fetch_one(&mut *db)
     .await?;
+    let channel_cap = warm_up::email_cap(db, now, &email).await?;
     let count = |n: i64| u32::try_from(n).unwrap_or(u32::MAX);
     let promotional = campaign.message_type.is_promotional();
     // The tighter cap is the one with less room left today; on later days, the lower one.
-    let caps = [(email.daily_cap, count(row.all)), (campaign.daily_cap, count(row.own))];
+    let caps = [(channel_cap, count(row.all)), (campaign.daily_cap, count(row.own))];
     let daily_cap = caps.iter().filter_map(|it| it.0).min().filter(|_| promotional);
+    let growth = warm_up::Plan::of_email(&email).map(|plan| {
+        let ceilings = [plan.ceiling, campaign.daily_cap];
+        warm_up::Plan { ceiling: ceilings.into_iter().flatten().min(), ..plan }
+    });
     let room = caps.iter().filter_map(|(cap, sent)| cap.map(|it| it.saturating_sub(*sent))).min();
     Ok(Outlook {
         calendar,
         hours: campaign.business_hours.clone().unwrap_or(email.business_hours),
         daily_cap,
+        growth,
         sent_today: daily_cap.zip(room).map_or(0, |(cap, room)| cap.saturating_sub(room)),
         others: row.others,
     })
@@ -88,6 +96,7 @@ impl Outlook {
             batch_size: campaign.batch_size,
             spacing_seconds: campaign.spacing_seconds,
             daily_cap: self.daily_cap,
+            growth: self.growth,
             sent_today: self.sent_today,
         };
         forecast::march(&pace, messages, now)
@@ -123,6 +132,8 @@ impl Outlook {
         let cap = self
             .daily_cap
             .map_or(String::new(), |cap| format!(" y un tope de {} al día", format::number(i64::from(cap))));
+        let cap =
+            if self.growth.is_some() && !cap.is_empty() { format!("{cap}, que sube de a poco") } else { cap };
         let pace = format!(
             "Con {} por corrida cada {} minutos{cap}",
             format::number(i64::from(campaign.batch_size)),

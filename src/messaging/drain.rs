@@ -9,6 +9,7 @@ use super::{
     lanes::Shared,
     limits,
     runs::{self, Counts, Ending, Live, Trigger},
+    warm_up,
 };
 use crate::{
     channels::{self, Channel},
@@ -19,7 +20,7 @@ use crate::{
     ids::{CampaignId, DripRunId, MessageId},
     settings::{self, Business, EmailChannel},
 };
-use sqlx::PgPool;
+use sqlx::{Connection as _, PgPool};
 use std::{collections::HashMap, sync::Arc, time::Duration};
 use tokio_util::sync::CancellationToken;
 
@@ -125,14 +126,17 @@ async fn open_book(engine: &Engine, channel: Channel) -> Result<(Book, Sender)> 
     let calendar: Calendar = settings::calendar(&mut *db).await?;
     let caps = limits::of_channel(&mut *db, channel).await?;
     let sender = Sender::of_email(&engine.config, &business, &email);
-    let book = Book {
-        channel,
-        calendar,
-        hours: email.business_hours,
-        caps,
-        channel_cap: email.daily_cap,
-        texts: HashMap::new(),
+    let channel_cap = match warm_up::Plan::of_email(&email).filter(|_| channel == Channel::Email) {
+        Some(plan) => {
+            let mut tx = db.begin().await?;
+            let cap = warm_up::open_day(&mut tx, engine.clock.now(), channel, plan).await?;
+            tx.commit().await?;
+            Some(cap)
+        }
+        None => email.daily_cap,
     };
+    let book =
+        Book { channel, calendar, hours: email.business_hours, caps, channel_cap, texts: HashMap::new() };
     Ok((book, sender))
 }
 

@@ -10,6 +10,7 @@ pub mod plain_text;
 pub mod template;
 pub mod values;
 pub mod limits;
+pub mod warm_up;
 pub mod suppression;
 pub mod gate;
 pub mod outbox;

@@ -6,6 +6,7 @@ use crate::{
     config::FirstValues,
     error::Result,
     ids::{CampaignId, ImportId},
+    messaging::warm_up,
     settings::{self, Business, EmailChannel},
 };
 use chrono::{DateTime, TimeDelta, Utc};
@@ -166,7 +167,7 @@ pub async fn queue(db: &PgPool, now: DateTime<Utc>, first: &FirstValues) -> Resu
     Ok(Queue {
         pending,
         sent_today,
-        daily_cap: channel.daily_cap,
+        daily_cap: warm_up::email_cap(&mut *db.acquire().await?, now, &channel).await?,
         is_open: hours.is_open(now, &calendar),
         opens_at: hours.next_open(now, &calendar),
     })

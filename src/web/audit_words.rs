@@ -163,6 +163,8 @@ const FIELDS: &[(&str, &str)] = &[
     ("day", "día"),
     ("closed", "sin envíos"),
     ("daily_cap", "tope diario"),
+    ("warm_up", "calentamiento"),
+    ("warm_up_ceiling", "máximo del calentamiento"),
     ("business_hours", "horario"),
     ("days", "días"),
     ("opens", "desde"),

@@ -50,6 +50,7 @@ const OWNERS: &[(&str, &[&str])] = &[
             "suppressions",
             "suppression_key",
             "frequency_caps",
+            "warm_up_days",
         ],
     ),
     ("imports", &["imports", "import_chunks", "import_rows", "import_changes", "import_corrections"]),

@@ -27,4 +27,5 @@ mod segments;
 mod settings;
 mod signatures;
 mod support;
+mod warm_up;
 mod web;

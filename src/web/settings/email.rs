@@ -1,7 +1,7 @@
 //! How email leaves: the sender's address, the daily cap, and a way to try it.
 
 use super::{
-    Shell,
+    Shell, filters,
     flash::Flash,
     form::{Errors, Form},
     html::{self, Answer},
@@ -12,7 +12,11 @@ use crate::{
     channels::{self, Accepted, Channel, Email, Outgoing, SendError},
     config::{Config, SmtpTls},
     error::{Error, Result},
-    messaging::{compose::Sender, suppression},
+    messaging::{
+        compose::Sender,
+        suppression,
+        warm_up::{self, Day},
+    },
     settings::{self, Business, EmailChannel},
     state::AppState,
     web::routes::Route,
@@ -25,6 +29,9 @@ use tokio::time::error::Elapsed;
 
 /// A mail server that does not answer in this time does not answer.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Days of the warm-up that are shown.
+const DAYS: i64 = 14;
 
 pub(super) fn routes() -> Vec<Route> {
     use Permission::{EditSettings, SendTests};
@@ -74,6 +81,10 @@ struct EmailPage {
     server: Option<Server>,
     /// The address that messages leave from as things stand.
     sender: String,
+    /// The last days of the warm-up, newest first.
+    days: Vec<Day>,
+    /// What may leave today; none: no cap.
+    cap_today: Option<u32>,
 }
 
 #[derive(Default, Deserialize)]
@@ -83,39 +94,52 @@ struct EmailForm {
     from_email: String,
     reply_to: String,
     daily_cap: String,
+    warm_up: String,
+    warm_up_ceiling: String,
 }
 
 impl EmailForm {
+    fn warms_up(&self) -> bool {
+        !self.warm_up.is_empty()
+    }
+
     fn of(channel: &EmailChannel) -> EmailForm {
         EmailForm {
             from_name: channel.from_name.clone(),
             from_email: channel.from_email.clone(),
             reply_to: channel.reply_to.clone(),
             daily_cap: channel.daily_cap.map(|it| it.to_string()).unwrap_or_default(),
+            warm_up: if channel.warm_up { "on".to_owned() } else { String::new() },
+            warm_up_ceiling: channel.warm_up_ceiling.map(|it| it.to_string()).unwrap_or_default(),
         }
     }
 
     /// `channel` with what the form says.
     fn apply(&self, channel: EmailChannel) -> Result<EmailChannel> {
-        let digits = self.daily_cap.replace(['.', ' '], "");
-        let daily_cap = match digits.parse::<u32>() {
-            _ if digits.is_empty() => None,
-            Ok(cap) if (1..=10_000_000).contains(&cap) => Some(cap),
-            _ => {
-                return Err(Error::invalid(
-                    "daily_cap",
-                    "Escribe un número desde 1, o deja el campo vacío para no poner tope.",
-                ));
-            }
-        };
+        let daily_cap = whole("daily_cap", &self.daily_cap)?;
+        let warm_up_ceiling = whole("warm_up_ceiling", &self.warm_up_ceiling)?;
         EmailChannel {
             from_name: self.from_name.clone(),
             from_email: self.from_email.clone(),
             reply_to: self.reply_to.clone(),
             daily_cap,
+            warm_up: self.warms_up(),
+            warm_up_ceiling,
             ..channel
         }
         .checked()
+    }
+}
+
+/// Messages a day; none: the field is empty.
+fn whole(field: &'static str, text: &str) -> Result<Option<u32>> {
+    let digits = text.replace(['.', ' '], "");
+    match digits.parse::<u32>() {
+        _ if digits.is_empty() => Ok(None),
+        Ok(cap) if (1..=10_000_000).contains(&cap) => Ok(Some(cap)),
+        _ => {
+            Err(Error::invalid(field, "Escribe un número desde 1, o deja el campo vacío para no poner tope."))
+        }
     }
 }
 
@@ -128,7 +152,11 @@ async fn page(state: &AppState, shell: Shell, form: EmailForm, errors: Errors) -
     let failed = errors.any();
     let server = Server::of(&state.config);
     let sender = sender(state).await?.from_email;
-    let page = EmailPage { shell, form, errors, server, sender };
+    let mut db = state.db.acquire().await?;
+    let channel: EmailChannel = settings::load(&mut *db, &state.config.first_values).await?;
+    let days = if channel.warm_up { warm_up::days(&mut db, Channel::Email, DAYS).await? } else { Vec::new() };
+    let cap_today = warm_up::email_cap(&mut db, state.clock.now(), &channel).await?;
+    let page = EmailPage { shell, form, errors, server, sender, days, cap_today };
     if failed { html::invalid(&page) } else { html::page(&page) }
 }
 
