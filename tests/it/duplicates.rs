@@ -22,7 +22,7 @@ use llovizna::{
 use sqlx::PgPool;
 use std::collections::BTreeSet;
 
-async fn person(db: &PgPool, name: (&str, &str), email: &str, phone: &str, company: &str) -> ContactId {
+pub(crate) async fn person(db: &PgPool, name: (&str, &str), email: &str, phone: &str, company: &str) -> ContactId {
     let typed = Draft {
         first_name: name.0.to_owned(),
         last_name: name.1.to_owned(),
@@ -40,7 +40,7 @@ async fn person(db: &PgPool, name: (&str, &str), email: &str, phone: &str, compa
     id
 }
 
-async fn join(db: &PgPool, kept: ContactId, gone: ContactId, taken: &[Field]) -> Result<i64, Error> {
+pub(crate) async fn join(db: &PgPool, kept: ContactId, gone: ContactId, taken: &[Field]) -> Result<i64, Error> {
     let mut tx = db.begin().await.unwrap();
     let now = monday_noon() + TimeDelta::hours(1);
     let taken: BTreeSet<Field> = taken.iter().copied().collect();
@@ -49,7 +49,7 @@ async fn join(db: &PgPool, kept: ContactId, gone: ContactId, taken: &[Field]) ->
     Ok(id)
 }
 
-async fn separate(db: &PgPool, id: i64) -> Result<(), Error> {
+pub(crate) async fn separate(db: &PgPool, id: i64) -> Result<(), Error> {
     let mut tx = db.begin().await.unwrap();
     merge::undo(&mut tx, monday_noon() + TimeDelta::hours(2), &Actor::CommandLine, id).await?;
     tx.commit().await.unwrap();
@@ -57,7 +57,7 @@ async fn separate(db: &PgPool, id: i64) -> Result<(), Error> {
 }
 
 /// All that is known of these people, but for when it was last written.
-async fn all_of(db: &PgPool, ids: &[ContactId]) -> serde_json::Value {
+pub(crate) async fn all_of(db: &PgPool, ids: &[ContactId]) -> serde_json::Value {
     let ids: Vec<i64> = ids.iter().map(|it| it.0).collect();
     sqlx::query_scalar(
         "select jsonb_build_object(
@@ -79,7 +79,7 @@ async fn all_of(db: &PgPool, ids: &[ContactId]) -> serde_json::Value {
 }
 
 /// Two fichas of one person, each with things of its own.
-async fn twice(db: &PgPool) -> (ContactId, ContactId) {
+pub(crate) async fn twice(db: &PgPool) -> (ContactId, ContactId) {
     let kept = person(db, ("Ana", "Soto"), "ana@uno.example", "", "Lácteos del Sur").await;
     let gone =
         person(db, ("Ana María", "Soto Paz"), "anamaria@dos.example", "9 8765 4321", "Lácteos del Sur").await;

@@ -15,6 +15,7 @@ mod embedded;
 mod errors;
 mod imports;
 mod jobs;
+mod joined;
 mod kill;
 mod lists;
 mod messaging;
