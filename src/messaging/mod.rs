@@ -11,6 +11,7 @@ pub mod template;
 pub mod values;
 pub mod limits;
 pub mod suppression;
+pub mod refusal;
 pub mod gate;
 pub mod outbox;
 pub mod compose;

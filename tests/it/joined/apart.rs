@@ -117,8 +117,7 @@ async fn a_lead_joined_with_a_prospect_who_bought_is_a_lead_again(db: PgPool) {
 async fn nobody_who_was_joined_turns_inactive(db: PgPool) {
     let (kept, gone) = twice(&db).await;
     join(&db, kept, gone, &[]).await.unwrap();
-    let moved =
-        inactivity::run_once(&db, later(24 * 300), &CancellationToken::new()).await.unwrap();
+    let moved = inactivity::run_once(&db, later(24 * 300), &CancellationToken::new()).await.unwrap();
     assert_eq!(moved, 1, "{:?}", moves(&db, gone).await);
     assert!(moves(&db, gone).await.iter().all(|it| it.1 != "INACTIVO"));
 }
@@ -180,7 +179,9 @@ async fn a_pair_that_is_two_people_stays_so(db: PgPool) {
     assert_eq!(number(&db, open).await, 0, "the one that stays is two people with them too");
     separate(&db, id).await.unwrap();
     let pair = |who: ContactId| {
-        format!("select count(*) from duplicate_candidates where dismissed_at is not null and first_id = {who} and second_id = {third}")
+        format!(
+            "select count(*) from duplicate_candidates where dismissed_at is not null and first_id = {who} and second_id = {third}"
+        )
     };
     assert_eq!((number(&db, pair(gone)).await, number(&db, pair(kept)).await), (1, 0));
 }

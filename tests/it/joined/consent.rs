@@ -29,7 +29,11 @@ async fn a_no_of_the_other_is_written_down_where_there_was_no_yes(db: PgPool) {
 async fn an_excluded_address_of_either_is_a_no(db: PgPool) {
     for (what, excluded, reason) in [
         ("as it is", "'anamaria@dos.example', null", "UNSUBSCRIBED"),
-        ("hashed", "null, suppression_hash((select key from suppression_key), 'anamaria@dos.example')", "NO_MOLESTAR"),
+        (
+            "hashed",
+            "null, suppression_hash((select key from suppression_key), 'anamaria@dos.example')",
+            "NO_MOLESTAR",
+        ),
         ("of the one that stays", "'ana@uno.example', null", "MANUAL"),
     ] {
         let (kept, gone) = twice_anew(&db).await;
@@ -122,7 +126,8 @@ async fn what_was_declined_since_they_were_joined_is_declined_by_both(db: PgPool
     separate(&db, id).await.unwrap();
     for who in [kept, gone] {
         let refused = preferences::of(&db, who).await.unwrap();
-        let refused: Vec<_> = refused.iter().filter(|it| !it.allowed).map(|it| it.message_type.as_str()).collect();
+        let refused: Vec<_> =
+            refused.iter().filter(|it| !it.allowed).map(|it| it.message_type.as_str()).collect();
         assert_eq!(refused, ["BIRTHDAY", "NEWSLETTER"], "{who}");
     }
 }
@@ -130,8 +135,11 @@ async fn what_was_declined_since_they_were_joined_is_declined_by_both(db: PgPool
 #[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
 async fn a_yes_to_a_kind_that_joining_turned_is_a_yes_again(db: PgPool) {
     let (kept, gone) = twice(&db).await;
-    run(&db, format!("insert into contact_preferences values ({kept}, 'EMAIL', 'NEWSLETTER', true, '2026-11-04')"))
-        .await;
+    run(
+        &db,
+        format!("insert into contact_preferences values ({kept}, 'EMAIL', 'NEWSLETTER', true, '2026-11-04')"),
+    )
+    .await;
     let id = join(&db, kept, gone, &[]).await.unwrap();
     assert!(!preferences::of(&db, kept).await.unwrap()[0].allowed);
     separate(&db, id).await.unwrap();

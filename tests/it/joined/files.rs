@@ -31,7 +31,10 @@ async fn an_address_that_joining_left_out_is_still_theirs(db: PgPool) {
         .await;
     assert_eq!((it.counts.created, it.counts.updated), (0, 1));
     let stays = contact::get(&db, kept).await.unwrap();
-    assert_eq!((stays.email.as_deref(), stays.job_title.as_deref()), (Some("ana@uno.example"), Some("Gerenta")));
+    assert_eq!(
+        (stays.email.as_deref(), stays.job_title.as_deref()),
+        (Some("ana@uno.example"), Some("Gerenta"))
+    );
     assert_eq!(basis(&db, kept).await, None, "a yes at another address is none for this one");
     // A no is one for the person.
     let no = "nombre,correo,acepta correo\nAna,ana@dos.example,No\n";
@@ -40,7 +43,10 @@ async fn an_address_that_joining_left_out_is_still_theirs(db: PgPool) {
     let past = "correo,nombre,fecha,tipo,monto\nana@dos.example,Ana Soto,5/3/25,compra,1000\n";
     let it = Attempt::history(past).creating_people().applied().run(&db).await;
     assert_eq!((it.counts.created, it.people_created), (1, 0));
-    assert_eq!(number(&db, format!("select count(*) from history_entries where contact_id = {kept}")).await, 1);
+    assert_eq!(
+        number(&db, format!("select count(*) from history_entries where contact_id = {kept}")).await,
+        1
+    );
 }
 
 #[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
@@ -73,7 +79,10 @@ async fn a_no_in_a_file_has_the_file_as_its_proof(db: PgPool) {
 }
 
 /// A file of `attempt` is decided on while two people are being joined.
-async fn while_joining(db: &PgPool, attempt: Attempt) -> (llovizna::ids::ContactId, llovizna::ids::ContactId) {
+async fn while_joining(
+    db: &PgPool,
+    attempt: Attempt,
+) -> (llovizna::ids::ContactId, llovizna::ids::ContactId) {
     let (kept, gone) = ana(db).await;
     let mut joining = db.begin().await.unwrap();
     merge::merge(&mut joining, later(1), &Actor::CommandLine, kept, gone, &BTreeSet::new()).await.unwrap();
@@ -98,6 +107,8 @@ async fn people_written_while_they_are_joined_are_who_stays(db: PgPool) {
     let file = "nombre,apellido,correo,cargo\nAna,Soto,ana@dos.example,Gerenta\n";
     let (kept, gone) = while_joining(&db, Attempt::contacts(file).applied()).await;
     assert_eq!(contact::get(&db, kept).await.unwrap().job_title.as_deref(), Some("Gerenta"));
-    let spoilt = format!("select count(*) from contacts where id = {gone} and (email is not null or job_title is not null)");
+    let spoilt = format!(
+        "select count(*) from contacts where id = {gone} and (email is not null or job_title is not null)"
+    );
     assert_eq!(number(&db, spoilt).await, 0);
 }

@@ -10,12 +10,7 @@ mod writes;
 
 use crate::support::monday_noon;
 use chrono::{DateTime, TimeDelta, Utc};
-use llovizna::{
-    access::Actor,
-    channels::Channel,
-    contacts::consent as ledger,
-    ids::ContactId,
-};
+use llovizna::{access::Actor, channels::Channel, contacts::consent as ledger, ids::ContactId};
 use sqlx::PgPool;
 
 /// Some hours after everything was made.
@@ -58,7 +53,11 @@ async fn words(db: &PgPool, who: ContactId) -> Vec<String> {
 
 /// The basis for emails of somebody, as it stands.
 async fn basis(db: &PgPool, who: ContactId) -> Option<String> {
-    sqlx::query_scalar("select email_basis from contacts where id = $1").bind(who.0).fetch_one(db).await.unwrap()
+    sqlx::query_scalar("select email_basis from contacts where id = $1")
+        .bind(who.0)
+        .fetch_one(db)
+        .await
+        .unwrap()
 }
 
 /// Run statements that name people by their number.

@@ -12,10 +12,10 @@ async fn the_page_of_who_stays_tells_who_was_joined_and_gives_a_way_back(db: PgP
     let (kept, gone) = twice(&db).await;
     let id = join(&db, kept, gone, &[]).await.unwrap();
     let app = TestApp::new(db.clone());
-    let page = app.as_role(Role::Staff).await.get(&format!("/contacts/{kept}")).await.text();
+    let page = app.as_role(Role::Staff).await.get(&format!("/contacts/{kept}")).await.body;
     assert!(page.contains("Ana María Soto Paz"), "{page}");
     assert!(page.contains(&format!("action=\"/merges/{id}/undoing\"")) && page.contains("Separar"), "{page}");
-    let read = app.as_role(Role::ReadOnly).await.get(&format!("/contacts/{kept}")).await.text();
+    let read = app.as_role(Role::ReadOnly).await.get(&format!("/contacts/{kept}")).await.body;
     assert!(read.contains("Ana María Soto Paz") && !read.contains("Separar"));
 }
 
@@ -27,7 +27,7 @@ async fn the_page_asks_whether_it_is_somebody_else(db: PgPool) {
     let path = format!("/contacts/{kept}");
     assert!(!staff.get(&path).await.text().contains("Puede ser la misma persona"));
     duplicates::look(&db, monday_noon()).await.unwrap();
-    let page = staff.get(&path).await.text();
+    let page = staff.get(&path).await.body;
     assert!(page.contains("Puede ser la misma persona que"), "{page}");
     assert!(page.contains(&format!("href=\"/duplicates/{kept}/{gone}\"")), "{page}");
 }
@@ -35,11 +35,13 @@ async fn the_page_asks_whether_it_is_somebody_else(db: PgPool) {
 #[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
 async fn what_joining_leaves_out_is_said(db: PgPool) {
     let (kept, gone) = twice(&db).await;
-    sqlx::query("update contacts set notes = 'Nota ' || id, email_basis = case when id = $1 then 'CONSENT' end")
-        .bind(gone.0)
-        .execute(&db)
-        .await
-        .unwrap();
+    sqlx::query(
+        "update contacts set notes = 'Nota ' || id, email_basis = case when id = $1 then 'CONSENT' end",
+    )
+    .bind(gone.0)
+    .execute(&db)
+    .await
+    .unwrap();
     let app = TestApp::new(db.clone());
     let staff = app.as_role(Role::Staff).await;
     staff.post(&format!("/duplicates/{kept}/{gone}"), &[]).await;

@@ -35,12 +35,14 @@ async fn an_old_page_writes_nothing_and_leads_to_who_stays(db: PgPool) {
     let before = hanging(&db, gone).await;
     let app = TestApp::new(db.clone());
     let staff = app.as_role(Role::Admin).await;
-    let seen = sqlx::query_scalar::<_, chrono::DateTime<chrono::Utc>>("select updated_at from contacts where id = $1")
-        .bind(gone.0)
-        .fetch_one(&db)
-        .await
-        .unwrap()
-        .to_rfc3339();
+    let seen = sqlx::query_scalar::<_, chrono::DateTime<chrono::Utc>>(
+        "select updated_at from contacts where id = $1",
+    )
+    .bind(gone.0)
+    .fetch_one(&db)
+    .await
+    .unwrap()
+    .to_rfc3339();
     let stage = number(&db, "select max(id) from pipeline_stages".to_owned()).await.to_string();
     let interest = number(&db, "select min(id) from interests".to_owned()).await;
     let at = |rest: &str| format!("/contacts/{gone}{rest}");
