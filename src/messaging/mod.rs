@@ -15,6 +15,7 @@ pub mod refusal;
 pub mod gate;
 pub mod outbox;
 pub mod compose;
+mod addressee;
 pub mod claim;
 pub mod runs;
 mod lanes;

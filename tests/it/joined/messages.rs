@@ -157,3 +157,25 @@ async fn caps_and_plans_show_what_was_of_the_other(db: PgPool) {
     assert_eq!(used[0].used, 1);
     assert_eq!(reach::planned(&mut conn, kept, 5).await.unwrap().len(), 1);
 }
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn what_who_stays_declined_holds_for_what_waits_for_the_other(db: PgPool) {
+    let app = app(db);
+    let who = people(&app, "sur", 2).await;
+    let id = seeded(&app).await;
+    start(&app, id).await.unwrap();
+    let db = &app.state.db;
+    let kept = crate::duplicates::person(db, ("Ana", "Soto"), "ana@uno.example", "", "").await;
+    agree(db, kept, monday_noon()).await;
+    run(
+        db,
+        format!(
+            "insert into contact_preferences values ({kept}, 'EMAIL', 'PROMOCIONAL', false, '2026-11-04')"
+        ),
+    )
+    .await;
+    join(db, kept, who[0], &[]).await.unwrap();
+    assert_eq!(drip(&app).await, ["sur2@x.example"]);
+    let blocked = "select count(*) from communication_logs where block_reason = 'PREFERENCE'";
+    assert_eq!(number(db, blocked.to_owned()).await, 1);
+}
