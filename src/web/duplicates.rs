@@ -222,7 +222,7 @@ fn said(left: &LeftOut) -> String {
             Channel::Whatsapp => "el permiso para promociones por WhatsApp".to_owned(),
         });
     }
-    format!("Las dos fichas son una. Quedó fuera: {}. Vuelve si las separas.", out.join(", "))
+    format!("Las dos fichas son una. Quedó fuera: {}. Si las separas, vuelve.", out.join(", "))
 }
 
 /// `name=gone` takes the name of the second; anything else leaves the first's.

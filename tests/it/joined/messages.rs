@@ -13,6 +13,7 @@ use llovizna::{
     messaging::{
         drain::{Engine, Options},
         runs::Trigger,
+        story,
     },
     reports::reach,
     segments::{
@@ -156,6 +157,8 @@ async fn caps_and_plans_show_what_was_of_the_other(db: PgPool) {
     let used = reach::used(&mut conn, later(1), kept, &[Channel::Email]).await.unwrap();
     assert_eq!(used[0].used, 1);
     assert_eq!(reach::planned(&mut conn, kept, 5).await.unwrap().len(), 1);
+    let theirs = story::Filter { contact: Some(kept), ..story::Filter::default() };
+    assert_eq!(story::list(&mut conn, &theirs, None, 10).await.unwrap().len(), 2);
 }
 
 #[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
