@@ -255,7 +255,8 @@ pub(super) async fn move_back(
     Ok(())
 }
 
-/// What the joining wrote goes, unless it was said again since; what was refused since is refused by both.
+/// What the joining wrote goes, unless it was said again since, or by somebody else who is still joined; what was
+/// refused since is refused by both.
 async fn part_preferences(
     tx: &mut Tx<'_>,
     (kept, gone): (ContactId, ContactId),
@@ -278,7 +279,9 @@ async fn part_preferences(
     sqlx::query!(
         "delete from contact_preferences p using unnest($2::text[], $3::text[]) as d (channel, kind)
          where p.contact_id = $1 and p.communication_type = d.channel and p.message_type = d.kind and not p.allowed
-             and p.updated_at <= $4",
+             and p.updated_at <= $4
+             and not exists (select from contact_preferences o join contacts c on c.id = o.contact_id
+                 where c.merged_into = $1 and o.communication_type = d.channel and o.message_type = d.kind and not o.allowed)",
         kept.0,
         &channels,
         &kinds,
@@ -289,7 +292,9 @@ async fn part_preferences(
     for (channel, kind, since) in &moved.turned {
         sqlx::query!(
             "update contact_preferences set allowed = true, updated_at = $4
-             where contact_id = $1 and communication_type = $2 and message_type = $3 and not allowed and updated_at = $5",
+             where contact_id = $1 and communication_type = $2 and message_type = $3 and not allowed and updated_at = $5
+                 and not exists (select from contact_preferences o join contacts c on c.id = o.contact_id
+                     where c.merged_into = $1 and o.communication_type = $2 and o.message_type = $3 and not o.allowed)",
             kept.0,
             channel,
             kind,

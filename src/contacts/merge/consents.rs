@@ -1,7 +1,7 @@
 //! What two agreed to who become one, and who become two again: a no of either is
 //! the no of both, and a yes stays with the address it was given for, and with its proof.
 
-use super::facts::Facts;
+use super::facts::{self, Facts};
 use crate::{access::Actor, contacts::consent, db::Tx, error::Result, ids::ContactId};
 use chrono::{DateTime, Utc};
 
@@ -16,14 +16,14 @@ pub(super) struct Hand<'a> {
     pub(super) why: &'static str,
 }
 
-/// The channels on which one of the two said no: by the ledger, or by an address that is excluded. That mail
-/// came back from an address says nothing of what the person wants.
-pub(super) async fn noes(tx: &mut Tx<'_>, people: [(ContactId, &Facts); 2]) -> Result<Vec<&'static str>> {
+/// The channels on which one of `people` said no: by the ledger, or by an address that is excluded. That mail came back
+/// from an address says nothing of what the person wants.
+pub(super) async fn noes(tx: &mut Tx<'_>, people: &[(ContactId, &Facts)]) -> Result<Vec<&'static str>> {
     let mut noes = Vec::new();
     for channel in CHANNELS {
         let addresses: Vec<String> =
             people.iter().filter_map(|(_, it)| it.address(channel).map(str::to_owned)).collect();
-        let excluded = sqlx::query_scalar!(
+        let mut no = sqlx::query_scalar!(
             r#"select exists (select from suppressions
                    where communication_type = $1 and lifted_at is null and reason <> 'HARD_BOUNCE'
                      and (destination = any($2) or destination is null and address_hash in (
@@ -34,14 +34,29 @@ pub(super) async fn noes(tx: &mut Tx<'_>, people: [(ContactId, &Facts); 2]) -> R
         )
         .fetch_one(&mut **tx)
         .await?;
-        if excluded
-            || consent::said_no(tx, people[0].0, channel).await?
-            || consent::said_no(tx, people[1].0, channel).await?
-        {
+        for (who, _) in people {
+            no = no || consent::said_no(tx, *who, channel).await?;
+        }
+        if no {
             noes.push(channel);
         }
     }
     Ok(noes)
+}
+
+/// The channels on which somebody said no who is still joined into `kept`.
+async fn noes_of_others(tx: &mut Tx<'_>, kept: ContactId) -> Result<Vec<&'static str>> {
+    let joined = sqlx::query!(
+        "select id, gone_id, before_gone from contact_merges where kept_id = $1 and undone_at is null order by id",
+        kept.0
+    )
+    .fetch_all(&mut **tx)
+    .await?;
+    let mut others = Vec::new();
+    for it in joined {
+        others.push((ContactId(it.gone_id), facts::read(it.id, it.before_gone)?));
+    }
+    noes(tx, &others.iter().map(|(id, it)| (*id, it)).collect::<Vec<_>>()).await
 }
 
 /// The last word that any of the two said until now.
@@ -105,6 +120,7 @@ pub(super) async fn part(
     current: &Facts,
     (kept, gone): (&mut Facts, &mut Facts),
 ) -> Result<()> {
+    let others = noes_of_others(tx, it.kept).await?;
     for channel in CHANNELS {
         let refused = refused_since(tx, it.kept, channel, it.words.1).await?;
         if let Some(source) = &refused {
@@ -116,6 +132,11 @@ pub(super) async fn part(
                 *kept.basis(channel) = None;
                 continue;
             }
+        }
+        // Nor does one who parts take along the no of those who stay.
+        if others.contains(&channel) && current.basis_of(channel).is_none() {
+            *kept.basis(channel) = None;
+            continue;
         }
         let of_other =
             it.noes.iter().any(|no| no == channel) && consent::said_no(tx, it.kept, channel).await?;

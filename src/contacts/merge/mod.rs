@@ -105,7 +105,7 @@ pub async fn merge(
     lock(tx, kept, gone).await?;
     let (before_kept, before_gone) = (facts::of(tx, kept).await?, facts::of(tx, gone).await?);
     let mut after = facts::joined(&before_kept, &before_gone, taken);
-    let noes = consents::noes(tx, [(kept, &before_kept), (gone, &before_gone)]).await?;
+    let noes = consents::noes(tx, &[(kept, &before_kept), (gone, &before_gone)]).await?;
     for channel in &noes {
         *after.basis(channel) = None;
     }

@@ -115,6 +115,28 @@ async fn a_joining_that_was_taken_back_is_no_no_for_another(db: PgPool) {
 }
 
 #[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn one_who_parts_leaves_the_no_of_another_who_is_still_joined(db: PgPool) {
+    let (kept, gone) = twice(&db).await;
+    let third = person(&db, ("Ana", "S."), "ana@tres.example", "", "").await;
+    agree(&db, kept, monday_noon()).await;
+    refuse(&db, gone, monday_noon()).await;
+    refuse(&db, third, monday_noon()).await;
+    run(
+        &db,
+        format!(
+            "insert into contact_preferences values ({third}, 'EMAIL', 'NEWSLETTER', false, '2026-11-04')"
+        ),
+    )
+    .await;
+    let first = join(&db, kept, gone, &[]).await.unwrap();
+    join(&db, kept, third, &[]).await.unwrap();
+    separate(&db, first).await.unwrap();
+    assert_eq!(basis(&db, kept).await, None);
+    assert_eq!(words(&db, kept).await, ["CONSENT", "WITHDRAWN"]);
+    assert!(preferences::of(&db, kept).await.unwrap().iter().any(|it| !it.allowed));
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
 async fn what_was_declined_since_they_were_joined_is_declined_by_both(db: PgPool) {
     let (kept, gone) = twice(&db).await;
     let id = join(&db, kept, gone, &[]).await.unwrap();
