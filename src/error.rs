@@ -1,5 +1,6 @@
 //! What can go wrong, said without HTTP: the edges decide on status codes and exit statuses.
 
+use crate::ids::ContactId;
 use std::fmt;
 
 /// The result of any operation of the application.
@@ -14,6 +15,9 @@ pub enum Error {
     /// No such row, or none that this actor may know of.
     #[error("no se encontró lo que buscas")]
     NotFound,
+    /// That contact was joined into this one: nothing is written to it any more.
+    #[error("esa ficha se unió con otra")]
+    Joined(ContactId),
     /// The actor lacks the permission.
     #[error("tu rol no permite hacer esto")]
     Forbidden,
@@ -68,6 +72,7 @@ impl Error {
     pub fn description(&self) -> String {
         match self {
             Error::NotFound => "not found".to_owned(),
+            Error::Joined(_) => "the contact was joined into another".to_owned(),
             Error::Forbidden => "forbidden".to_owned(),
             Error::Refused(_) => "refused, as the user is told".to_owned(),
             Error::Invalid(fields) => {

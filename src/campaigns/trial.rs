@@ -55,7 +55,7 @@ pub async fn preview(
             let asked =
                 Asked { contact: Some(id), destination: None, kind: MessageType::Other, is_test: true };
             let facts = gate::facts(db, Channel::Email, &[asked], None).await?;
-            let facts = facts.into_iter().next().filter(|it| it.is_contact).ok_or(Error::NotFound)?;
+            let facts = facts.into_iter().next().filter(|it| it.person.is_some()).ok_or(Error::NotFound)?;
             (facts.recipient, facts.destination.unwrap_or_else(|| "sin correo".to_owned()))
         }
     };

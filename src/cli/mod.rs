@@ -239,6 +239,9 @@ fn sentence(error: &Error) -> String {
         Error::Invalid(fields) => {
             fields.iter().map(|it| it.message.as_str()).collect::<Vec<_>>().join(" ")
         }
+        Error::Joined(into) => format!(
+            "Esa ficha se unió con la ficha {into}. No se cambió nada: repítelo con esa."
+        ),
         Error::NotFound => "No se encontró lo que pides. No se cambió nada.".to_owned(),
         Error::Database(_) if error.is_database_away() => {
             "La base de datos no responde. No se cambió nada: revisa DATABASE_URL y que el servidor esté en marcha."

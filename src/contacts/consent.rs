@@ -1,7 +1,7 @@
 //! Every yes and no to promotions, with its proof. The ledger is appended to,
 //! never altered; the contact's row holds how things stand, written with it.
 
-use super::{check::Check, vocabulary::Basis};
+use super::{check::Check, merge, vocabulary::Basis};
 use crate::{
     access::{Actor, Permission},
     audit,
@@ -14,7 +14,7 @@ use crate::{
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use sqlx::PgExecutor;
+use sqlx::{PgConnection, PgExecutor};
 
 /// A yes as it is typed.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -76,7 +76,7 @@ impl Draft {
 /// Write down that a contact may be sent promotions.
 ///
 /// # Errors
-/// [`Error::Forbidden`], [`Error::NotFound`], or the database's.
+/// [`Error::Forbidden`], [`Error::NotFound`], [`Error::Joined`], or the database's.
 pub async fn grant(
     tx: &mut Tx<'_>,
     now: DateTime<Utc>,
@@ -139,6 +139,22 @@ pub async fn withdraw(
     record(tx, now, actor, "consent.withdraw", contact, after).await
 }
 
+/// Whether the last word of `contact` on the channel with the code `channel` was a no.
+///
+/// # Errors
+/// When the database fails.
+pub async fn said_no(db: &mut PgConnection, contact: ContactId, channel: &str) -> Result<bool> {
+    Ok(sqlx::query_scalar!(
+        r#"select coalesce((select basis = 'WITHDRAWN' from consent_events
+               where contact_id = $1 and communication_type = $2 order by id desc limit 1), false) as "no!""#,
+        contact.0,
+        channel
+    )
+    .fetch_one(db)
+    .await?)
+}
+
+/// The row follows what is about to stand in the ledger.
 async fn set_basis(
     tx: &mut Tx<'_>,
     now: DateTime<Utc>,
@@ -146,7 +162,8 @@ async fn set_basis(
     channel: Channel,
     basis: Option<Basis>,
 ) -> Result<()> {
-    let changed = sqlx::query!(
+    merge::hold(tx, contact).await?;
+    sqlx::query!(
         "update contacts set
              email_basis = case when $2 = 'EMAIL' then $3 else email_basis end,
              sms_basis = case when $2 = 'SMS' then $3 else sms_basis end,
@@ -160,7 +177,7 @@ async fn set_basis(
     )
     .execute(&mut **tx)
     .await?;
-    if changed.rows_affected() == 1 { Ok(()) } else { Err(Error::NotFound) }
+    Ok(())
 }
 
 /// What people on the staff did goes to the audit too; what a recipient did is in the ledger.
@@ -208,7 +225,7 @@ pub struct Entry {
     pub at: DateTime<Utc>,
 }
 
-/// The latest `limit` entries of a contact, newest first.
+/// The latest `limit` entries of a contact and of whoever was joined into them, newest first.
 ///
 /// # Errors
 /// When the database fails.
@@ -217,7 +234,7 @@ pub async fn ledger(db: impl PgExecutor<'_>, contact: ContactId, limit: i64) -> 
         r#"select e.communication_type, e.basis, e.source, e.obtained_on, e.import_id, e.communication_log_id, e.at,
                s.name as "by?"
            from consent_events e left join staff_users s on s.id = e.staff_user_id
-           where e.contact_id = $1 order by e.id desc limit $2"#,
+           where e.contact_id in (select $1 union all select id from contacts where merged_into = $1) order by e.id desc limit $2"#,
         contact.0,
         limit
     )

@@ -5,6 +5,7 @@ use super::{
     check::{self, Check},
     company::{self, Outcome},
     lifecycle::{self, Cause},
+    merge,
     vocabulary::{Basis, Lifecycle, Source},
 };
 use crate::{
@@ -253,7 +254,7 @@ fn facts(details: &Details, company: Option<CompanyId>) -> serde_json::Value {
 /// The contact `id`.
 ///
 /// # Errors
-/// [`Error::NotFound`], or the database's.
+/// [`Error::NotFound`]; [`Error::Joined`] when they are part of another; or the database's.
 pub async fn get(db: impl PgExecutor<'_>, id: ContactId) -> Result<Contact> {
     let it = sqlx::query!(
         r#"select c.*, k.name as "company?", k.rut as company_rut, s.name as "owner?"
@@ -264,6 +265,9 @@ pub async fn get(db: impl PgExecutor<'_>, id: ContactId) -> Result<Contact> {
     .fetch_optional(db)
     .await?
     .ok_or(Error::NotFound)?;
+    if let Some(survivor) = it.merged_into {
+        return Err(Error::Joined(ContactId(survivor)));
+    }
     let basis = |code: Option<String>| code.as_deref().and_then(Basis::from_code);
     Ok(Contact {
         id: ContactId(it.id),
@@ -290,15 +294,6 @@ pub async fn get(db: impl PgExecutor<'_>, id: ContactId) -> Result<Contact> {
         created_at: it.created_at,
         updated_at: it.updated_at,
     })
-}
-
-/// Fail unless there is a contact `id`.
-pub(super) async fn exists(db: impl PgExecutor<'_>, id: ContactId) -> Result<()> {
-    sqlx::query_scalar!("select id from contacts where id = $1", id.0)
-        .fetch_optional(db)
-        .await?
-        .map(|_| ())
-        .ok_or(Error::NotFound)
 }
 
 /// Who has an email address: their row and name.
@@ -372,7 +367,7 @@ pub async fn create(
 /// Change a contact that was read when its `updated_at` was `seen`.
 ///
 /// # Errors
-/// [`Error::Forbidden`], [`Error::NotFound`]; [`Error::Invalid`] as for [`create`]; or the database's.
+/// [`Error::Forbidden`], [`Error::NotFound`], [`Error::Joined`]; [`Error::Invalid`] as for [`create`]; or the database's.
 pub async fn update(
     tx: &mut Tx<'_>,
     now: DateTime<Utc>,
@@ -382,10 +377,7 @@ pub async fn update(
     details: &Details,
 ) -> Result<Outcome> {
     actor.require(Permission::EditContacts)?;
-    sqlx::query!("select id from contacts where id = $1 for update", id.0)
-        .fetch_optional(&mut **tx)
-        .await?
-        .ok_or(Error::NotFound)?;
+    merge::hold(tx, id).await?;
     let contact = get(&mut **tx, id).await?;
     let company = company::resolve(tx, now, actor, &details.company).await?;
     let (before, after) = check::changed(&contact.facts(), &facts(details, company));

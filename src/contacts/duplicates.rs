@@ -208,19 +208,31 @@ pub async fn count(db: &mut PgConnection) -> Result<i64> {
     .await?)
 }
 
-/// Who else `contact` may be.
+/// Who else `contact` may be, and why.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn of(db: &mut PgConnection, contact: ContactId) -> Result<Vec<ContactId>> {
-    let ids = sqlx::query_scalar!(
-        r#"select second_id as "id!" from duplicate_candidates where first_id = $1 and dismissed_at is null
-           union select first_id from duplicate_candidates where second_id = $1 and dismissed_at is null order by 1 limit 10"#,
+pub async fn of(db: &mut PgConnection, contact: ContactId) -> Result<Vec<(Side, Reason)>> {
+    let rows = sqlx::query!(
+        r#"select d.reason as "reason!", c.id, c.first_name, c.last_name, c.email, c.phone, k.name as "company?"
+           from (select second_id as other, reason from duplicate_candidates where first_id = $1 and dismissed_at is null
+                 union all
+                 select first_id, reason from duplicate_candidates where second_id = $1 and dismissed_at is null) d
+           join contacts c on c.id = d.other left join companies k on k.id = c.company_id
+           order by c.id limit 10"#,
         contact.0
     )
     .fetch_all(db)
     .await?;
-    Ok(ids.into_iter().map(ContactId).collect())
+    Ok(rows
+        .into_iter()
+        .map(|it| {
+            let name = full_name(&it.first_name, &it.last_name, it.email.as_deref(), it.phone.as_deref());
+            let side =
+                Side { id: ContactId(it.id), name, email: it.email, phone: it.phone, company: it.company };
+            (side, Reason::from_code(&it.reason).unwrap_or(Reason::NearName))
+        })
+        .collect())
 }
 
 /// A person says that two contacts are two people; or takes it back.

@@ -59,7 +59,7 @@ async fn stale(
 ) -> Result<Vec<i64>> {
     Ok(sqlx::query_scalar!(
         "select c.id from contacts c left join contact_metrics m on m.contact_id = c.id
-         where c.id > $1 and ($4::bigint[] is null or c.id = any($4))
+         where c.id > $1 and c.merged_into is null and ($4::bigint[] is null or c.id = any($4))
              and c.lifecycle <> 'INACTIVO' and coalesce(m.last_activity_at, c.created_at) < $2
              and not exists (select from lifecycle_changes l
                  where l.contact_id = c.id and l.at >= $2 and l.cause in ('HAND', 'UNDONE', 'MERGE'))

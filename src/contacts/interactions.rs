@@ -1,7 +1,7 @@
 //! The log of a contact: calls, meetings, letters, notes, as staff writes them
 //! down. Reading them among everything else is the timeline's.
 
-use super::{check::Check, metrics, vocabulary::InteractionKind};
+use super::{check::Check, merge, metrics, vocabulary::InteractionKind};
 use crate::{
     access::{Actor, Permission},
     audit,
@@ -98,7 +98,7 @@ pub async fn add(
     details: &Details,
 ) -> Result<InteractionId> {
     actor.require(Permission::EditContacts)?;
-    super::contact::exists(&mut **tx, contact).await?;
+    merge::hold(tx, contact).await?;
     let id = sqlx::query_scalar!(
         "insert into interactions (contact_id, kind, summary, detail, at, staff_user_id, created_at)
          values ($1, $2, $3, $4, $5, $6, $7) returning id",

@@ -118,7 +118,7 @@ pub async fn attach(
     actor.require(Permission::EditContacts)?;
     Ok(sqlx::query_scalar!(
         "insert into contact_interests (contact_id, interest_id, at)
-         select id, $2, $3 from contacts where id = any($1) order by id
+         select id, $2, $3 from contacts where id = any($1) and merged_into is null order by id
          on conflict do nothing returning contact_id",
         contacts,
         interest.0,
@@ -159,7 +159,7 @@ pub async fn add(
     contact: ContactId,
     name: &str,
 ) -> Result<bool> {
-    super::contact::exists(&mut **tx, contact).await?;
+    super::merge::hold(tx, contact).await?;
     let interest = named(tx, now, actor, name, "").await?;
     let added = !attach(tx, now, actor, &[contact.0], interest.id).await?.is_empty();
     if added {
@@ -181,6 +181,7 @@ pub async fn remove(
     contact: ContactId,
     interest: InterestId,
 ) -> Result<Option<String>> {
+    super::merge::hold(tx, contact).await?;
     if detach(tx, actor, &[contact.0], interest).await?.is_empty() {
         return Ok(None);
     }

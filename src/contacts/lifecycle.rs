@@ -2,13 +2,13 @@
 //! and cause. The only writer of `contacts.lifecycle` after a contact is made;
 //! what counts as activity is `metrics`'.
 
-use super::vocabulary::Lifecycle;
+use super::{merge, vocabulary::Lifecycle};
 use crate::{
     access::{Actor, Permission},
     audit,
     config::FirstValues,
     db::Tx,
-    error::{Error, Result},
+    error::Result,
     ids::ContactId,
     settings::{self, Relationship},
 };
@@ -100,7 +100,7 @@ impl Cause {
 /// caller audits: it knows what was asked for.
 ///
 /// # Errors
-/// [`Error::Forbidden`], or the database's.
+/// [`Error::Forbidden`](crate::error::Error::Forbidden), or the database's.
 pub async fn move_to(
     tx: &mut Tx<'_>,
     now: DateTime<Utc>,
@@ -113,7 +113,7 @@ pub async fn move_to(
     actor.require(Permission::EditContacts)?;
     Ok(sqlx::query_scalar!(
         "with moving as (
-             select id, lifecycle from contacts where id = any($1) and lifecycle <> $2 order by id for update
+             select id, lifecycle from contacts where id = any($1) and lifecycle <> $2 and merged_into is null order by id for update
          ), moved as (
              update contacts c set lifecycle = $2, updated_at = $3 from moving m where c.id = m.id
              returning c.id, m.lifecycle as before
@@ -134,7 +134,7 @@ pub async fn move_to(
 /// Move one contact by hand; false: they stood there already.
 ///
 /// # Errors
-/// [`Error::Forbidden`], [`Error::NotFound`], or the database's.
+/// [`Error::Forbidden`](crate::error::Error::Forbidden); as for every change to one contact; or the database's.
 pub async fn set(
     tx: &mut Tx<'_>,
     now: DateTime<Utc>,
@@ -142,10 +142,10 @@ pub async fn set(
     contact: ContactId,
     to: Lifecycle,
 ) -> Result<bool> {
-    let before = sqlx::query_scalar!("select lifecycle from contacts where id = $1 for update", contact.0)
-        .fetch_optional(&mut **tx)
-        .await?
-        .ok_or(Error::NotFound)?;
+    merge::hold(tx, contact).await?;
+    let before = sqlx::query_scalar!("select lifecycle from contacts where id = $1", contact.0)
+        .fetch_one(&mut **tx)
+        .await?;
     let moved = !move_to(tx, now, actor, &[contact.0], to, Cause::Hand, None).await?.is_empty();
     if moved {
         let change = audit::Change {

@@ -61,14 +61,33 @@ pub async fn of(db: impl PgExecutor<'_>, contact: ContactId) -> Result<Metrics> 
 /// # Errors
 /// When the database fails.
 pub async fn recount(tx: &mut Tx<'_>, now: DateTime<Utc>, contacts: &[i64]) -> Result<()> {
+    let changed = sum_up(tx, now, contacts).await?;
+    lifecycle::bring_back(tx, now, &changed.stirred).await?;
+    lifecycle::make_customers(tx, now, &changed.bought).await?;
+    lifecycle::unmake_customers(tx, now, &changed.emptied).await
+}
+
+/// Whose sums changed, and how.
+#[derive(Default)]
+pub(super) struct Changed {
+    bought: Vec<i64>,
+    emptied: Vec<i64>,
+    stirred: Vec<i64>,
+}
+
+/// Count `contacts` again, and nothing else: what goes from one row of a person to
+/// another is no purchase and no loss. Messages stay with the row they were sent to, and count for
+/// whom it was joined into.
+pub(super) async fn sum_up(tx: &mut Tx<'_>, now: DateTime<Utc>, contacts: &[i64]) -> Result<Changed> {
     if contacts.is_empty() {
-        return Ok(());
+        return Ok(Changed::default());
     }
     // Who counts the same person waits here, and then sees what the other wrote.
     sqlx::query!("select id from contacts where id = any($1) order by id for no key update", contacts)
         .fetch_all(&mut **tx)
         .await?;
-    let changed = sqlx::query!(
+    Ok(sqlx::query_as!(
+        Changed,
         r#"with history as (
                select contact_id,
                    count(*) filter (where kind = 'VISIT')::int as visits,
@@ -83,12 +102,16 @@ pub async fn recount(tx: &mut Tx<'_>, now: DateTime<Utc>, contacts: &[i64]) -> R
            ), log as (
                select contact_id, min(at) as first_at, max(at) as last_at
                from interactions where contact_id = any($1) and kind <> 'NOTE' group by contact_id
+           ), written_to as (
+               select id, id as contact_id from unnest($1::bigint[]) as asked (id)
+               union all
+               select id, merged_into from contacts where merged_into = any($1)
            ), answers as (
-               select contact_id, min(least(opened_at, clicked_at, replied_at)) as first_at,
+               select w.contact_id, min(least(opened_at, clicked_at, replied_at)) as first_at,
                    max(greatest(opened_at, clicked_at, replied_at)) as last_at
-               from communication_logs
-               where contact_id = any($1) and coalesce(opened_at, clicked_at, replied_at) is not null
-               group by contact_id
+               from written_to w join communication_logs l on l.contact_id = w.id
+               where coalesce(opened_at, clicked_at, replied_at) is not null
+               group by w.contact_id
            ), fresh as (
                select c.id as contact_id, coalesce(h.visits, 0) as visits, coalesce(h.purchases, 0) as purchases,
                    coalesce(h.enrolments, 0) as enrolments, coalesce(h.spent, 0) as spent, h.last_visit_on,
@@ -131,10 +154,7 @@ pub async fn recount(tx: &mut Tx<'_>, now: DateTime<Utc>, contacts: &[i64]) -> R
         now
     )
     .fetch_one(&mut **tx)
-    .await?;
-    lifecycle::bring_back(tx, now, &changed.stirred).await?;
-    lifecycle::make_customers(tx, now, &changed.bought).await?;
-    lifecycle::unmake_customers(tx, now, &changed.emptied).await
+    .await?)
 }
 
 #[cfg(test)]

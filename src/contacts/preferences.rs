@@ -1,6 +1,7 @@
 //! What a person chose to receive, kind by kind, and the hours at which they want
 //! nothing. Kinds of message are codes here: what they mean is `messaging`'s.
 
+use super::merge;
 use crate::{
     access::{Actor, Permission},
     audit,
@@ -26,7 +27,7 @@ pub struct Preference {
     pub updated_at: DateTime<Utc>,
 }
 
-/// Keep a person's choice.
+/// Keep a person's choice; made again, it is of today.
 ///
 /// # Errors
 /// When the database fails.
@@ -42,8 +43,7 @@ pub async fn set(
         "insert into contact_preferences (contact_id, communication_type, message_type, allowed, updated_at)
          values ($1, $2, $3, $4, $5)
          on conflict (contact_id, communication_type, message_type)
-         do update set allowed = excluded.allowed, updated_at = excluded.updated_at
-         where contact_preferences.allowed <> excluded.allowed",
+         do update set allowed = excluded.allowed, updated_at = excluded.updated_at",
         contact.0,
         channel.code(),
         message_type,
@@ -69,6 +69,7 @@ pub async fn choose(
     choices: &[(&str, bool)],
 ) -> Result<bool> {
     actor.require(Permission::EditContacts)?;
+    merge::hold(tx, contact).await?;
     let refused_before = refused(of(&mut **tx, contact).await?, channel);
     let mut changed = false;
     for (message_type, allowed) in choices {
@@ -165,11 +166,10 @@ pub async fn set_quiet_hours(
     quiet: Option<(NaiveTime, NaiveTime)>,
 ) -> Result<bool> {
     actor.require(Permission::EditContacts)?;
-    let was =
-        sqlx::query!("select quiet_from, quiet_until from contacts where id = $1 for update", contact.0)
-            .fetch_optional(&mut **tx)
-            .await?
-            .ok_or(Error::NotFound)?;
+    merge::hold(tx, contact).await?;
+    let was = sqlx::query!("select quiet_from, quiet_until from contacts where id = $1", contact.0)
+        .fetch_one(&mut **tx)
+        .await?;
     let was = was.quiet_from.zip(was.quiet_until);
     if was == quiet {
         return Ok(false);

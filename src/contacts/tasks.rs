@@ -220,6 +220,9 @@ pub async fn waiting(db: impl PgExecutor<'_>, owner: StaffId, until: NaiveDate, 
 /// [`Error::Forbidden`]; [`Error::NotFound`] for a contact that is gone; or the database's.
 pub async fn create(tx: &mut Tx<'_>, now: DateTime<Utc>, actor: &Actor, details: &Details) -> Result<TaskId> {
     actor.require(Permission::EditContacts)?;
+    if let Some(contact) = details.contact_id {
+        super::merge::hold(tx, ContactId(contact)).await?;
+    }
     let id = sqlx::query_scalar!(
         "insert into tasks (title, detail, contact_id, owner_id, due_on, created_by, created_at)
          values ($1, $2, $3, $4, $5, $6, $7) returning id",
@@ -233,7 +236,6 @@ pub async fn create(tx: &mut Tx<'_>, now: DateTime<Utc>, actor: &Actor, details:
     )
     .fetch_one(&mut **tx)
     .await
-    .on_constraint("tasks_contact_id_fkey", || Error::NotFound)
     .on_constraint("tasks_owner_id_fkey", || Error::NotFound)?;
     record(tx, now, actor, "task.create", id, None, Some(json!(details))).await?;
     Ok(TaskId(id))

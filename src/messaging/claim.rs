@@ -1,6 +1,7 @@
 //! What is due, asked of the gate page by page, and set apart for one run.
 
 use super::{
+    addressee,
     gate::{self, Asked, Decision, Facts, Rules},
     kinds::{BlockReason, DeferReason, MessageType, OriginKind},
     limits::{Cap, Counted},
@@ -17,10 +18,7 @@ use crate::{
 };
 use chrono::{DateTime, Days, Utc};
 use sqlx::PgConnection;
-use std::{
-    collections::{HashMap, HashSet},
-    sync::Arc,
-};
+use std::{collections::HashMap, sync::Arc};
 use uuid::Uuid;
 
 /// Messages looked at in one transaction, at most.
@@ -325,7 +323,8 @@ async fn decide_and_write(
     if due.is_empty() {
         return Ok(page);
     }
-    lock_contacts(tx, &due).await?;
+    let people: Vec<i64> = due.iter().filter_map(|it| it.contact.map(|id| id.0)).collect();
+    addressee::lock(tx, &people).await?;
     let asked: Vec<Asked> = due
         .iter()
         .map(|it| Asked {
@@ -336,6 +335,8 @@ async fn decide_and_write(
         })
         .collect();
     let facts = gate::facts(tx, book.channel, &asked, history_since(&book.caps, now)).await?;
+    let messages: Vec<i64> = due.iter().map(|it| it.id).collect();
+    let seconds = addressee::second_messages(tx, &messages).await?;
     let (mut channel_left, mut campaign_left) = left_today(tx, now, book, stream).await?;
     // What this page itself lets go counts for the same person's next message.
     let mut let_go: HashMap<ContactId, Vec<Counted>> = HashMap::new();
@@ -348,7 +349,13 @@ async fn decide_and_write(
             break;
         }
         page.looked_at += 1;
-        if let Some(more) = it.contact.and_then(|id| let_go.get(&id)) {
+        if seconds.contains(&it.id) {
+            let detail = "Su ficha se unió con otra que también está en la campaña".to_owned();
+            refusals.push(Refusal { id: it.id, reason: BlockReason::DuplicateAddress, detail });
+            continue;
+        }
+        let person = facts.person;
+        if let Some(more) = person.and_then(|id| let_go.get(&id)) {
             facts.history.extend(more);
         }
         if it.origin == OriginKind::Test && it.contact.is_none() {
@@ -368,8 +375,8 @@ async fn decide_and_write(
                 if it.kind.is_promotional() && it.origin != OriginKind::Test {
                     channel_left = channel_left.map(|n| n.saturating_sub(1));
                     campaign_left = campaign_left.map(|n| n.saturating_sub(1));
-                    if let Some(contact) = it.contact {
-                        let_go.entry(contact).or_default().push(Counted { message_type: it.kind, at: now });
+                    if let Some(person) = person {
+                        let_go.entry(person).or_default().push(Counted { message_type: it.kind, at: now });
                     }
                 }
                 let not_after = closes.filter(|_| it.kind.is_promotional() && it.origin != OriginKind::Test);
@@ -427,7 +434,7 @@ async fn write(
 ) -> Result<()> {
     let mut ids: Vec<i64> = page.allowed.iter().map(|it| it.id).collect();
     if !ids.is_empty() {
-        let refused = follow_changed_addresses(tx, now, run, &ids).await?;
+        let refused = addressee::follow_changes(tx, now, run, &ids).await?;
         page.blocked += u32::try_from(refused.len()).unwrap_or(u32::MAX);
         page.allowed.retain(|it| !refused.contains(&it.id));
         ids.retain(|it| !refused.contains(it));
@@ -439,55 +446,6 @@ async fn write(
     if !refusals.is_empty() {
         outbox::block(tx, now, run, refusals).await?;
     }
-    Ok(())
-}
-
-/// A person whose address was corrected after queueing gets the message at the new
-/// one; where another recipient of the campaign has it, theirs is the message. Gives the ids that may not go.
-async fn follow_changed_addresses(
-    tx: &mut Tx<'_>,
-    now: DateTime<Utc>,
-    run: DripRunId,
-    ids: &[i64],
-) -> Result<HashSet<i64>> {
-    let changed = sqlx::query!(
-        r#"select l.id, case l.communication_type when 'EMAIL' then c.email else c.phone end as "address!"
-           from communication_logs l join contacts c on c.id = l.contact_id
-           where l.id = any($1) and case l.communication_type when 'EMAIL' then c.email else c.phone end <> l.destination
-           order by l.id"#,
-        ids
-    )
-    .fetch_all(&mut **tx)
-    .await?;
-    let mut refused = HashSet::new();
-    // One by one, since each refusal may free an address for the next; such rows are few.
-    for it in changed {
-        let moved = sqlx::query!(
-            "update communication_logs l set destination = $2
-             where l.id = $1 and l.status = 'PENDING' and not exists (
-                 select 1 from communication_logs o
-                 where o.campaign_id = l.campaign_id and o.destination = $2 and o.id <> l.id
-                   and o.origin = 'CAMPAIGN' and o.status <> 'BLOCKED')",
-            it.id,
-            it.address
-        )
-        .execute(&mut **tx)
-        .await?;
-        if moved.rows_affected() == 0 {
-            let refusal = Refusal { id: it.id, reason: BlockReason::DuplicateAddress, detail: String::new() };
-            outbox::block(tx, now, run, &[refusal]).await?;
-            refused.insert(it.id);
-        }
-    }
-    Ok(refused)
-}
-
-/// Two runs that hold messages of one person decide one after the other, so that caps are exact.
-async fn lock_contacts(tx: &mut Tx<'_>, due: &[Due]) -> Result<()> {
-    let ids: Vec<i64> = due.iter().filter_map(|it| it.contact.map(|id| id.0)).collect();
-    sqlx::query!("select id from contacts where id = any($1) order by id for no key update", &ids)
-        .fetch_all(&mut **tx)
-        .await?;
     Ok(())
 }
 

@@ -30,8 +30,8 @@ use std::collections::HashMap;
 pub struct Facts {
     /// Address on the channel, as it stands now.
     pub destination: Option<String>,
-    /// Whether the message is to someone in the address book.
-    pub is_contact: bool,
+    /// Who it is to in the address book, as they stand now: whom they were joined into, or themselves.
+    pub person: Option<ContactId>,
     /// Suppression in force that covers the kind of message.
     pub suppressed: Option<SuppressionReason>,
     /// Whether there is a lawful basis for promotions on the channel.
@@ -222,7 +222,7 @@ pub struct Asked {
     pub is_test: bool,
 }
 
-/// The facts of each of `asked`, in the same order. `history_since` none: without history.
+/// The facts of each of `asked`, in the same order; of who was joined, those of who stays. `history_since` none: without history.
 ///
 /// # Errors
 /// When the database fails.
@@ -247,7 +247,8 @@ pub async fn facts(
                coalesce(not p.allowed, false) as "declined!"
            from unnest($1::bigint[], $2::text[], $3::text[], $4::bool[]) with ordinality
                as w (contact_id, destination, kind, promotional, place)
-           left join contacts c on c.id = w.contact_id
+           left join contacts asked on asked.id = w.contact_id
+           left join contacts c on c.id = coalesce(asked.merged_into, asked.id)
            left join companies k on k.id = c.company_id
            cross join lateral (
                select case when w.contact_id is null then w.destination
@@ -276,20 +277,21 @@ pub async fn facts(
     )
     .fetch_all(&mut *db)
     .await?;
-    let mut history = match history_since {
-        Some(since) => history(db, channel, &contacts, since).await?,
+    let people: Vec<i64> = rows.iter().filter_map(|it| it.contact_id).collect();
+    let history = match history_since {
+        Some(since) => history(db, channel, &people, since).await?,
         None => HashMap::new(),
     };
     Ok(rows
         .into_iter()
         .map(|it| Facts {
             destination: it.address.filter(|it| !it.is_empty()),
-            is_contact: it.contact_id.is_some(),
+            person: it.contact_id.map(ContactId),
             suppressed: it.suppressed.as_deref().and_then(SuppressionReason::from_code),
             has_basis: it.basis.is_some(),
             declined: it.declined,
             quiet: it.quiet_from.zip(it.quiet_until),
-            history: it.contact_id.and_then(|id| history.remove(&id)).unwrap_or_default(),
+            history: it.contact_id.and_then(|id| history.get(&id).cloned()).unwrap_or_default(),
             recipient: Recipient {
                 first_name: it.first_name.unwrap_or_default(),
                 last_name: it.last_name.unwrap_or_default(),
@@ -310,13 +312,12 @@ pub async fn facts(
 async fn history(
     db: &mut PgConnection,
     channel: Channel,
-    contacts: &[Option<i64>],
+    people: &[i64],
     since: DateTime<Utc>,
 ) -> Result<HashMap<i64, Vec<Counted>>> {
-    let ids: Vec<i64> = contacts.iter().flatten().copied().collect();
     let rows = sqlx::query!(
         r#"with people as (
-               select id, id as who from unnest($1::bigint[]) as asked (id)
+               select distinct id, id as who from unnest($1::bigint[]) as asked (id)
                union all
                select id, merged_into from contacts where merged_into = any($1)
            )
@@ -326,7 +327,7 @@ async fn history(
              and coalesce(sent_at, claimed_at) >= $3
              and (status in ('SENDING', 'UNCONFIRMED', 'SENT', 'DELIVERED', 'OPENED', 'CLICKED', 'REPLIED', 'BOUNCED')
                   or (status = 'PENDING' and drip_run_id is not null))"#,
-        &ids,
+        people,
         channel.code(),
         since
     )
@@ -349,7 +350,12 @@ mod tests {
     const NOON: &str = "2026-11-23T15:00:00Z";
 
     fn fine() -> Facts {
-        Facts { destination: Some("a@b.cl".into()), is_contact: true, has_basis: true, ..Facts::default() }
+        Facts {
+            destination: Some("a@b.cl".into()),
+            person: Some(ContactId(1)),
+            has_basis: true,
+            ..Facts::default()
+        }
     }
 
     fn ask(kind: MessageType, facts: &Facts, at: &str, change: impl FnOnce(&mut Rules<'_>)) -> Decision {

@@ -112,8 +112,9 @@ pub async fn unsubscribe(tx: &mut Tx<'_>, now: DateTime<Utc>, holder: &Holder) -
         message: Some(holder.message),
     };
     suppression::suppress(tx, now, &Actor::System, &entry).await?;
-    if let Some(contact) = holder.contact
-        && has_basis(tx, contact, holder.channel).await?
+    if let Some(contact) = still(tx, holder).await?
+        && (has_basis(tx, contact, holder.channel).await?
+            || !consent::said_no(tx, contact, holder.channel.code()).await?)
     {
         consent::withdraw(
             tx,
@@ -137,6 +138,14 @@ pub async fn unsubscribe(tx: &mut Tx<'_>, now: DateTime<Utc>, holder: &Holder) -
     .execute(&mut **tx)
     .await?;
     Ok(())
+}
+
+/// Who the holder is today, held: they may have been joined into another since their link was read.
+async fn still(tx: &mut Tx<'_>, holder: &Holder) -> Result<Option<ContactId>> {
+    match holder.contact {
+        Some(contact) => Ok(Some(merge::hold_survivor(tx, contact).await?)),
+        None => Ok(None),
+    }
 }
 
 /// Whether promotions to the contact have a lawful basis on `channel` as it stands.
@@ -206,13 +215,17 @@ pub async fn choices(db: &mut PgConnection, holder: &Holder) -> Result<Known> {
 /// # Errors
 /// When the database fails.
 pub async fn choose(tx: &mut Tx<'_>, now: DateTime<Utc>, holder: &Holder, choices: &[Choice]) -> Result<()> {
-    let Some(contact) = holder.contact.filter(|_| holder.origin != OriginKind::Test) else {
+    if holder.origin == OriginKind::Test {
+        return Ok(());
+    }
+    let Some(contact) = still(tx, holder).await? else {
         return Ok(());
     };
+    let holder = &Holder { contact: Some(contact), ..holder.clone() };
     let before = self::choices(tx, holder).await?.declined;
     for it in choices {
-        // Only what changed is written: no row means yes.
-        if before.contains(&(it.channel, it.kind)) == it.allowed {
+        // No row means yes, so of the yeses only those that change something are written; a no is said again.
+        if !it.allowed || before.contains(&(it.channel, it.kind)) {
             preferences::set(tx, now, contact, it.channel, it.kind.code(), it.allowed).await?;
         }
     }
@@ -237,7 +250,7 @@ pub async fn resubscribe(tx: &mut Tx<'_>, now: DateTime<Utc>, holder: &Holder) -
     )
     .execute(&mut **tx)
     .await?;
-    if let Some(contact) = holder.contact {
+    if let Some(contact) = still(tx, holder).await? {
         let grant = consent::Grant {
             channel: holder.channel,
             basis: Basis::Consent,

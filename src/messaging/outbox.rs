@@ -16,7 +16,7 @@ use crate::{
 };
 use chrono::{DateTime, Utc};
 use serde_json::json;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 /// Who asks for messages.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -126,12 +126,12 @@ pub async fn enqueue(
         .collect();
     let facts = gate::facts(tx, draft.channel, &asked, None).await?;
     let mut rows = NewRows::default();
-    for (contact, facts) in contacts.iter().zip(&facts) {
-        if !facts.is_contact {
-            continue;
-        }
+    let mut people = HashSet::new();
+    for facts in &facts {
+        // Two who were joined are asked for once.
+        let Some(person) = facts.person.filter(|it| people.insert(*it)) else { continue };
         let refusal = gate::eligible(draft.origin.kind(), draft.message_type, draft.required, facts).err();
-        rows.push(*contact, draft.origin.dedupe_key(*contact), facts.destination.clone(), refusal);
+        rows.push(person, draft.origin.dedupe_key(person), facts.destination.clone(), refusal);
     }
     let mut done = insert(tx, now, actor, draft, &rows).await?;
     if draft.origin.campaign().is_some() && done.inserted < rows.contacts.len() {
@@ -435,11 +435,13 @@ pub(super) async fn begin(
                  and (s.scope = 'ALL' or (l.origin <> 'TEST' and l.message_type = any($7))))
            and (l.origin = 'TEST' or l.contact_id is null or not exists (
                select 1 from contact_preferences p
-               where p.contact_id = l.contact_id and p.communication_type = $6 and p.message_type = l.message_type
+               where p.contact_id = (select coalesce(merged_into, id) from contacts where id = l.contact_id)
+                 and p.communication_type = $6 and p.message_type = l.message_type
                  and not p.allowed))
            and (l.origin = 'TEST' or l.contact_id is null or l.message_type <> all($7) or exists (
-               select 1 from contacts c
-               where c.id = l.contact_id
+               select 1 from contacts asked join contacts c on c.id = coalesce(asked.merged_into, asked.id)
+               where asked.id = l.contact_id
+                 and (asked.merged_into is null or l.destination = case $6 when 'EMAIL' then c.email else c.phone end)
                  and case $6 when 'EMAIL' then c.email_basis when 'SMS' then c.sms_basis else c.whatsapp_basis end is not null))
          returning l.id",
         &ids,

@@ -118,7 +118,11 @@ fn narrow(sql: &mut QueryBuilder<Postgres>, filter: &Filter) {
         sql.push(" and l.campaign_id = ").push_bind(id.0);
     }
     if let Some(id) = filter.contact {
-        sql.push(" and l.contact_id = ").push_bind(id.0);
+        // Theirs are also those of whoever was joined into them.
+        sql.push(" and l.contact_id = any(array(select ").push_bind(id.0);
+        sql.push("::bigint union all select id from contacts where merged_into = ")
+            .push_bind(id.0)
+            .push("))");
     }
     if let Some(recipients) = &filter.recipients {
         let ids: Vec<i64> = recipients.iter().map(|it| it.0).collect();

@@ -3,6 +3,7 @@
 use crate::{
     channels::Channel,
     chile::time,
+    contacts::merge,
     error::Result,
     ids::{ContactId, MessageId},
     messaging::{
@@ -30,7 +31,7 @@ impl Used {
     }
 }
 
-/// The caps of the channels in `channels`, with what `contact` got under each. The
+/// The caps of the channels in `channels`, with what `contact` got under each, and whoever was joined into them. The
 /// days are counted as the gate counts them: whole local days, today included.
 ///
 /// # Errors
@@ -45,13 +46,14 @@ pub async fn used(
         limits::list(&mut *db).await?.into_iter().filter(|it| channels.contains(&it.channel)).collect();
     let longest = caps.iter().map(|it| it.days).max().unwrap_or(1);
     let since = time::start_of_day(first_day(now, longest));
+    let people: Vec<i64> = merge::all_of(&mut *db, contact).await?.into_iter().map(|it| it.0).collect();
     let rows = sqlx::query!(
         r#"select communication_type, message_type, coalesce(sent_at, claimed_at) as "at!" from communication_logs
-           where contact_id = $1 and origin <> 'TEST' and coalesce(sent_at, claimed_at) >= $2
+           where contact_id = any($1) and origin <> 'TEST' and coalesce(sent_at, claimed_at) >= $2
                and (status in ('SENDING', 'UNCONFIRMED', 'SENT', 'DELIVERED', 'OPENED', 'CLICKED', 'REPLIED', 'BOUNCED')
                    or (status = 'PENDING' and drip_run_id is not null))
            order by id desc limit 2000"#,
-        contact.0,
+        &people,
         since
     )
     .fetch_all(db)
@@ -96,11 +98,12 @@ pub struct Planned {
 /// # Errors
 /// When the database fails.
 pub async fn planned(db: &mut PgConnection, contact: ContactId, limit: i64) -> Result<Vec<Planned>> {
+    let people: Vec<i64> = merge::all_of(&mut *db, contact).await?.into_iter().map(|it| it.0).collect();
     let rows = sqlx::query!(
         r#"select l.id, l.communication_type, coalesce(k.name, l.subject, '') as "name!", l.next_attempt_at, l.defer_reason
            from communication_logs l left join campaigns k on k.id = l.campaign_id
-           where l.contact_id = $1 and l.status = 'PENDING' order by l.next_attempt_at, l.id limit $2"#,
-        contact.0,
+           where l.contact_id = any($1) and l.status = 'PENDING' order by l.next_attempt_at, l.id limit $2"#,
+        &people,
         limit
     )
     .fetch_all(db)

@@ -210,7 +210,13 @@ fn push_ids(query: &mut Query, field: Field, ids: &[i64]) {
         _ => {
             query.push("c.import_id = any (").push_bind(ids.clone());
             query.push(") or exists (select 1 from import_changes i where i.subject_kind = 'contact' and i.subject_id = c.id and i.import_id = any (");
-            query.push_bind(ids).push("))");
+            query.push_bind(ids.clone());
+            query.push(
+                ")) or exists (select 1 from contacts g where g.merged_into = c.id and (g.import_id = any (",
+            );
+            query.push_bind(ids.clone());
+            query.push(") or exists (select 1 from import_changes i where i.subject_kind = 'contact' and i.subject_id = g.id and i.import_id = any (");
+            query.push_bind(ids).push("))))");
         }
     }
 }
@@ -338,18 +344,25 @@ fn push_message(query: &mut Query, event: Event, since: Option<NaiveDate>, campa
         Event::Clicked => ("l.clicked_at", ""),
         Event::Replied => ("l.replied_at", ""),
     };
-    query.push("exists (select 1 from communication_logs l where l.contact_id = c.id and l.origin <> 'TEST'");
-    query.push(more).push(" and ").push(column).push(" is not null");
-    if let Some(since) = since {
-        query.push(" and ").push(column).push(" >= ").push_bind(time::start_of_day(since));
-        if matches!(event, Event::Received | Event::Bounced) {
-            // The index of the caps begins with the channel.
-            let channels = Channel::ALL.map(|it| it.code().to_owned()).to_vec();
-            query.push(" and l.communication_type = any (").push_bind(channels).push(")");
+    // Messages stay with the row that they were sent to; they were had by whom it was joined into.
+    const OWN: &str = "select l.contact_id as id from communication_logs l where l.origin <> 'TEST'";
+    const JOINED: &str =
+        " union all select g.merged_into from contacts g join communication_logs l on l.contact_id = g.id
+         where g.merged_into is not null and l.origin <> 'TEST'";
+    query.push("exists (select 1 from (");
+    for whose in [OWN, JOINED] {
+        query.push(whose).push(more).push(" and ").push(column).push(" is not null");
+        if let Some(since) = since {
+            query.push(" and ").push(column).push(" >= ").push_bind(time::start_of_day(since));
+            if matches!(event, Event::Received | Event::Bounced) {
+                // The index of the caps begins with the channel.
+                let channels = Channel::ALL.map(|it| it.code().to_owned()).to_vec();
+                query.push(" and l.communication_type = any (").push_bind(channels).push(")");
+            }
+        }
+        if let Some(campaign) = campaign {
+            query.push(" and l.campaign_id = ").push_bind(campaign);
         }
     }
-    if let Some(campaign) = campaign {
-        query.push(" and l.campaign_id = ").push_bind(campaign);
-    }
-    query.push(")");
+    query.push(") had where had.id = c.id)");
 }

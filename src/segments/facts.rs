@@ -4,6 +4,7 @@
 use super::evaluate::{Employer, Facts, Letter};
 use crate::{
     channels::Channel,
+    contacts::merge,
     error::{Error, Result},
     ids::ContactId,
 };
@@ -35,6 +36,7 @@ pub async fn of(db: &mut PgConnection, contact: ContactId) -> Result<Facts> {
     .fetch_optional(&mut *db)
     .await?
     .ok_or(Error::NotFound)?;
+    let people: Vec<i64> = merge::all_of(db, contact).await?.into_iter().map(|it| it.0).collect();
     let excluded = sqlx::query_scalar!(
         "select distinct communication_type from suppressions
          where lifted_at is null and (
@@ -86,10 +88,10 @@ pub async fn of(db: &mut PgConnection, contact: ContactId) -> Result<Facts> {
         .fetch_all(&mut *db)
         .await?,
         imports: sqlx::query_scalar!(
-            r#"select import_id as "id!" from contacts where id = $1 and import_id is not null
-               union select import_id from import_changes where subject_kind = 'contact' and subject_id = $1
+            r#"select import_id as "id!" from contacts where id = any($1) and import_id is not null
+               union select import_id from import_changes where subject_kind = 'contact' and subject_id = any($1)
                order by 1"#,
-            contact.0
+            &people
         )
         .fetch_all(&mut *db)
         .await?,
@@ -105,16 +107,16 @@ pub async fn of(db: &mut PgConnection, contact: ContactId) -> Result<Facts> {
         )
         .fetch_all(&mut *db)
         .await?,
-        messages: messages(db, contact).await?,
+        messages: messages(db, &people).await?,
     })
 }
 
-async fn messages(db: &mut PgConnection, contact: ContactId) -> Result<Vec<Letter>> {
+async fn messages(db: &mut PgConnection, people: &[i64]) -> Result<Vec<Letter>> {
     Ok(sqlx::query_as!(
         Letter,
         r#"select campaign_id as campaign, sent_at, opened_at, clicked_at, replied_at, status = 'BOUNCED' as "bounced!"
-           from communication_logs where contact_id = $1 and origin <> 'TEST' order by id desc limit $2"#,
-        contact.0,
+           from communication_logs where contact_id = any($1) and origin <> 'TEST' order by id desc limit $2"#,
+        people,
         MOST_MESSAGES
     )
     .fetch_all(db)

@@ -38,7 +38,7 @@ pub async fn attach(
     Ok(added)
 }
 
-/// Take `contacts` off the list; gives who was on it.
+/// Take `contacts` off the list, and whoever is on it for having been joined with one of them; gives who was on it.
 ///
 /// # Errors
 /// [`Error::Forbidden`], or the database's.
@@ -51,7 +51,12 @@ pub async fn detach(
 ) -> Result<Vec<i64>> {
     actor.require(Permission::EditContacts)?;
     let gone = sqlx::query_scalar!(
-        r#"delete from list_members where list_id = $1 and contact_id = any ($2) returning contact_id as "contact_id!""#,
+        r#"with gone as (
+               delete from list_members where list_id = $1 and (contact_id = any ($2) or came_with = any ($2))
+               returning contact_id, came_with
+           )
+           select id as "contact_id!" from unnest($2::bigint[]) asked (id)
+           where exists (select from gone where id in (contact_id, came_with)) order by id"#,
         list.0,
         contacts
     )

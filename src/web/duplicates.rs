@@ -6,23 +6,29 @@ use super::{
     form::Form,
     html::{self, Answer},
     routes::Route,
+    session,
     shell::Shell,
 };
 use crate::{
     access::{Actor, Permission},
+    channels::Channel,
     chile::{comunas, format, phone::Phone},
     contacts::{
         contact::{self, Contact},
         duplicates::{self, Pair, Reason},
-        merge::{self, Field, Weight},
+        merge::{self, Field, LeftOut, Weight},
     },
     error::Error,
     ids::ContactId,
     state::AppState,
 };
 use askama::Template;
-use axum::extract::{Path, Query, State};
+use axum::{
+    extract::{Path, Query, State},
+    http::HeaderMap,
+};
 use serde::Deserialize;
+use sqlx::PgConnection;
 use std::collections::{BTreeSet, HashMap};
 
 pub(super) fn routes() -> Vec<Route> {
@@ -178,15 +184,45 @@ async fn show(
     let reason = duplicates::reason(&mut db, kept, gone).await?;
     let (kept_weight, gone_weight) =
         (merge::weight(&mut db, kept).await?, merge::weight(&mut db, gone).await?);
-    let (kept, gone) = (contact::get(&mut *db, kept).await?, contact::get(&mut *db, gone).await?);
-    if kept.email.is_none() && kept.phone.is_none() || gone.email.is_none() && gone.phone.is_none() {
-        return Err(Error::refused(
-            "Una de las dos fichas ya está unida a otra. No se cambió nada; vuelve a la lista de duplicados.",
-        )
-        .into());
-    }
+    let (kept, gone) = (alone(&mut db, kept).await?, alone(&mut db, gone).await?);
     let lines = lines(&kept, &gone);
     html::page(&ShowPage { shell, kept, gone, kept_weight, gone_weight, reason, lines })
+}
+
+/// One of the two, as long as they are nobody else's.
+async fn alone(db: &mut PgConnection, id: ContactId) -> Result<Contact, Error> {
+    contact::get(db, id).await.map_err(|error| match error {
+        Error::Joined(_) => Error::refused(
+            "Una de las dos fichas ya está unida a otra. No se cambió nada; vuelve a la lista de duplicados.",
+        ),
+        other => other,
+    })
+}
+
+/// What was done, and what of the other is to be seen no more while they are one.
+fn said(left: &LeftOut) -> String {
+    if left.is_nothing() {
+        return "Las dos fichas son una. Todo lo de la otra quedó aquí.".to_owned();
+    }
+    let mut out = Vec::new();
+    for address in &left.addresses {
+        if address.contains('@') {
+            out.push(format!("el correo {address}"));
+        } else {
+            out.push(format!("el teléfono {}", Phone::show(address)));
+        }
+    }
+    if left.notes {
+        out.push("las notas de la otra ficha".to_owned());
+    }
+    for channel in left.bases.iter().filter_map(|it| Channel::from_code(it)) {
+        out.push(match channel {
+            Channel::Email => "el permiso para promociones por correo".to_owned(),
+            Channel::Sms => "el permiso para promociones por SMS".to_owned(),
+            Channel::Whatsapp => "el permiso para promociones por WhatsApp".to_owned(),
+        });
+    }
+    format!("Las dos fichas son una. Quedó fuera: {}. Si las separas, vuelve.", out.join(", "))
 }
 
 /// `name=gone` takes the name of the second; anything else leaves the first's.
@@ -200,15 +236,25 @@ async fn join(
         Field::ALL.into_iter().filter(|it| chosen.get(it.code()).is_some_and(|it| it == "gone")).collect();
     let mut tx = state.db.begin().await?;
     let id = merge::merge(&mut tx, state.clock.now(), &actor, kept, gone, &taken).await?;
+    let left = merge::left_out(&mut tx, id).await?;
     tx.commit().await?;
-    Ok(Flash::good("Las dos fichas son una. Todo lo de la otra quedó aquí.")
-        .undo(format!("/merges/{id}/undoing"))
-        .to(&format!("/contacts/{kept}")))
+    Ok(Flash::good(said(&left)).undo(format!("/merges/{id}/undoing")).to(&format!("/contacts/{kept}")))
 }
 
-async fn undo(State(state): State<AppState>, actor: Actor, Path(id): Path<i64>) -> Answer {
+async fn undo(
+    State(state): State<AppState>,
+    actor: Actor,
+    headers: HeaderMap,
+    Path(id): Path<i64>,
+) -> Answer {
     let mut tx = state.db.begin().await?;
-    let (kept, gone) = merge::undo(&mut tx, state.clock.now(), &actor, id).await?;
+    let (kept, gone) = match merge::undo(&mut tx, state.clock.now(), &actor, id).await {
+        Err(Error::Refused(sentence)) => {
+            return Ok(Flash::bad(sentence)
+                .to(&session::referring_path(&headers).unwrap_or_else(|| "/duplicates".to_owned())));
+        }
+        done => done?,
+    };
     tx.commit().await?;
     Ok(Flash::good("Volvieron a ser dos fichas, cada una con lo suyo.")
         .to(&format!("/duplicates/{kept}/{gone}")))

@@ -1,7 +1,7 @@
 //! What went wrong, as a page, a toast or JSON. The only place that turns errors into status codes.
 
 use super::guard;
-use crate::error::Error;
+use crate::{error::Error, ids::ContactId};
 use askama::Template;
 use axum::{
     extract::Request,
@@ -20,10 +20,19 @@ impl<E: Into<Error>> From<E> for WebError {
     }
 }
 
+/// The contact asked for was joined into this one: [`guard`] knows what was asked, and leads there.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Joined(pub ContactId);
+
 impl IntoResponse for WebError {
     fn into_response(self) -> Response {
+        if let Error::Joined(into) = self.0 {
+            let mut response = StatusCode::CONFLICT.into_response();
+            response.extensions_mut().insert(Joined(into));
+            return response;
+        }
         let (status, sentence) = match &self.0 {
-            Error::NotFound => (StatusCode::NOT_FOUND, NOT_FOUND.to_owned()),
+            Error::NotFound | Error::Joined(_) => (StatusCode::NOT_FOUND, NOT_FOUND.to_owned()),
             Error::Forbidden => (
                 StatusCode::FORBIDDEN,
                 "Tu rol no permite hacer esto. No se cambió nada. Si lo necesitas, pídeselo a quien administra el equipo."

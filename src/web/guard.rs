@@ -2,13 +2,13 @@
 
 use super::{
     csrf,
-    error::{Trouble, WebError},
-    flash,
+    error::{Joined, Trouble, WebError},
+    flash::{self, Flash},
     routes::{Access, Body, Route},
     session::{self, Found},
     upload,
 };
-use crate::{error::Error, state::AppState};
+use crate::{error::Error, ids::ContactId, state::AppState};
 use axum::{
     extract::{DefaultBodyLimit, Request, State},
     http::{HeaderMap, Method, StatusCode, header},
@@ -116,10 +116,27 @@ async fn staff(state: &AppState, rule: Rule, mut request: Request, next: Next) -
     request.extensions_mut().insert(actor);
     request.extensions_mut().insert(Arc::clone(&session));
     request.extensions_mut().insert(shown.clone());
+    let (safe, path) = (is_safe(request.method()), request.uri().path().to_owned());
     let mut response = next.run(request).await;
+    if let Some(Joined(into)) = response.extensions_mut().remove() {
+        response = lead_to(into, safe, &path);
+    }
     flash::settle(state, id, &shown, &mut response).await;
     no_store(&mut response);
     response
+}
+
+/// Whoever looks at a contact that was joined looks at who stays; whoever changes one
+/// sees first what they would change.
+fn lead_to(into: ContactId, safe: bool, path: &str) -> Response {
+    if !safe {
+        let said =
+            "No se guardó: esa ficha se unió con esta. Revisa cómo está y hazlo aquí si aún hace falta.";
+        return Flash::bad(said).to(&format!("/contacts/{into}"));
+    }
+    let rest = path.strip_prefix("/contacts/").and_then(|it| it.split_once('/')).map(|it| it.1);
+    let rest = rest.map(|it| format!("/{it}")).unwrap_or_default();
+    Flash::plain("Esa ficha se unió con esta: aquí está todo lo suyo.").to(&format!("/contacts/{into}{rest}"))
 }
 
 /// Pages behind a sign-in must not come back out of a cache after signing out.

@@ -236,7 +236,8 @@ async fn narrowed(db: &mut PgConnection, asked: &Asked) -> Result<Vec<(String, S
     if let Some(id) = filter.contact {
         let name = match contact::get(&mut *db, id).await {
             Ok(it) => it.full_name(),
-            Err(Error::NotFound) => format!("n.º {id}"),
+            // Messages stay with the row that they were sent to, whoever it was joined into.
+            Err(Error::NotFound | Error::Joined(_)) => format!("n.º {id}"),
             Err(error) => return Err(error),
         };
         found.push((format!("Contacto: {name}"), without(&|it| it.contact.clear())));

@@ -24,6 +24,7 @@ const OWNERS: &[(&str, &[&str])] = &[
             "contact_preferences",
             "saved_views",
             "contact_merges",
+            "former_addresses",
             "duplicate_candidates",
             "interests",
             "contact_interests",

@@ -16,6 +16,7 @@ mod errors;
 mod evidence;
 mod imports;
 mod jobs;
+mod joined;
 mod kill;
 mod lists;
 mod messaging;

@@ -3,7 +3,7 @@
 //! An import never makes anybody reachable who said no: it fills an empty basis
 //! only, and not after a withdrawal or over a suppression.
 
-use super::{companies, refusals, run};
+use super::{companies, hold_matched, look_out, refusals, run};
 use crate::{
     contacts::{contact::search_key, search_index},
     db::Tx,
@@ -17,10 +17,12 @@ use chrono::{DateTime, NaiveDate, Utc};
 pub struct Basis<'a> {
     /// `CONSENT`, `CONTRACT` or `LEGITIMATE_INTEREST`; none: nobody becomes reachable.
     pub basis: Option<&'a str>,
-    /// Where it was given; for a no, the file that says so.
+    /// Where it was given.
     pub source: &'a str,
     /// When it was given.
     pub obtained_on: Option<NaiveDate>,
+    /// The file, in words: the proof of a no that it says.
+    pub file: &'a str,
 }
 
 /// Decide on each staged person: fills `import_decided(row_number, verdict, reason, subject_id)`.
@@ -28,11 +30,18 @@ pub struct Basis<'a> {
 /// # Errors
 /// When the database fails.
 pub async fn decide_contacts(tx: &mut Tx<'_>) -> Result<()> {
-    match_by_email(tx).await?;
-    match_by_phone(tx).await?;
-    refusals::find(tx).await?;
-    run(tx, "analyze import_matches").await?;
-    hold(tx).await?;
+    loop {
+        look_out(tx).await?;
+        match_by_email(tx).await?;
+        match_by_former_email(tx).await?;
+        match_by_phone(tx).await?;
+        refusals::find(tx).await?;
+        run(tx, "analyze import_matches").await?;
+        if !hold(tx).await? {
+            break;
+        }
+        run(tx, "drop table import_matches, import_noes, import_refused").await?;
+    }
     run(
         tx,
         "create temp table import_wanted on commit drop as
@@ -70,17 +79,19 @@ pub async fn decide_contacts(tx: &mut Tx<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Let nobody change those whom the file is about until it is written: what is compared now is written then.
-async fn hold(tx: &mut Tx<'_>) -> Result<()> {
+/// Let nobody change those whom the file is about until it is written; gives whether somebody did.
+async fn hold(tx: &mut Tx<'_>) -> Result<bool> {
     run(
         tx,
-        "select c.id from contacts c
-         where (select writes from import_rules) and c.id in (
-            select contact_id from import_matches where contact_id is not null union select contact_id from import_refused)
-         order by c.id for no key update",
+        "insert into import_whom (id)
+         select contact_id from (
+            select contact_id from import_matches where contact_id is not null union select contact_id from import_refused
+         ) whom
+         where (select writes from import_rules)
+         on conflict do nothing",
     )
     .await?;
-    Ok(())
+    hold_matched(tx).await
 }
 
 /// The first row of each address is the person; a row without address is known by its telephone.
@@ -102,7 +113,8 @@ async fn match_by_email(tx: &mut Tx<'_>) -> Result<()> {
             case when s.email is not null then nullif(e.first, s.row_number) else nullif(p.first, s.row_number) end
                 as duplicate_of,
             c.id as contact_id,
-            coalesce(e.refused, s.accepts is false) as refused
+            coalesce(e.refused, s.accepts is false) as refused,
+            false as former
          from import_staging s
          left join by_email e on e.email = s.email
          left join by_phone p on s.email is null and p.phone_ident = s.phone_ident
@@ -111,6 +123,34 @@ async fn match_by_email(tx: &mut Tx<'_>) -> Result<()> {
     )
     .await?;
     run(tx, "analyze import_matches (row_number, contact_id, duplicate_of)").await?;
+    Ok(())
+}
+
+/// An address that a joining left out is still of the person who stayed, though they are written to at another.
+async fn match_by_former_email(tx: &mut Tx<'_>) -> Result<()> {
+    let found = run(
+        tx,
+        "update import_matches m set contact_id = found.contact_id, former = true
+         from (
+            select distinct on (s.row_number) s.row_number, f.contact_id
+            from import_staging s join former_owners f on f.address = s.email
+            where s.verdict is null order by s.row_number, f.merge_id desc
+         ) found
+         where found.row_number = m.row_number and m.contact_id is null",
+    )
+    .await?;
+    if found > 0 {
+        run(
+            tx,
+            "update import_matches m set duplicate_of = f.first
+             from (
+                select contact_id, (array_agg(row_number order by former, row_number))[1] as first from import_matches
+                where contact_id is not null and duplicate_of is null group by contact_id having count(*) > 1
+             ) f
+             where f.contact_id = m.contact_id and m.row_number <> f.first and m.duplicate_of is null",
+        )
+        .await?;
+    }
     Ok(())
 }
 
@@ -130,6 +170,21 @@ async fn match_by_phone(tx: &mut Tx<'_>) -> Result<()> {
          where found.row_number = m.row_number",
     )
     .await?;
+    let by_former_phone = run(
+        tx,
+        "update import_matches m set contact_id = found.contact_id, former = true
+         from (
+            select distinct on (s.row_number) s.row_number, f.contact_id
+            from import_staging s
+            join former_owners f on f.address = s.phone
+            join contacts c on c.id = f.contact_id
+                and (strpos(s.phone_ident, '|') = 0 or starts_with(c.search_key, split_part(s.phone_ident, '|', 2) || ' '))
+            where s.verdict is null and s.email is null
+            order by s.row_number, f.merge_id desc
+         ) found
+         where found.row_number = m.row_number and m.contact_id is null and m.duplicate_of is null",
+    )
+    .await?;
     // Somebody known by telephone alone whose address the file brings.
     let with_email = run(
         tx,
@@ -147,7 +202,7 @@ async fn match_by_phone(tx: &mut Tx<'_>) -> Result<()> {
          where found.row_number = m.row_number",
     )
     .await?;
-    if without_email + with_email > 0 {
+    if without_email + by_former_phone + with_email > 0 {
         // One person, one row, the one with an address. Of two addresses for one known telephone the second is somebody new.
         run(
             tx,
@@ -156,7 +211,7 @@ async fn match_by_phone(tx: &mut Tx<'_>) -> Result<()> {
                 contact_id = case when s.email is null then m.contact_id end
              from import_staging s, (
                 select m2.contact_id,
-                    (array_agg(m2.row_number order by (s2.email is null), m2.row_number))[1] as first
+                    (array_agg(m2.row_number order by (s2.email is null), not m2.former, m2.row_number))[1] as first
                 from import_matches m2 join import_staging s2 on s2.row_number = m2.row_number
                 where m2.contact_id is not null and m2.duplicate_of is null
                 group by m2.contact_id having count(*) > 1
@@ -205,6 +260,8 @@ async fn compare(tx: &mut Tx<'_>) -> Result<()> {
             case
                 when not m.refused and c.email_basis is null and r.basis is not null and s.accepts and not said_no
                     and coalesce(c.email, s.email) is not null
+                    -- A yes given for another address of theirs is none for this one.
+                    and (s.email is null or c.email is null or s.email = c.email)
                     and not exists (select from suppressions x where x.communication_type = 'EMAIL'
                         and x.destination = coalesce(c.email, s.email) and x.lifted_at is null)
                     and not exists (select from suppressions h where h.communication_type = 'EMAIL' and h.destination is null
@@ -267,7 +324,8 @@ async fn insert(tx: &mut Tx<'_>, now: DateTime<Utc>, import: ImportId, basis: &B
             returning id, email, email_basis
          )
          insert into consent_events (contact_id, communication_type, basis, source, obtained_on, import_id, at)
-         select c.id, 'EMAIL', coalesce(c.email_basis, 'WITHDRAWN'), $3, $4, $1, $2
+         select c.id, 'EMAIL', coalesce(c.email_basis, 'WITHDRAWN'),
+            case when c.email_basis is null then $5 else $3 end, case when c.email_basis is not null then $4::date end, $1, $2
          from created c
          left join (select s.email from import_staging s join import_matches m on m.row_number = s.row_number
             where m.refused and m.duplicate_of is null and s.email is not null) refused on refused.email = c.email
@@ -278,6 +336,7 @@ async fn insert(tx: &mut Tx<'_>, now: DateTime<Utc>, import: ImportId, basis: &B
     .bind(now)
     .bind(basis.source)
     .bind(basis.obtained_on)
+    .bind(basis.file)
     .execute(&mut **tx)
     .await?;
     Ok(())

@@ -4,7 +4,7 @@
 //! Two equal rows of one file are two events; the same file again adds nothing:
 //! of each event the base keeps as many as the file that has the most of them.
 
-use super::{Basis, run};
+use super::{Basis, hold_matched, look_out, run};
 use crate::{
     contacts::{metrics, search_index},
     db::Tx,
@@ -90,7 +90,14 @@ pub struct People<'a> {
 /// # Errors
 /// When the database fails.
 pub async fn decide_history(tx: &mut Tx<'_>, people: &People<'_>) -> Result<()> {
-    match_people(tx).await?;
+    loop {
+        look_out(tx).await?;
+        match_people(tx).await?;
+        if !hold(tx).await? {
+            break;
+        }
+        run(tx, "drop table import_matches").await?;
+    }
     if people.create {
         run(
             tx,
@@ -133,6 +140,18 @@ pub async fn decide_history(tx: &mut Tx<'_>, people: &People<'_>) -> Result<()> 
     Ok(())
 }
 
+/// Let nobody change those whom the file is about until it is written; gives whether somebody did.
+async fn hold(tx: &mut Tx<'_>) -> Result<bool> {
+    run(
+        tx,
+        "insert into import_whom (id)
+         select distinct contact_id from import_matches where contact_id is not null and (select writes from import_rules)
+         on conflict do nothing",
+    )
+    .await?;
+    hold_matched(tx).await
+}
+
 /// By address, then by telephone, then by the company's RUT and the name.
 async fn match_people(tx: &mut Tx<'_>) -> Result<()> {
     run(
@@ -144,6 +163,18 @@ async fn match_people(tx: &mut Tx<'_>) -> Result<()> {
     )
     .await?;
     run(tx, "analyze import_matches").await?;
+    // An address that a joining left out is still of the person who stayed.
+    run(
+        tx,
+        "update import_matches m set contact_id = found.contact_id
+         from (
+            select distinct on (s.row_number) s.row_number, f.contact_id
+            from import_staging s join former_owners f on f.address = s.email
+            where s.verdict is null order by s.row_number, f.merge_id desc
+         ) found
+         where found.row_number = m.row_number and m.contact_id is null",
+    )
+    .await?;
     // A mobile is a person's; a fixed line is shared, and so is a telephone that several have: the name decides.
     run(
         tx,
@@ -178,6 +209,21 @@ async fn match_people(tx: &mut Tx<'_>) -> Result<()> {
             group by s.row_number
          ) found
          where found.row_number = m.row_number",
+    )
+    .await?;
+    run(
+        tx,
+        "update import_matches m set contact_id = found.contact_id
+         from (
+            select s.row_number, min(f.contact_id) as contact_id
+            from import_staging s
+            join former_owners f on f.address = s.phone
+            join contacts c on c.id = f.contact_id
+            where s.verdict is null and s.email is null
+                and (s.phone like '+569%' or (s.name_key <> '' and starts_with(c.search_key, s.name_key || ' ')))
+            group by s.row_number having count(distinct f.contact_id) = 1
+         ) found
+         where found.row_number = m.row_number and m.contact_id is null and not m.ambiguous",
     )
     .await?;
     // A telephone that the file itself gives to somebody known.

@@ -116,7 +116,12 @@ pub async fn stage(tx: &mut Tx<'_>, rules: Rules<'_>) -> Result<()> {
         .await?;
     run(
         tx,
-        "create temp table import_rules (skip boolean, overwrite boolean, basis text, writes boolean) on commit drop",
+        "create temp table import_rules (skip boolean, overwrite boolean, basis text, writes boolean, since xid) on commit drop",
+    )
+    .await?;
+    run(
+        tx,
+        "create temp table import_whom (id bigint primary key, held boolean not null default false) on commit drop",
     )
     .await?;
     sqlx::query("insert into import_rules values ($1, $2, $3, $4)")
@@ -137,6 +142,33 @@ pub async fn stage(tx: &mut Tx<'_>, rules: Rules<'_>) -> Result<()> {
 pub async fn staged(tx: &mut Tx<'_>) -> Result<()> {
     run(tx, "analyze import_staging (row_number, verdict, email, phone, phone_ident, company_ident)").await?;
     Ok(())
+}
+
+/// From here on it counts who is changed: see [`hold_matched`].
+async fn look_out(tx: &mut Tx<'_>) -> Result<()> {
+    run(tx, "update import_rules set since = pg_snapshot_xmin(pg_current_snapshot())::xid").await?;
+    Ok(())
+}
+
+/// Let nobody change those in `import_whom` until the import is written: what is compared now is written then. Gives
+/// whether one of them was changed after [`look_out`] and before being held: joined into another, say, or given
+/// another address. Then whom each row is about has to be looked for again.
+async fn hold_matched(tx: &mut Tx<'_>) -> Result<bool> {
+    run(tx, "analyze import_whom").await?;
+    run(
+        tx,
+        "select c.id from contacts c join import_whom w on w.id = c.id where not w.held order by c.id for no key update of c",
+    )
+    .await?;
+    let changed: bool = sqlx::query_scalar(
+        "select exists (select from contacts c join import_whom w on w.id = c.id cross join import_rules r
+             where not w.held and age(c.xmin) <= age(r.since))",
+    )
+    .persistent(false)
+    .fetch_one(&mut **tx)
+    .await?;
+    run(tx, "update import_whom set held = true where not held").await?;
+    Ok(changed)
 }
 
 /// Give each row that is to be created its id in `table`: fills `import_made(row_number, id)`.

@@ -25,6 +25,11 @@ pub(super) async fn find(tx: &mut Tx<'_>) -> Result<()> {
             and (strpos(n.phone_ident, '|') = 0 or starts_with(c.search_key, split_part(n.phone_ident, '|', 2) || ' '))
          where n.email is null
          union
+         select f.contact_id from import_noes n join former_owners f on f.address = coalesce(n.email, n.phone)
+         join contacts c on c.id = f.contact_id
+         where case when n.email is not null then not exists (select from contacts x where x.email = n.email)
+            else strpos(n.phone_ident, '|') = 0 or starts_with(c.search_key, split_part(n.phone_ident, '|', 2) || ' ') end
+         union
          select m.contact_id from import_noes n join import_matches m on m.row_number = n.row_number
          where m.contact_id is not null",
     )
@@ -77,14 +82,13 @@ pub(super) async fn write(
             join contacts c on c.import_id = $1 and c.email is null and c.phone = s.phone and c.search_key = s.search_key
             where m.refused and m.contact_id is null and m.duplicate_of is null and s.email is null
          )
-         insert into consent_events (contact_id, communication_type, basis, source, obtained_on, import_id, at)
-         select id, 'EMAIL', 'WITHDRAWN', $3, $4, $1, $2 from (select id from known union select id from new) refused",
+         insert into consent_events (contact_id, communication_type, basis, source, import_id, at)
+         select id, 'EMAIL', 'WITHDRAWN', $3, $1, $2 from (select id from known union select id from new) refused",
     )
     .persistent(false)
     .bind(import.0)
     .bind(now)
-    .bind(basis.source)
-    .bind(basis.obtained_on)
+    .bind(basis.file)
     .execute(&mut **tx)
     .await?;
     Ok(())

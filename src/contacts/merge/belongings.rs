@@ -2,6 +2,7 @@
 //! calls, past purchases, tasks, interests, refusals, the card on the board.
 
 use crate::{db::Tx, error::Result, ids::ContactId};
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 /// What went over, so that undoing gives it back.
@@ -12,13 +13,27 @@ pub(super) struct Moved {
     tasks: Vec<i64>,
     interests: Vec<i64>,
     declined: Vec<(String, String)>,
+    /// Kinds to which the kept one had said yes, since when.
+    #[serde(default)]
+    turned: Vec<(String, String, DateTime<Utc>)>,
+    /// Who was said to be somebody else than the one that goes.
+    #[serde(default)]
+    told_apart: Vec<i64>,
+    /// Channels on which the other's no was written down.
+    #[serde(default)]
+    pub(super) noes: Vec<String>,
     joined_before: Vec<i64>,
     card: bool,
     left_card: Option<serde_json::Value>,
 }
 
 /// Give what is `gone`'s to `kept`.
-pub(super) async fn move_over(tx: &mut Tx<'_>, kept: ContactId, gone: ContactId) -> Result<Moved> {
+pub(super) async fn move_over(
+    tx: &mut Tx<'_>,
+    now: DateTime<Utc>,
+    kept: ContactId,
+    gone: ContactId,
+) -> Result<Moved> {
     let interactions = sqlx::query_scalar!(
         "update interactions set contact_id = $1 where contact_id = $2 returning id",
         kept.0,
@@ -49,22 +64,7 @@ pub(super) async fn move_over(tx: &mut Tx<'_>, kept: ContactId, gone: ContactId)
     )
     .fetch_all(&mut **tx)
     .await?;
-    // A no is a no, whichever of the two said it; what was a yes is turned, and told apart when it is given back.
-    let declined = sqlx::query!(
-        "insert into contact_preferences (contact_id, communication_type, message_type, allowed, updated_at)
-         select $1, communication_type, message_type, false, updated_at
-         from contact_preferences where contact_id = $2 and not allowed
-         on conflict (contact_id, communication_type, message_type)
-         do update set allowed = false where contact_preferences.allowed
-         returning communication_type, message_type",
-        kept.0,
-        gone.0
-    )
-    .fetch_all(&mut **tx)
-    .await?
-    .into_iter()
-    .map(|it| (it.communication_type, it.message_type))
-    .collect();
+    let (declined, turned) = decline(tx, now, kept, gone).await?;
     // Whoever had been joined into the one that goes is now the other's, so that nobody is two steps away.
     let joined_before = sqlx::query_scalar!(
         "update contacts set merged_into = $1 where merged_into = $2 returning id",
@@ -93,17 +93,97 @@ pub(super) async fn move_over(tx: &mut Tx<'_>, kept: ContactId, gone: ContactId)
         tasks,
         interests,
         declined,
+        turned,
+        told_apart: tell_apart(tx, kept, gone).await?,
+        noes: Vec::new(),
         joined_before,
         card: moved.rows_affected() > 0,
         left_card,
     })
 }
 
-/// Give back to `gone` what was its own and still is `kept`'s.
-pub(super) async fn move_back(
+/// A kind of message on a channel, by their codes.
+type Kind = (String, String);
+
+/// A no to a kind of message is a no, whichever of the two said it. Gives what was said anew for `kept`, and what had
+/// been a yes.
+async fn decline(
     tx: &mut Tx<'_>,
+    now: DateTime<Utc>,
     kept: ContactId,
     gone: ContactId,
+) -> Result<(Vec<Kind>, Vec<(String, String, DateTime<Utc>)>)> {
+    let turned = sqlx::query!(
+        "with yes as (
+             select k.communication_type, k.message_type, k.updated_at
+             from contact_preferences k join contact_preferences g
+                 on g.contact_id = $2 and g.communication_type = k.communication_type and g.message_type = k.message_type
+             where k.contact_id = $1 and k.allowed and not g.allowed
+         ), turned as (
+             update contact_preferences k set allowed = false, updated_at = $3 from yes
+             where k.contact_id = $1 and k.communication_type = yes.communication_type and k.message_type = yes.message_type
+         )
+         select communication_type, message_type, updated_at from yes",
+        kept.0,
+        gone.0,
+        now
+    )
+    .fetch_all(&mut **tx)
+    .await?;
+    let declined = sqlx::query!(
+        "insert into contact_preferences (contact_id, communication_type, message_type, allowed, updated_at)
+         select $1, communication_type, message_type, false, $3
+         from contact_preferences where contact_id = $2 and not allowed
+         on conflict (contact_id, communication_type, message_type) do nothing
+         returning communication_type, message_type",
+        kept.0,
+        gone.0,
+        now
+    )
+    .fetch_all(&mut **tx)
+    .await?;
+    Ok((
+        declined.into_iter().map(|it| (it.communication_type, it.message_type)).collect(),
+        turned.into_iter().map(|it| (it.communication_type, it.message_type, it.updated_at)).collect(),
+    ))
+}
+
+/// Pairs with the one that goes are asked no more; whom a person said to be somebody else is somebody else
+/// than `kept` too. Gives whom.
+async fn tell_apart(tx: &mut Tx<'_>, kept: ContactId, gone: ContactId) -> Result<Vec<i64>> {
+    sqlx::query!(
+        "delete from duplicate_candidates
+         where (first_id = $1 or second_id = $1) and (dismissed_at is null or first_id = $2 or second_id = $2)",
+        gone.0,
+        kept.0
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(sqlx::query_scalar!(
+        r#"with others as (
+               select case when first_id = $1 then second_id else first_id end as other, reason, found_at, dismissed_at, dismissed_by
+               from duplicate_candidates where first_id = $1 or second_id = $1
+           ), told as (
+               insert into duplicate_candidates as d (first_id, second_id, reason, found_at, dismissed_at, dismissed_by)
+               select least(other, $2), greatest(other, $2), reason, found_at, dismissed_at, dismissed_by from others
+               on conflict (first_id, second_id) do update
+                   set dismissed_at = excluded.dismissed_at, dismissed_by = excluded.dismissed_by
+               where d.dismissed_at is null
+               returning first_id, second_id
+           )
+           select case when first_id = $2 then second_id else first_id end as "other!" from told"#,
+        gone.0,
+        kept.0
+    )
+    .fetch_all(&mut **tx)
+    .await?)
+}
+
+/// Give back to `gone` what was its own and still is `kept`'s since they were joined at `at`.
+pub(super) async fn move_back(
+    tx: &mut Tx<'_>,
+    (kept, gone): (ContactId, ContactId),
+    at: DateTime<Utc>,
     moved: &Moved,
 ) -> Result<()> {
     sqlx::query!(
@@ -137,13 +217,12 @@ pub(super) async fn move_back(
     )
     .execute(&mut **tx)
     .await?;
-    let (channels, kinds): (Vec<String>, Vec<String>) = moved.declined.iter().cloned().unzip();
+    part_preferences(tx, (kept, gone), at, moved).await?;
     sqlx::query!(
-        "delete from contact_preferences p using unnest($2::text[], $3::text[]) as d (channel, kind)
-         where p.contact_id = $1 and p.communication_type = d.channel and p.message_type = d.kind and not p.allowed",
+        "delete from duplicate_candidates
+         where dismissed_at is not null and (first_id = $1 and second_id = any($2) or second_id = $1 and first_id = any($2))",
         kept.0,
-        &channels,
-        &kinds
+        &moved.told_apart
     )
     .execute(&mut **tx)
     .await?;
@@ -162,8 +241,65 @@ pub(super) async fn move_back(
     }
     if let Some(card) = &moved.left_card {
         sqlx::query!(
-            "insert into pipeline_cards select (jsonb_populate_record(null::pipeline_cards, $1)).* on conflict do nothing",
+            // A column that was removed meanwhile takes no deal along: it stands in the first.
+            "insert into pipeline_cards (contact_id, stage_id, value, follow_up_on, moved_at)
+             select card.contact_id, stage.id, card.value, card.follow_up_on, card.moved_at
+             from jsonb_populate_record(null::pipeline_cards, $1) card
+             cross join lateral (select id from pipeline_stages order by id <> card.stage_id, position limit 1) stage
+             on conflict do nothing",
             card
+        )
+        .execute(&mut **tx)
+        .await?;
+    }
+    Ok(())
+}
+
+/// What the joining wrote goes, unless it was said again since, or by somebody else who is still joined; what was
+/// refused since is refused by both.
+async fn part_preferences(
+    tx: &mut Tx<'_>,
+    (kept, gone): (ContactId, ContactId),
+    at: DateTime<Utc>,
+    moved: &Moved,
+) -> Result<()> {
+    sqlx::query!(
+        "insert into contact_preferences (contact_id, communication_type, message_type, allowed, updated_at)
+         select $2, communication_type, message_type, false, updated_at
+         from contact_preferences where contact_id = $1 and not allowed and updated_at > $3
+         on conflict (contact_id, communication_type, message_type)
+         do update set allowed = false, updated_at = excluded.updated_at",
+        kept.0,
+        gone.0,
+        at
+    )
+    .execute(&mut **tx)
+    .await?;
+    let (channels, kinds): (Vec<String>, Vec<String>) = moved.declined.iter().cloned().unzip();
+    sqlx::query!(
+        "delete from contact_preferences p using unnest($2::text[], $3::text[]) as d (channel, kind)
+         where p.contact_id = $1 and p.communication_type = d.channel and p.message_type = d.kind and not p.allowed
+             and p.updated_at <= $4
+             and not exists (select from contact_preferences o join contacts c on c.id = o.contact_id
+                 where c.merged_into = $1 and o.communication_type = d.channel and o.message_type = d.kind and not o.allowed)",
+        kept.0,
+        &channels,
+        &kinds,
+        at
+    )
+    .execute(&mut **tx)
+    .await?;
+    for (channel, kind, since) in &moved.turned {
+        sqlx::query!(
+            "update contact_preferences set allowed = true, updated_at = $4
+             where contact_id = $1 and communication_type = $2 and message_type = $3 and not allowed and updated_at = $5
+                 and not exists (select from contact_preferences o join contacts c on c.id = o.contact_id
+                     where c.merged_into = $1 and o.communication_type = $2 and o.message_type = $3 and not o.allowed)",
+            kept.0,
+            channel,
+            kind,
+            since,
+            at
         )
         .execute(&mut **tx)
         .await?;

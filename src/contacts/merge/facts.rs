@@ -47,6 +47,15 @@ impl Facts {
         self.phone.as_deref()
     }
 
+    pub(super) fn notes(&self) -> Option<&str> {
+        self.notes.as_deref()
+    }
+
+    /// Where the channel with this code reaches them.
+    pub(super) fn address(&self, channel: &str) -> Option<&str> {
+        if channel == "EMAIL" { self.email() } else { self.phone() }
+    }
+
     pub(super) fn basis(&mut self, channel: &str) -> &mut Option<String> {
         match channel {
             "EMAIL" => &mut self.email_basis,
@@ -77,6 +86,8 @@ pub(super) fn joined(kept: &Facts, gone: &Facts, taken: &BTreeSet<Field>) -> Fac
     let phone = pick(of_gone(Field::Phone), kept.phone.as_ref(), gone.phone.as_ref());
     let reached_by = |ours: bool| if ours { kept } else { gone };
     let (mailed, called) = (reached_by(email == kept.email), reached_by(phone == kept.phone));
+    // One telephone, one person: what either agreed to there holds, unless one of them said no.
+    let called_too = if kept.phone == gone.phone { gone } else { called };
     let rested = if kept.quiet_from.is_some() { kept } else { gone };
     Facts {
         company_id: pick(of_gone(Field::Company), kept.company_id.as_ref(), gone.company_id.as_ref()),
@@ -95,8 +106,8 @@ pub(super) fn joined(kept: &Facts, gone: &Facts, taken: &BTreeSet<Field>) -> Fac
             (ours, theirs) => ours.clone().or_else(|| theirs.clone()),
         },
         email_basis: mailed.email_basis.clone(),
-        sms_basis: called.sms_basis.clone(),
-        whatsapp_basis: called.whatsapp_basis.clone(),
+        sms_basis: called.sms_basis.clone().or_else(|| called_too.sms_basis.clone()),
+        whatsapp_basis: called.whatsapp_basis.clone().or_else(|| called_too.whatsapp_basis.clone()),
         quiet_from: rested.quiet_from,
         quiet_until: rested.quiet_until,
         email,
@@ -127,6 +138,40 @@ pub(super) fn restored(current: &Facts, after: &Facts, before: &Facts) -> serde_
         }
     }
     serde_json::from_value(result)
+}
+
+/// The emails and telephones of `before` that nobody has `after`.
+pub(super) fn dropped(before: [&Facts; 2], after: &Facts) -> Vec<String> {
+    let mut dropped: Vec<String> = before
+        .iter()
+        .flat_map(|it| [it.email(), it.phone()])
+        .flatten()
+        .filter(|it| after.email() != Some(*it) && after.phone() != Some(*it))
+        .map(str::to_owned)
+        .collect();
+    dropped.sort();
+    dropped.dedup();
+    dropped
+}
+
+/// Facts as a joining keeps them.
+pub(super) fn read(merge: i64, it: serde_json::Value) -> Result<Facts> {
+    serde_json::from_value(it).map_err(|_| Error::Internal(format!("merge {merge} can't be read")))
+}
+
+/// Leave out of `it` what is gone meanwhile: a company, somebody on the staff.
+pub(super) async fn settle(tx: &mut Tx<'_>, it: &mut Facts) -> Result<()> {
+    if let Some(company) = it.company_id {
+        it.company_id = sqlx::query_scalar!("select id from companies where id = $1 for key share", company)
+            .fetch_optional(&mut **tx)
+            .await?;
+    }
+    if let Some(owner) = it.owner_id {
+        it.owner_id = sqlx::query_scalar!("select id from staff_users where id = $1 for key share", owner)
+            .fetch_optional(&mut **tx)
+            .await?;
+    }
+    Ok(())
 }
 
 /// The facts of `contact` as they stand.

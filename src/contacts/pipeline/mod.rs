@@ -169,7 +169,7 @@ pub async fn move_to(
              from contacts c
              left join pipeline_cards p on p.contact_id = c.id
              left join pipeline_stages s on s.id = p.stage_id
-             where c.id = any($1) and p.stage_id is distinct from $2
+             where c.id = any($1) and c.merged_into is null and p.stage_id is distinct from $2
              order by c.id for no key update of c
          ), put as (
              insert into pipeline_cards (contact_id, stage_id, moved_at) select id, $2, $3 from moving
@@ -198,7 +198,7 @@ pub async fn put(
     contact: ContactId,
     stage: StageId,
 ) -> Result<bool> {
-    super::contact::exists(&mut **tx, contact).await?;
+    super::merge::hold(tx, contact).await?;
     let before = card(&mut **tx, contact).await?.map(|it| it.0);
     let moved = !move_to(tx, now, actor, &[contact.0], stage).await?.is_empty();
     if moved {
@@ -219,6 +219,7 @@ pub async fn take_off(
     contact: ContactId,
 ) -> Result<bool> {
     actor.require(Permission::EditContacts)?;
+    super::merge::hold(tx, contact).await?;
     let gone = sqlx::query!(
         "with gone as (
              delete from pipeline_cards where contact_id = $1 returning contact_id, stage_id, value, follow_up_on
@@ -251,6 +252,7 @@ pub async fn edit(
     details: Details,
 ) -> Result<bool> {
     actor.require(Permission::EditContacts)?;
+    super::merge::hold(tx, contact).await?;
     let (_, before) = card(&mut **tx, contact).await?.ok_or(Error::NotFound)?;
     if before == details {
         return Ok(false);

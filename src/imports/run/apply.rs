@@ -89,6 +89,7 @@ pub(super) async fn write(
         basis: import.consent.as_ref().map(|it| it.basis.as_str()),
         source: import.consent.as_ref().map_or(file.as_str(), |it| it.source.as_str()),
         obtained_on: import.consent.as_ref().map(|it| it.obtained_on),
+        file: &file,
     };
     let mut written = Written::default();
     match import.kind {

@@ -14,7 +14,8 @@ use crate::{
     error::{Error, FieldError},
     ids::ContactId,
     messaging::{
-        kinds::{MessageType, Scope, SuppressionReason},
+        kinds::{MessageType, Scope},
+        refusal,
         suppression::{self, Suppression},
     },
     state::AppState,
@@ -331,24 +332,8 @@ pub(super) async fn suppress(
             return Err(Error::Invalid(vec![FieldError::new("detail", message)]));
         }
         let mut tx = state.db.begin().await?;
-        let contact = contact::get(&mut *tx, id).await?;
         let scope = Scope::from_code(&form.scope).unwrap_or(Scope::Promotional);
-        for channel in Channel::ALL {
-            let Some(destination) = contact.destination(channel) else { continue };
-            let reason = SuppressionReason::Manual;
-            let entry = suppression::Entry {
-                channel,
-                destination,
-                scope,
-                reason,
-                detail: Some(detail),
-                message: None,
-            };
-            suppression::suppress(&mut tx, now, &actor, &entry).await?;
-            if contact.basis(channel).is_some() {
-                consent::withdraw(&mut tx, now, &actor, id, channel, detail, None).await?;
-            }
-        }
+        refusal::contact_no_more(&mut tx, now, &actor, id, scope, detail).await?;
         Ok(tx.commit().await?)
     };
     match written.await {

@@ -11,9 +11,10 @@ use crate::{
     chile::{comunas, format, phone::Phone, time},
     contacts::{
         contact::{self, Contact},
+        duplicates::{self, Reason, Side},
         interactions,
         interests::{self, Interest},
-        merge,
+        merge::{self, Record},
         metrics::{self, Metrics},
         pipeline::{self, stages},
         tasks::{self, Task},
@@ -30,7 +31,6 @@ use crate::{
     web::{
         badges::Badge,
         filters,
-        flash::Flash,
         form::Errors,
         html::{self, Answer},
         session::Signed,
@@ -64,6 +64,10 @@ pub(super) struct ShowPage {
     stages: Vec<(StageId, String)>,
     card: Option<(StageId, pipeline::Details)>,
     tasks: Vec<Task>,
+    /// Who was joined into them.
+    joined: Vec<Record>,
+    /// Who else they may be.
+    alike: Vec<(Side, Reason)>,
     owners: Vec<StaffUser>,
     asked: Asked,
     timeline: TimelinePart,
@@ -109,6 +113,8 @@ impl ShowPage {
             stages: stages::names(&mut *db).await?,
             card: pipeline::card(&mut *db, id).await?,
             tasks: tasks::list(&mut *db, of_contact, Place::First, SHOWN).await?.rows,
+            joined: merge::of(&mut db, id).await?,
+            alike: duplicates::of(&mut db, id).await?,
             owners: if may_edit {
                 let mut owners = staff::list(&state.db).await?;
                 owners.retain(|it| it.active);
@@ -201,12 +207,7 @@ pub(super) async fn show(
     Path(id): Path<i64>,
     Query(asked): Query<Asked>,
 ) -> Answer {
-    let survivor = merge::survivor(&mut *state.db.acquire().await?, ContactId(id)).await?;
-    if survivor.0 != id {
-        return Ok(Flash::plain("Esa ficha se unió con esta: aquí está todo lo suyo.")
-            .to(&format!("/contacts/{survivor}")));
-    }
-    html::page(&ShowPage::load(&state, shell, &signed, survivor, asked).await?)
+    html::page(&ShowPage::load(&state, shell, &signed, ContactId(id), asked).await?)
 }
 
 /// The next page of the timeline, for who scrolls.

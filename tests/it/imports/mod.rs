@@ -30,7 +30,7 @@ fn now() -> DateTime<Utc> {
 }
 
 /// A file on disk with a name, and what the command says of it.
-struct Attempt {
+pub(crate) struct Attempt {
     dir: TempDir,
     args: Args,
 }
@@ -56,7 +56,7 @@ impl Attempt {
         Attempt { dir, args }
     }
 
-    fn contacts(content: impl AsRef<[u8]>) -> Attempt {
+    pub(crate) fn contacts(content: impl AsRef<[u8]>) -> Attempt {
         Attempt::of(KindArg::Contacts, "contactos.csv", content.as_ref())
     }
 
@@ -64,26 +64,26 @@ impl Attempt {
         Attempt::of(KindArg::Companies, "empresas.csv", content.as_ref())
     }
 
-    fn history(content: impl AsRef<[u8]>) -> Attempt {
+    pub(crate) fn history(content: impl AsRef<[u8]>) -> Attempt {
         Attempt::of(KindArg::History, "historial.csv", content.as_ref())
     }
 
-    fn creating_people(mut self) -> Attempt {
+    pub(crate) fn creating_people(mut self) -> Attempt {
         self.args.create_people = true;
         self
     }
 
-    fn applied(mut self) -> Attempt {
+    pub(crate) fn applied(mut self) -> Attempt {
         self.args.apply = true;
         self
     }
 
-    fn on_duplicate(mut self, way: OnDuplicate) -> Attempt {
+    pub(crate) fn on_duplicate(mut self, way: OnDuplicate) -> Attempt {
         self.args.on_duplicate = way;
         self
     }
 
-    fn with_consent(mut self, source: &str) -> Attempt {
+    pub(crate) fn with_consent(mut self, source: &str) -> Attempt {
         "CONSENT".clone_into(&mut self.args.consent_basis);
         self.args.consent_source = Some(source.to_owned());
         self
@@ -98,7 +98,7 @@ impl Attempt {
         run(db, &Clock::fixed(now()), &self.args).await
     }
 
-    async fn run(&self, db: &PgPool) -> Outcome {
+    pub(crate) async fn run(&self, db: &PgPool) -> Outcome {
         self.outcome(db).await.unwrap()
     }
 

@@ -1,0 +1,88 @@
+//! Who a waiting message is to by now: people are joined and their addresses
+//! corrected between being asked for and being written to.
+
+use super::{
+    kinds::BlockReason,
+    outbox::{self, Refusal},
+};
+use crate::{db::Tx, error::Result, ids::DripRunId};
+use chrono::{DateTime, Utc};
+use std::collections::HashSet;
+
+/// Two runs that hold messages of one person decide one after the other, so that caps are exact.
+pub(super) async fn lock(tx: &mut Tx<'_>, contacts: &[i64]) -> Result<()> {
+    sqlx::query!(
+        "select id from contacts
+         where id = any(array(select unnest($1::bigint[])
+             union select merged_into from contacts where id = any($1) and merged_into is not null))
+         order by id for no key update",
+        contacts
+    )
+    .fetch_all(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// Of the messages `ids`, those that would be a campaign's second to one person, who was two when it was asked for:
+/// the other has left, or it is to the row that stays, or else it was asked for before.
+pub(super) async fn second_messages(tx: &mut Tx<'_>, ids: &[i64]) -> Result<HashSet<i64>> {
+    let seconds = sqlx::query_scalar!(
+        "select l.id from communication_logs l
+         join contacts asked on asked.id = l.contact_id
+         cross join lateral (select coalesce(asked.merged_into, asked.id) as id) person
+         where l.id = any($1) and l.origin = 'CAMPAIGN' and exists (
+             select from (
+                 select person.id union all select id from contacts where merged_into = person.id
+             ) as one (id)
+             join communication_logs other on other.contact_id = one.id and other.campaign_id = l.campaign_id
+             where other.origin = 'CAMPAIGN' and other.id <> l.id and (
+                 other.status not in ('PENDING', 'BLOCKED', 'CANCELLED', 'FAILED')
+                 or (other.status <> 'BLOCKED'
+                     and (other.contact_id <> person.id, other.id) < (l.contact_id <> person.id, l.id))))",
+        ids
+    )
+    .fetch_all(&mut **tx)
+    .await?;
+    Ok(seconds.into_iter().collect())
+}
+
+/// A person whose address was corrected after queueing gets the message at the new
+/// one; where another recipient of the campaign has it, theirs is the message. Gives the ids that may not go.
+pub(super) async fn follow_changes(
+    tx: &mut Tx<'_>,
+    now: DateTime<Utc>,
+    run: DripRunId,
+    ids: &[i64],
+) -> Result<HashSet<i64>> {
+    let changed = sqlx::query!(
+        r#"select l.id, case l.communication_type when 'EMAIL' then c.email else c.phone end as "address!"
+           from communication_logs l join contacts asked on asked.id = l.contact_id
+           join contacts c on c.id = coalesce(asked.merged_into, asked.id)
+           where l.id = any($1) and case l.communication_type when 'EMAIL' then c.email else c.phone end <> l.destination
+           order by l.id"#,
+        ids
+    )
+    .fetch_all(&mut **tx)
+    .await?;
+    let mut refused = HashSet::new();
+    // One by one, since each refusal may free an address for the next; such rows are few.
+    for it in changed {
+        let moved = sqlx::query!(
+            "update communication_logs l set destination = $2
+             where l.id = $1 and l.status = 'PENDING' and not exists (
+                 select 1 from communication_logs o
+                 where o.campaign_id = l.campaign_id and o.destination = $2 and o.id <> l.id
+                   and o.origin = 'CAMPAIGN' and o.status <> 'BLOCKED')",
+            it.id,
+            it.address
+        )
+        .execute(&mut **tx)
+        .await?;
+        if moved.rows_affected() == 0 {
+            let refusal = Refusal { id: it.id, reason: BlockReason::DuplicateAddress, detail: String::new() };
+            outbox::block(tx, now, run, &[refusal]).await?;
+            refused.insert(it.id);
+        }
+    }
+    Ok(refused)
+}

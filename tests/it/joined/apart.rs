@@ -1,0 +1,252 @@
+//! Taking a joining back: lists, the lifecycle, and what is gone meanwhile.
+
+use super::{agree, later, number, refuse, run};
+use crate::{
+    duplicates::{join, person, separate, twice},
+    people::{moves, stands},
+    support::monday_noon,
+};
+use llovizna::{
+    access::Actor,
+    contacts::{contact, duplicates, inactivity, vocabulary::Lifecycle},
+    error::Error,
+    ids::{ContactId, ListId},
+    segments::{list, list_bulk},
+};
+use sqlx::PgPool;
+use tokio_util::sync::CancellationToken;
+
+async fn list_of(db: &PgPool, name: &str, who: &[ContactId]) -> ListId {
+    let mut tx = db.begin().await.unwrap();
+    let id = list::create(&mut tx, monday_noon(), &Actor::CommandLine, name, "").await.unwrap();
+    list::add_contacts(&mut tx, monday_noon(), &Actor::CommandLine, id, who).await.unwrap();
+    tx.commit().await.unwrap();
+    id
+}
+
+/// Who is on a list, joined rows too.
+async fn on(db: &PgPool, id: ListId) -> Vec<ContactId> {
+    let ids: Vec<i64> =
+        sqlx::query_scalar("select contact_id from list_members where list_id = $1 order by contact_id")
+            .bind(id.0)
+            .fetch_all(db)
+            .await
+            .unwrap();
+    ids.into_iter().map(ContactId).collect()
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn places_on_lists_come_apart_again(db: PgPool) {
+    let (kept, gone) = twice(&db).await;
+    let third = person(&db, ("Ana", "S."), "ana@tres.example", "", "").await;
+    let own = list_of(&db, "Del otro", &[gone]).await;
+    let both = list_of(&db, "De ambos", &[kept, gone]).await;
+    let three = list_of(&db, "De dos que se van", &[gone, third]).await;
+    let id = join(&db, kept, gone, &[]).await.unwrap();
+    assert_eq!(on(&db, own).await, [kept, gone]);
+    let second = join(&db, kept, third, &[]).await.unwrap();
+    separate(&db, id).await.unwrap();
+    assert_eq!(on(&db, own).await, [gone]);
+    assert_eq!(on(&db, both).await, [kept, gone]);
+    assert_eq!(on(&db, three).await, [kept, gone, third], "as the third, who is still joined");
+    separate(&db, second).await.unwrap();
+    assert_eq!(on(&db, three).await, [gone, third]);
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn places_on_lists_follow_through_two_joinings(db: PgPool) {
+    let (kept, gone) = twice(&db).await;
+    let third = person(&db, ("Ana", "S."), "ana@tres.example", "", "").await;
+    let list = list_of(&db, "Del primero", &[gone]).await;
+    let first = join(&db, kept, gone, &[]).await.unwrap();
+    let second = join(&db, third, kept, &[]).await.unwrap();
+    assert!(on(&db, list).await.contains(&third));
+    separate(&db, second).await.unwrap();
+    assert_eq!(on(&db, list).await, [kept, gone]);
+    separate(&db, first).await.unwrap();
+    assert_eq!(on(&db, list).await, [gone]);
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn who_was_taken_off_a_list_since_stays_off(db: PgPool) {
+    let (kept, gone) = twice(&db).await;
+    let list = list_of(&db, "Del otro", &[gone]).await;
+    let id = join(&db, kept, gone, &[]).await.unwrap();
+    let mut tx = db.begin().await.unwrap();
+    list::remove_contacts(&mut tx, later(1), &Actor::CommandLine, list, &[kept]).await.unwrap();
+    tx.commit().await.unwrap();
+    separate(&db, id).await.unwrap();
+    assert!(on(&db, list).await.is_empty());
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn taking_back_a_change_in_bulk_takes_the_place_that_went_over_too(db: PgPool) {
+    let (kept, gone) = twice(&db).await;
+    let list = list_of(&db, "Por tanda", &[gone]).await;
+    join(&db, kept, gone, &[]).await.unwrap();
+    let mut tx = db.begin().await.unwrap();
+    list_bulk::detach(&mut tx, later(1), &Actor::CommandLine, list, &[gone.0]).await.unwrap();
+    tx.commit().await.unwrap();
+    assert!(on(&db, list).await.is_empty());
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn the_lifecycle_of_who_goes_is_not_told_anew(db: PgPool) {
+    let (kept, gone) = twice(&db).await;
+    assert_eq!((stands(&db, kept).await, stands(&db, gone).await), (Lifecycle::Lead, Lifecycle::Customer));
+    let before = moves(&db, gone).await;
+    let id = join(&db, kept, gone, &[]).await.unwrap();
+    assert_eq!(stands(&db, kept).await, Lifecycle::Customer);
+    assert_eq!(moves(&db, gone).await, before);
+    separate(&db, id).await.unwrap();
+    assert_eq!((stands(&db, kept).await, stands(&db, gone).await), (Lifecycle::Lead, Lifecycle::Customer));
+    assert_eq!(moves(&db, gone).await, before);
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn a_lead_joined_with_a_prospect_who_bought_is_a_lead_again(db: PgPool) {
+    let (kept, gone) = twice(&db).await;
+    run(&db, format!("update contacts set lifecycle = 'PROSPECTO' where id = {gone}")).await;
+    let id = join(&db, kept, gone, &[]).await.unwrap();
+    assert_eq!(stands(&db, kept).await, Lifecycle::Prospect);
+    separate(&db, id).await.unwrap();
+    assert_eq!((stands(&db, kept).await, stands(&db, gone).await), (Lifecycle::Lead, Lifecycle::Prospect));
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn nobody_who_was_joined_turns_inactive(db: PgPool) {
+    let (kept, gone) = twice(&db).await;
+    join(&db, kept, gone, &[]).await.unwrap();
+    let moved = inactivity::run_once(&db, later(24 * 300), &CancellationToken::new()).await.unwrap();
+    assert_eq!(moved, 1, "{:?}", moves(&db, gone).await);
+    assert!(moves(&db, gone).await.iter().all(|it| it.1 != "INACTIVO"));
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn what_is_gone_meanwhile_stops_nobody(db: PgPool) {
+    let (kept, gone) = twice(&db).await;
+    run(
+        &db,
+        format!(
+            "insert into pipeline_stages (name, position) values ('De paso', 99);
+             insert into pipeline_cards (contact_id, stage_id, value, moved_at) select {kept}, min(id), 1, '2026-11-06' from pipeline_stages;
+             update pipeline_cards set stage_id = (select id from pipeline_stages where name = 'De paso') where contact_id = {gone};
+             insert into companies (name, name_key, created_at, updated_at) values ('Otra', 'otra', '2026-11-06', '2026-11-06');
+             update contacts set company_id = (select id from companies where name = 'Otra') where id = {gone};
+             insert into staff_users (email, name, role, password_hash, created_at, updated_at) values ('x@x.cl', 'X', 'STAFF', '', '2026-11-06', '2026-11-06');
+             update contacts set owner_id = (select id from staff_users where email = 'x@x.cl') where id = {gone}"
+        ),
+    )
+    .await;
+    let id = join(&db, kept, gone, &[]).await.unwrap();
+    run(
+        &db,
+        "delete from pipeline_stages where name = 'De paso'; delete from companies where name = 'Otra';
+         update contacts set owner_id = null; delete from staff_users where email = 'x@x.cl'"
+            .to_owned(),
+    )
+    .await;
+    separate(&db, id).await.unwrap();
+    let it = contact::get(&db, gone).await.unwrap();
+    assert_eq!((it.company_id, it.owner_id), (None, None));
+    let worth = format!("select value from pipeline_cards where contact_id = {gone}");
+    assert_eq!(number(&db, worth).await, 90_000, "the deal is not lost with its column");
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn nobody_is_left_without_an_address(db: PgPool) {
+    let (kept, gone) = twice(&db).await;
+    let id = join(&db, kept, gone, &[]).await.unwrap();
+    // The telephone came from the other.
+    run(&db, format!("update contacts set email = null where id = {kept}")).await;
+    match separate(&db, id).await {
+        Err(Error::Refused(sentence)) => assert!(sentence.contains("sin correo ni teléfono"), "{sentence}"),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn a_pair_that_is_two_people_stays_so(db: PgPool) {
+    let (kept, gone) = twice(&db).await;
+    let third = person(&db, ("Ana", "S."), "ana@tres.example", "9 8765 4321", "").await;
+    duplicates::look(&db, monday_noon()).await.unwrap();
+    let mut tx = db.begin().await.unwrap();
+    duplicates::dismiss(&mut tx, monday_noon(), &Actor::CommandLine, (gone, third), true).await.unwrap();
+    tx.commit().await.unwrap();
+    let id = join(&db, kept, gone, &[]).await.unwrap();
+    duplicates::look(&db, later(1)).await.unwrap();
+    let open = "select count(*) from duplicate_candidates where dismissed_at is null".to_owned();
+    assert_eq!(number(&db, open).await, 0, "the one that stays is two people with them too");
+    separate(&db, id).await.unwrap();
+    let pair = |who: ContactId| {
+        format!(
+            "select count(*) from duplicate_candidates where dismissed_at is not null and first_id = {who} and second_id = {third}"
+        )
+    };
+    assert_eq!((number(&db, pair(gone)).await, number(&db, pair(kept)).await), (1, 0));
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn joining_and_taking_back_is_nothing_whoever_they_are(db: PgPool) {
+    // What each of the two has, bit by bit.
+    for seed in [0b0000_0000_u32, 0b0110_1001, 0b1001_0110, 0b1111_1111, 0b0101_1010, 0b0011_1100] {
+        let (a, b) = (any_person(&db, seed & 15, seed).await, any_person(&db, seed >> 4, seed).await);
+        let before = state(&db, a, b).await;
+        for (kept, gone) in [(a, b), (b, a)] {
+            for taken in [&[][..], &llovizna::contacts::merge::Field::ALL[..]] {
+                let id = join(&db, kept, gone, taken).await.unwrap();
+                separate(&db, id).await.unwrap();
+                assert_eq!(state(&db, a, b).await, before, "{seed:b} {kept} {gone} {taken:?}");
+            }
+        }
+    }
+}
+
+async fn any_person(db: &PgPool, has: u32, seed: u32) -> ContactId {
+    let email = format!("p{}@x.example", number(db, "select count(*) from contacts".to_owned()).await);
+    let phone = if has & 1 > 0 { "9 8765 4321" } else { "" };
+    let who = person(db, ("Ana", "Soto"), &email, phone, "").await;
+    if has & 2 > 0 {
+        agree(db, who, monday_noon()).await;
+        run(db, format!("update contacts set lifecycle = 'PROSPECTO' where id = {who}")).await;
+    }
+    if has & 4 > 0 {
+        refuse(db, who, monday_noon()).await;
+        list_of(db, &format!("{seed} {who}"), &[who]).await;
+    }
+    if has & 8 > 0 {
+        run(
+            db,
+            format!(
+                "insert into history_entries (contact_id, kind, occurred_on, amount, created_at)
+                     values ({who}, 'PURCHASE', '2026-10-01', 5000, '2026-11-01');
+                 insert into contact_preferences values ({who}, 'EMAIL', 'NEWSLETTER', {}, '2026-11-05')",
+                has & 1 > 0
+            ),
+        )
+        .await;
+        let mut tx = db.begin().await.unwrap();
+        llovizna::contacts::metrics::recount(&mut tx, monday_noon(), &[who.0]).await.unwrap();
+        tx.commit().await.unwrap();
+    }
+    who
+}
+
+/// All of two people, with their places on lists and what an import would be told of their consent.
+async fn state(db: &PgPool, a: ContactId, b: ContactId) -> (serde_json::Value, serde_json::Value) {
+    let ids = vec![a.0, b.0];
+    let more = sqlx::query_scalar(
+        "select jsonb_build_object(
+            'lists', (select jsonb_agg(jsonb_build_array(list_id, contact_id, added_at) order by list_id, contact_id)
+                from list_members where contact_id = any($1)),
+            'noes', (select jsonb_agg(jsonb_build_array(id, (select basis = 'WITHDRAWN' from consent_events
+                where contact_id = c.id and communication_type = 'EMAIL' order by id desc limit 1) is true) order by id)
+                from contacts c where id = any($1)),
+            'former', (select count(*) from contact_merges where undone_at is null))",
+    )
+    .bind(ids)
+    .fetch_one(db)
+    .await
+    .unwrap();
+    (crate::duplicates::all_of(db, &[a, b]).await, more)
+}

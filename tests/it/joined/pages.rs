@@ -1,0 +1,63 @@
+//! What the pages say of people who are here twice.
+
+use crate::{
+    duplicates::{join, twice},
+    support::{TestApp, monday_noon},
+};
+use llovizna::{access::Role, contacts::duplicates};
+use sqlx::PgPool;
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn the_page_of_who_stays_tells_who_was_joined_and_gives_a_way_back(db: PgPool) {
+    let (kept, gone) = twice(&db).await;
+    let id = join(&db, kept, gone, &[]).await.unwrap();
+    let app = TestApp::new(db.clone());
+    let page = app.as_role(Role::Staff).await.get(&format!("/contacts/{kept}")).await.body;
+    assert!(page.contains("Ana María Soto Paz"), "{page}");
+    assert!(page.contains(&format!("action=\"/merges/{id}/undoing\"")) && page.contains("Separar"), "{page}");
+    let read = app.as_role(Role::ReadOnly).await.get(&format!("/contacts/{kept}")).await.body;
+    assert!(read.contains("Ana María Soto Paz") && !read.contains("Separar"));
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn the_page_asks_whether_it_is_somebody_else(db: PgPool) {
+    let (kept, gone) = twice(&db).await;
+    let app = TestApp::new(db.clone());
+    let staff = app.as_role(Role::Staff).await;
+    let path = format!("/contacts/{kept}");
+    assert!(!staff.get(&path).await.text().contains("Puede ser la misma persona"));
+    duplicates::look(&db, monday_noon()).await.unwrap();
+    let page = staff.get(&path).await.body;
+    assert!(page.contains("Puede ser la misma persona que"), "{page}");
+    assert!(page.contains(&format!("href=\"/duplicates/{kept}/{gone}\"")), "{page}");
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn what_joining_leaves_out_is_said(db: PgPool) {
+    let (kept, gone) = twice(&db).await;
+    sqlx::query(
+        "update contacts set notes = 'Nota ' || id, email_basis = case when id = $1 then 'CONSENT' end",
+    )
+    .bind(gone.0)
+    .execute(&db)
+    .await
+    .unwrap();
+    let app = TestApp::new(db.clone());
+    let staff = app.as_role(Role::Staff).await;
+    staff.post(&format!("/duplicates/{kept}/{gone}"), &[]).await;
+    let page = staff.get(&format!("/contacts/{kept}")).await.text();
+    assert!(!page.contains("Todo lo de la otra"), "{page}");
+    assert!(page.contains("anamaria@dos.example") && page.contains("las notas"), "{page}");
+    assert!(page.contains("promociones por correo"), "{page}");
+    // With nothing left out nothing is said.
+    let id: i64 = sqlx::query_scalar("select max(id) from contact_merges").fetch_one(&db).await.unwrap();
+    staff.post(&format!("/merges/{id}/undoing"), &[]).await;
+    sqlx::query("update contacts set notes = null, email_basis = null, email = case when id = $1 then email end, phone = '+56911112222'")
+        .bind(kept.0)
+        .execute(&db)
+        .await
+        .unwrap();
+    staff.post(&format!("/duplicates/{kept}/{gone}"), &[]).await;
+    let page = staff.get(&format!("/contacts/{kept}")).await.text();
+    assert!(page.contains("Todo lo de la otra quedó aquí"), "{page}");
+}
