@@ -8,7 +8,7 @@ use super::{
     shell::Shell,
 };
 use crate::{
-    access::Permission,
+    access::{Actor, Permission},
     chile::phone::Phone,
     contacts::bulk::{HistoryKind, OnDuplicate},
     error::Error,
@@ -19,6 +19,7 @@ use crate::{
         examples,
         mapping::{self, Field},
         report::{self, ReportRow, VERDICTS},
+        undo,
     },
     state::AppState,
 };
@@ -47,7 +48,7 @@ pub(super) fn routes() -> Vec<Route> {
         Route::get("/imports/{id}", Permission::View, show),
         Route::get("/imports/{id}/progress", Permission::View, live),
         Route::get("/imports/{id}/rows", Permission::View, rows),
-        Route::get("/imports/{id}/rejected.csv", Permission::View, rejected),
+        Route::get("/imports/{id}/rejected.csv", Permission::Export, rejected),
     ]
 }
 
@@ -194,6 +195,13 @@ pub(super) struct Cell {
     pub faulty: bool,
 }
 
+impl Cell {
+    /// A field of one line would lose its line ends.
+    pub(super) fn has_lines(&self) -> bool {
+        self.text.contains(['\n', '\r'])
+    }
+}
+
 #[derive(Template)]
 #[template(path = "imports/show.html", blocks = ["live"])]
 struct ShowPage {
@@ -205,6 +213,8 @@ struct ShowPage {
     reasons: Vec<report::Reason>,
     wrong: Vec<Wrong>,
     earlier: Option<(ImportId, DateTime<Utc>)>,
+    may_export: bool,
+    may_undo: bool,
 }
 
 impl ShowPage {
@@ -222,6 +232,21 @@ impl ShowPage {
         matches!(self.import.status, Status::Ready | Status::Failed)
             && !self.columns.is_empty()
             && self.shell.may(Permission::RunImports)
+    }
+
+    /// Whether the basis for promotions may be stated anew.
+    fn is_restatable(&self) -> bool {
+        self.import.status == Status::Ready
+            && self.import.kind != Kind::Companies
+            && self.shell.may(Permission::RunImports)
+    }
+
+    /// The stated basis as a form holds it: code, source, day.
+    fn stated(&self) -> (&str, &str, String) {
+        match &self.import.consent {
+            Some(it) => (&it.basis, &it.source, it.obtained_on.to_string()),
+            None => ("NONE", "", String::new()),
+        }
     }
 
     fn has_counts(&self) -> bool {
@@ -243,7 +268,12 @@ impl ShowPage {
     }
 }
 
-async fn show(State(state): State<AppState>, shell: Shell, Path(id): Path<ImportId>) -> Answer {
+async fn show(
+    State(state): State<AppState>,
+    actor: Actor,
+    shell: Shell,
+    Path(id): Path<ImportId>,
+) -> Answer {
     let import = imports::get(&state.db, id).await?;
     let earlier = match import.status {
         Status::Ready => imports::done_before(&state.db, id).await?,
@@ -260,6 +290,8 @@ async fn show(State(state): State<AppState>, shell: Shell, Path(id): Path<Import
         _ => Vec::new(),
     };
     html::page(&ShowPage {
+        may_export: import.counts.rejected > 0 && report::may_export(&actor, &import),
+        may_undo: undo::may(&actor, &import),
         wrong,
         sentence: sentence(&import),
         tiles: tiles(&import),
@@ -284,6 +316,8 @@ async fn live(State(state): State<AppState>, shell: Shell, Path(id): Path<Import
         reasons: Vec::new(),
         wrong: Vec::new(),
         earlier: None,
+        may_export: false,
+        may_undo: false,
     };
     let mut response = html::page(&page.as_live())?;
     if !running {
@@ -405,6 +439,7 @@ struct RowsPage {
     rows: Vec<ReportRow>,
     newer: String,
     older: String,
+    may_export: bool,
 }
 
 impl RowsPage {
@@ -450,6 +485,7 @@ pub(super) fn verdict_of(row: &ReportRow) -> (&'static str, &'static str, &'stat
 
 async fn rows(
     State(state): State<AppState>,
+    actor: Actor,
     shell: Shell,
     Path(id): Path<ImportId>,
     Query(query): Query<RowsQuery>,
@@ -468,6 +504,7 @@ async fn rows(
     html::page(&RowsPage {
         shell,
         tabs: tiles(&import),
+        may_export: import.counts.rejected > 0 && report::may_export(&actor, &import),
         import,
         rows,
         newer: if after > 0 { base } else { String::new() },
@@ -476,8 +513,9 @@ async fn rows(
     })
 }
 
-async fn rejected(State(state): State<AppState>, Path(id): Path<ImportId>) -> Answer {
+async fn rejected(State(state): State<AppState>, actor: Actor, Path(id): Path<ImportId>) -> Answer {
     let import = imports::get(&state.db, id).await?;
-    let body = Body::from_stream(report::rejected_csv(state.db.clone(), &import));
+    let lines = report::rejected_csv(&state.db, state.clock.now(), &actor, &import).await?;
+    let body = Body::from_stream(lines);
     Ok(download(&format!("rechazadas-{id}.csv"), body))
 }

@@ -116,6 +116,12 @@ pub async fn stage(tx: &mut Tx<'_>, rules: Rules<'_>) -> Result<()> {
         .await?;
     run(
         tx,
+        "create temp table import_notes (row_number int not null, note text not null, unsubscribed boolean not null)
+         on commit drop",
+    )
+    .await?;
+    run(
+        tx,
         "create temp table import_rules (skip boolean, overwrite boolean, basis text, writes boolean) on commit drop",
     )
     .await?;
