@@ -216,7 +216,11 @@ async fn give_up(db: &PgPool, clock: &Clock, id: ImportId) {
         Ok::<(), Error>(())
     };
     if let Err(error) = asked.await {
-        tracing::warn!(import.id = id.0, error = error.description(), "A failed import could not be cancelled");
+        tracing::warn!(
+            import.id = id.0,
+            error = error.description(),
+            "A failed import could not be cancelled"
+        );
     }
 }
 

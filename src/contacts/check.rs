@@ -3,7 +3,12 @@
 
 use super::{address::EmailAddress, website};
 use crate::{
-    chile::{comunas, phone::Phone, rut::Rut, text::{tidy, tidy_lines}},
+    chile::{
+        comunas,
+        phone::Phone,
+        rut::Rut,
+        text::{tidy, tidy_lines},
+    },
     error::{Error, FieldError, Result},
 };
 use chrono::NaiveDate;

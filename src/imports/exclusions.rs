@@ -234,7 +234,12 @@ mod tests {
             &[],
             1,
         );
-        check("ana@x.example 9 8765 4321\n(eva@x.example).\n", &["ana@x.example", "eva@x.example"], &["+56987654321"], 0);
+        check(
+            "ana@x.example 9 8765 4321\n(eva@x.example).\n",
+            &["ana@x.example", "eva@x.example"],
+            &["+56987654321"],
+            0,
+        );
     }
 
     #[test]

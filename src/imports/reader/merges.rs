@@ -49,8 +49,7 @@ impl Merges {
                 self.open.resize(column + 1, None);
             }
             // An area whose first row holds nothing has no text to repeat.
-            self.open[column] =
-                (area.rows.0 == index).then(|| (area.rows.1, row.cell(column).to_owned()));
+            self.open[column] = (area.rows.0 == index).then(|| (area.rows.1, row.cell(column).to_owned()));
         }
     }
 }

@@ -22,7 +22,8 @@ const SHARED: &str = "row_number, company_name, company_key, rut, industry, firs
     value, warning, cells, name_key, event_kind, event_on, item, amount, quantity";
 
 /// What the base says to each row that it says something to.
-const NOTES: &str = "(select row_number, string_agg(note, '. ' order by note) as note from import_notes group by row_number)";
+const NOTES: &str =
+    "(select row_number, string_agg(note, '. ' order by note) as note from import_notes group by row_number)";
 
 /// Write the confirmed rows of `import`, decided on again against the base as it is now.
 pub(super) async fn apply(
