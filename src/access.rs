@@ -84,6 +84,7 @@ impl Role {
             | P::ManageStaff
             | P::ViewAudit
             | P::ExportAll
+            | P::UndoAnyImport
             | P::RunJobs => {
                 matches!(self, Role::SuperAdmin | Role::Admin)
             }
@@ -98,8 +99,10 @@ pub enum Permission {
     View,
     /// Create and change contacts and companies.
     EditContacts,
-    /// Upload, confirm, cancel and undo imports.
+    /// Upload, confirm and cancel imports, and undo one's own.
     RunImports,
+    /// Undo what others imported, and so delete the people whom it created.
+    UndoAnyImport,
     /// Write campaigns.
     EditCampaigns,
     /// Send a test message to oneself.

@@ -7,6 +7,7 @@ use crate::{
         session,
     },
     config::Config,
+    db::Tx,
     error::Result,
     ids::StaffId,
 };
@@ -37,6 +38,9 @@ pub enum Attempt {
     Wait {
         /// When to try again.
         until: DateTime<Utc>,
+        /// It is the account's address that must wait, so that an administrator can end it;
+        /// else it is the network.
+        is_account: bool,
     },
 }
 
@@ -64,17 +68,22 @@ pub async fn attempt(
     who: Credentials<'_>,
 ) -> Result<Attempt> {
     let email = who.email.trim().to_lowercase();
-    let address = keys::sign(config, Purpose::LoginFailure, format!("address {email}").as_bytes())?;
+    let address = subject(config, &email)?;
     let ip = match who.ip {
         Some(ip) => Some(keys::sign(config, Purpose::LoginFailure, format!("ip {ip}").as_bytes())?),
         None => None,
     };
     // The attempt counts as failed until it succeeds, so that many at once don't slip through together.
     let noted = note_failure(db, now, &address, ip.as_deref()).await?;
-    if let Some(until) = wait_until(db, now, &address, ip.as_deref()).await? {
+    let account = wait_until(db, now, &address, PER_ADDRESS).await?;
+    let network = match &ip {
+        Some(ip) => wait_until(db, now, ip, PER_IP).await?,
+        None => None,
+    };
+    if let Some(until) = account.max(network) {
         // Nothing was tried: waiting must not make the wait longer.
         sqlx::query!("delete from login_failures where id = any($1)", &noted).execute(db).await?;
-        return Ok(Attempt::Wait { until });
+        return Ok(Attempt::Wait { until, is_account: network.is_none() });
     }
     let row = sqlx::query!("select id, password_hash from staff_users where email = $1 and active", email)
         .fetch_optional(db)
@@ -101,29 +110,50 @@ pub async fn attempt(
     Ok(Attempt::Done { staff: StaffId(id), token })
 }
 
-/// When the address or the IP may try again, if it must wait. The attempt at hand is counted.
+/// What stands for an address in `login_failures`.
+fn subject(config: &Config, email: &str) -> Result<Vec<u8>> {
+    keys::sign(config, Purpose::LoginFailure, format!("address {email}").as_bytes())
+}
+
+/// Until when nobody can sign in with `email`, after too many wrong passwords.
+///
+/// # Errors
+/// When the database fails.
+pub async fn locked_until(
+    db: &PgPool,
+    now: DateTime<Utc>,
+    config: &Config,
+    email: &str,
+) -> Result<Option<DateTime<Utc>>> {
+    // The attempt that would be one too many is not made yet.
+    wait_until(db, now, &subject(config, email)?, PER_ADDRESS - 1).await
+}
+
+/// Let the wrong passwords for `email` be forgotten. Who may do that is decided by [`super::staff::unlock`].
+pub(super) async fn forget(tx: &mut Tx<'_>, config: &Config, email: &str) -> Result<()> {
+    sqlx::query!("delete from login_failures where subject = $1", &subject(config, email)?)
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
+}
+
+/// When `subject` may try again, if more than `most` of its failures are too many.
 async fn wait_until(
     db: &PgPool,
     now: DateTime<Utc>,
-    address: &[u8],
-    ip: Option<&[u8]>,
+    subject: &[u8],
+    most: i64,
 ) -> Result<Option<DateTime<Utc>>> {
     // The failure that is one too many: while it is inside the window, so are all after it.
-    let excess = async |subject: &[u8], most: i64| {
-        sqlx::query_scalar!(
-            "select failed_at from login_failures where subject = $1 and failed_at > $2
-             order by failed_at desc, id desc offset $3 limit 1",
-            subject,
-            now - WINDOW,
-            most,
-        )
-        .fetch_optional(db)
-        .await
-    };
-    let mut latest = excess(address, PER_ADDRESS).await?;
-    if let Some(ip) = ip {
-        latest = latest.max(excess(ip, PER_IP).await?);
-    }
+    let latest = sqlx::query_scalar!(
+        "select failed_at from login_failures where subject = $1 and failed_at > $2
+         order by failed_at desc, id desc offset $3 limit 1",
+        subject,
+        now - WINDOW,
+        most,
+    )
+    .fetch_optional(db)
+    .await?;
     Ok(latest.map(|it| it + WINDOW))
 }
 

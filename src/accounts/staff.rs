@@ -2,8 +2,9 @@
 
 use crate::{
     access::{Actor, Permission, Role},
-    accounts::{password, session},
+    accounts::{login, password, session},
     audit::{self, Change},
+    config::Config,
     db::Tx,
     error::{Error, FieldError, OnConstraint, Result},
     ids::StaffId,
@@ -247,6 +248,22 @@ pub async fn reset_password(
     session::end_all(tx, id, None).await?;
     note(tx, now, actor, "staff.reset_password", id, None, None).await?;
     Ok((user, fresh))
+}
+
+/// Let an account sign in at once that too many wrong passwords keep out.
+///
+/// # Errors
+/// [`Error::Forbidden`] over a superadministrator.
+pub async fn unlock(
+    tx: &mut Tx<'_>,
+    now: DateTime<Utc>,
+    actor: &Actor,
+    config: &Config,
+    id: StaffId,
+) -> Result<()> {
+    let user = lock(tx, actor, id).await?;
+    login::forget(tx, config, &user.email).await?;
+    note(tx, now, actor, "staff.unlock", id, None, None).await
 }
 
 /// Change one's own password, knowing the present one. Ends one's other sessions

@@ -170,6 +170,25 @@ pub async fn list(db: &PgPool, place: Place, limit: usize) -> Result<Vec<Capture
     .await?)
 }
 
+/// At most `limit` captured messages below `before`, newest first, that went to an address with
+/// `sought` in it or have it in their subject. It reads all of them: the outbox is a place for trials.
+///
+/// # Errors
+/// When the database fails.
+pub async fn search(db: &PgPool, sought: &str, before: Option<i64>, limit: usize) -> Result<Vec<Captured>> {
+    Ok(sqlx::query_as!(
+        Captured,
+        "select id, communication_log_id, destination, subject, captured_at from outbox_messages
+         where id < $2 and (strpos(lower(destination), $1) > 0 or strpos(lower(subject), $1) > 0)
+         order by id desc limit $3",
+        sought.to_lowercase(),
+        before.unwrap_or(i64::MAX),
+        i64::try_from(limit).unwrap_or(i64::MAX),
+    )
+    .fetch_all(db)
+    .await?)
+}
+
 /// One captured message.
 ///
 /// # Errors

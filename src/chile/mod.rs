@@ -1,6 +1,7 @@
 //! What the country fixes: pure rules, no database and no clock.
 
 pub mod text;
+pub mod spreadsheet;
 pub mod time;
 pub mod format;
 pub mod rut;

@@ -56,6 +56,18 @@ pub fn tidy(text: &str) -> String {
     tidied
 }
 
+/// `text` of several lines as it is kept: line ends of one kind, none at the ends, and no
+/// control characters but tabs.
+#[must_use]
+pub fn tidy_lines(text: &str) -> String {
+    let text: String = text
+        .replace("\r\n", "\n")
+        .chars()
+        .filter(|it| matches!(it, '\n' | '\t') || !it.is_control())
+        .collect();
+    text.trim().to_owned()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

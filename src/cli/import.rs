@@ -160,7 +160,7 @@ pub async fn run(db: &PgPool, clock: &Clock, args: &Args) -> Result<Outcome> {
     }
     if let Some(path) = &args.report {
         let mut out = BufWriter::new(File::create(path)?);
-        report::write_rejected(db.clone(), &import, &mut out).await?;
+        report::write_rejected(db, clock.now(), &Actor::CommandLine, &import, &mut out).await?;
         std::io::Write::flush(&mut out)?;
     }
     Ok(Outcome {
@@ -216,7 +216,11 @@ async fn give_up(db: &PgPool, clock: &Clock, id: ImportId) {
         Ok::<(), Error>(())
     };
     if let Err(error) = asked.await {
-        tracing::warn!(import.id = id.0, error = %error, "A failed import could not be cancelled");
+        tracing::warn!(
+            import.id = id.0,
+            error = error.description(),
+            "A failed import could not be cancelled"
+        );
     }
 }
 

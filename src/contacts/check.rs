@@ -1,9 +1,14 @@
 //! Typed text to values, collecting what is wrong field by field. No rules of
 //! any one form.
 
-use super::address::EmailAddress;
+use super::{address::EmailAddress, website};
 use crate::{
-    chile::{comunas, phone::Phone, rut::Rut, text::tidy},
+    chile::{
+        comunas,
+        phone::Phone,
+        rut::Rut,
+        text::{tidy, tidy_lines},
+    },
     error::{Error, FieldError, Result},
 };
 use chrono::NaiveDate;
@@ -11,8 +16,8 @@ use serde_json::{Map, Value};
 
 /// Most characters of a name or another short text.
 const MAX_SHORT: usize = 200;
-/// Most characters of notes.
-const MAX_LONG: usize = 10_000;
+/// Most characters of notes, typed or imported.
+pub const MAX_NOTES: usize = 10_000;
 
 /// What is wrong so far.
 #[derive(Debug, Default)]
@@ -47,13 +52,8 @@ impl Check {
 
     /// A text of several lines, or none.
     pub(super) fn long(&mut self, field: &'static str, text: &str) -> Option<String> {
-        let text: String = text
-            .replace("\r\n", "\n")
-            .chars()
-            .filter(|it| *it == '\n' || *it == '\t' || !it.is_control())
-            .collect();
-        let text = text.trim().to_owned();
-        if text.chars().count() > MAX_LONG {
+        let text = tidy_lines(text);
+        if text.chars().count() > MAX_NOTES {
             self.wrong(field, "Es demasiado largo: el máximo son 10.000 caracteres.");
         }
         Some(text).filter(|it| !it.is_empty())
@@ -149,19 +149,11 @@ impl Check {
     /// Address of a web site with its scheme, or none.
     pub(super) fn website(&mut self, field: &'static str, text: &str) -> Option<String> {
         let text = self.optional(field, text)?;
-        let whole = if text.contains("://") { text } else { format!("https://{text}") };
-        match url::Url::parse(&whole) {
-            Ok(url)
-                if matches!(url.scheme(), "http" | "https")
-                    && url.domain().is_some_and(|it| it.contains('.')) =>
-            {
-                Some(url.as_str().trim_end_matches('/').to_owned())
-            }
-            _ => {
-                self.wrong(field, "No es un sitio web: escríbelo como empresa.cl.");
-                None
-            }
+        let found = website::parse(&text);
+        if found.is_none() {
+            self.wrong(field, "No es un sitio web: escríbelo como empresa.cl.");
         }
+        found
     }
 }
 

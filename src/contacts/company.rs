@@ -1,6 +1,6 @@
 //! One company: made, read, changed. Lists are `company_list`'s.
 
-use super::check::Check;
+use super::{check::Check, company_list::choice};
 use crate::{
     access::{Actor, Permission},
     audit,
@@ -352,6 +352,7 @@ pub async fn update(
 
 /// The company that `typed` names, by its name, its RUT or both as
 /// [`choice`](super::company_list::choice) writes them; made where there is none. None for an empty text.
+/// The `current` one stays where the text is its own; of several of one name it is the one without RUT.
 ///
 /// # Errors
 /// [`Error::Invalid`] at `company` when several bear the name; [`create`]'s; or the database's.
@@ -359,25 +360,33 @@ pub async fn resolve(
     tx: &mut Tx<'_>,
     now: DateTime<Utc>,
     actor: &Actor,
+    current: Option<CompanyId>,
     typed: &str,
 ) -> Result<Option<CompanyId>> {
     let typed = text::tidy(typed);
     if typed.is_empty() {
         return Ok(None);
     }
+    if let Some(current) = current {
+        let company = get(&mut **tx, current).await?;
+        if text::tidy(&choice(&company.name, company.rut.as_deref())) == typed {
+            return Ok(Some(current));
+        }
+    }
     let rut = typed.rsplit_once('·').map_or(typed.as_str(), |it| it.1).parse::<Rut>().ok().map(Rut::stored);
     let by_rut = rut.is_some();
-    let found = sqlx::query_scalar!(
-        "select id from companies where case when $1::text is null then name_key = $2 else rut = $1 end
-         order by id limit 2",
+    let found = sqlx::query!(
+        r#"select id, rut is null as "is_bare!" from companies
+         where case when $1::text is null then name_key = $2 else rut = $1 end
+         order by (rut is null) desc, id limit 2"#,
         rut,
         text::fold(&typed)
     )
     .fetch_all(&mut **tx)
     .await?;
     match found.as_slice() {
-        [one] => Ok(Some(CompanyId(*one))),
-        [_, _, ..] => Err(Error::invalid(
+        [first, ..] if found.len() == 1 || first.is_bare => Ok(Some(CompanyId(first.id))),
+        [_, ..] => Err(Error::invalid(
             "company",
             "Hay más de una empresa con ese nombre: elige una de la lista o escribe su RUT.",
         )),

@@ -329,7 +329,7 @@ pub async fn create(
     details: &Details,
 ) -> Result<ContactId> {
     actor.require(Permission::EditContacts)?;
-    let company = company::resolve(tx, now, actor, &details.company).await?;
+    let company = company::resolve(tx, now, actor, None, &details.company).await?;
     let id = sqlx::query_scalar!(
         "insert into contacts (company_id, first_name, last_name, email, phone, job_title, birth_date, comuna, source,
              lifecycle, owner_id, notes, search_key, created_at, updated_at)
@@ -379,7 +379,7 @@ pub async fn update(
     actor.require(Permission::EditContacts)?;
     merge::hold(tx, id).await?;
     let contact = get(&mut **tx, id).await?;
-    let company = company::resolve(tx, now, actor, &details.company).await?;
+    let company = company::resolve(tx, now, actor, contact.company_id, &details.company).await?;
     let (before, after) = check::changed(&contact.facts(), &facts(details, company));
     if before == after {
         return Ok(Outcome::Unchanged);

@@ -8,7 +8,13 @@ use super::{
 use crate::{
     access::{Actor, Permission},
     audit,
-    chile::{comunas, format, phone::Phone, rut::Rut, time},
+    chile::{
+        comunas, format,
+        phone::Phone,
+        rut::Rut,
+        spreadsheet::{self, push_line},
+        time,
+    },
     error::{Error, Result},
 };
 use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
@@ -171,23 +177,10 @@ fn cells(row: &Row, columns: &[Column]) -> Vec<Cell> {
     cells
 }
 
-/// Text that no spreadsheet runs: what begins like a formula gets an apostrophe, as Excel itself writes it.
-fn neutral(text: String) -> String {
-    if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{text}") } else { text }
-}
-
-fn push_line(out: &mut Vec<u8>, cells: impl IntoIterator<Item = String>) -> Result<()> {
-    let mut writer =
-        csv::WriterBuilder::new().delimiter(b';').terminator(csv::Terminator::CRLF).from_writer(out);
-    writer.write_record(cells).map_err(|it| Error::Internal(it.to_string()))?;
-    writer.flush()?;
-    Ok(())
-}
-
 fn as_text(cell: Cell) -> String {
     match cell {
         Cell::Empty => String::new(),
-        Cell::Text(it) => neutral(it),
+        Cell::Text(it) => it,
         Cell::Day(it) => format::date(it),
         Cell::Instant(it) => it.format("%d-%m-%Y %H:%M").to_string(),
         Cell::Number(it) | Cell::Money(it) => it.to_string(),
@@ -198,18 +191,18 @@ fn as_text(cell: Cell) -> String {
 const CHUNK: usize = 32 * 1024;
 
 impl Export {
-    /// Write a CSV to `out`, chunk by chunk. A byte-order mark and semicolons make
-    /// Excel in Chile show it as a table. Ends early when nobody reads on.
+    /// Write a CSV to `out`, chunk by chunk. Ends early when nobody reads on.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn csv(mut self, out: mpsc::Sender<Vec<u8>>) -> Result<()> {
-        let mut chunk = "\u{feff}".as_bytes().to_vec();
-        push_line(&mut chunk, heads(&self.columns).into_iter().map(str::to_owned))?;
+        let mut chunk = spreadsheet::MARK.as_bytes().to_vec();
+        push_line(&mut chunk, heads(&self.columns))?;
         {
             let mut rows = std::pin::pin!(self.rows.rows(&mut self.tx));
             while let Some(row) = rows.try_next().await? {
-                push_line(&mut chunk, cells(&row, &self.columns).into_iter().map(as_text))?;
+                let cells: Vec<String> = cells(&row, &self.columns).into_iter().map(as_text).collect();
+                push_line(&mut chunk, cells.iter().map(String::as_str))?;
                 if chunk.len() >= CHUNK && out.send(std::mem::take(&mut chunk)).await.is_err() {
                     return Ok(());
                 }
@@ -336,24 +329,5 @@ impl Book {
         self.file.save_to_writer(&mut file).map_err(|it| broken(&it))?;
         std::io::Seek::rewind(&mut file)?;
         Ok(file)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_looks_like_a_formula_is_text() {
-        for (typed, kept) in [
-            ("=1+1", "'=1+1"),
-            ("+cmd|' /C calc'!A0", "'+cmd|' /C calc'!A0"),
-            ("-2+3", "'-2+3"),
-            ("@SUM(A1)", "'@SUM(A1)"),
-            ("\t=1", "'\t=1"),
-            ("Ana = Beto", "Ana = Beto"),
-        ] {
-            assert_eq!(neutral(typed.to_owned()), kept);
-        }
     }
 }

@@ -4,6 +4,7 @@
 
 pub mod address;
 pub mod vocabulary;
+pub mod website;
 pub mod company;
 pub mod company_list;
 pub mod contact;
@@ -31,3 +32,5 @@ pub mod merge;
 mod check;
 mod found;
 mod search;
+
+pub use check::MAX_NOTES;

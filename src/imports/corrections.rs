@@ -147,6 +147,10 @@ fn corrected(cells: &[String], typed: &BTreeMap<usize, String>) -> Option<Vec<St
         if new.len() <= at {
             new.resize(at + 1, String::new());
         }
+        // A browser gives back every line end as two signs, and not all that it was shown.
+        if line_ends(text) == line_ends(&new[at]) {
+            continue;
+        }
         // Postgres can't keep a null byte, and a cell that long is refused in a file too.
         new[at] = text.chars().filter(|it| *it != '\0').take(MAX_CELL_BYTES / 4).collect();
     }
@@ -154,6 +158,11 @@ fn corrected(cells: &[String], typed: &BTreeMap<usize, String>) -> Option<Vec<St
         new.pop();
     }
     (new != cells).then_some(new)
+}
+
+/// `text` with line ends of one kind.
+fn line_ends(text: &str) -> String {
+    text.replace("\r\n", "\n").replace('\r', "\n")
 }
 
 #[cfg(test)]
@@ -174,5 +183,15 @@ mod tests {
         check(&[(0, "a"), (2, "")], None);
         check(&[(500, "x")], None);
         check(&[(0, "x\0y")], Some(&["xy", "b"]));
+    }
+
+    #[test]
+    fn what_a_browser_gives_back_unchanged_is_unchanged() {
+        let long = "x".repeat(90_000);
+        let cells = ["uno\ndos\rtres".to_owned(), long.clone(), "a".to_owned()];
+        let typed = BTreeMap::from([(0, "uno\r\ndos\r\ntres".to_owned()), (1, long)]);
+        assert_eq!(corrected(&cells, &typed), None);
+        let typed = BTreeMap::from([(0, "uno\r\ndos\r\ntres".to_owned()), (2, "b".to_owned())]);
+        assert_eq!(corrected(&cells, &typed).unwrap()[0], "uno\ndos\rtres", "beside a cell that changed");
     }
 }

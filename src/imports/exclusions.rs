@@ -5,7 +5,7 @@
 use super::{
     Kind,
     mapping::{self, Field},
-    reader::{self, ReadError, Row, Source},
+    reader::{self, ReadError, Source},
 };
 use crate::{
     access::Actor,
@@ -49,8 +49,9 @@ pub struct Taken {
     pub new: u64,
 }
 
-/// Read the addresses of the file at `path`. Columns named so are read; in a file
-/// without such names, every cell that holds an address or a mobile.
+/// Read the addresses of the file at `path`, in every sheet that shows: of columns named so whatever
+/// can be dialled, of every other cell addresses and mobiles. Somebody who asked for
+/// peace must not be missed for the column that they stand in.
 ///
 /// # Errors
 /// When the file can't be read, holds no address, or too many; the sentence says why.
@@ -77,21 +78,35 @@ pub fn read(path: &Path) -> Result<Addresses> {
 
 fn read_into(path: &Path, found: &mut Addresses) -> std::result::Result<(), ReadError> {
     let source = Source::open(path)?;
+    if source.sheets().is_empty() {
+        return read_sheet(&source, None, found);
+    }
+    source.sheets().iter().try_for_each(|sheet| read_sheet(&source, Some(sheet), found))
+}
+
+fn read_sheet(
+    source: &Source,
+    sheet: Option<&str>,
+    found: &mut Addresses,
+) -> std::result::Result<(), ReadError> {
     // A list of one cell, or of addresses alone, has no header, and that is no fault.
-    let layout = reader::layout(&source, None, &|text| mapping::is_known(Kind::Contacts, text)).ok();
+    let layout = reader::layout(source, sheet, &|text| mapping::is_known(Kind::Contacts, text)).ok();
     let fields = layout.as_ref().map(|it| mapping::guess(Kind::Contacts, &it.columns)).unwrap_or_default();
-    let named: Vec<usize> = (0..fields.len())
-        .filter(|at| matches!(fields[*at], Some(Field::Email | Field::Phone | Field::OtherPhone)))
-        .collect();
-    let header_row = layout.as_ref().filter(|_| !named.is_empty()).map_or(0, |it| it.header_row);
+    let is_named = |it: &Option<Field>| matches!(it, Some(Field::Email | Field::Phone | Field::OtherPhone));
+    let has_names = fields.iter().any(is_named);
+    let header_row = layout.as_ref().filter(|_| has_names).map_or(0, |it| it.header_row);
     let mut first = true;
-    source.each_row(None, &mut |row, _| {
+    source.each_row(sheet, &mut |row, _| {
         if row.number <= header_row {
             return ControlFlow::Continue(());
         }
-        let any = if named.is_empty() { any_cell(row, found) } else { named_cells(row, &named, found) };
+        let alone = row.used() == 1;
+        let any = row.cells().enumerate().fold(false, |any, (at, cell)| {
+            let is_meant = alone || fields.get(at).is_some_and(is_named);
+            found.cell(cell.trim(), is_meant) || any
+        });
         // Without names we know of, the first row may be a header all the same.
-        if !(any || first && named.is_empty()) {
+        if !(any || first && !has_names) {
             found.unread += 1;
         }
         first = false;
@@ -103,39 +118,50 @@ fn read_into(path: &Path, found: &mut Addresses) -> std::result::Result<(), Read
     })
 }
 
-fn named_cells(row: &Row, named: &[usize], found: &mut Addresses) -> bool {
-    named.iter().fold(false, |any, &at| {
-        let cell = row.cell(at).trim();
-        found.email(cell) || found.phone(cell) || any
-    })
-}
-
-fn any_cell(row: &Row, found: &mut Addresses) -> bool {
-    let alone = row.used() == 1;
-    row.cells().fold(false, |any, cell| {
-        let cell = cell.trim();
-        // A RUT or a date beside it must not pass for somebody's telephone.
-        let digits: String = cell.chars().filter(char::is_ascii_digit).collect();
-        let is_mobile = digits.len() == 9 && digits.starts_with('9') || digits.starts_with("569");
-        found.email(cell) || (alone || is_mobile) && found.phone(cell) || any
-    })
-}
-
 impl Addresses {
-    fn email(&mut self, cell: &str) -> bool {
-        let parsed = Some(cell).filter(|it| it.contains('@')).and_then(|it| it.parse::<EmailAddress>().ok());
-        let is_one = parsed.is_some();
-        self.emails.extend(parsed.map(|it| it.as_str().to_owned()));
-        is_one
+    /// Take every address of a cell, whatever stands beside it; false: it holds none. A number counts
+    /// as a telephone where one `is_meant`, else only if it is a mobile.
+    fn cell(&mut self, cell: &str, is_meant: bool) -> bool {
+        if cell.contains('@') {
+            let mut any = false;
+            for part in cell.split(SEPARATORS) {
+                let (addresses, rest): (Vec<&str>, Vec<&str>) =
+                    part.split_whitespace().partition(|it| it.contains('@'));
+                for word in addresses {
+                    let word = word.trim_matches(['(', ')', '[', ']', '.', ':']);
+                    if let Ok(email) = word.parse::<EmailAddress>() {
+                        self.emails.insert(email.as_str().to_owned());
+                        any = true;
+                    }
+                }
+                any |= !rest.is_empty() && self.phone(&rest.join(" "), is_meant);
+            }
+            return any;
+        }
+        if self.phone(cell, is_meant) {
+            return true;
+        }
+        let parts = cell.split(SEPARATORS).fold(false, |any, part| self.phone(part, is_meant) || any);
+        parts || cell.split_whitespace().fold(false, |any, part| self.phone(part, is_meant) || any)
     }
 
-    fn phone(&mut self, cell: &str) -> bool {
-        let parsed = cell.parse::<Phone>().ok();
-        let is_one = parsed.is_some();
-        self.phones.extend(parsed.map(|it| it.as_str().to_owned()));
+    fn phone(&mut self, text: &str, is_meant: bool) -> bool {
+        // A RUT or a date must not pass for somebody's telephone.
+        let digits: String = text.chars().filter(char::is_ascii_digit).collect();
+        let is_mobile = digits.len() == 9 && digits.starts_with('9') || digits.starts_with("569");
+        let is_rut = text.trim().rsplit_once('-').is_some_and(|(_, check)| check.len() == 1);
+        if !is_meant && (!is_mobile || is_rut) {
+            return false;
+        }
+        let phone = text.parse::<Phone>().ok();
+        let is_one = phone.is_some();
+        self.phones.extend(phone.map(|it| it.as_str().to_owned()));
         is_one
     }
 }
+
+/// What stands between two addresses of one cell, or around one.
+const SEPARATORS: [char; 8] = ['/', ';', ',', '|', '\n', '<', '>', '"'];
 
 /// Exclude the `found` addresses from promotions, on every channel that they are addresses for.
 ///
@@ -196,6 +222,24 @@ mod tests {
             1,
         );
         check("20260101;12531909;ana@x.example;987654321\n", &["ana@x.example"], &["+56987654321"], 0);
+        check(
+            "Correo;Teléfono;Observación\nana@x.example, eva@x.example;652345678 / 987654321;o a Luis <luis@x.example>\n;;912345678\n",
+            &["ana@x.example", "eva@x.example", "luis@x.example"],
+            &["+56652345678", "+56912345678", "+56987654321"],
+            0,
+        );
+        check(
+            "RUT;Correo;Razón social\n96.806.980-2;ana@x.example;Uno\n96.806.981-0;;Dos\n",
+            &["ana@x.example"],
+            &[],
+            1,
+        );
+        check(
+            "ana@x.example 9 8765 4321\n(eva@x.example).\n",
+            &["ana@x.example", "eva@x.example"],
+            &["+56987654321"],
+            0,
+        );
     }
 
     #[test]

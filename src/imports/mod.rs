@@ -17,7 +17,7 @@ mod staging;
 pub mod undo;
 pub mod validate;
 
-pub use decisions::{Correction, cancel, confirm, correct, expire};
+pub use decisions::{Correction, cancel, confirm, correct, expire, restate};
 
 use crate::{
     access::Actor,
@@ -25,7 +25,7 @@ use crate::{
     contacts::bulk::{HistoryKind, OnDuplicate},
     db::Tx,
     error::{Error, Result},
-    ids::ImportId,
+    ids::{ImportId, StaffId},
 };
 use chrono::{DateTime, NaiveDate, Utc};
 use mapping::Field;
@@ -293,6 +293,8 @@ pub struct Import {
     pub counts: Counts,
     /// Rows taken with a reservation.
     pub warned: i64,
+    /// Rows of people who unsubscribed before and stay so.
+    pub unsubscribed: i64,
     /// Companies that it creates or created.
     pub companies_created: i64,
     /// People whom a file of history creates or created.
@@ -303,6 +305,8 @@ pub struct Import {
     pub created_at: DateTime<Utc>,
     /// By whom, as shown.
     pub created_by: String,
+    /// By whom, where they have an account.
+    pub created_by_id: Option<StaffId>,
     /// Who confirmed, cancelled or undid it.
     pub decided_by: Option<String>,
     /// When it was written.
@@ -344,12 +348,14 @@ struct Record {
     duplicates: i64,
     rejected: i64,
     warned: i64,
+    unsubscribed: i64,
     companies_created: i64,
     people_created: i64,
     history_kind: Option<String>,
     create_people: bool,
     failure: Option<String>,
     created_at: DateTime<Utc>,
+    created_by: Option<i64>,
     created_by_name: String,
     decided_by_name: Option<String>,
     applied_at: Option<DateTime<Utc>>,
@@ -394,6 +400,7 @@ impl TryFrom<Record> for Import {
                 rejected: it.rejected,
             },
             warned: it.warned,
+            unsubscribed: it.unsubscribed,
             companies_created: it.companies_created,
             people_created: it.people_created,
             history: History {
@@ -403,6 +410,7 @@ impl TryFrom<Record> for Import {
             failure: it.failure,
             created_at: it.created_at,
             created_by: it.created_by_name,
+            created_by_id: it.created_by.map(StaffId),
             decided_by: it.decided_by_name,
             applied_at: it.applied_at,
             finished_at: it.finished_at,
@@ -417,8 +425,8 @@ macro_rules! records {
             Record,
             r#"select id, kind, filename, byte_size, status, on_duplicate, apply_at_once, consent_basis, consent_source,
                 consent_obtained_on, sheet, mapping as "mapping: _", layout as "layout: _", progress, rows_read, total,
-                created, updated, unchanged, duplicates, rejected, warned, companies_created, people_created, history_kind, create_people, failure, created_at,
-                created_by_name, decided_by_name, applied_at, finished_at, undone_at
+                created, updated, unchanged, duplicates, rejected, warned, unsubscribed, companies_created, people_created, history_kind, create_people, failure, created_at,
+                created_by, created_by_name, decided_by_name, applied_at, finished_at, undone_at
             from imports "# + $rest
             $(, $value)*
         )

@@ -1,14 +1,18 @@
 //! What became of each row: pages of rows by verdict, and the rejected ones as a
 //! CSV that can be corrected and uploaded again.
 
-use super::Import;
+use super::{Import, record};
 use crate::{
+    access::{Actor, Permission},
+    chile::spreadsheet::{self, push_line},
+    contacts::export::FEW,
     error::{Error, Result},
     ids::ImportId,
 };
-use chrono::NaiveDate;
+use chrono::{DateTime, NaiveDate, Utc};
 use futures_util::{Stream, TryStreamExt};
 use serde::Serialize;
+use serde_json::json;
 use sqlx::{PgExecutor, PgPool};
 
 /// Verdicts with what people read, in the order of the page.
@@ -41,7 +45,7 @@ pub struct ReportRow {
     pub value: Option<String>,
     /// Why.
     pub reason: Option<String>,
-    /// What was dropped.
+    /// What was dropped, and what the base says to it.
     pub warning: Option<String>,
     /// What happened, in a file of history: code of its kind.
     pub event_kind: Option<String>,
@@ -59,6 +63,32 @@ pub struct ReportRow {
     pub company_id: Option<i64>,
 }
 
+macro_rules! report_rows {
+    ($which:literal $(, $value:expr)*) => {
+        sqlx::query_as!(
+            ReportRow,
+            r#"select r.row_number, r.verdict,
+                coalesce(nullif(concat_ws(' ', r.first_name, r.last_name), ''),
+                    nullif(trim(concat_ws(' ', c.first_name, c.last_name)), ''),
+                    case when i.kind = 'companies' then coalesce(r.company_name, k.name) end,
+                    case when r.verdict = 'REJECTED' then array_to_string(r.cells[1:4], ' · ') end,
+                    case when i.status = 'UNDONE' then 'Se deshizo' end, '') as "name!",
+                case when i.kind = 'contacts' then coalesce(r.company_name, employer.name) end as company,
+                coalesce(r.email, c.email, k.email) as email, coalesce(r.phone, c.phone, k.phone) as phone,
+                r.column_name as "column", r.value, r.reason, nullif(concat_ws('. ', r.warning, r.note), '') as warning,
+                r.event_kind, r.event_on, r.item, r.amount, r.quantity,
+                c.id as "contact_id?", k.id as "company_id?"
+             from import_rows r
+             join imports i on i.id = r.import_id
+             left join contacts c on i.kind <> 'companies' and c.id = r.subject_id
+             left join companies k on i.kind = 'companies' and k.id = r.subject_id
+             left join companies employer on employer.id = c.company_id
+             where r.import_id = $1 and r.row_number > $2 and "# + $which + " order by r.row_number limit $3"
+            $(, $value)*
+        )
+    };
+}
+
 /// The rows of `id` with `verdict` (none: all; `WARNED`: those with a reservation) below row `after`.
 ///
 /// # Errors
@@ -70,34 +100,22 @@ pub async fn rows(
     after: i32,
     limit: i64,
 ) -> Result<Vec<ReportRow>> {
-    Ok(sqlx::query_as!(
-        ReportRow,
-        r#"select r.row_number, r.verdict,
-            coalesce(nullif(concat_ws(' ', r.first_name, r.last_name), ''),
-                nullif(trim(concat_ws(' ', c.first_name, c.last_name)), ''),
-                case when i.kind = 'companies' then coalesce(r.company_name, k.name) end,
-                case when r.verdict = 'REJECTED' then array_to_string(r.cells[1:4], ' · ') end,
-                case when i.status = 'UNDONE' then 'Se deshizo' end, '') as "name!",
-            case when i.kind = 'contacts' then coalesce(r.company_name, employer.name) end as company,
-            coalesce(r.email, c.email, k.email) as email, coalesce(r.phone, c.phone, k.phone) as phone,
-            r.column_name as "column", r.value, r.reason, r.warning,
-            r.event_kind, r.event_on, r.item, r.amount, r.quantity,
-            c.id as "contact_id?", k.id as "company_id?"
-         from import_rows r
-         join imports i on i.id = r.import_id
-         left join contacts c on i.kind <> 'companies' and c.id = r.subject_id
-         left join companies k on i.kind = 'companies' and k.id = r.subject_id
-         left join companies employer on employer.id = c.company_id
-         where r.import_id = $1 and r.row_number > $3
-            and ($2::text is null or r.verdict = $2 or ($2 = 'WARNED' and r.warning is not null and r.verdict <> 'REJECTED'))
-         order by r.row_number limit $4"#,
-        id.0,
-        verdict,
-        after,
-        limit,
-    )
-    .fetch_all(db)
-    .await?)
+    // Each has its own index: one statement for all would walk the whole import.
+    let rows = match verdict {
+        None => report_rows!("true", id.0, after, limit).fetch_all(db).await?,
+        Some("WARNED") => {
+            report_rows!(
+                "(r.warning is not null or r.note is not null) and r.verdict <> 'REJECTED'",
+                id.0,
+                after,
+                limit
+            )
+            .fetch_all(db)
+            .await?
+        }
+        Some(verdict) => report_rows!("r.verdict = $4", id.0, after, limit, verdict).fetch_all(db).await?,
+    };
+    Ok(rows)
 }
 
 /// One rejected row, as programs read it.
@@ -157,15 +175,39 @@ pub async fn reasons(db: impl PgExecutor<'_>, id: ImportId, limit: i64) -> Resul
     .await?)
 }
 
-/// The rejected rows of `import` as a CSV: its own columns, then `fila`, `columna` and `motivo`.
-/// A byte-order mark and semicolons make Excel in Chile show it as a table.
-pub fn rejected_csv(db: PgPool, import: &Import) -> impl Stream<Item = Result<Vec<u8>>> + Send + 'static {
-    let id = import.id;
-    let columns: Vec<String> = import.layout.as_ref().map(|it| it.columns.clone()).unwrap_or_default();
-    async_stream(db, id, columns)
+/// Begin to take the rejected rows of `import` out as a CSV: its own columns, then `fila`, `columna` and
+/// `motivo`. It is an export like that of contacts: who may take out how much is the same, and it is audited.
+///
+/// # Errors
+/// [`Error::Forbidden`]; [`Error::Refused`] when they are more than the actor's role may take; the database's.
+pub async fn rejected_csv(
+    db: &PgPool,
+    now: DateTime<Utc>,
+    actor: &Actor,
+    import: &Import,
+) -> Result<impl Stream<Item = Result<Vec<u8>>> + Send + 'static> {
+    if !may_export(actor, import) {
+        actor.require(Permission::Export)?;
+        return Err(Error::refused(format!(
+            "Tu rol puede descargar hasta {FEW} filas y las rechazadas son más. No se descargó nada. \
+             Pídelas a quien administra el equipo."
+        )));
+    }
+    let mut tx = db.begin().await?;
+    let taken = json!({"rows": import.counts.rejected, "format": "csv"});
+    record(&mut tx, now, actor, "import.export_rejected", import.id, taken).await?;
+    tx.commit().await?;
+    let columns = import.layout.as_ref().map(|it| it.columns.clone()).unwrap_or_default();
+    Ok(lines(db.clone(), import.id, columns))
 }
 
-fn async_stream(
+/// Whether the actor may take the rejected rows of `import` out as a file.
+#[must_use]
+pub fn may_export(actor: &Actor, import: &Import) -> bool {
+    actor.may(Permission::Export) && (import.counts.rejected <= FEW || actor.may(Permission::ExportAll))
+}
+
+fn lines(
     db: PgPool,
     id: ImportId,
     columns: Vec<String>,
@@ -188,16 +230,13 @@ fn async_stream(
             .await?;
             let mut out = Vec::new();
             if last < 0 {
-                out.extend_from_slice("\u{feff}".as_bytes());
-                let header = columns.iter().map(String::as_str).chain(["fila", "columna", "motivo"]);
-                write(&mut out, header.map(neutral))?;
+                out.extend_from_slice(spreadsheet::MARK.as_bytes());
+                push_line(&mut out, columns.iter().map(String::as_str).chain(["fila", "columna", "motivo"]))?;
             }
             for row in &rows {
                 let number = row.row_number.to_string();
-                let width = columns.len();
-                let cells = (0..width).map(|at| row.cells.get(at).map_or("", String::as_str));
-                let told = [number.as_str(), row.column.as_str(), row.reason.as_str()];
-                write(&mut out, cells.chain(told).map(neutral))?;
+                let cells = (0..columns.len()).map(|at| row.cells.get(at).map_or("", String::as_str));
+                push_line(&mut out, cells.chain([number.as_str(), &row.column, &row.reason]))?;
             }
             let next = rows.last().filter(|_| i64::try_from(rows.len()) == Ok(PAGE)).map(|it| it.row_number);
             Ok((!out.is_empty()).then_some((out, (db, next))))
@@ -205,53 +244,20 @@ fn async_stream(
     })
 }
 
-fn write(out: &mut Vec<u8>, cells: impl Iterator<Item = String>) -> Result<()> {
-    let mut writer =
-        csv::WriterBuilder::new().delimiter(b';').terminator(csv::Terminator::CRLF).from_writer(out);
-    writer.write_record(cells).map_err(|it| Error::Internal(it.to_string()))?;
-    writer.flush()?;
-    Ok(())
-}
-
-/// `cell` so that no spreadsheet runs it as a formula. Our own reader takes the guard off again.
-#[must_use]
-pub fn neutral(cell: &str) -> String {
-    if cell.trim_start_matches(' ').starts_with(['=', '+', '-', '@', '\t', '\r']) {
-        format!("'{cell}")
-    } else {
-        cell.to_owned()
-    }
-}
-
 /// Write the rejected rows of `import` to `out`.
 ///
 /// # Errors
-/// When the database or the disk fails.
-pub async fn write_rejected(db: PgPool, import: &Import, out: &mut dyn std::io::Write) -> Result<()> {
-    let mut parts = std::pin::pin!(rejected_csv(db, import));
+/// As [`rejected_csv`], or when the disk fails.
+pub async fn write_rejected(
+    db: &PgPool,
+    now: DateTime<Utc>,
+    actor: &Actor,
+    import: &Import,
+    out: &mut dyn std::io::Write,
+) -> Result<()> {
+    let mut parts = std::pin::pin!(rejected_csv(db, now, actor, import).await?);
     while let Some(part) = parts.try_next().await? {
         out.write_all(&part)?;
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::neutral;
-
-    #[test]
-    fn formulas_are_guarded_and_nothing_else() {
-        for (cell, expected) in [
-            ("=cmd|' /C calc'!A0", "'=cmd|' /C calc'!A0"),
-            ("+56987654321", "'+56987654321"),
-            ("-1", "'-1"),
-            ("@sum(a1)", "'@sum(a1)"),
-            ("\t=1", "'\t=1"),
-            ("Ana", "Ana"),
-            ("ana@x.cl", "ana@x.cl"),
-            ("", ""),
-        ] {
-            assert_eq!(neutral(cell), expected);
-        }
-    }
 }

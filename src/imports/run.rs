@@ -50,7 +50,7 @@ pub async fn run_once(db: &PgPool, now: DateTime<Utc>) -> Result<Pass> {
             Ok(false) => (),
             // One that fails time and again must not keep the others waiting.
             Err(error) => {
-                tracing::warn!(import.id = id, error = %error, "A step of an import failed");
+                tracing::warn!(import.id = id, error = error.description(), "A step of an import failed");
                 failed = failed.or(Some(error));
             }
         }
@@ -147,9 +147,9 @@ impl<E: Into<Error>> From<E> for Stop {
 /// Hold the import for as long as the transaction lives; false: another process has it.
 async fn take(tx: &mut Tx<'_>, id: ImportId) -> Result<bool> {
     Ok(sqlx::query_scalar!(
-        r#"select pg_try_advisory_xact_lock($1, ($2::bigint % 2147483647)::int) as "taken!""#,
+        r#"select pg_try_advisory_xact_lock($1, $2) as "taken!""#,
         locks::IMPORT,
-        id.0
+        locks::key(id.0)
     )
     .fetch_one(&mut **tx)
     .await?)

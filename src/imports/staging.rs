@@ -33,8 +33,13 @@ pub(super) fn encode(out: &mut Vec<u8>, kind: Kind, row: &Row, checked: &Checked
     line.text(rejected.map(|it| it.value.as_str()));
     line.text(reasons(checked).as_deref());
     line.text(checked.warning.as_deref());
-    // Whether a row of history is rejected is known only once its person has been looked for.
-    line.text((rejected.is_some() || kind == Kind::History).then(|| array(row)).as_deref());
+    // Whether it is rejected is known only once its person, or the company of a bare name, has been looked for.
+    let is_open = match kind {
+        Kind::History => true,
+        Kind::Companies => checked.rut.is_none(),
+        Kind::Contacts => false,
+    };
+    line.text((rejected.is_some() || is_open).then(|| array(row)).as_deref());
     if kind == Kind::History {
         encode_history(&mut line, checked);
     }

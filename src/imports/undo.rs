@@ -2,7 +2,7 @@
 
 use super::{Import, Status, record, run::Stop};
 use crate::{
-    access::Actor,
+    access::{Actor, Permission},
     contacts::{
         bulk::{self, Touched},
         metrics,
@@ -52,8 +52,8 @@ pub fn refusal(touched: &Touched) -> String {
         ),
         (
             touched.worked_with,
-            "contacto que creó ya tiene gestiones, tareas o compras",
-            "contactos que creó ya tienen gestiones, tareas o compras",
+            "contacto que creó ya tiene gestiones, tareas, compras, intereses o listas",
+            "contactos que creó ya tienen gestiones, tareas, compras, intereses o listas",
         ),
         (
             touched.preferences,
@@ -74,12 +74,27 @@ pub fn refusal(touched: &Touched) -> String {
     format!("No se puede deshacer esta importación: {}. Se deja todo como está.", said.join(", "))
 }
 
+/// Whether the actor may take `import` back.
+///
+/// Taking back deletes what it created, and no role of daily work deletes people. But who
+/// uploaded the wrong file must be able to mend it at once: their own import they may always take back, since
+/// nobody has built on it. One that created nothing deletes nothing.
+#[must_use]
+pub fn may(actor: &Actor, import: &Import) -> bool {
+    let deletes = import.counts.created + import.companies_created + import.people_created > 0;
+    let is_own = actor.staff_id().is_some_and(|it| Some(it) == import.created_by_id);
+    actor.may(Permission::RunImports) && (!deletes || is_own || actor.may(Permission::UndoAnyImport))
+}
+
 /// Ask for `id` to be taken back: the engine does it next.
 ///
 /// # Errors
-/// When its rows were touched since, it isn't written, or the database fails.
+/// [`Error::Forbidden`]; when its rows were touched since, it isn't written, or the database fails.
 pub async fn ask(tx: &mut Tx<'_>, now: DateTime<Utc>, actor: &Actor, id: ImportId) -> Result<()> {
     let import = super::get(&mut **tx, id).await?;
+    if !may(actor, &import) {
+        return Err(Error::Forbidden);
+    }
     if import.status != Status::Done {
         return Err(Error::refused("Solo se puede deshacer una importación terminada."));
     }

@@ -1,6 +1,7 @@
 //! Judges one row by itself: repairs what has one reading, refuses what has
 //! none, and says why in Spanish. Pure: duplicates and the base are judged elsewhere.
 
+mod consent;
 mod history;
 
 pub use history::Happened;
@@ -15,17 +16,16 @@ use crate::{
         comunas,
         phone::{Phone, PhoneError},
         rut::Rut,
-        text::{fold, tidy},
+        spreadsheet,
+        text::{fold, tidy, tidy_lines},
     },
-    contacts::{address::EmailAddress, bulk::HistoryKind},
+    contacts::{MAX_NOTES, address::EmailAddress, bulk::HistoryKind, website},
 };
 use chrono::{Datelike, NaiveDate, TimeDelta};
 use std::{borrow::Cow, collections::HashMap};
 
 /// Longest name, job or trade, in characters.
 const MAX_NAME: usize = 200;
-/// Longest note, in characters.
-const MAX_NOTES: usize = 5_000;
 /// How many different texts the caches remember.
 const CACHED: usize = 20_000;
 
@@ -129,7 +129,7 @@ impl Validator {
                 "Tiene un carácter que no se puede leer (byte nulo): bórralo y escribe el dato de nuevo",
             );
             // Whoever it is, their no counts.
-            it.accepts = self.text(row, Field::Accepts).and_then(|text| yes_or_no(&text));
+            it.accepts = self.text(row, Field::Accepts).and_then(|text| consent::yes_or_no(&text));
             it.email = self
                 .text(row, Field::Email)
                 .and_then(|it| it.parse::<EmailAddress>().ok())
@@ -157,9 +157,9 @@ impl Validator {
                 self.check_identity(row, &mut it);
             }
         }
-        it.notes = self.text(row, Field::Notes).and_then(|text| notes(&text));
+        it.notes = self.text(row, Field::Notes).and_then(|text| notes(&text, &mut it));
         it.address = self.bounded(row, Field::Address, &mut it);
-        it.website = self.bounded(row, Field::Website, &mut it);
+        self.check_website(row, &mut it);
         if row.used() > self.columns.len() {
             it.warn("Sobran celdas a la derecha del encabezado: no se importaron");
         }
@@ -197,6 +197,14 @@ impl Validator {
         }
     }
 
+    fn check_website(&self, row: &Row, it: &mut Checked) {
+        let Some(text) = self.bounded(row, Field::Website, it) else { return };
+        it.website = website::parse(&text);
+        if it.website.is_none() {
+            it.warn(&format!("El sitio web «{}» no se entiende: no se guardó", shorten(&text)));
+        }
+    }
+
     fn check_names(&self, row: &Row, it: &mut Checked) {
         for (field, split) in
             [(Field::FullNameReversed, split_reversed as fn(&str) -> _), (Field::FullName, split_name)]
@@ -230,12 +238,13 @@ impl Validator {
                 ));
             }
         }
-        it.source = self.text(row, Field::Source).and_then(|text| source(&text));
-        it.accepts = match self.at.get(&Field::Accepts) {
-            // No such column: what the uploader states holds for everybody.
-            None => Some(true),
-            Some(_) => self.text(row, Field::Accepts).and_then(|text| yes_or_no(&text)),
-        };
+        if let Some(text) = self.text(row, Field::Source) {
+            it.source = source(&text);
+            if it.source.is_none() {
+                it.warn(&format!("El origen «{}» no es de la lista: no se guardó", shorten(&text)));
+            }
+        }
+        self.check_consent(row, it);
     }
 
     fn check_reach(&self, row: &Row, it: &mut Checked) {
@@ -286,11 +295,7 @@ impl Validator {
         if cell.is_empty() {
             return None;
         }
-        // An apostrophe before a sign is how spreadsheets, and our own report, keep a formula from running.
-        let cell = match cell.strip_prefix('\'') {
-            Some(rest) if rest.starts_with(['=', '+', '-', '@', '\t', '\r']) => rest.trim(),
-            _ => cell,
-        };
+        let cell = spreadsheet::unguarded(cell).trim();
         (!cell.is_empty()).then_some(Cow::Borrowed(cell))
     }
 
@@ -385,11 +390,13 @@ fn phone(text: &str) -> Result<(String, bool), PhoneError> {
     }
 }
 
-fn notes(text: &str) -> Option<String> {
-    let kept: String =
-        text.chars().filter(|it| !it.is_control() || matches!(it, '\n' | '\t')).take(MAX_NOTES).collect();
-    let kept = kept.trim();
-    (!kept.is_empty()).then(|| kept.to_owned())
+fn notes(text: &str, it: &mut Checked) -> Option<String> {
+    let mut notes = tidy_lines(text);
+    if let Some((end, _)) = notes.char_indices().nth(MAX_NOTES) {
+        notes.truncate(end);
+        it.warn("Las notas pasan de 10.000 caracteres: se guardó el comienzo");
+    }
+    (!notes.is_empty()).then_some(notes)
 }
 
 /// Given and family names of a full name: the last two words of three or more are the family names.
@@ -417,16 +424,6 @@ fn split_reversed(full: &str) -> (String, Option<String>) {
     }
     let last = words.len().min(3) - 1;
     (words[last..].join(" "), Some(words[..last].join(" ")))
-}
-
-fn yes_or_no(text: &str) -> Option<bool> {
-    match fold(text).as_str() {
-        "si" | "s" | "yes" | "y" | "true" | "verdadero" | "1" | "x" | "acepta" | "ok" | "suscrito" => {
-            Some(true)
-        }
-        "no" | "n" | "false" | "falso" | "0" | "no acepta" | "rechaza" | "baja" => Some(false),
-        _ => None,
-    }
 }
 
 /// The stored source that a word in a file stands for.
@@ -544,12 +541,38 @@ mod tests {
     }
 
     #[test]
-    fn a_no_is_a_no_and_a_blank_is_no_yes() {
-        let accepts = |text| contact(["", "", "Ana", "", "a@x.example", "", text, ""]).accepts;
-        assert_eq!(
-            ["Sí", "NO", "", "quizás", "x"].map(accepts),
-            [Some(true), Some(false), None, None, Some(true)]
-        );
+    fn an_answer_without_a_reading_gives_no_permission_and_says_so() {
+        let check = |text: &str, accepts: Option<bool>, warns: bool| {
+            let it = contact(["", "", "Ana", "", "a@x.example", "", text, ""]);
+            assert_eq!((it.accepts, it.warning.is_some()), (accepts, warns), "{text}: {it:?}");
+        };
+        check("Sí", Some(true), false);
+        check("No, gracias", Some(false), false);
+        check("", None, false);
+        check("quizás", None, true);
+        let warning = contact(["", "", "Ana", "", "a@x.example", "", "quizás", ""]).warning.unwrap();
+        assert!(warning.contains("«quizás» en «Acepta correo» no se entendió"), "{warning}");
+    }
+
+    #[test]
+    fn what_is_dropped_is_said() {
+        let columns = ["Nombre", "Correo", "Origen", "Notas", "Web"].map(str::to_owned);
+        let mapping = super::super::mapping::guess(Kind::Contacts, &columns);
+        let today = NaiveDate::from_ymd_opt(2026, 11, 21).unwrap();
+        let mut validator = Validator::new(Kind::Contacts, &columns, &mapping, today);
+        let mut check = |source: &str, notes: &str, web: &str| {
+            validator.check(&Row::of(2, ["Ana", "a@x.example", source, notes, web]))
+        };
+        let it = check("Feria de Osorno", &"á".repeat(10_000), "www.sur.cl");
+        assert_eq!((it.source, it.warning.as_deref()), (Some("EVENTO"), None));
+        assert_eq!(it.notes.unwrap().chars().count(), 10_000);
+        assert_eq!(it.website.as_deref(), Some("https://www.sur.cl"));
+        let it = check("Paloma mensajera", &"á".repeat(10_001), "javascript:alert(1)");
+        let warning = it.warning.unwrap();
+        for words in ["origen «Paloma mensajera»", "Las notas pasan de 10.000", "«javascript:alert(1)»"] {
+            assert!(warning.contains(words), "{warning}");
+        }
+        assert_eq!((it.notes.unwrap().chars().count(), it.website), (10_000, None));
     }
 
     #[test]

@@ -224,7 +224,7 @@ fn hint(address: &str) -> String {
 }
 
 /// The newest entries in force below `before`; with `search`, those whose address starts with it,
-/// or is it where only the hash is kept.
+/// or is it where only the hash is kept. Both are looked up in an index.
 ///
 /// # Errors
 /// When the database fails.
@@ -242,10 +242,19 @@ pub async fn list(
          where s.lifted_at is null",
     );
     if let Some(search) = search.map(str::trim).filter(|it| !it.is_empty()) {
-        let whole =
-            search.parse::<Phone>().map_or_else(|_| search.to_lowercase(), |it| it.as_str().to_owned());
-        sql.push(" and (starts_with(s.destination, ").push_bind(search.to_lowercase());
-        sql.push(") or (s.destination is null and s.address_hash = suppression_hash((select key from suppression_key), ");
+        let typed = search.to_lowercase();
+        let phone = search.parse::<Phone>().ok().map(|it| it.as_str().to_owned());
+        let whole = phone.clone().unwrap_or_else(|| typed.clone());
+        sql.push(" and s.id = any(array(select id from suppressions where lifted_at is null and (false");
+        // A telephone as it is typed is not how it is kept.
+        for start in [Some(typed), phone].into_iter().flatten() {
+            sql.push(" or (destination ~>=~ ").push_bind(start.clone());
+            sql.push(" and destination ~<~ ").push_bind(format!("{start}{}", char::MAX)).push(")");
+        }
+        let channels: Vec<String> = Channel::ALL.iter().map(|it| it.code().to_owned()).collect();
+        sql.push(") union all select id from suppressions where lifted_at is null and destination is null");
+        sql.push(" and communication_type = any(").push_bind(channels);
+        sql.push(") and address_hash = suppression_hash((select key from suppression_key), ");
         sql.push_bind(whole).push(")))");
     }
     if let Some(before) = before {

@@ -1,14 +1,19 @@
 //! What went wrong, as a page, a toast or JSON. The only place that turns errors into status codes.
 
-use super::guard;
-use crate::{error::Error, ids::ContactId};
+use super::{
+    guard,
+    session::{self, Found},
+    shell::{Shell, Theme},
+};
+use crate::{error::Error, ids::ContactId, state::AppState};
 use askama::Template;
 use axum::{
-    extract::Request,
-    http::{HeaderMap, HeaderValue, StatusCode, header},
+    extract::{Request, State},
+    http::{HeaderMap, HeaderValue, StatusCode, Uri, header},
     middleware::Next,
     response::{Html, IntoResponse, Json, Response},
 };
+use axum_extra::extract::CookieJar;
 use std::any::Any;
 
 /// An error on its way to a browser.
@@ -126,14 +131,25 @@ struct ErrorPage {
     title: &'static str,
     sentence: String,
     code: Option<String>,
-    theme: super::shell::Theme,
+    theme: Theme,
+}
+
+/// The same for somebody who is signed in, who finds the way on in the menu.
+#[derive(Template)]
+#[template(path = "errors/framed.html")]
+struct FramedPage {
+    shell: Shell,
+    status: u16,
+    title: &'static str,
+    sentence: String,
 }
 
 /// Give every failure its body.
-pub(super) async fn render(request: Request, next: Next) -> Response {
+pub(super) async fn render(State(state): State<AppState>, request: Request, next: Next) -> Response {
     let headers = request.headers().clone();
+    let uri = request.uri().clone();
     let id = request.extensions().get::<RequestId>().cloned();
-    let path = request.uri().path();
+    let path = uri.path();
     let machine =
         path.starts_with("/api/") || path.starts_with("/internal/") || path.starts_with("/webhooks/");
     let mut response = next.run(request).await;
@@ -146,8 +162,12 @@ pub(super) async fn render(request: Request, next: Next) -> Response {
     };
     let cause = response.extensions_mut().remove::<Cause>();
     let (kept, _) = response.into_parts();
-    let mut response = body(trouble, &headers, machine, id.map(|it| it.0));
+    let framed = framed(&state, &trouble, &uri, &headers, machine).await;
+    let mut response = framed.unwrap_or_else(|| body(trouble, &headers, machine, id.map(|it| it.0)));
     for name in [header::SET_COOKIE, header::ALLOW, header::CACHE_CONTROL] {
+        if name == header::CACHE_CONTROL && response.headers().contains_key(&name) {
+            continue;
+        }
         for value in kept.headers.get_all(&name) {
             response.headers_mut().append(name.clone(), value.clone());
         }
@@ -181,11 +201,41 @@ fn unexplained(response: &Response) -> Option<Trouble> {
     Some(Trouble::new(status, sentence))
 }
 
+/// The page in its frame, for a person who is signed in and asked for a page. Not where we failed:
+/// what the frame needs may be the very thing that fails.
+async fn framed(
+    state: &AppState,
+    trouble: &Trouble,
+    uri: &Uri,
+    headers: &HeaderMap,
+    machine: bool,
+) -> Option<Response> {
+    if machine || wants_json(headers) || guard::is_htmx(headers) || trouble.status.is_server_error() {
+        return None;
+    }
+    let Found::Live(session) = session::find(state, &CookieJar::from_headers(headers)).await.ok()? else {
+        return None;
+    };
+    let page = FramedPage {
+        shell: Shell::around(state, &session, uri, headers).await,
+        status: trouble.status.as_u16(),
+        title: title(trouble.status),
+        sentence: trouble.sentence.clone(),
+    };
+    let mut response = (trouble.status, Html(page.render().ok()?)).into_response();
+    // It bears a name: it must not come back out of a cache after signing out.
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    Some(response)
+}
+
+fn wants_json(headers: &HeaderMap) -> bool {
+    let accepts = headers.get(header::ACCEPT).and_then(|it| it.to_str().ok()).unwrap_or_default();
+    accepts.contains("application/json") && !accepts.contains("text/html")
+}
+
 fn body(trouble: Trouble, headers: &HeaderMap, machine: bool, id: Option<String>) -> Response {
     let Trouble { status, sentence } = trouble;
-    let accepts = headers.get(header::ACCEPT).and_then(|it| it.to_str().ok()).unwrap_or_default();
-    let wants_json = machine || (accepts.contains("application/json") && !accepts.contains("text/html"));
-    let mut response = if wants_json {
+    let mut response = if machine || wants_json(headers) {
         (status, Json(serde_json::json!({ "error": sentence }))).into_response()
     } else {
         let view = ErrorPage {
@@ -193,7 +243,7 @@ fn body(trouble: Trouble, headers: &HeaderMap, machine: bool, id: Option<String>
             title: title(status),
             sentence,
             code: id.filter(|_| status.is_server_error()),
-            theme: super::shell::Theme::of(headers),
+            theme: Theme::of(headers),
         };
         let wants_toast = guard::is_htmx(headers);
         let html = if wants_toast { view.as_toast().render() } else { view.render() };

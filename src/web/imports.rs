@@ -1,5 +1,5 @@
-//! Imports in the panel: history, an import's page with its live progress, its
-//! rows and downloads. What is done to one is in `imports_actions`.
+//! Imports in the panel: history, and an import's page with its live progress. Its rows and
+//! downloads are in `imports_rows`, what is done to one in `imports_actions`.
 
 use super::{
     filters,
@@ -8,34 +8,27 @@ use super::{
     shell::Shell,
 };
 use crate::{
-    access::Permission,
-    chile::phone::Phone,
+    access::{Actor, Permission},
     contacts::bulk::{HistoryKind, OnDuplicate},
-    error::Error,
     ids::ImportId,
     imports::{
         self, Consent, Import, Kind, Status,
         corrections::{self, Rejected},
-        examples,
         mapping::{self, Field},
-        report::{self, ReportRow, VERDICTS},
+        report, undo,
     },
     state::AppState,
 };
 use askama::Template;
 use axum::{
-    body::Body,
     extract::{Path, Query, State},
-    http::{HeaderValue, header},
-    response::{IntoResponse, Response},
+    http::HeaderValue,
 };
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
 /// Imports of one page.
 const PAGE: i64 = 25;
-/// Rows of one page.
-const ROWS: i64 = 100;
 /// Reasons for rejection that the summary names.
 const REASONS: i64 = 8;
 
@@ -43,11 +36,8 @@ pub(super) fn routes() -> Vec<Route> {
     vec![
         Route::get("/imports", Permission::View, list),
         Route::get("/imports/guide", Permission::View, guide),
-        Route::get("/imports/examples/{file}", Permission::View, example),
         Route::get("/imports/{id}", Permission::View, show),
         Route::get("/imports/{id}/progress", Permission::View, live),
-        Route::get("/imports/{id}/rows", Permission::View, rows),
-        Route::get("/imports/{id}/rejected.csv", Permission::View, rejected),
     ]
 }
 
@@ -118,27 +108,6 @@ async fn guide(shell: Shell) -> Answer {
     html::page(&GuidePage { shell })
 }
 
-async fn example(Path(file): Path<String>) -> Answer {
-    let kind = file.strip_suffix(".csv").and_then(Kind::from_code).ok_or(Error::NotFound)?;
-    let name = match kind {
-        Kind::Companies => "empresas-ejemplo.csv",
-        Kind::Contacts => "contactos-ejemplo.csv",
-        Kind::History => "historial-ejemplo.csv",
-    };
-    Ok(download(name, Body::from(examples::csv(kind))))
-}
-
-/// A CSV that the browser saves as `name`, which is ours and plain ASCII.
-fn download(name: &str, body: Body) -> Response {
-    let mut response = body.into_response();
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/csv; charset=utf-8"));
-    if let Ok(value) = HeaderValue::from_str(&format!("attachment; filename=\"{name}\"")) {
-        headers.insert(header::CONTENT_DISPOSITION, value);
-    }
-    response
-}
-
 /// A count with its link.
 pub(super) struct Tile {
     pub label: &'static str,
@@ -194,6 +163,13 @@ pub(super) struct Cell {
     pub faulty: bool,
 }
 
+impl Cell {
+    /// A field of one line would lose its line ends.
+    pub(super) fn has_lines(&self) -> bool {
+        self.text.contains(['\n', '\r'])
+    }
+}
+
 #[derive(Template)]
 #[template(path = "imports/show.html", blocks = ["live"])]
 struct ShowPage {
@@ -205,6 +181,8 @@ struct ShowPage {
     reasons: Vec<report::Reason>,
     wrong: Vec<Wrong>,
     earlier: Option<(ImportId, DateTime<Utc>)>,
+    may_export: bool,
+    may_undo: bool,
 }
 
 impl ShowPage {
@@ -222,6 +200,21 @@ impl ShowPage {
         matches!(self.import.status, Status::Ready | Status::Failed)
             && !self.columns.is_empty()
             && self.shell.may(Permission::RunImports)
+    }
+
+    /// Whether the basis for promotions may be stated anew.
+    fn is_restatable(&self) -> bool {
+        self.import.status == Status::Ready
+            && self.import.kind != Kind::Companies
+            && self.shell.may(Permission::RunImports)
+    }
+
+    /// The stated basis as a form holds it: code, source, day.
+    fn stated(&self) -> (&str, &str, String) {
+        match &self.import.consent {
+            Some(it) => (&it.basis, &it.source, it.obtained_on.to_string()),
+            None => ("NONE", "", String::new()),
+        }
     }
 
     fn has_counts(&self) -> bool {
@@ -243,7 +236,7 @@ impl ShowPage {
     }
 }
 
-async fn show(State(state): State<AppState>, shell: Shell, Path(id): Path<ImportId>) -> Answer {
+async fn show(State(state): State<AppState>, actor: Actor, shell: Shell, Path(id): Path<ImportId>) -> Answer {
     let import = imports::get(&state.db, id).await?;
     let earlier = match import.status {
         Status::Ready => imports::done_before(&state.db, id).await?,
@@ -260,6 +253,8 @@ async fn show(State(state): State<AppState>, shell: Shell, Path(id): Path<Import
         _ => Vec::new(),
     };
     html::page(&ShowPage {
+        may_export: import.counts.rejected > 0 && report::may_export(&actor, &import),
+        may_undo: undo::may(&actor, &import),
         wrong,
         sentence: sentence(&import),
         tiles: tiles(&import),
@@ -284,6 +279,8 @@ async fn live(State(state): State<AppState>, shell: Shell, Path(id): Path<Import
         reasons: Vec::new(),
         wrong: Vec::new(),
         earlier: None,
+        may_export: false,
+        may_undo: false,
     };
     let mut response = html::page(&page.as_live())?;
     if !running {
@@ -332,7 +329,7 @@ fn sentence(import: &Import) -> String {
     }
 }
 
-fn tiles(import: &Import) -> Vec<Tile> {
+pub(super) fn tiles(import: &Import) -> Vec<Tile> {
     let it = &import.counts;
     let tile = |verdict: &str, label, count, tone, icon| Tile {
         label,
@@ -387,97 +384,4 @@ fn wrong(import: &Import, rejected: Vec<Rejected>) -> Vec<Wrong> {
         .into_iter()
         .map(|it| Wrong { row: it.row, cells: cells(&it), column: it.column, reason: it.reason })
         .collect()
-}
-
-#[derive(Deserialize)]
-struct RowsQuery {
-    verdict: Option<String>,
-    after: Option<i32>,
-}
-
-#[derive(Template)]
-#[template(path = "imports/rows.html")]
-struct RowsPage {
-    shell: Shell,
-    import: Import,
-    tabs: Vec<Tile>,
-    verdict: String,
-    rows: Vec<ReportRow>,
-    newer: String,
-    older: String,
-}
-
-impl RowsPage {
-    /// How the address of the tab at hand ends.
-    fn mark(&self) -> String {
-        format!("?verdict={}", self.verdict)
-    }
-}
-
-/// How a row is called.
-pub(super) fn title(row: &ReportRow) -> &str {
-    if row.name.trim().is_empty() { "(sin nombre)" } else { &row.name }
-}
-
-/// What was paid, in a row of history that says it.
-pub(super) fn paid(row: &ReportRow) -> String {
-    row.amount.map(crate::chile::format::money).unwrap_or_default()
-}
-
-/// What happened, in a row of history: "Compra, 14-03-2026: Caja de quesos (2)".
-pub(super) fn happened(row: &ReportRow) -> String {
-    let kind = row.event_kind.as_deref().and_then(HistoryKind::from_code).map_or("", HistoryKind::label);
-    let day = row.event_on.map(crate::chile::format::date).unwrap_or_default();
-    let item = row.item.as_deref().unwrap_or_default();
-    let when = [kind, &day].into_iter().filter(|it| !it.is_empty()).collect::<Vec<_>>().join(", ");
-    let what = if item.is_empty() { when } else { format!("{when}: {item}") };
-    match row.quantity {
-        Some(several) if several > 1 => format!("{what} ({several})"),
-        _ => what,
-    }
-}
-
-/// Word, colour and icon of a row's verdict.
-pub(super) fn verdict_of(row: &ReportRow) -> (&'static str, &'static str, &'static str) {
-    match row.verdict.as_str() {
-        "CREATED" => ("Nueva", "green", "plus"),
-        "UPDATED" => ("Con cambios", "blue", "edit"),
-        "UNCHANGED" => ("Sin cambios", "secondary", "check"),
-        "DUPLICATE" => ("Duplicada", "yellow", "copy"),
-        _ => ("Rechazada", "red", "ban"),
-    }
-}
-
-async fn rows(
-    State(state): State<AppState>,
-    shell: Shell,
-    Path(id): Path<ImportId>,
-    Query(query): Query<RowsQuery>,
-) -> Answer {
-    let import = imports::get(&state.db, id).await?;
-    let verdict = query.verdict.filter(|it| it == "WARNED" || VERDICTS.iter().any(|(code, _)| code == it));
-    let after = query.after.unwrap_or(0);
-    let mut rows = report::rows(&state.db, id, verdict.as_deref(), after, ROWS + 1).await?;
-    let more = i64::try_from(rows.len()).unwrap_or(ROWS) > ROWS;
-    if more {
-        rows.pop();
-    }
-    let verdict = verdict.unwrap_or_default();
-    let base = format!("/imports/{id}/rows?verdict={verdict}");
-    let older = rows.last().filter(|_| more).map(|it| format!("{base}&after={}", it.row_number));
-    html::page(&RowsPage {
-        shell,
-        tabs: tiles(&import),
-        import,
-        rows,
-        newer: if after > 0 { base } else { String::new() },
-        older: older.unwrap_or_default(),
-        verdict,
-    })
-}
-
-async fn rejected(State(state): State<AppState>, Path(id): Path<ImportId>) -> Answer {
-    let import = imports::get(&state.db, id).await?;
-    let body = Body::from_stream(report::rejected_csv(state.db.clone(), &import));
-    Ok(download(&format!("rechazadas-{id}.csv"), body))
 }

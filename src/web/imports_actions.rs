@@ -36,6 +36,7 @@ pub(super) fn routes() -> Vec<Route> {
         Route::get("/imports/new", Permission::RunImports, new),
         Route::upload("/imports", Permission::RunImports, LIMIT, create),
         Route::post("/imports/{id}/mapping", Permission::RunImports, correct),
+        Route::post("/imports/{id}/consent", Permission::RunImports, restate),
         Route::post("/imports/{id}/corrections", Permission::RunImports, mend),
         Route::post("/imports/{id}/confirmation", Permission::RunImports, confirm),
         Route::post("/imports/{id}/cancellation", Permission::RunImports, cancel),
@@ -175,6 +176,45 @@ async fn correct(
         tx.commit().await?;
     }
     done_or_refused(done, Flash::plain("Se vuelve a simular con lo que corregiste."), &page_of(id))
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct ConsentForm {
+    consent_basis: String,
+    consent_source: String,
+    consent_obtained_on: String,
+}
+
+async fn restate(
+    State(state): State<AppState>,
+    Extension(actor): Extension<Actor>,
+    Path(id): Path<ImportId>,
+    Form(form): Form<ConsentForm>,
+) -> Answer {
+    let now = state.clock.now();
+    let stated = Consent::parse(
+        &form.consent_basis,
+        &form.consent_source,
+        &form.consent_obtained_on,
+        time::local_date(now),
+    );
+    let done = match stated {
+        Ok(consent) => {
+            let mut tx = state.db.begin().await?;
+            let done = imports::restate(&mut tx, now, &actor, id, consent.as_ref()).await;
+            if done.is_ok() {
+                tx.commit().await?;
+            }
+            done
+        }
+        // Three fields beside the whole import: what is wrong is said on the page itself.
+        Err(Error::Invalid(fields)) => Err(Error::refused(
+            fields.into_iter().map(|it| it.message).collect::<Vec<_>>().join(" ") + " No se cambió nada.",
+        )),
+        Err(error) => Err(error),
+    };
+    done_or_refused(done, Flash::plain("Se vuelve a simular con ese permiso."), &page_of(id))
 }
 
 /// Rejected rows as they were written anew: fields `cell-ROW-COLUMN`.

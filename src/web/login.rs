@@ -124,12 +124,19 @@ async fn sign_in(
             StatusCode::UNPROCESSABLE_ENTITY,
             "El correo o la contraseña no son correctos. Revísalos y vuelve a intentarlo.".to_owned(),
         ),
-        Attempt::Wait { until } => (
+        Attempt::Wait { until, is_account } => (
             StatusCode::TOO_MANY_REQUESTS,
             format!(
-                "Hubo demasiados intentos seguidos. Espera hasta las {} y vuelve a intentarlo.",
+                "Hubo demasiados intentos seguidos y, por seguridad, la entrada queda en pausa {} minutos como máximo. \
+                 Vuelve a intentarlo desde las {}.{}",
+                login::WINDOW.num_minutes(),
                 // Rounded up: told 10:15, one may at 10:15.
-                (until + chrono::TimeDelta::seconds(59)).with_timezone(&Santiago).format("%H:%M")
+                (until + chrono::TimeDelta::seconds(59)).with_timezone(&Santiago).format("%H:%M"),
+                if is_account {
+                    " Si no puedes esperar, pídele a quien administra el equipo que la desbloquee en Equipo."
+                } else {
+                    ""
+                }
             ),
         ),
     };

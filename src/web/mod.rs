@@ -33,6 +33,7 @@ mod contacts;
 mod home;
 mod imports;
 mod imports_actions;
+mod imports_rows;
 mod internal;
 mod jobs;
 mod lists;
@@ -73,7 +74,7 @@ pub fn router(state: AppState) -> Router {
         .fallback(error::not_found)
         .method_not_allowed_fallback(error::method_not_allowed)
         .layer(CatchPanicLayer::custom(error::panicked))
-        .layer(from_fn(error::render))
+        .layer(from_fn_with_state(state.clone(), error::render))
         .layer(from_fn(security::trace))
         .layer(from_fn_with_state(state.clone(), security::headers))
         .layer(CompressionLayer::new())

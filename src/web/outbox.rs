@@ -3,6 +3,7 @@
 //! nothing and knows no session.
 
 use super::{
+    form::Form,
     html::{self, Answer},
     routes::Route,
     security::FRAMED_BY_US,
@@ -17,7 +18,7 @@ use askama::Template;
 use axum::{
     extract::{Path, Query, State},
     http::{HeaderValue, header},
-    response::{Html, IntoResponse},
+    response::{Html, IntoResponse, Redirect},
 };
 use serde::Deserialize;
 
@@ -27,6 +28,8 @@ const PAGE: usize = 50;
 pub(super) fn routes() -> Vec<Route> {
     vec![
         Route::get("/outbox", Permission::View, list),
+        // By POST: what is looked for is somebody's address, and addresses of pages are kept in logs.
+        Route::post("/outbox/search", Permission::View, search),
         Route::get("/outbox/{id}", Permission::View, show),
         Route::get("/outbox/{id}/html", Permission::View, letter),
     ]
@@ -45,6 +48,39 @@ struct ListPage {
     messages: Vec<Captured>,
     newer: String,
     older: String,
+    /// What is looked for; empty: everything is shown.
+    sought: String,
+    /// It is not the first page of what was found.
+    has_newer: bool,
+    /// Below which the next page of what was found begins.
+    last: Option<i64>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct SearchForm {
+    sought: String,
+    before: String,
+}
+
+async fn search(State(state): State<AppState>, shell: Shell, Form(form): Form<SearchForm>) -> Answer {
+    let sought = form.sought.trim().to_owned();
+    if sought.is_empty() {
+        return Ok(Redirect::to("/outbox").into_response());
+    }
+    let before = form.before.parse().ok();
+    let mut messages = outbox::search(&state.db, &sought, before, PAGE + 1).await?;
+    let more = messages.len() > PAGE;
+    messages.truncate(PAGE);
+    html::page(&ListPage {
+        shell,
+        newer: String::new(),
+        older: String::new(),
+        sought,
+        has_newer: before.is_some(),
+        last: messages.last().filter(|_| more).map(|it| it.id),
+        messages,
+    })
 }
 
 async fn list(State(state): State<AppState>, shell: Shell, Query(query): Query<ListQuery>) -> Answer {
@@ -74,6 +110,9 @@ async fn list(State(state): State<AppState>, shell: Shell, Query(query): Query<L
         shell,
         newer: newer.unwrap_or_default(),
         older: older.unwrap_or_default(),
+        sought: String::new(),
+        has_newer: false,
+        last: None,
         messages,
     })
 }
@@ -90,6 +129,23 @@ struct ShowPage {
     letter: Letter,
     /// The text is shown instead of the HTML.
     as_text: bool,
+}
+
+impl ShowPage {
+    /// How tall the frame is. Nothing in it may run, so that nobody can measure the letter: its
+    /// text tells about how long it is, and a frame that is too low scrolls.
+    fn height(&self) -> &'static str {
+        /// Letters of a line, as wide as the frame of most letters.
+        const LINE: usize = 70;
+        let lines: usize = self.letter.plain.lines().map(|it| 1 + it.chars().count() / LINE).sum();
+        let pictures = self.letter.html.matches("<img").count();
+        match lines + pictures * 10 {
+            0..=8 => "h-low",
+            9..=18 => "h-middle",
+            19..=30 => "h-high",
+            _ => "",
+        }
+    }
 }
 
 async fn show(

@@ -134,6 +134,7 @@ pub fn table() -> Vec<Route> {
         super::home::routes(),
         super::imports::routes(),
         super::imports_actions::routes(),
+        super::imports_rows::routes(),
         super::internal::routes(),
         super::jobs::routes(),
         super::lists::routes(),

@@ -18,7 +18,7 @@ use crate::{
 };
 use axum::{
     extract::FromRequestParts,
-    http::{HeaderMap, request::Parts},
+    http::{HeaderMap, Uri, request::Parts},
 };
 use axum_extra::extract::CookieJar;
 use std::sync::Arc;
@@ -106,6 +106,34 @@ pub(super) struct Shell {
     pub query: String,
 }
 
+impl Shell {
+    /// The frame around the page at `uri`, for the person of `session`. What is to be said once
+    /// is left for a page that was asked for.
+    pub(super) async fn around(state: &AppState, session: &Session, uri: &Uri, headers: &HeaderMap) -> Shell {
+        let query = url::form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes())
+            .find(|(key, _)| key == "q")
+            .map(|(_, value)| value.into_owned())
+            .unwrap_or_default();
+        Shell {
+            name: session.name.clone(),
+            email: session.email.clone(),
+            role: session.role,
+            csrf: session.csrf_token.clone(),
+            flash: None,
+            theme: Theme::of(headers),
+            email_is_simulated: state.senders.get(&Channel::Email).is_none_or(|it| !it.is_real()),
+            demo_is_open: demo::is_open(&state.db).await.unwrap_or_default(),
+            // A frame without its counts is better than no page.
+            unconfirmed: home::unconfirmed(&state.db, 100).await.unwrap_or_default(),
+            tasks: tasks::waiting(&state.db, session.staff, time::local_date(state.clock.now()), 100)
+                .await
+                .unwrap_or_default(),
+            path: uri.path().to_owned(),
+            query,
+        }
+    }
+}
+
 impl FromRequestParts<AppState> for Shell {
     type Rejection = WebError;
 
@@ -120,28 +148,8 @@ impl FromRequestParts<AppState> for Shell {
         {
             shown.mark();
         }
-        let query = parts.uri.query().unwrap_or_default();
-        let query = url::form_urlencoded::parse(query.as_bytes())
-            .find(|(key, _)| key == "q")
-            .map(|(_, value)| value.into_owned())
-            .unwrap_or_default();
-        Ok(Shell {
-            name: session.name.clone(),
-            email: session.email.clone(),
-            role: session.role,
-            csrf: session.csrf_token.clone(),
-            flash: session.notice.clone().and_then(|it| serde_json::from_value(it).ok()),
-            theme: Theme::of(&parts.headers),
-            email_is_simulated: state.senders.get(&Channel::Email).is_none_or(|it| !it.is_real()),
-            demo_is_open: demo::is_open(&state.db).await.unwrap_or_default(),
-            // A frame without its counts is better than no page.
-            unconfirmed: home::unconfirmed(&state.db, 100).await.unwrap_or_default(),
-            tasks: tasks::waiting(&state.db, session.staff, time::local_date(state.clock.now()), 100)
-                .await
-                .unwrap_or_default(),
-            path: parts.uri.path().to_owned(),
-            query,
-        })
+        let flash = session.notice.clone().and_then(|it| serde_json::from_value(it).ok());
+        Ok(Shell { flash, ..Shell::around(state, &session, &parts.uri, &parts.headers).await })
     }
 }
 

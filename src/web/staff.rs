@@ -12,7 +12,7 @@ use super::{
 use crate::{
     access::{Actor, Permission, Role},
     accounts::{
-        password,
+        login, password,
         session::{self, Listed},
         staff::{self, NewStaff, StaffUser},
     },
@@ -38,6 +38,7 @@ pub(super) fn routes() -> Vec<Route> {
         Route::post("/staff/{id}", ManageStaff, update),
         Route::get("/staff/{id}/edit", ManageStaff, edit),
         Route::post("/staff/{id}/password", ManageStaff, reset_password),
+        Route::delete("/staff/{id}/lock", ManageStaff, unlock),
         Route::post("/staff/{id}/deactivation", ManageStaff, deactivate),
         Route::delete("/staff/{id}/deactivation", ManageStaff, activate),
         Route::get("/profile", View, profile),
@@ -161,13 +162,17 @@ struct ShowPage {
     is_own: bool,
     /// Whether this person may change the account.
     may_change: bool,
+    /// Until when nobody can sign in to it.
+    locked_until: Option<DateTime<Utc>>,
 }
 
 async fn show(State(state): State<AppState>, actor: Actor, shell: Shell, Path(id): Path<i64>) -> Answer {
     let user = staff::find(&state.db, StaffId(id)).await?;
     let is_own = actor.staff_id() == Some(user.id);
     let may_change = user.role != Role::SuperAdmin || shell.role == Role::SuperAdmin;
-    html::page(&ShowPage { shell, now: state.clock.now(), user, is_own, may_change })
+    let now = state.clock.now();
+    let locked_until = login::locked_until(&state.db, now, &state.config, &user.email).await?;
+    html::page(&ShowPage { shell, now, user, is_own, may_change, locked_until })
 }
 
 async fn edit(State(state): State<AppState>, shell: Shell, Path(id): Path<i64>) -> Answer {
@@ -224,6 +229,15 @@ async fn reset_password(
     let (user, password) = staff::reset_password(&mut tx, state.clock.now(), &actor, id).await?;
     tx.commit().await?;
     html::page(&PasswordPage { shell, id, name: user.name, email: user.email, password, is_new: false })
+}
+
+async fn unlock(State(state): State<AppState>, actor: Actor, Path(id): Path<i64>) -> Answer {
+    let id = StaffId(id);
+    let mut tx = state.db.begin().await?;
+    staff::unlock(&mut tx, state.clock.now(), &actor, &state.config, id).await?;
+    tx.commit().await?;
+    Ok(Flash::good("La entrada quedó desbloqueada: ya puede intentarlo de nuevo.")
+        .to(&format!("/staff/{id}")))
 }
 
 async fn deactivate(State(state): State<AppState>, actor: Actor, Path(id): Path<i64>) -> Answer {

@@ -32,6 +32,8 @@ pub(super) fn routes() -> Vec<Route> {
     vec![
         Route::get("/suppressions", Permission::View, list),
         Route::post("/suppressions", Permission::EditContacts, create),
+        // By POST: what is looked for is somebody's address, and addresses of pages are kept in logs.
+        Route::post("/suppressions/search", Permission::View, search),
         Route::upload("/suppressions/lists", Permission::EditContacts, LIMIT, take_list),
         Route::delete("/suppressions/{id}", Permission::DecideMessages, lift),
     ]
@@ -69,8 +71,19 @@ struct ListPage {
     new: NewEntry,
     errors: Errors,
     rows: Vec<Row>,
-    newer: String,
-    older: String,
+    has_newer: bool,
+    /// Below which the next page begins.
+    last: Option<i64>,
+}
+
+impl ListPage {
+    fn newer(&self) -> String {
+        if self.has_newer { "/suppressions".to_owned() } else { String::new() }
+    }
+
+    fn older(&self) -> String {
+        self.last.map(|it| format!("/suppressions?before={it}")).unwrap_or_default()
+    }
 }
 
 async fn page(
@@ -86,24 +99,18 @@ async fn page(
     let mut entries = suppression::list(&mut db, Some(&asked.address), before, limit).await?;
     let more = entries.len() > PAGE;
     entries.truncate(PAGE);
-    let address = |before: Option<i64>| {
-        let mut query = url::form_urlencoded::Serializer::new(String::from("/suppressions?"));
-        if !asked.address.is_empty() {
-            query.append_pair("address", &asked.address);
-        }
-        if let Some(id) = before {
-            query.append_pair("before", &id.to_string());
-        }
-        query.finish()
-    };
-    let older = entries.last().filter(|_| more).map(|it| address(Some(it.id))).unwrap_or_default();
-    let newer = before.map(|_| address(None)).unwrap_or_default();
+    let last = entries.last().filter(|_| more).map(|it| it.id);
     let rows =
         entries.into_iter().map(|entry| Row { since: format::datetime(entry.created_at), entry }).collect();
-    Ok(ListPage { shell, asked, new, errors, rows, newer, older })
+    Ok(ListPage { shell, asked, new, errors, rows, has_newer: before.is_some(), last })
 }
 
 async fn list(State(state): State<AppState>, shell: Shell, Query(asked): Query<Asked>) -> Answer {
+    let asked = Asked { address: String::new(), ..asked };
+    html::page(&page(&state, shell, asked, NewEntry::default(), Errors::default()).await?)
+}
+
+async fn search(State(state): State<AppState>, shell: Shell, Form(asked): Form<Asked>) -> Answer {
     html::page(&page(&state, shell, asked, NewEntry::default(), Errors::default()).await?)
 }
 

@@ -112,9 +112,41 @@ async fn five_wrong_passwords_make_the_address_wait(db: PgPool) {
     let right = [("email", "ana@prueba.cl"), ("password", PASSWORD)];
     let reply = sign_in(&app, &right).await;
     assert_eq!(reply.status, StatusCode::TOO_MANY_REQUESTS, "even the right one waits");
-    assert!(reply.text().contains("Espera hasta las 12:15"), "{}", reply.text());
+    let told = reply.text();
+    for words in ["en pausa 15 minutos como máximo", "desde las 12:15", "desbloquee en Equipo"] {
+        assert!(told.contains(words), "{told}");
+    }
     app.state.clock.advance(TimeDelta::minutes(15));
     assert_eq!(sign_in(&app, &right).await.status, StatusCode::SEE_OTHER);
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn an_administrator_unlocks_who_must_wait(db: PgPool) {
+    let app = TestApp::new(db.clone());
+    let id = account(&app, "ana@prueba.cl", Role::Staff).await;
+    let admin = app.as_role(Role::Admin).await;
+    let (page, lock) = (format!("/staff/{id}"), format!("/staff/{id}/lock?_method=DELETE"));
+    for guess in 0..5 {
+        assert!(!admin.get(&page).await.body.contains("Desbloquear"), "{guess}");
+        sign_in(&app, &[("email", "ana@prueba.cl"), ("password", "adivinando")]).await;
+    }
+    let shown = admin.get(&page).await;
+    assert!(shown.body.contains(&lock) && shown.text().contains("Se desbloquea sola"), "{}", shown.text());
+    let staff = app.as_role(Role::Staff).await;
+    assert_eq!(staff.post(&lock, &[]).await.status, StatusCode::FORBIDDEN);
+    assert_eq!(admin.post(&lock, &[]).await.status, StatusCode::SEE_OTHER);
+    assert!(!admin.get(&page).await.body.contains("Desbloquear ahora"));
+    let right = [("email", "ana@prueba.cl"), ("password", PASSWORD)];
+    assert_eq!(sign_in(&app, &right).await.status, StatusCode::SEE_OTHER);
+    let audited = sqlx::query_scalar!("select subject_id from audit_events where action = 'staff.unlock'")
+        .fetch_one(&db)
+        .await
+        .unwrap();
+    assert_eq!(audited, Some(id.0));
+    // Nobody of lower rank opens the door of a superadministrator.
+    let boss = account(&app, "jefa@prueba.cl", Role::SuperAdmin).await;
+    let refused = admin.post(&format!("/staff/{boss}/lock?_method=DELETE"), &[]).await;
+    assert_eq!(refused.status, StatusCode::FORBIDDEN);
 }
 
 #[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]

@@ -1,6 +1,8 @@
 //! What the log learns of a failure, and what it must not.
 
-use llovizna::error::Error;
+use crate::support::TestApp;
+use axum::http::StatusCode;
+use llovizna::{access::Role, error::Error};
 use sqlx::PgPool;
 
 #[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
@@ -28,4 +30,27 @@ async fn what_the_database_quotes_of_a_row_does_not_reach_the_log(db: PgPool) {
         }
     }
     assert!(format!("{twice:?}").contains("staff_users_email_once"));
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn who_is_signed_in_keeps_the_menu_on_a_page_of_error(db: PgPool) {
+    let app = TestApp::new(db);
+    let staff = app.as_role(Role::Staff).await;
+    for (path, status) in [
+        ("/nada", StatusCode::NOT_FOUND),
+        ("/contacts/999", StatusCode::NOT_FOUND),
+        ("/settings", StatusCode::FORBIDDEN),
+    ] {
+        let page = staff.get(path).await;
+        assert_eq!(page.status, status, "{path}");
+        assert!(page.body.contains("class=\"side-nav\""), "{path}: {}", page.text());
+        assert_eq!(page.headers["cache-control"], "no-store", "{path}");
+        let toast = staff.clone().htmx().get(path).await;
+        assert!(!toast.body.contains("side-nav"), "{path}");
+        let json = staff.clone().header("accept", "application/json").get(path).await;
+        assert!(json.body.starts_with('{'), "{path}: {}", json.body);
+    }
+    let stranger = app.anonymous().get("/nada").await;
+    assert_eq!(stranger.status, StatusCode::NOT_FOUND);
+    assert!(!stranger.body.contains("side-nav"));
 }

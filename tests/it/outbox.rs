@@ -101,3 +101,32 @@ async fn the_html_of_a_message_runs_nothing_and_knows_no_session(db: PgPool) {
     assert_eq!(app.get("/outbox/999").await.status, StatusCode::NOT_FOUND);
     assert_eq!(app.get("/outbox/999/html").await.status, StatusCode::NOT_FOUND);
 }
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn messages_are_found_by_recipient_and_by_subject(db: PgPool) {
+    let app = captured(db, 1..=120).await;
+    let look = async |sought: &str, before: &str| {
+        app.post("/outbox/search", &[("sought", sought), ("before", before)]).await
+    };
+    let one = look("PERSONA77@", "").await;
+    assert!(one.body.contains(">persona77@ejemplo.cl<") && !one.body.contains(">persona78@ejemplo.cl<"));
+    let first = look("oferta", "").await;
+    assert_eq!(first.body.matches("<a href=\"/outbox/").count(), 50);
+    let (_, rest) = first.body.split_once("name=\"before\" value=\"").expect("a further page");
+    let second = look("oferta", rest.split('"').next().unwrap()).await;
+    assert!(second.body.contains(">persona70@ejemplo.cl<") && second.body.contains(">persona21@ejemplo.cl<"));
+    assert!(!first.body.contains("sought=") && !second.body.contains("?before="), "{}", second.body);
+    assert!(look("100%", "").await.text().contains("Ningún mensaje así"));
+    assert_eq!(look(" ", "").await.location(), "/outbox");
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn a_short_letter_stands_in_a_low_frame(db: PgPool) {
+    let app = captured(db.clone(), 7..=7).await;
+    let long = Email { plain: "una línea\n".repeat(60), ..email(8) };
+    Outbox::new(db.clone()).send(&Outgoing::Email(long)).await.unwrap();
+    let ids: Vec<i64> =
+        sqlx::query_scalar("select id from outbox_messages order by id").fetch_all(&db).await.unwrap();
+    assert!(app.get(&format!("/outbox/{}", ids[0])).await.body.contains("letter-frame h-low"));
+    assert!(app.get(&format!("/outbox/{}", ids[1])).await.body.contains("\"letter-frame \""));
+}

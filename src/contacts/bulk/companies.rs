@@ -5,13 +5,15 @@ use crate::{db::Tx, error::Result, ids::ImportId};
 use chrono::{DateTime, Utc};
 
 /// Resolve `import_companies(ident, first)` (the wanted ones, each with its
-/// first row) against the base and among themselves: by RUT, then by name.
+/// first row) against the base and among themselves: by RUT, then by name. A name that
+/// several legal entities bear tells none of them: it loses its `name`, and `namesakes` says how many.
 pub(super) async fn resolve(tx: &mut Tx<'_>) -> Result<()> {
     run(
         tx,
         "create temp table import_companies on commit drop as
          select w.ident, w.first, s.company_name as name, s.company_key as name_key, s.rut, s.industry, s.comuna,
-            s.address, s.website, c.id as company_id, false as claims, false as is_new, null::text as same_as
+            s.address, s.website, c.id as company_id, false as claims, false as is_new, null::text as same_as,
+            0::bigint as namesakes
          from import_wanted w join import_staging s on s.row_number = w.first
          left join companies c on c.rut = s.rut",
     )
@@ -41,10 +43,73 @@ pub(super) async fn resolve(tx: &mut Tx<'_>) -> Result<()> {
          where i.rut is null and i.company_id is null and other.name_key = i.name_key",
     )
     .await?;
+    // Those of the file count as if they were written, so that the same file again decides the same.
+    run(
+        tx,
+        "update import_companies i set name = null, company_id = null, same_as = null, namesakes = found.namesakes
+         from (
+            select w.ident, count(distinct known.rut) as namesakes
+            from import_companies w
+            join (
+                select name_key, rut from companies
+                where rut is not null and name_key in (select name_key from import_companies where rut is null)
+                union all select name_key, rut from import_companies where rut is not null
+            ) known on known.name_key = w.name_key
+            where w.rut is null
+                and not exists (select from companies c where c.name_key = w.name_key and c.rut is null)
+            group by w.ident having count(distinct known.rut) > 1
+         ) found
+         where found.ident = i.ident",
+    )
+    .await?;
     Ok(())
 }
 
-/// Create the companies that are missing, and give `import_companies` their ids.
+/// What the file adds to companies that the base knows, for people who work there: fills
+/// `import_company_updates`, one row for each that changes.
+pub(super) async fn compare(tx: &mut Tx<'_>) -> Result<()> {
+    hold(tx).await?;
+    run(
+        tx,
+        "create temp table import_company_updates on commit drop as
+         select c.id, i.first as row_number, new.*
+         from (
+            select company_id, min(first) as first,
+                (array_agg(industry order by first) filter (where industry is not null))[1] as industry,
+                (array_agg(comuna order by first) filter (where comuna is not null))[1] as comuna,
+                (array_agg(address order by first) filter (where address is not null))[1] as address,
+                (array_agg(website order by first) filter (where website is not null))[1] as website
+            from import_companies where company_id is not null group by company_id
+         ) i
+         join companies c on c.id = i.company_id
+         cross join import_rules r
+         cross join lateral (select
+            case when r.overwrite then coalesce(i.industry, c.industry) else coalesce(c.industry, i.industry) end as industry,
+            case when r.overwrite then coalesce(i.comuna, c.comuna) else coalesce(c.comuna, i.comuna) end as comuna,
+            case when r.overwrite then coalesce(i.address, c.address) else coalesce(c.address, i.address) end as address,
+            case when r.overwrite then coalesce(i.website, c.website) else coalesce(c.website, i.website) end as website
+         ) new
+         where not r.skip
+            and (new.industry, new.comuna, new.address, new.website)
+                is distinct from (c.industry, c.comuna, c.address, c.website)",
+    )
+    .await?;
+    Ok(())
+}
+
+/// What is compared now is written then: nobody changes a known company in between.
+async fn hold(tx: &mut Tx<'_>) -> Result<()> {
+    run(
+        tx,
+        "select c.id from companies c
+         where (select writes from import_rules) and c.id in (select company_id from import_companies)
+         order by c.id for no key update",
+    )
+    .await?;
+    Ok(())
+}
+
+/// Create the companies that are missing, write what [`compare`] found, and give `import_companies` their ids.
 pub(super) async fn create(tx: &mut Tx<'_>, now: DateTime<Utc>, import: ImportId) -> Result<u64> {
     run(
         tx,
@@ -77,6 +142,15 @@ pub(super) async fn create(tx: &mut Tx<'_>, now: DateTime<Utc>, import: ImportId
     .bind(now)
     .execute(&mut **tx)
     .await?;
+    sqlx::query(
+        "update companies c set industry = u.industry, comuna = u.comuna, address = u.address, website = u.website,
+            updated_at = $1
+         from import_company_updates u where c.id = u.id",
+    )
+    .persistent(false)
+    .bind(now)
+    .execute(&mut **tx)
+    .await?;
     run(
         tx,
         "update import_companies i set company_id = other.company_id
@@ -86,11 +160,12 @@ pub(super) async fn create(tx: &mut Tx<'_>, now: DateTime<Utc>, import: ImportId
     Ok(created)
 }
 
-/// Decide on each staged company: fills `import_decided(row_number, verdict, reason, subject_id)`.
+/// Decide on each staged company: fills `import_decided(row_number, verdict, reason, subject_id)`, and
+/// rejects staged rows that may mean several; `header` is the column of their names.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn decide_companies(tx: &mut Tx<'_>) -> Result<()> {
+pub async fn decide_companies(tx: &mut Tx<'_>, header: &str) -> Result<()> {
     run(
         tx,
         "create temp table import_wanted on commit drop as
@@ -99,14 +174,17 @@ pub async fn decide_companies(tx: &mut Tx<'_>) -> Result<()> {
     )
     .await?;
     resolve(tx).await?;
-    // What is compared now is written then: nobody changes it in between.
-    run(
-        tx,
-        "select c.id from companies c
-         where (select writes from import_rules) and c.id in (select company_id from import_companies)
-         order by c.id for no key update",
+    sqlx::query(
+        "update import_staging s set verdict = 'REJECTED', column_name = $1, value = s.company_name,
+            reason = 'Hay ' || i.namesakes || ' empresas con este nombre y distinto RUT: agrega el RUT para saber cuál es'
+         from import_companies i
+         where i.ident = s.company_ident and i.namesakes > 1 and s.verdict is null",
     )
+    .persistent(false)
+    .bind(header)
+    .execute(&mut **tx)
     .await?;
+    hold(tx).await?;
     run(
         tx,
         "create temp table import_updates on commit drop as

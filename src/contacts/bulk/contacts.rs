@@ -57,8 +57,10 @@ pub async fn decide_contacts(tx: &mut Tx<'_>) -> Result<()> {
     )
     .await?;
     companies::resolve(tx).await?;
+    companies::compare(tx).await?;
     compare(tx).await?;
     refusals::compare(tx).await?;
+    note(tx).await?;
     run(
         tx,
         "create temp table import_decided on commit drop as
@@ -66,16 +68,60 @@ pub async fn decide_contacts(tx: &mut Tx<'_>) -> Result<()> {
             case
                 when m.duplicate_of is not null then 'DUPLICATE'
                 when m.contact_id is null then 'CREATED'
-                when u.row_number is not null or r.contact_id is not null then 'UPDATED'
+                when u.row_number is not null or r.contact_id is not null or k.row_number is not null then 'UPDATED'
                 else 'UNCHANGED'
             end as verdict,
             'Repetida: es la misma persona que la fila ' || m.duplicate_of as reason,
             m.contact_id as subject_id, m.duplicate_of as same_row
          from import_matches m left join import_updates u on u.row_number = m.row_number
-         left join import_refusals r on r.contact_id = m.contact_id",
+         left join import_refusals r on r.contact_id = m.contact_id
+         left join import_company_updates k on k.row_number = m.row_number",
     )
     .await?;
     run(tx, "analyze import_decided").await?;
+    Ok(())
+}
+
+/// What the base says to rows that are taken: fills `import_notes`.
+async fn note(tx: &mut Tx<'_>) -> Result<()> {
+    run(
+        tx,
+        "insert into import_notes (row_number, note, unsubscribed)
+         select s.row_number, 'Hay ' || i.namesakes || ' empresas llamadas «' || s.company_name || '» con distinto RUT: '
+            || case when c.company_id is null then 'quedó sin empresa' else 'conserva la que tenía' end
+            || '. Agrega el RUT para saber cuál es', false
+         from import_companies i
+         join import_staging s on s.company_ident = i.ident
+         join import_matches m on m.row_number = s.row_number
+         cross join import_rules r
+         left join contacts c on c.id = m.contact_id
+         where i.namesakes > 1 and m.duplicate_of is null
+            and (m.contact_id is null or (not r.skip and (c.company_id is null or r.overwrite)))",
+    )
+    .await?;
+    // Those who refuse in this very file are told by their answer.
+    run(
+        tx,
+        "insert into import_notes (row_number, note, unsubscribed)
+         select m.row_number,
+            case when said.no then 'Se dio de baja antes: sigue sin recibir promociones'
+                else 'Su correo está en la lista de exclusión: sigue sin recibir promociones' end,
+            said.no
+         from import_matches m
+         join import_staging s on s.row_number = m.row_number
+         left join contacts c on c.id = m.contact_id and c.email_basis is null
+         left join lateral (
+            select e.contact_id, e.basis = 'WITHDRAWN' as no from consent_events e
+            where e.contact_id = c.id and e.communication_type = 'EMAIL' order by e.id desc limit 1
+         ) silent on silent.no
+         left join (
+            select destination, bool_or(reason = 'UNSUBSCRIBED') as unsubscribed from suppressions
+            where communication_type = 'EMAIL' and lifted_at is null and destination is not null group by destination
+         ) x on x.destination = s.email
+         cross join lateral (select silent.contact_id is not null or coalesce(x.unsubscribed, false) as no) said
+         where m.duplicate_of is null and not m.refused and (silent.contact_id is not null or x.destination is not null)",
+    )
+    .await?;
     Ok(())
 }
 
@@ -251,6 +297,7 @@ async fn compare(tx: &mut Tx<'_>) -> Result<()> {
             case when r.overwrite then coalesce(s.birth_date, c.birth_date) else coalesce(c.birth_date, s.birth_date) end as birth_date,
             case when r.overwrite then coalesce(s.comuna, c.comuna) else coalesce(c.comuna, s.comuna) end as comuna,
             case when r.overwrite then coalesce(s.notes, c.notes) else coalesce(c.notes, s.notes) end as notes,
+            case when r.overwrite then coalesce(s.source, c.source) else c.source end as source,
             case
                 when r.overwrite and i.ident is not null and i.name is not null then coalesce(i.company_id, same.company_id, -1)
                 when c.company_id is null and i.ident is not null and (i.company_id is not null or i.name is not null)
@@ -272,9 +319,9 @@ async fn compare(tx: &mut Tx<'_>) -> Result<()> {
          ) new
          where m.duplicate_of is null and not r.skip
          and ((new.first_name, new.last_name, new.email, new.phone, new.job_title, new.birth_date, new.comuna, new.notes,
-                new.company_id)
+                new.source, new.company_id)
             is distinct from (c.first_name, c.last_name, c.email, c.phone, c.job_title, c.birth_date, c.comuna, c.notes,
-                c.company_id)
+                c.source, c.company_id)
             or new.new_basis is not null)",
     )
     .await?;
@@ -357,7 +404,7 @@ async fn update(tx: &mut Tx<'_>, now: DateTime<Utc>, import: ImportId, basis: &B
     sqlx::query(
         "update contacts c set first_name = u.first_name, last_name = u.last_name, email = u.email, phone = u.phone,
             job_title = u.job_title, birth_date = u.birth_date, comuna = u.comuna, notes = u.notes,
-            company_id = case when u.company_id = -1 then i.company_id else u.company_id end,
+            source = u.source, company_id = case when u.company_id = -1 then i.company_id else u.company_id end,
             email_basis = coalesce(u.new_basis, c.email_basis), updated_at = $1
          from import_updates u left join import_companies i on i.ident = u.company_ident
          where c.id = u.id",

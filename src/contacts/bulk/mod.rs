@@ -121,6 +121,12 @@ pub async fn stage(tx: &mut Tx<'_>, rules: Rules<'_>) -> Result<()> {
     .await?;
     run(
         tx,
+        "create temp table import_notes (row_number int not null, note text not null, unsubscribed boolean not null)
+         on commit drop",
+    )
+    .await?;
+    run(
+        tx,
         "create temp table import_whom (id bigint primary key, held boolean not null default false) on commit drop",
     )
     .await?;

@@ -15,7 +15,7 @@ pub struct Touched {
     pub written_to: i64,
     /// People whom it created or changed and whose consent changed since.
     pub consents: i64,
-    /// People whom it created and with whom somebody has worked since: calls, tasks, purchases.
+    /// People whom it created and with whom somebody has worked since: calls, tasks, purchases, interests, lists.
     pub worked_with: i64,
     /// People whom it created or changed and who chose since what they receive.
     pub preferences: i64,
@@ -90,6 +90,8 @@ pub async fn touched(
                 and (exists (select from interactions a where a.contact_id = c.id)
                     or exists (select from tasks t where t.contact_id = c.id)
                     or exists (select from pipeline_cards p where p.contact_id = c.id)
+                    or exists (select from contact_interests w where w.contact_id = c.id)
+                    or exists (select from list_members l where l.contact_id = c.id)
                     or exists (select from history_entries h
                         where h.contact_id = c.id and h.import_id is distinct from $1))) as "worked_with!",
             (select count(distinct p.contact_id) from contact_preferences p join contacts c on c.id = p.contact_id
@@ -149,7 +151,7 @@ pub async fn remove(tx: &mut Tx<'_>, now: DateTime<Utc>, import: ImportId) -> Re
     sqlx::query!(
         "update contacts c set company_id = b.company_id, first_name = b.first_name, last_name = b.last_name,
             email = b.email, phone = b.phone, job_title = b.job_title, birth_date = b.birth_date, comuna = b.comuna,
-            notes = b.notes, email_basis = b.email_basis, search_key = b.search_key, updated_at = b.updated_at
+            notes = b.notes, source = b.source, email_basis = b.email_basis, search_key = b.search_key, updated_at = b.updated_at
          from (select (jsonb_populate_record(null::contacts, before)).* from import_changes
                where import_id = $1 and subject_kind = 'contact') b
          where b.id = c.id",

@@ -1,5 +1,12 @@
 //! Fetches a build of Postgres where the machine has none: a pinned version from
 //! one public place, checked by SHA-256, unpacked beside the data. Runs nothing.
+//!
+//! What is verified: the archive is, byte for byte, the one whose SHA-256 is
+//! `LLOVIZNA_PG_SHA256`, or else the one published beside it. The published sum comes from the
+//! same place over the same TLS, so that it proves that nothing was lost or altered on the way,
+//! and not that the publisher is to be trusted: who wants that pins the sum. The sums of
+//! each platform are not written in this source, because nobody has verified them independently of
+//! that place.
 
 use crate::{
     config::Config,

@@ -120,7 +120,8 @@ fn names_only(row: &Row, known: &dyn Fn(&str) -> bool) -> bool {
 }
 
 fn name(header: &str, column: usize) -> String {
-    let header = header.split_whitespace().collect::<Vec<_>>().join(" ");
+    // Postgres can't keep a null byte.
+    let header = header.replace('\0', "�").split_whitespace().collect::<Vec<_>>().join(" ");
     if header.is_empty() {
         format!("Columna {}", letters(column))
     } else {

@@ -5,6 +5,7 @@ mod compound;
 mod detect;
 mod header;
 mod merges;
+mod shared;
 mod text;
 mod unfolded;
 mod workbook;
@@ -31,6 +32,12 @@ pub enum ReadError {
 }
 
 impl ReadError {
+    /// The file ends too early or is damaged.
+    #[must_use]
+    pub fn damaged() -> ReadError {
+        detect::damaged()
+    }
+
     /// The file is at fault, for the reason `sentence`.
     pub(super) fn unreadable(sentence: impl Into<String>) -> ReadError {
         ReadError::Unreadable(sentence.into())

@@ -47,6 +47,10 @@ impl WorkbookSource {
                 "El libro no tiene ninguna hoja con datos. No se guardó nada.",
             ));
         }
+        // No program writes such a name, and the database can't keep it.
+        if sheets.iter().any(|it| it.contains('\0')) {
+            return Err(detect::damaged());
+        }
         Ok(WorkbookSource { path: path.to_owned(), kind, sheets, has_merges })
     }
 

@@ -1,7 +1,7 @@
 //! Looks into a ZIP before anything unpacks it: what it holds, and that it is
 //! not a bomb. Sizes in its directory may lie, so every part is counted for real.
 
-use super::{ReadError, detect};
+use super::{ReadError, detect, shared};
 use std::{
     fs::File,
     io::{BufReader, Read},
@@ -14,6 +14,9 @@ const MAX_UNPACKED: u64 = 1_500 * 1024 * 1024;
 const MAX_WHOLE_PART: u64 = 256 * 1024 * 1024;
 /// Most parts.
 const MAX_PARTS: usize = 10_000;
+/// Most mentions of merged cells in all sheets: the parser holds each area. An area is mentioned once, or
+/// twice with its end tag.
+const MAX_MERGES: u64 = 100_000;
 
 /// What a ZIP holds.
 #[derive(Debug, Default)]
@@ -52,24 +55,34 @@ pub(super) fn inspect(path: &Path) -> Result<Package, ReadError> {
         }
         package.parts.push(part.name().map_err(|_| detect::damaged())?.into_owned());
     }
-    let mut total = 0_u64;
+    let (mut total, mut all_merges) = (0_u64, 0_u64);
     for index in 0..zip.len() {
         let mut part = zip.by_index(index).map_err(|_| detect::damaged())?;
         let name = part.name().map_err(|_| detect::damaged())?.into_owned();
         let is_sheet = name.contains("worksheets/");
         let limit = (if is_sheet { MAX_UNPACKED } else { MAX_WHOLE_PART }).min(MAX_UNPACKED - total);
         let (size, merges) = count(&mut part, limit, is_sheet)?;
+        drop(part);
         total += size;
-        package.merges |= merges;
+        all_merges += merges;
+        if all_merges > MAX_MERGES {
+            return Err(ReadError::unreadable(
+                "La planilla tiene demasiadas celdas combinadas y no se leyó, por seguridad. No se guardó nada. Sepáralas en Excel (Inicio, Combinar y centrar) y vuelve a subirla.",
+            ));
+        }
+        if shared::is_at(&name) {
+            shared::check(zip.by_index(index).map_err(|_| detect::damaged())?, size)?;
+        }
     }
+    package.merges = all_merges > 0;
     Ok(package)
 }
 
-/// The real size of a part, and whether it speaks of merged cells.
-fn count(part: &mut impl Read, limit: u64, look_for_merges: bool) -> Result<(u64, bool), ReadError> {
-    const NEEDLE: &[u8] = b"<mergeCell ";
+/// The real size of a part, and how often it speaks of merged cells.
+fn count(part: &mut impl Read, limit: u64, look_for_merges: bool) -> Result<(u64, u64), ReadError> {
+    const NEEDLE: &[u8] = b"mergeCell";
     let mut buffer = vec![0_u8; 64 * 1024];
-    let (mut size, mut merges, mut kept) = (0_u64, false, 0);
+    let (mut size, mut merges, mut kept) = (0_u64, 0, 0);
     loop {
         let read = part.read(&mut buffer[kept..]).map_err(|_| detect::damaged())?;
         if read == 0 {
@@ -79,9 +92,9 @@ fn count(part: &mut impl Read, limit: u64, look_for_merges: bool) -> Result<(u64
         if size > limit {
             return Err(bomb());
         }
-        if look_for_merges && !merges {
+        if look_for_merges {
             let seen = &buffer[..kept + read];
-            merges = contains(seen, NEEDLE);
+            merges += occurrences(seen, NEEDLE);
             // The needle may straddle two reads.
             let tail = seen.len().min(NEEDLE.len() - 1);
             let from = seen.len() - tail;
@@ -93,22 +106,23 @@ fn count(part: &mut impl Read, limit: u64, look_for_merges: bool) -> Result<(u64
     }
 }
 
-/// Whether `needle` occurs in `haystack`; skips by its rarest letter, so that 60 MB cost little.
-fn contains(haystack: &[u8], needle: &[u8]) -> bool {
-    let mut from = 0;
+/// How often `needle` occurs in `haystack`; skips by its rarest letter, so that 60 MB cost little.
+fn occurrences(haystack: &[u8], needle: &[u8]) -> u64 {
+    let (mut from, mut found) = (0, 0);
     // The capital C is rare in a sheet: "mergeCell" has it, "<c r=" does not.
     let (offset, rare) = (needle.iter().position(|&it| it == b'C').unwrap_or(0), b'C');
     while let Some(at) = haystack[from..].iter().position(|&it| it == rare) {
         let at = from + at;
         if at >= offset && haystack[at - offset..].starts_with(needle) {
-            return true;
+            found += 1;
         }
         from = at + 1;
     }
-    false
+    found
 }
 
-fn bomb() -> ReadError {
+/// The refusal of what unpacks into more than can be held.
+pub(super) fn bomb() -> ReadError {
     ReadError::unreadable(
         "El archivo se expande a un tamaño desmedido al abrirlo y no se leyó, por seguridad. No se guardó nada. Copia los datos a una planilla nueva y vuelve a subirla.",
     )

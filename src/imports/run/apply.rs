@@ -21,6 +21,10 @@ const SHARED: &str = "row_number, company_name, company_key, rut, industry, firs
     phone_ident, search_key, job_title, birth_date, comuna, address, website, notes, source, accepts, column_name, \
     value, warning, cells, name_key, event_kind, event_on, item, amount, quantity";
 
+/// What the base says to each row that it says something to.
+const NOTES: &str =
+    "(select row_number, string_agg(note, '. ' order by note) as note from import_notes group by row_number)";
+
 /// Write the confirmed rows of `import`, decided on again against the base as it is now.
 pub(super) async fn apply(
     db: &PgPool,
@@ -119,7 +123,7 @@ pub(super) async fn decide(
         at.and_then(|at| columns.get(at)).map_or(field.label(), String::as_str)
     };
     match import.kind {
-        Kind::Companies => bulk::decide_companies(tx).await?,
+        Kind::Companies => bulk::decide_companies(tx, header(Field::CompanyName)).await?,
         Kind::Contacts => bulk::decide_contacts(tx).await?,
         Kind::History => {
             let people = People {
@@ -146,8 +150,7 @@ async fn remember(tx: &mut Tx<'_>, import: &Import) -> Result<(), Stop> {
         }
         Kind::Contacts => {
             "insert into import_changes (import_id, subject_kind, subject_id, before)
-             select $1, $2, c.id, to_jsonb(c) from import_decided d join contacts c on c.id = d.subject_id
-             where d.verdict = 'UPDATED'"
+             select $1, $2, c.id, to_jsonb(c) from import_updates u join contacts c on c.id = u.id"
         }
     };
     sqlx::query(statement)
@@ -159,8 +162,9 @@ async fn remember(tx: &mut Tx<'_>, import: &Import) -> Result<(), Stop> {
     if import.kind == Kind::Contacts {
         sqlx::query(
             "insert into import_changes (import_id, subject_kind, subject_id, before)
-             select $1, 'company', c.id, to_jsonb(c) from import_companies i join companies c on c.id = i.company_id
-             where i.claims and c.rut is null",
+             select $1, 'company', c.id, to_jsonb(c) from companies c
+             where c.rut is null and c.id in (select company_id from import_companies where claims)
+                or c.id in (select id from import_company_updates)",
         )
         .persistent(false)
         .bind(import.id.0)
@@ -184,13 +188,15 @@ pub(super) async fn keep_simulated(tx: &mut Tx<'_>, import: &Import) -> Result<(
     sqlx::query!("delete from import_rows where import_id = $1", import.id.0).execute(&mut **tx).await?;
     let columns = SHARED.replace("row_number", "s.row_number");
     let mut query =
-        sqlx::QueryBuilder::new("insert into import_rows (import_id, verdict, reason, subject_id, ");
+        sqlx::QueryBuilder::new("insert into import_rows (import_id, verdict, reason, subject_id, note, ");
     query.push(SHARED);
     query.push(") select ");
     query.push_bind(import.id.0);
-    query.push(", coalesce(s.verdict, d.verdict), coalesce(s.reason, d.reason), d.subject_id, ");
+    query.push(", coalesce(s.verdict, d.verdict), coalesce(s.reason, d.reason), d.subject_id, n.note, ");
     query.push(columns);
-    query.push(" from import_staging s left join import_decided d on d.row_number = s.row_number");
+    query.push(" from import_staging s left join import_decided d on d.row_number = s.row_number left join ");
+    query.push(NOTES);
+    query.push(" n on n.row_number = s.row_number");
     query.build().persistent(false).execute(&mut **tx).await?;
     Ok(())
 }
@@ -200,20 +206,22 @@ pub(super) async fn keep_simulated(tx: &mut Tx<'_>, import: &Import) -> Result<(
 async fn keep_written(tx: &mut Tx<'_>, import: &Import) -> Result<(), Stop> {
     sqlx::query!("delete from import_rows where import_id = $1", import.id.0).execute(&mut **tx).await?;
     let mut query = sqlx::QueryBuilder::new(
-        "insert into import_rows (import_id, row_number, verdict, reason, subject_id, warning, event_kind, event_on, item,
+        "insert into import_rows (import_id, row_number, verdict, reason, subject_id, warning, note, event_kind, event_on, item,
             amount, quantity) select ",
     );
     query.push_bind(import.id.0);
     query.push(
         ", d.row_number, d.verdict, d.reason, coalesce(made.id, d.subject_id, same_made.id, same.subject_id), s.warning,
-            s.event_kind, s.event_on, s.item, s.amount, s.quantity
+            n.note, s.event_kind, s.event_on, s.item, s.amount, s.quantity
          from import_decided d
          join import_staging s on s.row_number = d.row_number
          left join import_made made on made.row_number = d.row_number
          left join import_decided same on same.row_number = d.same_row
          left join import_made same_made on same_made.row_number = d.same_row
-         order by d.row_number",
+         left join ",
     );
+    query.push(NOTES);
+    query.push(" n on n.row_number = d.row_number order by d.row_number");
     query.build().persistent(false).execute(&mut **tx).await?;
     let mut query = sqlx::QueryBuilder::new("insert into import_rows (import_id, verdict, reason, ");
     query.push(SHARED);
@@ -230,17 +238,23 @@ async fn keep_written(tx: &mut Tx<'_>, import: &Import) -> Result<(), Stop> {
 pub(super) struct Books {
     pub(super) counts: Counts,
     warned: i64,
+    unsubscribed: i64,
     foreseen: Written,
 }
 
 /// Count the verdicts, and make sure that each row of the file has one.
 pub(super) async fn count(tx: &mut Tx<'_>, import: &Import) -> Result<Books, Stop> {
     let (staged, warned): (i64, i64) = sqlx::query_as(
-        "select count(*), count(*) filter (where warning is not null and verdict is null) from import_staging",
+        "select count(*), count(*) filter (where verdict is null and (warning is not null
+            or row_number in (select row_number from import_notes))) from import_staging",
     )
     .persistent(false)
     .fetch_one(&mut **tx)
     .await?;
+    let unsubscribed: i64 = sqlx::query_scalar("select count(*) from import_notes where unsubscribed")
+        .persistent(false)
+        .fetch_one(&mut **tx)
+        .await?;
     let verdicts: Vec<(String, i64)> = sqlx::query_as(
         "select verdict, count(*) from import_decided group by verdict
          union all select verdict, count(*) from import_staging where verdict is not null group by verdict",
@@ -276,7 +290,7 @@ pub(super) async fn count(tx: &mut Tx<'_>, import: &Import) -> Result<Books, Sto
             foreseen.companies = companies.unsigned_abs();
         }
     }
-    Ok(Books { counts, warned, foreseen })
+    Ok(Books { counts, warned, unsubscribed, foreseen })
 }
 
 /// Close the step: simulated, or `written`.
@@ -292,7 +306,7 @@ pub(super) async fn finish(
     let counts = &books.counts;
     let finished = sqlx::query!(
         "update imports set status = $2, progress = 100, rows_read = $3, total = $3, created = $4, updated = $5,
-            unchanged = $6, duplicates = $7, rejected = $8, warned = $9, companies_created = $10, people_created = $12, failure = null,
+            unchanged = $6, duplicates = $7, rejected = $8, warned = $9, companies_created = $10, people_created = $12, unsubscribed = $13, failure = null,
             attempts = 0, analysed_at = coalesce(analysed_at, $11),
             applied_at = case when $2 = 'DONE' then $11 end, finished_at = case when $2 = 'DONE' then $11 end
          where id = $1 and not cancel_requested",
@@ -308,6 +322,7 @@ pub(super) async fn finish(
         i64::try_from(beside.companies).unwrap_or(0),
         now,
         i64::try_from(beside.people).unwrap_or(0),
+        books.unsubscribed,
     )
     .execute(&mut **tx)
     .await?

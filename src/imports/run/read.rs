@@ -5,7 +5,6 @@ use crate::{
     chile::time,
     contacts::bulk::{self, Rules},
     db::Tx,
-    error::Error,
     imports::{
         Found, Import, Kind,
         corrections::{self, Corrected},
@@ -25,7 +24,7 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, task::JoinError};
 
 /// How much goes to the database at once.
 const BATCH_BYTES: usize = 256 * 1024;
@@ -93,8 +92,16 @@ async fn look(path: Arc<Path>, import: &Import) -> Result<(Source, Layout), Stop
         Ok((source, layout))
     })
     .await
-    .map_err(|it| Error::Internal(format!("reading an import panicked: {it}")))?
+    .map_err(broken_off)?
     .map_err(stop)
+}
+
+/// A parser that panics does so at every attempt: the file is at fault, whatever else is.
+#[expect(clippy::needless_pass_by_value, reason = "the shape that map_err asks for")]
+fn broken_off(error: JoinError) -> Stop {
+    // What it says of the panic may quote the file.
+    tracing::error!(panicked = error.is_panic(), "Reading an import broke off");
+    stop(ReadError::damaged())
 }
 
 fn stop(error: ReadError) -> Stop {
@@ -192,15 +199,14 @@ async fn copy(db: &PgPool, tx: &mut Tx<'_>, import: &Import, reading: Reading<'_
             }
         }
     }
-    let rows = reading.await.map_err(|it| Error::Internal(format!("reading an import panicked: {it}")))?;
-    match rows {
+    match reading.await.map_err(broken_off).and_then(|it| it.map_err(stop)) {
         Ok(rows) => {
             copy.finish().await?;
             Ok(rows)
         }
-        Err(error) => {
+        Err(stop) => {
             copy.abort("unreadable").await.ok();
-            Err(stop(error))
+            Err(stop)
         }
     }
 }

@@ -155,7 +155,10 @@ async fn companies_are_known_by_rut_then_by_name(db: PgPool) {
         .await
         .unwrap();
     assert_eq!(nandu.rut.as_deref(), Some("11111111-1"), "it learns its RUT");
-    assert_eq!((nandu.industry.as_deref(), nandu.website.as_deref()), (Some("Turismo"), Some("x.example")));
+    assert_eq!(
+        (nandu.industry.as_deref(), nandu.website.as_deref()),
+        (Some("Turismo"), Some("https://x.example"))
+    );
 }
 
 #[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]

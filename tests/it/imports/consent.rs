@@ -162,3 +162,52 @@ async fn the_ledger_is_never_altered(db: PgPool) {
         assert!(refused.is_err(), "{statement}");
     }
 }
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn a_no_in_any_words_is_a_no_and_what_is_unclear_gives_no_permission(db: PgPool) {
+    let file = "nombre,correo,acepta correo\nAna,ana@x.example,\"No, gracias\"\nEva,eva@x.example,Dado de baja\n\
+        Juan,juan@x.example,unsubscribed\nLuis,luis@x.example,quizás\nRosa,rosa@x.example,Acepto\n";
+    let it = Attempt::contacts(file).with_consent("feria").applied().run(&db).await;
+    assert_eq!(it.warnings, 1);
+    for refused in ["ana@x.example", "eva@x.example", "juan@x.example"] {
+        assert_eq!(last_word(&db, refused).await.as_deref(), Some("WITHDRAWN"), "{refused}");
+    }
+    assert_eq!(last_word(&db, "luis@x.example").await, None);
+    assert_eq!(basis_of(&db, "rosa@x.example").await.as_deref(), Some("CONSENT"));
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn a_row_says_that_its_person_unsubscribed_and_the_import_counts_them(db: PgPool) {
+    let file =
+        "nombre,correo\nAna,ana@x.example\nEva,eva@x.example\nJuan,juan@x.example\nLuis,luis@x.example\n";
+    Attempt::contacts(file).with_consent("feria").applied().run(&db).await;
+    Attempt::contacts("nombre,correo,acepta correo\nAna,ana@x.example,No\n").applied().run(&db).await;
+    sqlx::query!(
+        "insert into suppressions (communication_type, destination, scope, reason, created_at)
+         values ('EMAIL', 'eva@x.example', 'PROMOTIONAL', 'UNSUBSCRIBED', $1), ('EMAIL', 'juan@x.example', 'ALL', 'HARD_BOUNCE', $1)",
+        now()
+    )
+    .execute(&db)
+    .await
+    .unwrap();
+    for apply in [false, true] {
+        let mut attempt = Attempt::contacts(file).with_consent("otra");
+        attempt.args.apply = apply;
+        let it = attempt.run(&db).await;
+        assert_eq!((it.counts.unchanged, it.warnings), (4, 3));
+        let counted = sqlx::query_scalar!("select unsubscribed from imports where id = $1", it.import_id);
+        assert_eq!(counted.fetch_one(&db).await.unwrap(), 2);
+        let said = sqlx::query_scalar!(
+            r#"select coalesce(note, '') as "note!" from import_rows where import_id = $1 order by row_number"#,
+            it.import_id
+        )
+        .fetch_all(&db)
+        .await
+        .unwrap();
+        assert!(
+            said[0].contains("Se dio de baja antes") && said[1].contains("Se dio de baja antes"),
+            "{said:?}"
+        );
+        assert!(said[2].contains("lista de exclusión") && said[3].is_empty(), "{said:?}");
+    }
+}

@@ -6,6 +6,8 @@ mod consent;
 mod dialects;
 mod exclusions;
 mod history;
+mod hostile;
+mod namesakes;
 mod interruptions;
 mod meanwhile;
 mod undo;

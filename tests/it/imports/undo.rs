@@ -3,12 +3,12 @@
 use super::{Attempt, now, population};
 use chrono::TimeDelta;
 use llovizna::{
-    access::Actor,
+    access::{Actor, Role},
     accounts::cleanup,
     channels::Channel,
     contacts::preferences,
     error::Error,
-    ids::{ContactId, ImportId},
+    ids::{ContactId, ImportId, StaffId},
     imports::{self, Kind, Order, Status, files, run, undo},
 };
 use sqlx::PgPool;
@@ -152,4 +152,47 @@ async fn what_nobody_decided_on_for_a_month_is_let_go(db: PgPool) {
     assert_eq!(kept(&db).await, (0, 0));
     let import = imports::get(&db, ImportId(ready.import_id)).await.unwrap();
     assert_eq!(import.status, Status::Cancelled);
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn people_put_on_a_list_or_given_an_interest_are_not_taken_back(db: PgPool) {
+    let it = Attempt::contacts(KNOWN).applied().run(&db).await;
+    let id = contact(&db).await.0;
+    sqlx::query!("insert into lists (id, name, created_at, updated_at) overriding system value values (1, 'Feria', $1, $1)", now())
+        .execute(&db)
+        .await
+        .unwrap();
+    sqlx::query!("insert into list_members (list_id, contact_id, added_at) values (1, $1, $2)", id, now())
+        .execute(&db)
+        .await
+        .unwrap();
+    assert!(refusal(&db, it.import_id).await.contains("intereses o listas"));
+    sqlx::query!("delete from list_members").execute(&db).await.unwrap();
+    sqlx::query!(
+        "with kept as (insert into interests (name, key, created_at) values ('Kayak', 'kayak', $2) returning id)
+         insert into contact_interests (contact_id, interest_id, at) select $1, id, $2 from kept",
+        id,
+        now()
+    )
+    .execute(&db)
+    .await
+    .unwrap();
+    assert!(refusal(&db, it.import_id).await.contains("intereses o listas"));
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn what_is_decided_about_an_import_needs_the_permission_in_the_domain_too(db: PgPool) {
+    let reader = Actor::Staff { id: StaffId(1), name: "Lee".to_owned(), role: Role::ReadOnly };
+    let id = uploaded(&db).await;
+    run::run_once(&db, now()).await.unwrap();
+    let mut tx = db.begin().await.unwrap();
+    let confirmed = imports::confirm(&mut tx, now(), &reader, id).await;
+    assert!(matches!(confirmed, Err(Error::Forbidden)), "{confirmed:?}");
+    let cancelled = imports::cancel(&mut tx, now(), &reader, id).await;
+    assert!(matches!(cancelled, Err(Error::Forbidden)), "{cancelled:?}");
+    drop(tx);
+    let it = Attempt::contacts(KNOWN).applied().run(&db).await;
+    let mut tx = db.begin().await.unwrap();
+    let undone = undo::ask(&mut tx, now(), &reader, ImportId(it.import_id)).await;
+    assert!(matches!(undone, Err(Error::Forbidden)), "{undone:?}");
 }

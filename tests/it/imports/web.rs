@@ -66,7 +66,10 @@ async fn a_file_is_uploaded_simulated_confirmed_and_undone(db: PgPool) {
             .fetch_all(&db)
             .await
             .unwrap();
-    assert_eq!(audited, ["import.upload", "import.confirm", "import.apply", "import.undo"]);
+    assert_eq!(
+        audited,
+        ["import.upload", "import.export_rejected", "import.confirm", "import.apply", "import.undo"]
+    );
 }
 
 #[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
@@ -208,4 +211,104 @@ async fn a_file_without_a_wrong_row_is_saved_whole(db: PgPool) {
     run::run_once(&db, app.now()).await.unwrap();
     let text = browser.get(&page).await.text();
     assert!(text.contains("Se guardó todo: 1 contacto nuevo."), "{text}");
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn only_who_uploaded_it_or_an_administrator_takes_people_back(db: PgPool) {
+    let app = TestApp::new(db.clone());
+    let admin = app.as_role(Role::Admin).await;
+    let staff = app.as_role(Role::Staff).await;
+    for (uploader, other, allowed) in [(&admin, &staff, false), (&staff, &admin, true)] {
+        let page = upload(uploader, b"Nombre,Correo\nAna,ana@x.example\n", &[]).await.location().to_owned();
+        run::run_once(&db, app.now()).await.unwrap();
+        uploader.post(&format!("{page}/confirmation"), &[]).await;
+        run::run_once(&db, app.now()).await.unwrap();
+        let undo = format!("{page}/undo");
+        assert_eq!(other.get(&page).await.body.contains(&undo), allowed);
+        let reply = other.post(&undo, &[]).await;
+        assert_eq!(reply.status == StatusCode::SEE_OTHER, allowed, "{}", reply.text());
+        if !allowed {
+            assert_eq!((reply.status, population(&db).await.0), (StatusCode::FORBIDDEN, 1));
+            assert!(uploader.get(&page).await.body.contains(&undo));
+            uploader.post(&undo, &[]).await;
+        }
+        run::run_once(&db, app.now()).await.unwrap();
+        assert_eq!(population(&db).await.0, 0);
+    }
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn rejected_rows_leave_as_contacts_do_within_a_roles_limit_and_on_record(db: PgPool) {
+    let app = TestApp::new(db.clone());
+    let staff = app.as_role(Role::Staff).await;
+    let page = simulated(&app, &staff).await;
+    let file = format!("{page}/rejected.csv");
+    let reader = app.as_role(Role::ReadOnly).await;
+    assert!(!reader.get(&page).await.body.contains("rejected.csv"));
+    assert_eq!(reader.get(&file).await.status, StatusCode::FORBIDDEN);
+    assert!(staff.get(&page).await.body.contains(&file));
+    assert_eq!(staff.get(&file).await.status, StatusCode::OK);
+    let audited =
+        sqlx::query!("select staff_user_id, after from audit_events where action = 'import.export_rejected'")
+            .fetch_all(&db)
+            .await
+            .unwrap();
+    assert_eq!((audited.len(), audited[0].staff_user_id), (1, staff.staff.map(|it| it.0)));
+
+    let many = format!("Nombre,Correo\n{}", "Ana,malo\n".repeat(501));
+    let page = upload(&staff, many.as_bytes(), &[]).await.location().to_owned();
+    run::run_once(&db, app.now()).await.unwrap();
+    let file = format!("{page}/rejected.csv");
+    assert!(!staff.get(&page).await.body.contains(&file));
+    let refused = staff.get(&file).await;
+    assert_eq!(refused.status, StatusCode::CONFLICT);
+    assert!(refused.text().contains("hasta 500 filas"), "{}", refused.text());
+    let admin = app.as_role(Role::Admin).await;
+    assert_eq!(admin.get(&file).await.body.lines().count(), 502);
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn a_cell_of_several_lines_survives_its_way_through_the_form(db: PgPool) {
+    let app = TestApp::new(db.clone());
+    let browser = app.as_role(Role::Staff).await;
+    let file = "Nombre,Correo,Notas\nAna,malo,\"uno\ndos\"\n";
+    let page = upload(&browser, file.as_bytes(), &[]).await.location().to_owned();
+    run::run_once(&db, app.now()).await.unwrap();
+    let shown = browser.get(&page).await.body;
+    assert!(shown.contains("<textarea") && shown.contains(">\nuno\ndos</textarea>"), "{shown}");
+    // As browsers send back what they were given.
+    let unchanged = [("cell-2-0", "Ana"), ("cell-2-1", "malo"), ("cell-2-2", "uno\r\ndos")];
+    browser.post(&format!("{page}/corrections"), &unchanged).await;
+    let shown = browser.get(&page).await.text();
+    assert!(shown.contains("No cambiaste ninguna celda"), "{shown}");
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn the_basis_of_a_simulation_can_be_stated_anew(db: PgPool) {
+    let app = TestApp::new(db.clone());
+    let browser = app.as_role(Role::Staff).await;
+    let page = upload(&browser, b"Nombre,Correo\nAna,ana@x.example\n", &[]).await.location().to_owned();
+    run::run_once(&db, app.now()).await.unwrap();
+    let consent = format!("{page}/consent");
+    assert!(browser.get(&page).await.body.contains(&format!("action=\"{consent}\"")));
+    browser.post(&consent, &[("consent_basis", "CONSENT"), ("consent_source", " ")]).await;
+    assert!(browser.get(&page).await.text().contains("de dónde viene la autorización"));
+    let stated =
+        [("consent_basis", "CONSENT"), ("consent_source", "Feria"), ("consent_obtained_on", "2026-10-01")];
+    browser.post(&consent, &stated).await;
+    run::run_once(&db, app.now()).await.unwrap();
+    let shown = browser.get(&page).await.text();
+    assert!(
+        shown.contains("Es una simulación") && shown.contains("Feria") && shown.contains("01-10-2026"),
+        "{shown}"
+    );
+    browser.post(&format!("{page}/confirmation"), &[]).await;
+    run::run_once(&db, app.now()).await.unwrap();
+    let basis = sqlx::query_scalar!("select email_basis from contacts").fetch_one(&db).await.unwrap();
+    assert_eq!(basis.as_deref(), Some("CONSENT"));
+    let late = browser.post(&consent, &[("consent_basis", "NONE")]).await;
+    assert_eq!(late.status, StatusCode::SEE_OTHER);
+    assert!(browser.get(&page).await.text().contains("ya no se puede corregir"));
+    let reader = app.as_role(Role::ReadOnly).await;
+    assert_eq!(reader.post(&consent, &stated).await.status, StatusCode::FORBIDDEN);
 }
