@@ -7,6 +7,7 @@ pub mod vocabulary;
 pub mod company;
 pub mod company_list;
 pub mod contact;
+pub mod fact;
 pub mod contact_filter;
 pub mod contact_list;
 pub mod columns;

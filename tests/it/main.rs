@@ -13,6 +13,7 @@ mod duplicates;
 mod email;
 mod embedded;
 mod errors;
+mod home;
 mod imports;
 mod jobs;
 mod kill;
