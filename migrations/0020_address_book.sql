@@ -15,6 +15,4 @@ create index communication_events_failed on communication_events (at, communicat
 
 -- Two people at one task.
 alter table tasks add column updated_at timestamptz;
-update tasks set updated_at = created_at;
-alter table tasks alter column updated_at set not null;
-comment on column tasks.updated_at is 'last change of what it says: what an edit must have seen';
+comment on column tasks.updated_at is 'last change of what it says, which an edit must have seen; null: none since it was made';

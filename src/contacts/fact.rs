@@ -164,11 +164,9 @@ pub async fn change(
     if same(&stands, &fact.texts(typed)) {
         return Ok(Outcome::Unchanged);
     }
-    if !same(&stands, seen) {
-        return Ok(Outcome::Stale);
-    }
+    let seen_at = if same(&stands, seen) { contact.updated_at } else { DateTime::<Utc>::MIN_UTC };
     let details = fact.put(typed, draft).check(now)?;
-    contact::write(tx, now, actor, &contact, contact.updated_at, &details).await
+    contact::write(tx, now, actor, &contact, seen_at, &details).await
 }
 
 #[cfg(test)]

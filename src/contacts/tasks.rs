@@ -126,7 +126,7 @@ pub struct Filter {
     pub done: bool,
 }
 
-const COLUMNS: &str = "select t.id, t.title, t.detail, t.contact_id, t.owner_id, o.name as owner, t.due_on, t.done_at, t.updated_at, d.name as done_by,
+const COLUMNS: &str = "select t.id, t.title, t.detail, t.contact_id, t.owner_id, o.name as owner, t.due_on, t.done_at, coalesce(t.updated_at, t.created_at) as updated_at, d.name as done_by,
         c.first_name, c.last_name, c.email, c.phone
     from tasks t
     left join contacts c on c.id = t.contact_id
@@ -227,8 +227,8 @@ pub async fn waiting(db: impl PgExecutor<'_>, owner: StaffId, until: NaiveDate, 
 pub async fn create(tx: &mut Tx<'_>, now: DateTime<Utc>, actor: &Actor, details: &Details) -> Result<TaskId> {
     actor.require(Permission::EditContacts)?;
     let id = sqlx::query_scalar!(
-        "insert into tasks (title, detail, contact_id, owner_id, due_on, created_by, created_at, updated_at)
-         values ($1, $2, $3, $4, $5, $6, $7, $7) returning id",
+        "insert into tasks (title, detail, contact_id, owner_id, due_on, created_by, created_at)
+         values ($1, $2, $3, $4, $5, $6, $7) returning id",
         details.title,
         details.detail,
         details.contact_id,

@@ -35,7 +35,7 @@ async fn failed(db: &PgPool, id: i64, at: DateTime<Utc>) {
 /// Where the link around or after `words` leads.
 fn link_of(page: &Reply, words: &str) -> String {
     let (before, _) = page.body.split_once(words).unwrap_or_else(|| panic!("no «{words}»: {}", page.text()));
-    let (_, link) = before.rsplit_once("href=\"").unwrap();
+    let (_, link) = before.rsplit_once("<a ").unwrap().1.split_once("href=\"").unwrap();
     link.split('"').next().unwrap().replace("&#38;", "&").replace("&amp;", "&")
 }
 
@@ -76,7 +76,7 @@ async fn what_was_sent_today_is_what_the_cap_counts_and_the_list_shows(db: PgPoo
     message(&db, now - TimeDelta::days(1), ("MANUAL", "PROMOCIONAL"), "SENT").await;
     let app = TestApp::new(db);
     let home = app.get("/").await;
-    assert!(home.text().contains("1 de 200 promociones enviadas hoy"), "{}", home.text());
+    assert!(home.text().contains("1 de 50 promociones enviadas hoy"), "{}", home.text());
     let list = app.get(&link_of(&home, "promociones enviadas hoy")).await;
     assert_eq!(rows(&list), 1);
     assert!(list.body.contains(&format!("href=\"/messages/{mine}\"")), "{}", list.text());

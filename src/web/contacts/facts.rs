@@ -238,7 +238,10 @@ pub(super) async fn save(
     let saved = async {
         let mut tx = state.db.begin().await?;
         let outcome = fact::change(&mut tx, now, &actor, ContactId(id), fact, &seen, &form.draft).await?;
-        tx.commit().await?;
+        // What is not saved makes no company either.
+        if outcome == Outcome::Saved {
+            tx.commit().await?;
+        }
         Ok::<_, Error>(outcome)
     };
     let (problem, seen) = match saved.await {
