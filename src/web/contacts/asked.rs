@@ -183,10 +183,14 @@ impl Asked {
         }
     }
 
-    /// The columns while nobody chose: what the list is ordered by shows.
+    /// The columns while nobody chose: what the list is ordered by shows, in the room of where they live.
     fn usual(&self) -> Vec<Column> {
-        let by_activity = (self.sort() == Sort::Activity).then_some(Column::LastActivity);
-        Column::USUAL.iter().copied().chain(by_activity).collect()
+        let mut usual = Column::USUAL.to_vec();
+        if self.sort() == Sort::Activity {
+            usual.retain(|it| *it != Column::Comuna);
+            usual.push(Column::LastActivity);
+        }
+        usual
     }
 
     pub(in crate::web) fn columns(&self) -> Vec<Column> {
