@@ -257,7 +257,16 @@
   document.addEventListener("htmx:afterSwap", function (event) {
     var target = event.detail.target;
     var fact = target && target.id.indexOf("fact-") === 0 ? document.getElementById(target.id) : null;
-    if (!fact || document.activeElement !== document.body) return;
+    if (!fact) return;
+    // Just opened: what is typed takes the place of what it said.
+    var opened = fact.querySelector("[data-fact-saves] [autofocus]");
+    if (opened) {
+      opened.focus();
+      if (opened instanceof HTMLInputElement) opened.select();
+      if (opened instanceof HTMLTextAreaElement) opened.setSelectionRange(opened.value.length, opened.value.length);
+      return;
+    }
+    if (document.activeElement !== document.body) return;
     var next = fact.querySelector("input:not([type=hidden]), select, textarea") || fact.querySelector("[data-fact-edit]");
     if (next) next.focus();
   });

@@ -160,6 +160,23 @@ impl Window {
         field.prop("value").await.unwrap().unwrap_or_default()
     }
 
+    /// Wait until the field that `css` names, hidden or not, holds `value`.
+    pub(crate) async fn holds(&self, css: &str, value: &str) {
+        let began = Instant::now();
+        loop {
+            let found = self.client.find(Locator::Css(css)).await;
+            let held = match found {
+                Ok(it) => it.prop("value").await.unwrap_or_default().unwrap_or_default(),
+                Err(_) => String::new(),
+            };
+            if held == value {
+                return;
+            }
+            assert!(began.elapsed() < PATIENCE, "{css} does not hold «{value}»:\n{}", self.describe().await);
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
     /// An attribute of what `css` names.
     pub(crate) async fn attribute(&self, css: &str, name: &str) -> String {
         self.seen(css).await.attr(name).await.unwrap().unwrap_or_default()

@@ -153,10 +153,13 @@ async fn a_customer_is_called_planned_for_and_corrected_on_their_page() {
     window.sees_in("#record-lead", "Gerenta").await;
     assert!(window.focused_in("#fact-job_title").await, "the keyboard stays where it was");
 
-    // Leaving saves.
-    window.click("#fact-phone").await;
+    // A press on the words opens them too, and leaving saves.
+    window.click("#fact-source .fact-text").await;
+    window.sees_in("#fact-source", "Guardar").await;
+    window.press("Cancelar").await;
+    window.click("#fact-phone [data-fact-edit]").await;
     window.sees_in("#fact-phone", "Guardar").await;
-    window.fill("phone", "9 1111 2222").await;
+    window.key("9 1111 2222").await;
     window.click("#timeline-title").await;
     window.sees_in("#record-lead", "+56 9 1111 2222").await;
     assert_eq!(
@@ -176,8 +179,8 @@ async fn a_customer_is_called_planned_for_and_corrected_on_their_page() {
 
     // What is wrong is said at the field, and what was typed is kept.
     window.click("#fact-email [data-fact-edit]").await;
-    window.fill("email", "pedro@sur.cl").await;
-    window.key(&Key::Enter.to_string()).await;
+    window.sees_in("#fact-email", "Guardar").await;
+    window.key(&format!("pedro@sur.cl{}", char::from(Key::Enter))).await;
     window.sees_in("#fact-email", "Este correo ya es de otro contacto.").await;
     assert_eq!(window.value("#fact-email [name=email]").await, "pedro@sur.cl");
     window.picture("fact-wrong").await;
@@ -185,10 +188,12 @@ async fn a_customer_is_called_planned_for_and_corrected_on_their_page() {
 
     // From one field straight to the next: both are saved.
     window.click("#fact-birth_date [data-fact-edit]").await;
+    window.sees_in("#fact-birth_date", "Guardar").await;
     window.fill("birth_date", "1985-02-28").await;
     window.click("#fact-notes [data-fact-edit]").await;
     window.sees_in("#fact-birth_date", "28-02-1985").await;
-    window.fill("notes", "Prefiere la tarde").await;
+    window.sees_in("#fact-notes", "Guardar").await;
+    window.key("Prefiere la tarde").await;
     window.key(&(Key::Control + &char::from(Key::Enter).to_string())).await;
     window.sees_in("#fact-notes", "Prefiere la tarde").await;
     window.open(&page).await;
