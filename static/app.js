@@ -228,6 +228,49 @@
   document.addEventListener("change", reveal);
   document.addEventListener("DOMContentLoaded", reveal);
 
+  // A fact that is changed where it is read: a press opens it, Enter or leaving saves it, Escape leaves it.
+  document.addEventListener("click", function (event) {
+    var target = event.target instanceof Element ? event.target : null;
+    var fact = target && target.closest("[data-fact]");
+    if (!fact || target.closest("a, button") || String(window.getSelection())) return;
+    fact.querySelector("[data-fact-edit]").click();
+  });
+  document.addEventListener("keydown", function (event) {
+    var form = event.target instanceof Element ? event.target.closest("[data-fact-form]") : null;
+    if (!form) return;
+    if (event.key === "Escape") {
+      form.querySelector("[data-fact-leave]").click();
+    } else if (event.key === "Enter" && event.target instanceof HTMLSelectElement) {
+      event.preventDefault();
+      form.requestSubmit();
+    }
+  });
+  document.addEventListener("focusout", function (event) {
+    var form = event.target instanceof Element ? event.target.closest("[data-fact-saves]") : null;
+    // Another window is not elsewhere on the page; a form that is being replaced is not left.
+    if (!form || !document.hasFocus() || !form.isConnected || form.contains(event.relatedTarget)) return;
+    setTimeout(function () {
+      if (form.isConnected && !form.contains(document.activeElement)) form.requestSubmit();
+    }, 0);
+  });
+  // Who lost the focus to a swap gets it back: in the field, or where it can be opened again.
+  document.addEventListener("htmx:afterSwap", function (event) {
+    var target = event.detail.target;
+    var fact = target && target.id.indexOf("fact-") === 0 ? document.getElementById(target.id) : null;
+    if (!fact) return;
+    // Just opened: what is typed takes the place of what it said.
+    var opened = fact.querySelector("[data-fact-saves] [autofocus]");
+    if (opened) {
+      opened.focus();
+      if (opened instanceof HTMLInputElement) opened.select();
+      if (opened instanceof HTMLTextAreaElement) opened.setSelectionRange(opened.value.length, opened.value.length);
+      return;
+    }
+    if (document.activeElement !== document.body) return;
+    var next = fact.querySelector("input:not([type=hidden]), select, textarea") || fact.querySelector("[data-fact-edit]");
+    if (next) next.focus();
+  });
+
   // Copy to the clipboard.
   document.addEventListener("click", function (event) {
     var button = event.target instanceof Element ? event.target.closest("[data-copy]") : null;

@@ -4,6 +4,7 @@ pub mod text;
 pub mod spreadsheet;
 pub mod time;
 pub mod format;
+pub mod pesos;
 pub mod rut;
 pub mod phone;
 pub mod comunas;

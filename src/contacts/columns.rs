@@ -1,7 +1,37 @@
-//! The columns that a list of contacts can show and a file can hold. Knows no
-//! page and no format of files.
+//! The columns that a list can show and a file can hold. Knows no page and no
+//! format of files.
 
-/// One column. A person's name always comes first and is none of these.
+/// The columns of one kind of list. What a row is called always comes first and is none of these.
+pub trait Choice: Copy + PartialEq + 'static {
+    /// Every one, in the order in which they stand.
+    const ALL: &'static [Self];
+
+    /// What a list shows while nobody chose.
+    const USUAL: &'static [Self];
+
+    /// As stored and in addresses.
+    fn code(self) -> &'static str;
+
+    /// As people read it.
+    fn label(self) -> &'static str;
+
+    /// Whether it holds figures, which stand at the right.
+    fn is_figure(self) -> bool;
+
+    /// The columns that `codes` name, in the order in which they stand; none where they name none.
+    fn chosen<'a>(codes: impl Iterator<Item = &'a str>) -> Option<Vec<Self>> {
+        let codes: Vec<&str> = codes.collect();
+        let chosen: Vec<Self> = Self::ALL.iter().copied().filter(|it| codes.contains(&it.code())).collect();
+        (!chosen.is_empty()).then_some(chosen)
+    }
+
+    /// The codes of `columns`, joined as an address holds them.
+    fn joined(columns: &[Self]) -> String {
+        columns.iter().map(|it| it.code()).collect::<Vec<_>>().join(",")
+    }
+}
+
+/// One column of a list of contacts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Column {
     /// Where they work.
@@ -36,9 +66,8 @@ pub enum Column {
     LastActivity,
 }
 
-impl Column {
-    /// Every one, in the order in which they stand.
-    pub const ALL: &[Column] = &[
+impl Choice for Column {
+    const ALL: &'static [Column] = &[
         Column::Company,
         Column::JobTitle,
         Column::Email,
@@ -56,13 +85,10 @@ impl Column {
         Column::LastActivity,
     ];
 
-    /// What a list shows while nobody chose.
-    pub const USUAL: &[Column] =
+    const USUAL: &'static [Column] =
         &[Column::Company, Column::Email, Column::Phone, Column::Comuna, Column::Lifecycle, Column::Reach];
 
-    /// As stored and in addresses.
-    #[must_use]
-    pub fn code(self) -> &'static str {
+    fn code(self) -> &'static str {
         match self {
             Column::Company => "company",
             Column::JobTitle => "job_title",
@@ -82,9 +108,7 @@ impl Column {
         }
     }
 
-    /// As people read it.
-    #[must_use]
-    pub fn label(self) -> &'static str {
+    fn label(self) -> &'static str {
         match self {
             Column::Company => "Empresa",
             Column::JobTitle => "Cargo",
@@ -104,18 +128,90 @@ impl Column {
         }
     }
 
-    /// Whether it holds figures, which stand at the right.
-    #[must_use]
-    pub fn is_figure(self) -> bool {
+    fn is_figure(self) -> bool {
         matches!(self, Column::Visits | Column::Spent)
     }
+}
 
-    /// The columns that `codes` name, in the order in which they stand; the usual ones where they name none.
-    pub fn chosen<'a>(codes: impl Iterator<Item = &'a str>) -> Vec<Column> {
-        let codes: Vec<&str> = codes.collect();
-        let chosen: Vec<Column> =
-            Column::ALL.iter().copied().filter(|it| codes.contains(&it.code())).collect();
-        if chosen.is_empty() { Column::USUAL.to_vec() } else { chosen }
+/// One column of a list of companies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum CompanyColumn {
+    /// RUT.
+    Rut,
+    /// Line of business.
+    Industry,
+    /// Comuna.
+    Comuna,
+    /// Street address.
+    Address,
+    /// Telephone.
+    Phone,
+    /// Email address.
+    Email,
+    /// Web site.
+    Website,
+    /// Who looks after it.
+    Owner,
+    /// Since when it is here.
+    Created,
+    /// How many people work there.
+    Contacts,
+}
+
+impl Choice for CompanyColumn {
+    const ALL: &'static [CompanyColumn] = &[
+        CompanyColumn::Rut,
+        CompanyColumn::Industry,
+        CompanyColumn::Comuna,
+        CompanyColumn::Address,
+        CompanyColumn::Phone,
+        CompanyColumn::Email,
+        CompanyColumn::Website,
+        CompanyColumn::Owner,
+        CompanyColumn::Created,
+        CompanyColumn::Contacts,
+    ];
+
+    const USUAL: &'static [CompanyColumn] = &[
+        CompanyColumn::Rut,
+        CompanyColumn::Industry,
+        CompanyColumn::Comuna,
+        CompanyColumn::Owner,
+        CompanyColumn::Contacts,
+    ];
+
+    fn code(self) -> &'static str {
+        match self {
+            CompanyColumn::Rut => "rut",
+            CompanyColumn::Industry => "industry",
+            CompanyColumn::Comuna => "comuna",
+            CompanyColumn::Address => "address",
+            CompanyColumn::Phone => "phone",
+            CompanyColumn::Email => "email",
+            CompanyColumn::Website => "website",
+            CompanyColumn::Owner => "owner",
+            CompanyColumn::Created => "created",
+            CompanyColumn::Contacts => "contacts",
+        }
+    }
+
+    fn label(self) -> &'static str {
+        match self {
+            CompanyColumn::Rut => "RUT",
+            CompanyColumn::Industry => "Rubro",
+            CompanyColumn::Comuna => "Comuna",
+            CompanyColumn::Address => "Dirección",
+            CompanyColumn::Phone => "Teléfono",
+            CompanyColumn::Email => "Correo",
+            CompanyColumn::Website => "Sitio web",
+            CompanyColumn::Owner => "Responsable",
+            CompanyColumn::Created => "Creada",
+            CompanyColumn::Contacts => "Contactos",
+        }
+    }
+
+    fn is_figure(self) -> bool {
+        self == CompanyColumn::Contacts
     }
 }
 
@@ -126,11 +222,11 @@ mod tests {
     #[test]
     fn chosen_columns_stand_in_their_order_and_strangers_are_left_out() {
         assert_eq!(
-            Column::chosen(["phone", "email", "password"].into_iter()),
+            Column::chosen(["phone", "email", "password"].into_iter()).unwrap(),
             [Column::Email, Column::Phone]
         );
-        assert_eq!(Column::chosen(std::iter::empty()), Column::USUAL);
+        assert_eq!(Column::chosen(std::iter::empty()), None);
         let again = Column::chosen(Column::ALL.iter().map(|it| it.code()));
-        assert_eq!(again, Column::ALL);
+        assert_eq!(again.as_deref(), Some(Column::ALL));
     }
 }

@@ -1,19 +1,33 @@
 //! Lists of companies, and the choices that forms and filters offer. The dynamic
 //! SQL of companies is here and nowhere else.
 
-use super::{found, search::Search};
+use super::{contact_filter::Owner, found, search::Search};
 use crate::{
-    chile::rut::Rut,
+    chile::{rut::Rut, time},
     db::keyset::{Page, Place},
     error::Result,
     ids::CompanyId,
 };
+use chrono::{DateTime, NaiveDate, Utc};
+use futures_util::{Stream, TryStreamExt as _};
+use serde::Serialize;
+use serde_json::{Value, json};
 use sqlx::{PgConnection, Postgres, QueryBuilder, Row as _, postgres::PgRow};
 
-pub use super::contact_list::Sort;
+/// In which order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Sort {
+    /// By name.
+    #[default]
+    Name,
+    /// The latest made first.
+    Newest,
+    /// As [`Filter::among`] lists them. One page; the place is not looked at.
+    Given,
+}
 
 /// Which companies. Everything absent lets all through.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Filter {
     /// Words of the name, or a RUT.
     pub q: String,
@@ -21,6 +35,14 @@ pub struct Filter {
     pub comuna: Option<String>,
     /// Line of business.
     pub industry: Option<String>,
+    /// Who looks after it.
+    pub owner: Option<Owner>,
+    /// Whether anybody works there.
+    pub peopled: Option<bool>,
+    /// Here since this local day or later.
+    pub created_from: Option<NaiveDate>,
+    /// Here since this local day or earlier.
+    pub created_until: Option<NaiveDate>,
     /// Exactly these rows.
     pub among: Option<Vec<i64>>,
 }
@@ -38,6 +60,18 @@ pub struct Row {
     pub industry: Option<String>,
     /// CUT code.
     pub comuna: Option<String>,
+    /// Street address.
+    pub address: Option<String>,
+    /// E.164.
+    pub phone: Option<String>,
+    /// Email address.
+    pub email: Option<String>,
+    /// Web site.
+    pub website: Option<String>,
+    /// Who looks after it.
+    pub owner: Option<String>,
+    /// Since when it is here.
+    pub created_at: DateTime<Utc>,
     /// How many people work there.
     pub contacts: i64,
 }
@@ -49,7 +83,24 @@ impl Filter {
         Search::parse(&self.q).is_none()
             && self.comuna.is_none()
             && self.industry.is_none()
+            && self.owner.is_none()
+            && self.peopled.is_none()
+            && self.created_from.is_none()
+            && self.created_until.is_none()
             && self.among.is_none()
+    }
+
+    /// As kept in the audit: what was searched for may be somebody's name.
+    #[must_use]
+    pub fn facts(&self) -> Value {
+        let mut facts = json!(Filter { q: String::new(), among: None, ..self.clone() });
+        if let Some(facts) = facts.as_object_mut() {
+            facts.retain(|_, value| !value.is_null() && value != "");
+            if !self.q.trim().is_empty() {
+                facts.insert("search".to_owned(), json!(true));
+            }
+        }
+        facts
     }
 
     /// `where` and its conditions on `companies k`.
@@ -66,6 +117,21 @@ impl Filter {
         if let Some(industry) = &self.industry {
             query.push(" and k.industry = ").push_bind(industry.clone());
         }
+        match self.owner {
+            Some(Owner::Nobody) => drop(query.push(" and k.owner_id is null")),
+            Some(Owner::Staff(id)) => drop(query.push(" and k.owner_id = ").push_bind(id.0)),
+            None => {}
+        }
+        if let Some(peopled) = self.peopled {
+            query.push(if peopled { " and exists" } else { " and not exists" });
+            query.push(" (select from contacts c where c.company_id = k.id and c.merged_into is null)");
+        }
+        if let Some(day) = self.created_from {
+            query.push(" and k.created_at >= ").push_bind(time::start_of_day(day));
+        }
+        if let Some(day) = self.created_until.and_then(|it| it.succ_opt()) {
+            query.push(" and k.created_at < ").push_bind(time::start_of_day(day));
+        }
         if let Some(among) = &self.among {
             query.push(" and k.id = any (").push_bind(among.clone()).push(")");
         }
@@ -81,6 +147,15 @@ impl Filter {
     }
 }
 
+/// What a row shows, of the companies `p`.
+const COLUMNS: &str =
+    "select p.id, p.name, p.rut, p.industry, p.comuna, p.address, p.phone, p.email, p.website,
+    o.name as owner, p.created_at,
+    (select count(*) from contacts c where c.company_id = p.id and c.merged_into is null) as contacts";
+
+/// What [`COLUMNS`] needs beside the companies.
+const JOINS: &str = " left join staff_users o on o.id = p.owner_id";
+
 /// A page of at most `size` companies.
 ///
 /// # Errors
@@ -92,7 +167,7 @@ pub async fn page(
     place: Place,
     size: usize,
 ) -> Result<Page<Row>> {
-    let edge = match place.edge() {
+    let edge = match place.edge().filter(|_| sort != Sort::Given) {
         None => None,
         Some(id) => {
             sqlx::query!("select id, name_key from companies where id = $1", id)
@@ -101,33 +176,38 @@ pub async fn page(
         }
     };
     let place = if edge.is_some() { place } else { Place::First };
-    let mut query = QueryBuilder::new(
-        "select p.*, (select count(*) from contacts c where c.company_id = p.id) as contacts
-         from (select k.id, k.name, k.name_key, k.rut, k.industry, k.comuna from companies k",
-    );
+    let mut query = QueryBuilder::new(COLUMNS);
+    query.push(" from (select k.* from companies k");
     filter.push(&mut query);
     let up = (sort == Sort::Name) != place.is_backward();
-    if let Some(edge) = edge {
-        let sign = if up { " > " } else { " < " };
-        match sort {
-            Sort::Given => {}
-            Sort::Newest => drop(query.push(" and k.id").push(sign).push_bind(edge.id)),
-            Sort::Name => {
-                query.push(" and (k.name_key, k.id)").push(sign).push("(").push_bind(edge.name_key);
-                query.push(", ").push_bind(edge.id).push(")");
-            }
+    let sign = if up { " > " } else { " < " };
+    match edge {
+        Some(edge) if sort == Sort::Name => {
+            query.push(" and (k.name_key, k.id)").push(sign).push("(").push_bind(edge.name_key);
+            query.push(", ").push_bind(edge.id).push(")");
         }
+        Some(edge) => drop(query.push(" and k.id").push(sign).push_bind(edge.id)),
+        None => {}
     }
-    let order = match (sort, up) {
-        (Sort::Name, true) => " order by name_key, id",
-        (Sort::Name, false) => " order by name_key desc, id desc",
-        (_, true) => " order by id",
-        (_, false) => " order by id desc",
-    };
-    query.push(order).push(" limit ").push_bind(i64::try_from(size).unwrap_or(i64::MAX).saturating_add(1));
-    query.push(") p").push(order);
+    push_order(&mut query, "k", filter, sort, up);
+    query.push(" limit ").push_bind(i64::try_from(size).unwrap_or(i64::MAX).saturating_add(1));
+    query.push(") p").push(JOINS);
+    push_order(&mut query, "p", filter, sort, up);
     let rows = query.build().try_map(|it| row(&it)).fetch_all(db).await?;
     Ok(Page::new(place, size, rows))
+}
+
+/// The order of the companies `alias`; `up` as the key grows.
+fn push_order(query: &mut QueryBuilder<Postgres>, alias: &str, filter: &Filter, sort: Sort, up: bool) {
+    let direction = if up { "" } else { " desc" };
+    match sort {
+        Sort::Name => query.push(format!(" order by {alias}.name_key{direction}, {alias}.id{direction}")),
+        Sort::Newest => query.push(format!(" order by {alias}.id{direction}")),
+        Sort::Given => query
+            .push(" order by array_position(")
+            .push_bind(filter.among.clone())
+            .push(format!(", {alias}.id)")),
+    };
 }
 
 fn row(it: &PgRow) -> sqlx::Result<Row> {
@@ -137,8 +217,62 @@ fn row(it: &PgRow) -> sqlx::Result<Row> {
         rut: it.try_get("rut")?,
         industry: it.try_get("industry")?,
         comuna: it.try_get("comuna")?,
+        address: it.try_get("address")?,
+        phone: it.try_get("phone")?,
+        email: it.try_get("email")?,
+        website: it.try_get("website")?,
+        owner: it.try_get("owner")?,
+        created_at: it.try_get("created_at")?,
         contacts: it.try_get("contacts")?,
     })
+}
+
+/// A filter whose search is done: what a whole list is counted and read by.
+pub struct Matching {
+    filter: Filter,
+    sort: Sort,
+}
+
+/// Every company that a list with `filter` shows; look-alikes where it shows those.
+///
+/// # Errors
+/// When the database fails.
+pub async fn matching(db: &mut PgConnection, filter: &Filter, sort: Sort) -> Result<Matching> {
+    Ok(match similar(db, filter).await? {
+        Some(alike) => Matching { filter: alike, sort: Sort::Given },
+        None => Matching { filter: filter.clone(), sort },
+    })
+}
+
+impl Matching {
+    /// How many they are, counted up to `most`.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn count(&self, db: &mut PgConnection, most: i64) -> Result<i64> {
+        count(db, &self.filter, most).await
+    }
+
+    /// The query of every row, in the list's order.
+    #[must_use]
+    pub fn whole(&self) -> Whole {
+        let mut query = QueryBuilder::new(COLUMNS);
+        query.push(" from (select k.* from companies k");
+        self.filter.push(&mut query);
+        query.push(") p").push(JOINS);
+        push_order(&mut query, "p", &self.filter, self.sort, self.sort == Sort::Name);
+        Whole(query)
+    }
+}
+
+/// A query of a whole list, to be read row by row: memory holds a few of them.
+pub struct Whole(QueryBuilder<Postgres>);
+
+impl Whole {
+    /// The rows as they come.
+    pub fn rows<'a>(&'a mut self, db: &'a mut PgConnection) -> impl Stream<Item = Result<Row>> + Send + 'a {
+        self.0.build().try_map(|it| row(&it)).fetch(db).map_err(Into::into)
+    }
 }
 
 /// How many companies there are, counted up to `most`.
@@ -155,8 +289,8 @@ pub async fn count(db: &mut PgConnection, filter: &Filter, most: i64) -> Result<
 /// Most companies offered for a search that finds none.
 const ALIKE: i64 = 50;
 
-/// Where no company is called as `filter` searches for: the filter that lets through those that look like it.
-/// None: one is, or none looks like it either.
+/// Where no company is called as `filter` searches for: the filter that lets through those that look like it, to be
+/// listed as [`Sort::Given`]. None: one is, or none looks like it either.
 ///
 /// # Errors
 /// When the database fails.

@@ -377,9 +377,32 @@ pub async fn update(
     details: &Details,
 ) -> Result<Outcome> {
     actor.require(Permission::EditContacts)?;
+    let contact = locked(tx, id).await?;
+    write(tx, now, actor, &contact, seen, details).await
+}
+
+/// The contact `id`, held against being changed by others until the transaction ends.
+pub(super) async fn locked(tx: &mut Tx<'_>, id: ContactId) -> Result<Contact> {
     merge::hold(tx, id).await?;
-    let contact = get(&mut **tx, id).await?;
-    let company = company::resolve(tx, now, actor, contact.company_id, &details.company).await?;
+    get(&mut **tx, id).await
+}
+
+/// Change a contact that is held.
+pub(super) async fn write(
+    tx: &mut Tx<'_>,
+    now: DateTime<Utc>,
+    actor: &Actor,
+    contact: &Contact,
+    seen: DateTime<Utc>,
+    details: &Details,
+) -> Result<Outcome> {
+    let id = contact.id;
+    // Words that stand as they stood mean the company that they stood for, were there two of the name by now.
+    let company = if details.company == text::tidy(&contact.draft().company) {
+        contact.company_id
+    } else {
+        company::resolve(tx, now, actor, contact.company_id, &details.company).await?
+    };
     let (before, after) = check::changed(&contact.facts(), &facts(details, company));
     if before == after {
         return Ok(Outcome::Unchanged);

@@ -67,6 +67,32 @@ pub enum Owner {
     Staff(StaffId),
 }
 
+impl Owner {
+    /// From an address: a row, or `none`.
+    #[must_use]
+    pub fn from_code(code: &str) -> Option<Owner> {
+        match code {
+            "none" => Some(Owner::Nobody),
+            id => id.parse().ok().map(|id| Owner::Staff(StaffId(id))),
+        }
+    }
+
+    /// As in an address.
+    #[must_use]
+    pub fn code(self) -> String {
+        self.staff_id().map_or_else(|| "none".to_owned(), |it| it.to_string())
+    }
+
+    /// The person on the staff, where there is one.
+    #[must_use]
+    pub fn staff_id(self) -> Option<StaffId> {
+        match self {
+            Owner::Nobody => None,
+            Owner::Staff(id) => Some(id),
+        }
+    }
+}
+
 const CONTACTABLE: &str = "(c.email is not null and c.email_basis is not null and not exists (
     select 1 from suppressions s
     where s.communication_type = 'EMAIL' and s.destination = c.email and s.lifted_at is null)

@@ -1,4 +1,4 @@
-//! Lists of contacts: filters, search, two orders, pages by keyset. The dynamic
+//! Lists of contacts: filters, search, three orders, pages by keyset. The dynamic
 //! SQL of contacts is here and nowhere else.
 
 pub use super::contact_filter::{Filter, Owner};
@@ -26,6 +26,8 @@ pub enum Sort {
     Newest,
     /// By name.
     Name,
+    /// The latest to give a sign of life first; who never gave one last, the latest made first.
+    Activity,
     /// As [`Filter::among`] lists them. One page; the place is not looked at.
     Given,
 }
@@ -213,6 +215,7 @@ impl Matching {
         match self.sort {
             Sort::Newest => drop(query.push(" order by c.id desc")),
             Sort::Name => drop(query.push(" order by c.search_key, c.id")),
+            Sort::Activity => drop(query.push(" order by m.last_activity_at desc nulls last, c.id desc")),
             Sort::Given => {
                 query.push(" order by array_position(").push_bind(self.filter.among.clone()).push(", c.id)");
             }
@@ -239,8 +242,10 @@ async fn page_of(
     place: Place,
     size: usize,
 ) -> Result<Page<Row>> {
-    if sort == Sort::Given {
-        return given(db, filter, size).await;
+    match sort {
+        Sort::Given => return given(db, filter, size).await,
+        Sort::Activity => return by_activity(db, filter, found, place, size).await,
+        Sort::Newest | Sort::Name => {}
     }
     let edge = match place.edge() {
         None => None,
@@ -283,6 +288,70 @@ async fn page_of(
     query.push(") p join contacts c on c.id = p.id").push(JOINS);
     query.push(order.replace("search_key", "p.search_key").replace(" id", " p.id"));
     let rows = query.build().try_map(|it| row(&it)).fetch_all(db).await?;
+    Ok(Page::new(place, size, rows))
+}
+
+/// A page by activity. The list has two parts, those with a sign of life and those without, and each is
+/// walked by an index of its own: the second is read only where the first does not fill the page.
+async fn by_activity(
+    db: &mut PgConnection,
+    filter: &Filter,
+    found: &Found,
+    place: Place,
+    size: usize,
+) -> Result<Page<Row>> {
+    let edge = match place.edge() {
+        None => None,
+        Some(id) => {
+            sqlx::query!(
+                r#"select c.id, m.last_activity_at as "at?" from contacts c
+                   left join contact_metrics m on m.contact_id = c.id where c.id = $1"#,
+                id
+            )
+            .fetch_optional(&mut *db)
+            .await?
+        }
+    };
+    let place = if edge.is_some() { place } else { Place::First };
+    let up = place.is_backward();
+    let (sign, direction) = if up { (" > ", "") } else { (" < ", " desc") };
+    let wanted = i64::try_from(size).unwrap_or(i64::MAX).saturating_add(1);
+    let mut rows: Vec<Row> = Vec::new();
+    let mut begun = edge.is_none();
+    for is_active in [!up, up] {
+        let within = edge.as_ref().filter(|it| it.at.is_some() == is_active);
+        begun |= within.is_some();
+        let missing = wanted - i64::try_from(rows.len()).unwrap_or(i64::MAX);
+        if !begun || missing <= 0 {
+            continue;
+        }
+        let mut query = QueryBuilder::new(COLUMNS);
+        query.push(" from (select c.id, ");
+        query.push(if is_active {
+            "a.last_activity_at as at from contact_metrics a join contacts c on c.id = a.contact_id
+             where a.last_activity_at is not null and c.merged_into is null"
+        } else {
+            "null::timestamptz as at from contacts c
+             where c.merged_into is null and not exists (select from contact_metrics a
+                 where a.contact_id = c.id and a.last_activity_at is not null)"
+        });
+        found.push(&mut query, false);
+        filter.push(&mut query);
+        let key = if is_active { "a.contact_id" } else { "c.id" };
+        match within.map(|it| (it.id, it.at)) {
+            Some((id, Some(at))) => {
+                query.push(" and (a.last_activity_at, a.contact_id)").push(sign).push("(").push_bind(at);
+                query.push(", ").push_bind(id).push(")");
+            }
+            Some((id, None)) => drop(query.push(" and c.id").push(sign).push_bind(id)),
+            None => {}
+        }
+        let by_time = if is_active { format!("a.last_activity_at{direction}, ") } else { String::new() };
+        query.push(format!(" order by {by_time}{key}{direction} limit ")).push_bind(missing);
+        query.push(") p join contacts c on c.id = p.id").push(JOINS);
+        query.push(format!(" order by p.at{direction}, p.id{direction}"));
+        rows.extend(query.build().try_map(|it| row(&it)).fetch_all(&mut *db).await?);
+    }
     Ok(Page::new(place, size, rows))
 }
 

@@ -1,7 +1,10 @@
 //! What staff is to do: call this one, send that one a quote. With whom, who does
 //! it, and until when.
 
-use super::check::Check;
+use super::{
+    check::{self, Check},
+    company::Outcome,
+};
 use crate::{
     access::{Actor, Permission},
     audit,
@@ -92,6 +95,8 @@ pub struct Task {
     pub done_at: Option<DateTime<Utc>>,
     /// Who did it.
     pub done_by: Option<String>,
+    /// Last change of what it says: what an edit must have seen.
+    pub updated_at: DateTime<Utc>,
 }
 
 impl Task {
@@ -121,7 +126,7 @@ pub struct Filter {
     pub done: bool,
 }
 
-const COLUMNS: &str = "select t.id, t.title, t.detail, t.contact_id, t.owner_id, o.name as owner, t.due_on, t.done_at, d.name as done_by,
+const COLUMNS: &str = "select t.id, t.title, t.detail, t.contact_id, t.owner_id, o.name as owner, t.due_on, t.done_at, coalesce(t.updated_at, t.created_at) as updated_at, d.name as done_by,
         c.first_name, c.last_name, c.email, c.phone
     from tasks t
     left join contacts c on c.id = t.contact_id
@@ -184,6 +189,7 @@ fn task(row: &PgRow) -> Result<Task> {
         due_on: row.try_get("due_on")?,
         done_at: row.try_get("done_at")?,
         done_by: row.try_get("done_by")?,
+        updated_at: row.try_get("updated_at")?,
     })
 }
 
@@ -241,7 +247,7 @@ pub async fn create(tx: &mut Tx<'_>, now: DateTime<Utc>, actor: &Actor, details:
     Ok(TaskId(id))
 }
 
-/// Change a task; false: there was nothing to change. Whom it is about stays.
+/// Change a task that was read when its `updated_at` was `seen`. Whom it is about stays.
 ///
 /// # Errors
 /// [`Error::Forbidden`], [`Error::NotFound`], or the database's.
@@ -250,27 +256,38 @@ pub async fn update(
     now: DateTime<Utc>,
     actor: &Actor,
     id: TaskId,
+    seen: DateTime<Utc>,
     details: &Details,
-) -> Result<bool> {
+) -> Result<Outcome> {
     actor.require(Permission::EditContacts)?;
-    let before = get(&mut **tx, id).await?.draft().check(now)?;
+    sqlx::query!("select id from tasks where id = $1 for update", id.0)
+        .fetch_optional(&mut **tx)
+        .await?
+        .ok_or(Error::NotFound)?;
+    let task = get(&mut **tx, id).await?;
+    let before = task.draft().check(now)?;
     let after = Details { contact_id: before.contact_id, ..details.clone() };
     if before == after {
-        return Ok(false);
+        return Ok(Outcome::Unchanged);
+    }
+    if task.updated_at != seen {
+        return Ok(Outcome::Stale);
     }
     sqlx::query!(
-        "update tasks set title = $2, detail = $3, owner_id = $4, due_on = $5 where id = $1",
+        "update tasks set title = $2, detail = $3, owner_id = $4, due_on = $5, updated_at = $6 where id = $1",
         id.0,
         after.title,
         after.detail,
         after.owner_id,
-        after.due_on
+        after.due_on,
+        now
     )
     .execute(&mut **tx)
     .await
     .on_constraint("tasks_owner_id_fkey", || Error::NotFound)?;
-    record(tx, now, actor, "task.update", id.0, Some(json!(before)), Some(json!(after))).await?;
-    Ok(true)
+    let (before, after) = check::changed(&json!(before), &json!(after));
+    record(tx, now, actor, "task.update", id.0, Some(before), Some(after)).await?;
+    Ok(Outcome::Saved)
 }
 
 /// Say that a task is done, or that it is not after all; false: it was so already.

@@ -2,7 +2,7 @@
 //! for oneself or for the whole team.
 
 use super::{
-    columns::Column,
+    columns::{Choice as _, Column},
     contact_list::{Filter, Sort},
 };
 use crate::{
@@ -49,10 +49,13 @@ pub struct View {
 }
 
 impl View {
-    /// Whether `actor` may change it: their own, or a shared one where they run the team.
+    /// Whether `actor` may change it: their own, or a shared one where they run the team. What the
+    /// team sees is changed by nobody who only looks.
     #[must_use]
     pub fn may_change(&self, actor: &Actor) -> bool {
-        actor.staff_id() == Some(self.owner_id) || (self.is_shared && actor.may(Permission::ManageStaff))
+        let is_own = actor.staff_id() == Some(self.owner_id);
+        (is_own && (!self.is_shared || actor.may(Permission::EditContacts)))
+            || (self.is_shared && actor.may(Permission::ManageStaff))
     }
 }
 
@@ -76,15 +79,24 @@ impl From<Stored> for View {
             shows: Shows {
                 // A filter that a later version wrote is shown as far as this one knows it.
                 filter: serde_json::from_value(it.filter).unwrap_or_default(),
-                sort: if it.sort == "NAME" { Sort::Name } else { Sort::Newest },
-                columns: Column::chosen(it.columns.iter().map(String::as_str)),
+                sort: match it.sort.as_str() {
+                    "NAME" => Sort::Name,
+                    "ACTIVITY" => Sort::Activity,
+                    _ => Sort::Newest,
+                },
+                columns: Column::chosen(it.columns.iter().map(String::as_str))
+                    .unwrap_or_else(|| Column::USUAL.to_vec()),
             },
         }
     }
 }
 
 fn sort_code(sort: Sort) -> &'static str {
-    if sort == Sort::Name { "NAME" } else { "NEWEST" }
+    match sort {
+        Sort::Name => "NAME",
+        Sort::Activity => "ACTIVITY",
+        Sort::Newest | Sort::Given => "NEWEST",
+    }
 }
 
 fn codes(columns: &[Column]) -> Vec<String> {
@@ -137,6 +149,11 @@ fn name_of(typed: &str) -> Result<String> {
     Ok(name)
 }
 
+/// A view of one's own changes nothing of the business; one for the team is work like any other.
+fn may_share(actor: &Actor, is_shared: bool) -> Result<()> {
+    if is_shared { actor.require(Permission::EditContacts) } else { Ok(()) }
+}
+
 fn taken() -> Error {
     Error::refused("Ya tienes una vista con ese nombre. No se guardó nada: elige otro.")
 }
@@ -153,7 +170,8 @@ pub async fn create(
     is_shared: bool,
     shows: &Shows,
 ) -> Result<i64> {
-    actor.require(Permission::EditContacts)?;
+    actor.require(Permission::View)?;
+    may_share(actor, is_shared)?;
     let name = name_of(name)?;
     let Some(owner) = actor.staff_id() else { return Err(Error::Forbidden) };
     let kept = sqlx::query_scalar!("select count(*) as \"n!\" from saved_views where owner_id = $1", owner.0)
@@ -195,11 +213,11 @@ pub async fn update(
     (name, is_shared): (&str, bool),
     shows: Option<&Shows>,
 ) -> Result<()> {
-    actor.require(Permission::EditContacts)?;
     let view = get(&mut **tx, actor, id).await?;
     if !view.may_change(actor) {
         return Err(Error::Forbidden);
     }
+    may_share(actor, is_shared)?;
     let name = name_of(name)?;
     let kept = shows.unwrap_or(&view.shows);
     sqlx::query!(
@@ -227,7 +245,6 @@ pub async fn update(
 /// # Errors
 /// [`Error::NotFound`], [`Error::Forbidden`], or the database's.
 pub async fn delete(tx: &mut Tx<'_>, now: DateTime<Utc>, actor: &Actor, id: i64) -> Result<String> {
-    actor.require(Permission::EditContacts)?;
     let view = get(&mut **tx, actor, id).await?;
     if !view.may_change(actor) {
         return Err(Error::Forbidden);

@@ -108,7 +108,8 @@ async fn board(
             value: rng.random_range(8..140) * 10_000,
             follow_up_on: (reached < 5).then(|| today + Days::new(rng.random_range(0..12)) - Days::new(3)),
         };
-        pipeline::edit(tx, now - TimeDelta::hours(20), actor, *person, details).await?;
+        pipeline::edit(tx, now - TimeDelta::hours(20), actor, *person, pipeline::Details::default(), details)
+            .await?;
     }
     Ok(())
 }

@@ -30,6 +30,12 @@ pub struct Filter {
     pub left: bool,
     /// By this channel.
     pub channel: Option<Channel>,
+    /// That sell: those that the daily caps count.
+    pub promotional: bool,
+    /// That left at this instant or later.
+    pub sent_since: Option<DateTime<Utc>>,
+    /// That failed after this instant, whenever they were asked for.
+    pub failed_since: Option<DateTime<Utc>>,
     /// Whose recipient unsubscribed by its link.
     pub unsubscribed: bool,
     /// Tests too; else only messages to others.
@@ -113,6 +119,17 @@ pub async fn list(
     rows.iter().map(line).collect()
 }
 
+/// How many messages pass `filter`, counted up to `most`.
+///
+/// # Errors
+/// When the database fails.
+pub async fn count(db: &mut PgConnection, filter: &Filter, most: i64) -> Result<i64> {
+    let mut sql = QueryBuilder::new("select count(*) from (select from communication_logs l where true");
+    narrow(&mut sql, filter);
+    sql.push(" limit ").push_bind(most).push(") counted");
+    Ok(sql.build_query_scalar().fetch_one(db).await?)
+}
+
 fn narrow(sql: &mut QueryBuilder<Postgres>, filter: &Filter) {
     if let Some(id) = filter.campaign {
         sql.push(" and l.campaign_id = ").push_bind(id.0);
@@ -151,6 +168,19 @@ fn narrow(sql: &mut QueryBuilder<Postgres>, filter: &Filter) {
     }
     if let Some(channel) = filter.channel {
         sql.push(" and l.communication_type = ").push_bind(channel.code());
+    }
+    if filter.promotional {
+        sql.push(" and l.message_type = any(").push_bind(MessageType::promotional_codes()).push(")");
+    }
+    if let Some(since) = filter.sent_since {
+        sql.push(" and l.sent_at >= ").push_bind(since);
+    }
+    if let Some(since) = filter.failed_since {
+        sql.push(
+            " and exists (select from communication_events e
+                where e.communication_log_id = l.id and e.kind = 'FAILED' and e.at > ",
+        );
+        sql.push_bind(since).push(")");
     }
     if filter.unsubscribed {
         sql.push(" and l.unsubscribed_at is not null");

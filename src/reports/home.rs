@@ -6,27 +6,52 @@ use crate::{
     config::FirstValues,
     error::Result,
     ids::{CampaignId, ImportId},
-    messaging::warm_up,
+    messaging::{
+        kinds::Status,
+        story::{self, Filter},
+        warm_up,
+    },
     settings::{self, Business, EmailChannel},
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::PgPool;
 
-/// Counting stops here: past it, "more than" says as much.
+/// Counting stops just past this: "more than" says as much.
 pub const ENOUGH: i64 = 10_000;
+
+/// What failed within this long still wants to be looked at.
+const LATELY: TimeDelta = TimeDelta::days(7);
+
+/// The messages that failed lately, by when they failed.
+#[must_use]
+pub fn failed_lately(now: DateTime<Utc>) -> Filter {
+    Filter { status: Some(Status::Failed), failed_since: Some(now - LATELY), ..Filter::default() }
+}
+
+/// The promotions by email that left on this local day: those that the daily cap counts.
+#[must_use]
+pub fn sent_today(now: DateTime<Utc>) -> Filter {
+    Filter {
+        left: true,
+        channel: Some(Channel::Email),
+        promotional: true,
+        sent_since: Some(time::start_of_day(time::local_date(now))),
+        ..Filter::default()
+    }
+}
 
 /// What a person must look at.
 #[derive(Clone, Debug, Default)]
 pub struct Attention {
     /// Messages of which nobody knows if they left.
     pub unconfirmed: i64,
-    /// Messages that failed in the last seven days.
+    /// Messages that failed in the last seven days and were not sent since.
     pub failed: i64,
     /// Campaigns that the program paused, with its reason.
     pub paused: Vec<(CampaignId, String, String)>,
     /// Imports read and waiting for a yes: row and file name.
     pub imports: Vec<(ImportId, String)>,
-    /// Scheduled jobs whose last run failed.
+    /// Names of the scheduled jobs whose last run failed.
     pub jobs: Vec<String>,
 }
 
@@ -106,17 +131,9 @@ pub async fn attention(db: &PgPool, now: DateTime<Utc>) -> Result<Attention> {
     )
     .fetch_all(db)
     .await?;
-    let failed = sqlx::query_scalar!(
-        r#"select count(*) as "n!" from (
-               select from communication_logs where status = 'FAILED' and created_at > $1 limit $2) found"#,
-        now - TimeDelta::days(7),
-        ENOUGH
-    )
-    .fetch_one(db)
-    .await?;
     Ok(Attention {
-        unconfirmed: unconfirmed(db, ENOUGH).await?,
-        failed,
+        unconfirmed: unconfirmed(db, ENOUGH + 1).await?,
+        failed: story::count(&mut *db.acquire().await?, &failed_lately(now), ENOUGH + 1).await?,
         paused: paused.into_iter().map(|it| (CampaignId(it.id), it.name, it.reason)).collect(),
         imports: imports.into_iter().map(|it| (ImportId(it.id), it.filename)).collect(),
         jobs,
@@ -144,25 +161,11 @@ pub async fn unconfirmed(db: &PgPool, enough: i64) -> Result<i64> {
 pub async fn queue(db: &PgPool, now: DateTime<Utc>, first: &FirstValues) -> Result<Queue> {
     let channel: EmailChannel = settings::load(db, first).await?;
     let calendar: Calendar = settings::calendar(db).await?;
-    let pending = sqlx::query_scalar!(
-        r#"select count(*) as "n!" from (
-               select from communication_logs
-               where communication_type = $1 and status = 'PENDING' limit $2) found"#,
-        Channel::Email.code(),
-        ENOUGH
-    )
-    .fetch_one(db)
-    .await?;
-    let sent_today = sqlx::query_scalar!(
-        r#"select count(*) as "n!" from (
-               select from communication_logs
-               where communication_type = $1 and sent_at >= $2 limit $3) found"#,
-        Channel::Email.code(),
-        time::start_of_day(time::local_date(now)),
-        ENOUGH
-    )
-    .fetch_one(db)
-    .await?;
+    let waiting =
+        Filter { status: Some(Status::Pending), channel: Some(Channel::Email), ..Filter::default() };
+    let mut db = db.acquire().await?;
+    let pending = story::count(&mut db, &waiting, ENOUGH + 1).await?;
+    let sent_today = story::count(&mut db, &sent_today(now), ENOUGH + 1).await?;
     let hours = &channel.business_hours;
     Ok(Queue {
         pending,

@@ -18,6 +18,7 @@ pub(super) fn phrase(action: &str, kind: &str, id: Option<i64>) -> (String, Stri
         (verb(action).unwrap_or_else(|| action.replace(['.', '_'], " ")), with_article(kind));
     let subject = match (subject.strip_prefix("el "), id) {
         (_, None) if kind == "contact" => "los contactos",
+        (_, None) if kind == "company" => "las empresas",
         (_, None) if kind == "suppression" => "la lista de exclusión",
         // «de el» is written «del», and «a el» «al».
         (Some(noun), _) if what.ends_with(" de") || what.ends_with(" a") => {
@@ -105,7 +106,7 @@ fn verb(action: &str) -> Option<String> {
         ("consent", "withdraw") => "retiró el consentimiento de",
         ("consent", _) => "registró el consentimiento de",
         ("contact", "lifecycle") => "cambió la etapa de",
-        ("contact", "export") => "descargó un archivo con",
+        ("contact" | "company", "export") => "descargó un archivo con",
         ("contact", "merge") => "unió otra ficha con",
         ("contact", "unmerge") => "separó otra ficha de",
         ("duplicate", "dismiss") => "descartó un duplicado de",

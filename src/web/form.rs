@@ -1,7 +1,13 @@
 //! Forms as they are typed: kept as text, with what is wrong at each field.
 
-use super::error::{Trouble, WebError};
-use crate::error::{Error, FieldError};
+use super::{
+    audit_words,
+    error::{Trouble, WebError},
+};
+use crate::{
+    accounts::staff::StaffUser,
+    error::{Error, FieldError},
+};
 use axum::{
     extract::{FromRequest, Request},
     http::StatusCode,
@@ -67,15 +73,21 @@ pub(super) struct Difference {
     pub typed: String,
 }
 
-/// The fields in which `typed` differs from `current`, under their `labels` (name, label).
+/// The fields in which `typed` differs from `current`, under their `labels` (name, label), in words: codes by their
+/// labels, people on the staff by their names.
 pub(super) fn differences<T: serde::Serialize>(
     current: &T,
     typed: &T,
     labels: &[(&'static str, &'static str)],
+    owners: &[StaffUser],
 ) -> Vec<Difference> {
     let object = |it: &T| serde_json::to_value(it).unwrap_or_default();
     let (current, typed) = (object(current), object(typed));
-    let text = |it: &serde_json::Value, name: &str| it[name].as_str().unwrap_or_default().trim().to_owned();
+    let text = |it: &serde_json::Value, name: &str| {
+        let text = it[name].as_str().unwrap_or_default().trim();
+        let owner = owners.iter().find(|it| name == "owner_id" && it.id.to_string() == text);
+        owner.map_or_else(|| audit_words::value(name, text), |it| it.name.clone())
+    };
     labels
         .iter()
         .map(|(name, label)| Difference { label, theirs: text(&current, name), typed: text(&typed, name) })

@@ -14,7 +14,8 @@ use crate::{
     chile::time,
     contacts::tasks::{self, Filter, Task},
     db::keyset::Place,
-    reports::home::{self, Attention, Queue, Start},
+    reports::home::{self, Attention, ENOUGH, Queue, Start},
+    scheduler::jobs,
     state::AppState,
 };
 use askama::Template;
@@ -48,6 +49,13 @@ struct HomePage {
     today: NaiveDate,
     tasks: Vec<Task>,
     has_more_tasks: bool,
+}
+
+impl HomePage {
+    /// The failed jobs as people call them.
+    fn failed_jobs(&self) -> Vec<&str> {
+        self.attention.jobs.iter().map(|it| jobs::find(it).map_or(it.as_str(), |job| job.label)).collect()
+    }
 }
 
 async fn show(State(state): State<AppState>, actor: Actor, shell: Shell) -> Answer {

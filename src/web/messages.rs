@@ -25,6 +25,7 @@ use crate::{
         outbox::{self, Verdict},
         story::{self, Deferred, Event, Filter, Line, Message},
     },
+    reports::home,
     state::AppState,
 };
 use askama::Template;
@@ -59,14 +60,23 @@ struct Asked {
     deferred: String,
     channel: String,
     left: String,
+    /// `today`: promotions that left today.
+    sent: String,
+    /// `week`: what failed in the last seven days.
+    failed: String,
     unsubscribed: String,
     tests: String,
     before: String,
 }
 
 impl Asked {
-    fn filter(&self) -> Filter {
+    fn filter(&self, now: DateTime<Utc>) -> Filter {
+        let today = Some(home::sent_today(now)).filter(|_| self.sent == "today").unwrap_or_default();
+        let week = Some(home::failed_lately(now)).filter(|_| self.failed == "week").unwrap_or_default();
         Filter {
+            promotional: today.promotional,
+            sent_since: today.sent_since,
+            failed_since: week.failed_since,
             campaign: self.campaign.parse().ok().map(CampaignId),
             contact: self.contact.parse().ok().map(ContactId),
             recipients: None,
@@ -91,14 +101,17 @@ impl Asked {
             ("status", &self.status),
             ("deferred", &self.deferred),
             ("left", &self.left),
+            ("sent", &self.sent),
+            ("failed", &self.failed),
+            ("channel", &self.channel),
             ("unsubscribed", &self.unsubscribed),
         ];
         all.into_iter().filter(|it| !it.1.is_empty()).map(|(name, value)| (name, value.as_str())).collect()
     }
 
     /// Without what stands for no filter, so that no chip says what the list is not.
-    fn understood(mut self) -> Asked {
-        let filter = self.filter();
+    fn understood(mut self, now: DateTime<Utc>) -> Asked {
+        let filter = self.filter(now);
         self.to = self.to.trim().to_owned();
         for (text, is_known) in [
             (&mut self.campaign, filter.campaign.is_some()),
@@ -106,6 +119,8 @@ impl Asked {
             (&mut self.status, filter.status.is_some()),
             (&mut self.reason, filter.block_reason.is_some()),
             (&mut self.channel, filter.channel.is_some()),
+            (&mut self.sent, filter.sent_since.is_some()),
+            (&mut self.failed, filter.failed_since.is_some()),
         ] {
             if !is_known {
                 text.clear();
@@ -126,6 +141,8 @@ impl Asked {
             ("deferred", &self.deferred),
             ("channel", &self.channel),
             ("left", &self.left),
+            ("sent", &self.sent),
+            ("failed", &self.failed),
             ("unsubscribed", &self.unsubscribed),
             ("tests", &self.tests),
             ("before", &self.before),
@@ -185,9 +202,10 @@ struct ListPage {
 
 async fn list(State(state): State<AppState>, shell: Shell, Query(asked): Query<Asked>) -> Answer {
     let mut db = state.db.acquire().await?;
-    let asked = asked.understood();
+    let now = state.clock.now();
+    let asked = asked.understood(now);
     let before = asked.before.parse().ok().map(MessageId);
-    let filter = Filter { recipients: recipients(&mut db, &asked.to).await?, ..asked.filter() };
+    let filter = Filter { recipients: recipients(&mut db, &asked.to).await?, ..asked.filter(now) };
     let mut lines = story::list(&mut db, &filter, before, PAGE + 1).await?;
     let more = lines.len() as i64 > PAGE;
     lines.truncate(usize::try_from(PAGE).unwrap_or_default());
@@ -200,7 +218,7 @@ async fn list(State(state): State<AppState>, shell: Shell, Query(asked): Query<A
     } else {
         String::new()
     };
-    let narrowed = narrowed(&mut db, &asked).await?;
+    let narrowed = narrowed(&mut db, &asked, now).await?;
     let is_filtered = asked.address() != "/messages";
     let rows = lines.into_iter().map(row).collect();
     html::page(&ListPage { shell, chips: chips(&asked), asked, narrowed, rows, newer, older, is_filtered })
@@ -217,8 +235,8 @@ async fn recipients(db: &mut PgConnection, typed: &str) -> Result<Option<Vec<Con
 }
 
 /// What the list is narrowed to beside its state, with the address without it.
-async fn narrowed(db: &mut PgConnection, asked: &Asked) -> Result<Vec<(String, String)>> {
-    let filter = asked.filter();
+async fn narrowed(db: &mut PgConnection, asked: &Asked, now: DateTime<Utc>) -> Result<Vec<(String, String)>> {
+    let filter = asked.filter(now);
     let without = |change: &dyn Fn(&mut Asked)| {
         let mut other = asked.clone();
         change(&mut other);
@@ -245,6 +263,12 @@ async fn narrowed(db: &mut PgConnection, asked: &Asked) -> Result<Vec<(String, S
     if !asked.to.is_empty() {
         found.push((format!("Para: «{}»", asked.to), without(&|it| it.to.clear())));
     }
+    if filter.failed_since.is_some() {
+        found.push(("Fallaron en los últimos 7 días".to_owned(), without(&|it| it.failed.clear())));
+    }
+    if filter.sent_since.is_some() {
+        found.push(("Promociones enviadas hoy".to_owned(), without(&|it| it.sent.clear())));
+    }
     if let Some(reason) = filter.block_reason {
         found.push((reason.label().to_owned(), without(&|it| it.reason.clear())));
     }
@@ -256,7 +280,13 @@ async fn narrowed(db: &mut PgConnection, asked: &Asked) -> Result<Vec<(String, S
 
 /// The states to choose from.
 fn chips(asked: &Asked) -> Vec<Chip> {
-    let here = Asked { before: String::new(), reason: String::new(), ..asked.clone() };
+    let here = Asked {
+        before: String::new(),
+        reason: String::new(),
+        sent: String::new(),
+        failed: String::new(),
+        ..asked.clone()
+    };
     let here = if DeferReason::from_code(&here.deferred).is_some() {
         Asked { deferred: "1".to_owned(), ..here }.address()
     } else {

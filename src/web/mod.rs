@@ -7,6 +7,7 @@ mod bearer;
 mod csrf;
 mod drip_runs;
 mod error;
+mod exports;
 mod filters;
 mod flash;
 mod form;

@@ -53,8 +53,8 @@ struct Hit {
 struct Group {
     label: &'static str,
     hits: Vec<Hit>,
-    /// Nothing is called as searched for: these look like it.
-    is_alike: bool,
+    /// Nothing is called as searched for: these look like it. "Parecidos", after the label.
+    alike: &'static str,
     /// The address with all of them; empty: these are all.
     more: String,
 }
@@ -91,7 +91,7 @@ async fn search(
         groups.push(campaigns(&mut db, &q).await?);
     }
     // What is called so goes before what looks like it.
-    groups.sort_by_key(|it| it.is_alike);
+    groups.sort_by_key(|it| !it.alike.is_empty());
     groups.retain(|it| !it.hits.is_empty());
     let page = SearchPage { shell, q, groups };
     if guard::is_htmx(&headers) { html::page(&page.as_results()) } else { html::page(&page) }
@@ -125,7 +125,7 @@ fn pages(shell: &Shell, q: &str) -> Group {
         icon,
         path: (*path).to_owned(),
     }));
-    Group { label: "Ir a", hits, is_alike: false, more: String::new() }
+    Group { label: "Ir a", hits, alike: "", more: String::new() }
 }
 
 /// The address of a list that searches for `q`.
@@ -139,7 +139,7 @@ async fn contacts(db: &mut PgConnection, q: &str) -> Result<Group> {
     let filter = Filter { q: q.to_owned(), ..Filter::default() };
     // What holds no letter and no digit would let everyone through.
     if filter.is_empty() {
-        return Ok(Group { label: "Contactos", hits: Vec::new(), is_alike: false, more: String::new() });
+        return Ok(Group { label: "Contactos", hits: Vec::new(), alike: "", more: String::new() });
     }
     let mut found = contact_list::page(db, &filter, Sort::Newest, Place::First, SHOWN).await?;
     let alike = if found.rows.is_empty() { contact_list::similar(db, &filter).await? } else { None };
@@ -155,7 +155,7 @@ async fn contacts(db: &mut PgConnection, q: &str) -> Result<Group> {
     Ok(Group {
         label: "Contactos",
         hits: hits.collect(),
-        is_alike: alike.is_some(),
+        alike: alike.map_or("", |_| "parecidos"),
         more: if more { list_of("/contacts", q) } else { String::new() },
     })
 }
@@ -163,12 +163,12 @@ async fn contacts(db: &mut PgConnection, q: &str) -> Result<Group> {
 async fn companies(db: &mut PgConnection, q: &str) -> Result<Group> {
     let filter = company_list::Filter { q: q.to_owned(), ..company_list::Filter::default() };
     if filter.is_empty() {
-        return Ok(Group { label: "Empresas", hits: Vec::new(), is_alike: false, more: String::new() });
+        return Ok(Group { label: "Empresas", hits: Vec::new(), alike: "", more: String::new() });
     }
-    let mut found = company_list::page(db, &filter, Sort::Name, Place::First, SHOWN).await?;
+    let mut found = company_list::page(db, &filter, company_list::Sort::Name, Place::First, SHOWN).await?;
     let alike = if found.rows.is_empty() { company_list::similar(db, &filter).await? } else { None };
     if let Some(alike) = &alike {
-        found = company_list::page(db, alike, Sort::Name, Place::First, SHOWN).await?;
+        found = company_list::page(db, alike, company_list::Sort::Given, Place::First, SHOWN).await?;
     }
     let hits = found.rows.into_iter().map(|it| Hit {
         label: it.name,
@@ -183,7 +183,7 @@ async fn companies(db: &mut PgConnection, q: &str) -> Result<Group> {
     Ok(Group {
         label: "Empresas",
         hits: hits.collect(),
-        is_alike: alike.is_some(),
+        alike: alike.map_or("", |_| "parecidas"),
         more: if found.has_next { list_of("/companies", q) } else { String::new() },
     })
 }
@@ -196,7 +196,7 @@ async fn campaigns(db: &mut PgConnection, q: &str) -> Result<Group> {
         icon: "send",
         path: format!("/campaigns/{id}"),
     });
-    Ok(Group { label: "Campañas", hits: hits.collect(), is_alike: false, more: String::new() })
+    Ok(Group { label: "Campañas", hits: hits.collect(), alike: "", more: String::new() })
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use super::{
     filters,
     flash::Flash,
-    form::{Errors, Form},
+    form::{Difference, Errors, Form, differences},
     html::{self, Answer},
     routes::Route,
     session,
@@ -13,7 +13,10 @@ use crate::{
     access::{Actor, Permission},
     accounts::staff::{self, StaffUser},
     chile::time,
-    contacts::tasks::{self, Draft, Filter, Task},
+    contacts::{
+        company::Outcome,
+        tasks::{self, Draft, Filter, Task},
+    },
     db::keyset::Place,
     error::Error,
     ids::{StaffId, TaskId},
@@ -24,8 +27,8 @@ use axum::{
     extract::{Path, Query, State},
     http::HeaderMap,
 };
-use chrono::{Days, NaiveDate};
-use serde::Deserialize;
+use chrono::{DateTime, Days, NaiveDate, Utc};
+use serde::{Deserialize, Serialize};
 
 /// Tasks of one page.
 const PAGE: usize = 50;
@@ -138,9 +141,20 @@ async fn list(
 struct FormPage {
     shell: Shell,
     task: Option<Task>,
-    form: Draft,
+    form: TaskForm,
     owners: Vec<StaffUser>,
     errors: Errors,
+    /// What somebody else changed meanwhile.
+    differences: Vec<Difference>,
+}
+
+#[derive(Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+struct TaskForm {
+    #[serde(flatten)]
+    draft: Draft,
+    /// The task's `updated_at` when the form was filled.
+    seen: String,
 }
 
 impl FormPage {
@@ -148,17 +162,17 @@ impl FormPage {
         state: &AppState,
         shell: Shell,
         task: Option<Task>,
-        form: Draft,
+        form: TaskForm,
     ) -> Result<FormPage, Error> {
         let mut owners = staff::list(&state.db).await?;
-        owners.retain(|it| it.active || it.id.to_string() == form.owner_id);
-        Ok(FormPage { shell, task, form, owners, errors: Errors::default() })
+        owners.retain(|it| it.active || it.id.to_string() == form.draft.owner_id);
+        Ok(FormPage { shell, task, form, owners, errors: Errors::default(), differences: Vec::new() })
     }
 }
 
 async fn new(State(state): State<AppState>, actor: Actor, shell: Shell) -> Answer {
     let owner_id = actor.staff_id().map(|it| it.to_string()).unwrap_or_default();
-    let form = Draft { owner_id, ..Draft::default() };
+    let form = TaskForm { draft: Draft { owner_id, ..Draft::default() }, seen: String::new() };
     html::page(&FormPage::load(&state, shell, None, form).await?)
 }
 
@@ -166,11 +180,11 @@ async fn create(
     State(state): State<AppState>,
     actor: Actor,
     shell: Shell,
-    Form(form): Form<Draft>,
+    Form(form): Form<TaskForm>,
 ) -> Answer {
     let now = state.clock.now();
     let made = async {
-        let details = form.check(now)?;
+        let details = form.draft.check(now)?;
         let mut tx = state.db.begin().await?;
         tasks::create(&mut tx, now, &actor, &details).await?;
         Ok::<_, Error>(tx.commit().await?)
@@ -186,7 +200,7 @@ async fn create(
 
 async fn edit(State(state): State<AppState>, shell: Shell, Path(id): Path<i64>) -> Answer {
     let task = tasks::get(&state.db, TaskId(id)).await?;
-    let form = task.draft();
+    let form = TaskForm { draft: task.draft(), seen: task.updated_at.to_rfc3339() };
     html::page(&FormPage::load(&state, shell, Some(task), form).await?)
 }
 
@@ -195,19 +209,31 @@ async fn update(
     actor: Actor,
     shell: Shell,
     Path(id): Path<i64>,
-    Form(form): Form<Draft>,
+    Form(form): Form<TaskForm>,
 ) -> Answer {
     let now = state.clock.now();
+    let seen = form.seen.parse::<DateTime<Utc>>().unwrap_or_default();
     let saved = async {
-        let details = form.check(now)?;
+        let details = form.draft.check(now)?;
         let mut tx = state.db.begin().await?;
-        let changed = tasks::update(&mut tx, now, &actor, TaskId(id), &details).await?;
-        tx.commit().await?;
-        Ok::<_, Error>(changed)
+        let outcome = tasks::update(&mut tx, now, &actor, TaskId(id), seen, &details).await?;
+        if outcome == Outcome::Saved {
+            tx.commit().await?;
+        }
+        Ok::<_, Error>(outcome)
     };
     match saved.await {
-        Ok(true) => Ok(Flash::good("Tarea guardada.").to("/tasks?view=mine")),
-        Ok(false) => Ok(Flash::plain("No había nada que cambiar.").to("/tasks?view=mine")),
+        Ok(Outcome::Saved) => Ok(Flash::good("Tarea guardada.").to("/tasks?view=mine")),
+        Ok(Outcome::Unchanged) => Ok(Flash::plain("No había nada que cambiar.").to("/tasks?view=mine")),
+        Ok(Outcome::Stale) => {
+            let task = tasks::get(&state.db, TaskId(id)).await?;
+            let current = task.draft();
+            // Saving again is then a choice made with open eyes.
+            let form = TaskForm { seen: task.updated_at.to_rfc3339(), ..form };
+            let page = FormPage::load(&state, shell, Some(task), form).await?;
+            let differences = differences(&current, &page.form.draft, LABELS, &page.owners);
+            html::invalid(&FormPage { differences, ..page })
+        }
         Err(error) => {
             let errors = Errors::from_error(error)?;
             let task = tasks::get(&state.db, TaskId(id)).await?;
@@ -215,6 +241,14 @@ async fn update(
         }
     }
 }
+
+/// Fields as the form calls them.
+const LABELS: &[(&str, &str)] = &[
+    ("title", "Qué hay que hacer"),
+    ("due_on", "Para cuándo"),
+    ("owner_id", "Quién"),
+    ("detail", "Detalle"),
+];
 
 /// Say it on the page that it was pressed on.
 async fn set_done(state: &AppState, actor: &Actor, headers: &HeaderMap, id: i64, done: bool) -> Answer {

@@ -2,7 +2,11 @@
 //! HTML and nothing of Llovizna.
 
 use crate::app::variable;
-use fantoccini::{Client, ClientBuilder, Locator, elements::Element};
+use fantoccini::{
+    Client, ClientBuilder, Locator,
+    actions::{InputSource as _, MOUSE_BUTTON_LEFT, MouseActions, PointerAction},
+    elements::Element,
+};
 use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::json;
 use std::{
@@ -121,6 +125,81 @@ impl Window {
         self.click_on(&found).await;
     }
 
+    /// Type `keys` where the focus is: text, or keys as WebDriver writes them.
+    pub(crate) async fn key(&self, keys: &str) {
+        self.client.active_element().await.unwrap().send_keys(keys).await.unwrap();
+    }
+
+    /// The name of the field that has the focus.
+    pub(crate) async fn focus(&self) -> String {
+        self.client.active_element().await.unwrap().attr("name").await.unwrap().unwrap_or_default()
+    }
+
+    /// Whether what has the focus stands in what `css` names.
+    pub(crate) async fn focused_in(&self, css: &str) -> bool {
+        let script = "return document.activeElement.closest(arguments[0]) !== null";
+        self.client.execute(script, vec![json!(css)]).await.unwrap().as_bool().unwrap()
+    }
+
+    /// Give the focus to what `css` names, as Tab would.
+    pub(crate) async fn point_at(&self, css: &str) {
+        self.seen(css).await;
+        self.run("document.querySelector(arguments[0]).focus()", css).await;
+    }
+
+    /// Put `value` in the field that `css` names.
+    pub(crate) async fn fill_in(&self, css: &str, value: &str) {
+        let field = self.seen(css).await;
+        field.clear().await.unwrap();
+        field.send_keys(value).await.unwrap();
+    }
+
+    /// What the field that `css` names holds; it may be hidden.
+    pub(crate) async fn value(&self, css: &str) -> String {
+        let field = self.client.find(Locator::Css(css)).await.unwrap();
+        field.prop("value").await.unwrap().unwrap_or_default()
+    }
+
+    /// Wait until the field that `css` names, hidden or not, holds `value`.
+    pub(crate) async fn holds(&self, css: &str, value: &str) {
+        let began = Instant::now();
+        loop {
+            let found = self.client.find(Locator::Css(css)).await;
+            let held = match found {
+                Ok(it) => it.prop("value").await.unwrap_or_default().unwrap_or_default(),
+                Err(_) => String::new(),
+            };
+            if held == value {
+                return;
+            }
+            assert!(began.elapsed() < PATIENCE, "{css} does not hold «{value}»:\n{}", self.describe().await);
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// An attribute of what `css` names.
+    pub(crate) async fn attribute(&self, css: &str, name: &str) -> String {
+        self.seen(css).await.attr(name).await.unwrap().unwrap_or_default()
+    }
+
+    /// Carry what `from` names to the middle of what `to` names with the mouse, a bit at a time as a hand does.
+    pub(crate) async fn drag(&self, from: &str, to: &str) {
+        let (from, to) = (self.seen(from).await, self.seen(to).await);
+        let script = "arguments[0].scrollIntoView({block: 'center', behavior: 'instant'})";
+        self.client.execute(script, vec![serde_json::to_value(&from).unwrap()]).await.unwrap();
+        let step = Some(Duration::from_millis(100));
+        let moved =
+            |element: Element, x: f64| PointerAction::MoveToElement { element, duration: step, x, y: 0.0 };
+        let hand = MouseActions::new("hand".to_owned())
+            .then(moved(from, 0.0))
+            .then(PointerAction::Down { button: MOUSE_BUTTON_LEFT })
+            .then(PointerAction::MoveBy { duration: step, x: 10.0, y: 4.0 })
+            .then(moved(to.clone(), -8.0))
+            .then(moved(to, 0.0))
+            .then(PointerAction::Up { button: MOUSE_BUTTON_LEFT });
+        self.client.perform_actions(hand).await.unwrap();
+    }
+
     /// Press the link, button, label or fold that says `text`.
     pub(crate) async fn press(&self, text: &str) {
         let path = format!(
@@ -144,6 +223,24 @@ impl Window {
         let began = Instant::now();
         while !self.text().await.contains(text) {
             assert!(began.elapsed() < PATIENCE, "«{text}» does not show:\n{}", self.describe().await);
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Wait until what `css` names says `text`.
+    pub(crate) async fn sees_in(&self, css: &str, text: &str) {
+        let began = Instant::now();
+        loop {
+            let found = self.client.find(Locator::Css(css)).await;
+            let said = match found {
+                // It may be replaced while it is read.
+                Ok(it) => it.text().await.map(|it| words(&it)).unwrap_or_default(),
+                Err(_) => String::new(),
+            };
+            if said.contains(text) {
+                return;
+            }
+            assert!(began.elapsed() < PATIENCE, "{css} does not say «{text}»:\n{}", self.describe().await);
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }

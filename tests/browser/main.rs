@@ -6,6 +6,9 @@ mod app;
 mod chromium;
 mod post_office;
 
+mod board;
 mod campaign;
 mod importing;
+mod mending;
+mod people;
 mod signing_in;

@@ -211,3 +211,135 @@ async fn a_company_is_made_shown_and_changed_through_the_panel(db: PgPool) {
     let choices = app.get("/companies/choices?company=aser").await.body;
     assert_eq!(choices.trim(), "<option value=\"Aserradero Alerce · 76.086.428-5\"></option>");
 }
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn the_list_of_companies_has_filters_columns_and_pages(db: PgPool) {
+    let app = TestApp::new(db.clone());
+    let admin = app.admin().await;
+    let me = admin.staff.unwrap().to_string();
+    create(
+        &db,
+        &Draft { industry: "Hotelería".to_owned(), comuna: "Osorno".to_owned(), ..named("Hotel Volcán") },
+    )
+    .await
+    .unwrap();
+    let full = Draft {
+        rut: "76086428-5".to_owned(),
+        phone: "652345678".to_owned(),
+        owner_id: me.clone(),
+        ..named("Salmones del Sur")
+    };
+    let id = create(&db, &full).await.unwrap();
+    admin.post("/contacts", &[("email", "ana@sur.example"), ("company", "76086428-5")]).await;
+    // Who was joined with another is nobody there.
+    sqlx::query(
+        "insert into contacts (search_key, company_id, merged_into, created_at, updated_at)
+         select 'otra', $1, min(id), now(), now() from contacts",
+    )
+    .bind(id.0)
+    .execute(&db)
+    .await
+    .unwrap();
+    for (query, shown) in [
+        ("", vec!["Hotel Volcán", "Salmones del Sur"]),
+        ("sort=newest", vec!["Salmones del Sur", "Hotel Volcán"]),
+        (&format!("owner={me}"), vec!["Salmones del Sur"]),
+        ("owner=none", vec!["Hotel Volcán"]),
+        ("peopled=yes", vec!["Salmones del Sur"]),
+        ("peopled=no", vec!["Hotel Volcán"]),
+        ("industry=Hotelería&comuna=10", vec!["Hotel Volcán"]),
+        ("created_from=2026-11-23&created_until=2026-11-23&q=sur", vec!["Salmones del Sur"]),
+        ("created_until=2026-11-22", vec![]),
+        ("created_from=2026-11-24", vec![]),
+    ] {
+        let page = admin.get(&format!("/companies?{query}")).await;
+        let rows = page.body.split("<td data-label=\"Empresa\">").skip(1);
+        let names: Vec<&str> =
+            rows.map(|it| it.split_once("<strong>").unwrap().1.split('<').next().unwrap()).collect();
+        assert_eq!(names, shown, "{query}");
+    }
+    let page = admin.get("/companies?owner=none&peopled=no&columns=email,phone").await;
+    assert!(page.text().contains("Sin responsable Sin contactos Quitar todos"), "{}", page.text());
+    assert!(page.body.contains("href=\"/companies?owner=none&#38;columns=phone%2Cemail\""), "{}", page.body);
+    assert!(page.text().contains("Empresa Teléfono Correo Hotel Volcán"), "{}", page.text());
+    let page = admin.get("/companies?column=phone&column=contacts").await.text();
+    assert!(
+        page.contains("Empresa Teléfono Contactos Hotel Volcán 0 Salmones del Sur +56 65 234 5678 1"),
+        "{page}"
+    );
+    sqlx::query(
+        "insert into companies (name, name_key, created_at, updated_at)
+         select 'Zapatería ' || n, 'zapateria ' || lpad(n::text, 3, '0'), now(), now() from generate_series(1, 60) n",
+    )
+    .execute(&db)
+    .await
+    .unwrap();
+    let first = admin.get("/companies?q=zapateria").await;
+    let (_, next) = first.body.split_once("rel=\"next\" href=\"").expect("a second page");
+    let next = next.split('"').next().unwrap().replace("&#38;", "&");
+    let second = admin.get(&next).await;
+    assert_eq!(second.body.matches("<td data-label=\"Empresa\">").count(), 10);
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn the_file_of_companies_holds_what_the_list_shows_and_runs_no_formula(db: PgPool) {
+    use calamine::{Data, Reader as _, Xlsx};
+    let app = TestApp::new(db.clone());
+    let draft = Draft {
+        industry: "+cmd".to_owned(),
+        comuna: "Osorno".to_owned(),
+        phone: "652345678".to_owned(),
+        ..named("=HYPERLINK(1)")
+    };
+    create(&db, &draft).await.unwrap();
+    create(&db, &Draft { industry: "Pesca".to_owned(), ..named("Salmones del Sur") }).await.unwrap();
+    let admin = app.admin().await;
+    let list = "q=hyperlink&columns=industry,comuna,phone,created,contacts";
+    let csv = admin.post("/companies/exports", &[("list", list), ("format", "csv")]).await;
+    assert_eq!(csv.headers["content-disposition"], "attachment; filename=\"empresas-2026-11-23.csv\"");
+    let lines: Vec<&str> = csv.body.trim_start_matches('\u{feff}').lines().collect();
+    assert_eq!(
+        lines,
+        [
+            "Empresa;Rubro;Comuna;Región;Teléfono;Creada;Contactos",
+            "'=HYPERLINK(1);'+cmd;Osorno;Los Lagos;56 65 234 5678;23-11-2026 12:00;0"
+        ]
+    );
+    let mut form = url::form_urlencoded::Serializer::new(String::new());
+    form.append_pair("csrf_token", &admin.csrf).append_pair("list", list).append_pair("format", "xlsx");
+    let request = admin
+        .request(axum::http::Method::POST, "/companies/exports")
+        .header("content-type", "application/x-www-form-urlencoded");
+    let bytes = admin.send_for_bytes(request, axum::body::Body::from(form.finish())).await;
+    let mut book = Xlsx::new(std::io::Cursor::new(bytes)).unwrap();
+    let sheet = book.worksheet_range("Empresas").unwrap();
+    assert_eq!(sheet.rows().nth(1).unwrap()[0], Data::String("=HYPERLINK(1)".to_owned()));
+    assert!(book.worksheet_formula("Empresas").unwrap().is_empty(), "no cell is a formula");
+    let audited: serde_json::Value = sqlx::query_scalar(
+        "select after from audit_events where action = 'company.export' order by id limit 1",
+    )
+    .fetch_one(&db)
+    .await
+    .unwrap();
+    assert_eq!(audited["rows"], 1);
+    assert_eq!(audited["filter"], serde_json::json!({ "search": true }));
+    let told = admin.get("/audit").await.text();
+    assert!(told.contains("descargó un archivo con las empresas"), "{told}");
+    // Look-alikes where the list shows them.
+    let csv = admin.post("/companies/exports", &[("list", "q=samlones"), ("format", "csv")]).await;
+    assert!(csv.body.contains("Salmones del Sur"), "{}", csv.body);
+    let ask = [("list", ""), ("format", "csv")];
+    let reader = app.as_role(Role::ReadOnly).await;
+    assert_eq!(reader.post("/companies/exports", &ask).await.status, StatusCode::FORBIDDEN);
+    sqlx::query(
+        "insert into companies (name, name_key, created_at, updated_at)
+         select 'Zapatería ' || n, 'zapateria ' || n, now(), now() from generate_series(1, 500) n",
+    )
+    .execute(&db)
+    .await
+    .unwrap();
+    let staff = app.as_role(Role::Staff).await;
+    let refused = staff.post("/companies/exports", &ask).await;
+    assert_eq!(refused.status, StatusCode::CONFLICT);
+    assert!(refused.text().contains("hasta 500 empresas"), "{}", refused.text());
+}

@@ -164,6 +164,122 @@ async fn the_palette_goes_to_pages_people_companies_and_campaigns(db: PgPool) {
 }
 
 #[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn the_palette_shows_the_likest_companies_first(db: PgPool) {
+    // By name alone, the likest would stand behind six that are less so.
+    let lesser = ["A", "B", "C", "D", "E", "F"].map(|it| format!("Casa Salones {it}"));
+    for name in lesser.iter().map(String::as_str).chain(["Salmones Quellón"]) {
+        let email = format!("{}@sur.cl", name.to_lowercase().replace(' ', ".").replace('ó', "o"));
+        create(&db, &Draft { company: name.to_owned(), ..person("", "", &email) }).await;
+    }
+    let app = TestApp::new(db);
+    let found = app.admin().await.htmx().get("/search?q=samlones").await.text();
+    let (_, companies) =
+        found.split_once("Empresas parecidas a «samlones»").unwrap_or_else(|| panic!("{found}"));
+    assert!(companies.trim().starts_with("Salmones Quellón"), "{found}");
+    let page = app.get("/companies?q=samlones").await.body;
+    let (_, table) = page.split_once("<tbody>").unwrap();
+    assert!(table.find("Salmones Quellón") < table.find("Casa Salones A"), "the list too");
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn who_only_reads_keeps_views_of_their_own_and_shares_none(db: PgPool) {
+    people(&db).await;
+    let app = TestApp::new(db.clone());
+    let reader = app.as_role(Role::ReadOnly).await;
+    let page = reader.get("/contacts?q=rosa").await;
+    assert!(
+        page.text().contains("Guardar vista") && !page.text().contains("La ve todo el equipo"),
+        "{}",
+        page.text()
+    );
+    let shared = [("list", "q=rosa"), ("name", "Rosas"), ("shared", "yes")];
+    assert_eq!(reader.post("/contacts/views", &shared).await.status, StatusCode::FORBIDDEN);
+    let saved = reader.post("/contacts/views", &shared[..2]).await;
+    assert_eq!(saved.status, StatusCode::SEE_OTHER);
+    assert!(reader.get(saved.location()).await.text().contains("Rosas"));
+    let id: i64 = one(&db, "select id from saved_views").await;
+    let path = format!("/contacts/views/{id}");
+    assert_eq!(reader.post(&path, &shared).await.status, StatusCode::FORBIDDEN);
+    assert_eq!(reader.post(&path, &[("name", "Mis rosas")]).await.status, StatusCode::SEE_OTHER);
+    assert_eq!(one::<String>(&db, "select name from saved_views where not is_shared").await, "Mis rosas");
+    let gone = reader.post(&format!("{path}?_method=DELETE"), &[]).await;
+    assert_eq!(gone.location(), "/contacts");
+    // Whom the team shares a view with still does not change it, even were it once theirs.
+    sqlx::query(
+        "insert into saved_views (name, owner_id, is_shared, filter, sort, columns, created_at, updated_at)
+        values ('Del equipo', $1, true, '{}', 'NAME', '{email}', now(), now())",
+    )
+    .bind(reader.staff.unwrap().0)
+    .execute(&db)
+    .await
+    .unwrap();
+    let id: i64 = one(&db, "select id from saved_views").await;
+    let gone = reader.post(&format!("/contacts/views/{id}?_method=DELETE"), &[]).await;
+    assert_eq!(gone.status, StatusCode::FORBIDDEN);
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn the_latest_to_give_a_sign_come_first_page_by_page_and_the_silent_last(db: PgPool) {
+    sqlx::query(
+        "insert into contacts (first_name, email, search_key, created_at, updated_at)
+         select 'Ana ' || n, n || '@sur.example', 'ana ' || n, now(), now() from generate_series(1, 130) n",
+    )
+    .execute(&db)
+    .await
+    .unwrap();
+    // Many at one instant; some have a row and never gave a sign.
+    sqlx::query(
+        "insert into contact_metrics (contact_id, last_activity_at)
+         select id, case when id % 3 = 0 then null else '2026-01-01'::timestamptz + (id * 7 % 20) * interval '1 day' end
+         from contacts where id % 5 <> 0",
+    )
+    .execute(&db)
+    .await
+    .unwrap();
+    let expected: Vec<i64> = sqlx::query_scalar(
+        "select c.id from contacts c left join contact_metrics m on m.contact_id = c.id
+         order by m.last_activity_at desc nulls last, c.id desc",
+    )
+    .fetch_all(&db)
+    .await
+    .unwrap();
+    let app = TestApp::new(db);
+    let ids = |page: &crate::support::Reply| -> Vec<i64> {
+        let rows = page.body.split("<a href=\"/contacts/").skip(1);
+        rows.filter_map(|it| it.split('"').next()?.parse().ok()).collect()
+    };
+    let link = |page: &crate::support::Reply, rel: &str| {
+        let (_, rest) = page.body.split_once(&format!("rel=\"{rel}\" href=\""))?;
+        Some(rest.split('"').next()?.replace("&#38;", "&"))
+    };
+    let mut page = app.get("/contacts?sort=activity").await;
+    assert!(page.text().contains("Última actividad"), "its column shows");
+    let (mut seen, mut pages) = (ids(&page), vec![ids(&page)]);
+    while let Some(next) = link(&page, "next") {
+        page = app.get(&next).await;
+        seen.extend(ids(&page));
+        pages.push(ids(&page));
+    }
+    assert_eq!((seen, pages.len()), (expected, 3));
+    while let Some(previous) = link(&page, "prev") {
+        pages.pop();
+        page = app.get(&previous).await;
+        assert_eq!(Some(&ids(&page)), pages.last(), "the way back shows the same pages");
+    }
+    assert_eq!(pages.len(), 1);
+    let filtered = app.get("/contacts?sort=activity&active_from=2026-01-15").await;
+    assert!(!ids(&filtered).is_empty() && ids(&filtered).len() < 50);
+    // A view keeps the order, and the file has it too.
+    let who = app.admin().await;
+    let saved = who.post("/contacts/views", &[("list", "sort=activity"), ("name", "Activos")]).await;
+    assert_eq!(ids(&who.get(saved.location()).await), pages[0]);
+    let csv =
+        who.post("/contacts/exports", &[("list", "sort=activity&columns=email"), ("format", "csv")]).await;
+    let first = csv.body.lines().nth(1).unwrap();
+    assert!(first.contains(&format!("Ana {};", pages[0][0])), "{first}");
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
 async fn filters_combine_and_each_can_be_taken_away(db: PgPool) {
     let [rosa, jaime, andrea, pedro] = people(&db).await;
     let app = TestApp::new(db.clone());
@@ -659,18 +775,34 @@ async fn no_page_of_the_list_reads_all_contacts(db: PgPool) {
         .execute(&db)
         .await
         .unwrap();
+    sqlx::query(
+        "insert into contact_metrics (contact_id, last_activity_at)
+         select id, '2026-01-01'::timestamptz + id * interval '1 minute' from contacts where id % 3 = 0",
+    )
+    .execute(&db)
+    .await
+    .unwrap();
     sqlx::query("analyze").execute(&db).await.unwrap();
     let db = &mut *db.acquire().await.unwrap();
     let id: i64 = sqlx::query_scalar("select id from contacts order by id offset 20000 limit 1")
         .fetch_one(&mut *db)
         .await
         .unwrap();
+    let active = id - id % 3;
     let all = Filter::default;
     for (what, filter, sort, place) in [
         ("first page", all(), Sort::Newest, Place::First),
         ("deep page", all(), Sort::Newest, Place::After(id)),
         ("deep page by name", all(), Sort::Name, Place::After(id)),
         ("page before", all(), Sort::Name, Place::Before(id)),
+        ("by activity", all(), Sort::Activity, Place::First),
+        ("by activity, deep", all(), Sort::Activity, Place::After(active)),
+        (
+            "by activity, of an owner",
+            Filter { owner: Some(Owner::Staff(StaffId(1))), ..all() },
+            Sort::Activity,
+            Place::First,
+        ),
         ("rare word", q("nombre77 sur"), Sort::Newest, Place::First),
         // A word that all share is met by walking: a walk that ends after a few thousand rows.
         ("telephone", q("+56 9 1001 2345"), Sort::Newest, Place::First),

@@ -14,6 +14,7 @@ mod email;
 mod embedded;
 mod errors;
 mod evidence;
+mod home;
 mod imports;
 mod jobs;
 mod joined;

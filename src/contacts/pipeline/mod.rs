@@ -3,10 +3,15 @@
 
 pub mod stages;
 
-use super::check::{self, Check};
+use super::{
+    check::{self, Check},
+    company::Outcome,
+    contact_filter::Owner,
+};
 use crate::{
     access::{Actor, Permission},
     audit,
+    chile::{format, pesos},
     db::Tx,
     error::{Error, Result},
     ids::{CompanyId, ContactId, StageId},
@@ -45,12 +50,10 @@ impl Draft {
     /// [`Error::Invalid`] with every field that is wrong.
     pub fn check(&self) -> Result<Details> {
         let mut check = Check::default();
-        let digits: String =
-            self.value.chars().filter(|it| !matches!(it, '$' | '.' | ' ' | '\u{a0}')).collect();
-        let value = if digits.is_empty() { Some(0) } else { digits.parse::<i64>().ok() };
+        let value = if self.value.trim().is_empty() { Some(0) } else { pesos::whole(&self.value) };
         let value = value.filter(|it| (0..=RICHEST).contains(it));
         if value.is_none() {
-            check.wrong("value", "Escribe el valor en pesos, sin decimales, como 250.000.");
+            check.wrong("value", "Escribe el valor en pesos, como 250.000.");
         }
         let follow_up_on = check.date("follow_up_on", &self.follow_up_on);
         check.done()?;
@@ -79,13 +82,25 @@ pub struct Card {
     pub moved_at: DateTime<Utc>,
 }
 
-/// The cards of a stage, latest moved first, below the card of `after`.
+impl Details {
+    /// As it would be typed.
+    #[must_use]
+    pub fn draft(&self) -> Draft {
+        Draft {
+            value: if self.value == 0 { String::new() } else { format::number(self.value) },
+            follow_up_on: self.follow_up_on.map(|it| it.to_string()).unwrap_or_default(),
+        }
+    }
+}
+
+/// The cards of a stage, of the people whom `owner` looks after or of all, latest moved first, below the card of `after`.
 ///
 /// # Errors
 /// When the database fails.
 pub async fn cards(
     db: impl PgExecutor<'_>,
     stage: StageId,
+    owner: Option<Owner>,
     after: Option<ContactId>,
     limit: i64,
 ) -> Result<Vec<Card>> {
@@ -96,6 +111,7 @@ pub async fn cards(
                where stage_id = $1
                    and ($2::bigint is null or (p.moved_at <= (select moved_at from edge)
                        and (p.moved_at < (select moved_at from edge) or p.contact_id > $2)))
+                   and ($4 or exists (select from contacts c where c.id = p.contact_id and c.owner_id is not distinct from $5))
                order by moved_at desc, contact_id limit $3
            )
            select p.contact_id, p.stage_id, p.value, p.follow_up_on, p.moved_at, c.first_name, c.last_name, c.email,
@@ -107,7 +123,9 @@ pub async fn cards(
            order by p.moved_at desc, p.contact_id"#,
         stage.0,
         after.map(|it| it.0),
-        limit
+        limit,
+        owner.is_none(),
+        owner.and_then(Owner::staff_id).map(|it| it.0)
     )
     .fetch_all(db)
     .await?;
@@ -208,7 +226,7 @@ pub async fn put(
     Ok(moved)
 }
 
-/// Take one contact off the board; false: they were not on it.
+/// Take one contact off the board; gives where they stood and what their card said, none: they were not on it.
 ///
 /// # Errors
 /// [`Error::Forbidden`], or the database's.
@@ -217,7 +235,7 @@ pub async fn take_off(
     now: DateTime<Utc>,
     actor: &Actor,
     contact: ContactId,
-) -> Result<bool> {
+) -> Result<Option<(StageId, Details)>> {
     actor.require(Permission::EditContacts)?;
     super::merge::hold(tx, contact).await?;
     let gone = sqlx::query!(
@@ -234,13 +252,36 @@ pub async fn take_off(
     )
     .fetch_optional(&mut **tx)
     .await?;
-    let Some(gone) = gone else { return Ok(false) };
+    let Some(gone) = gone else { return Ok(None) };
     let before = json!({ "stage_id": gone.stage_id, "value": gone.value, "follow_up_on": gone.follow_up_on });
     record(tx, now, actor, "pipeline.remove", contact, Some(before), None).await?;
+    let details = Details { value: gone.value, follow_up_on: gone.follow_up_on };
+    Ok(Some((StageId(gone.stage_id), details)))
+}
+
+/// Put one contact back into `stage` with what their card said; false: they stand on the board already, and nothing
+/// is changed.
+///
+/// # Errors
+/// As for [`move_to`].
+pub async fn put_back(
+    tx: &mut Tx<'_>,
+    now: DateTime<Utc>,
+    actor: &Actor,
+    contact: ContactId,
+    stage: StageId,
+    details: Details,
+) -> Result<bool> {
+    actor.require(Permission::EditContacts)?;
+    if card(&mut **tx, contact).await?.is_some() {
+        return Ok(false);
+    }
+    put(tx, now, actor, contact, stage).await?;
+    edit(tx, now, actor, contact, Details::default(), details).await?;
     Ok(true)
 }
 
-/// Change what the card of `contact` says; false: there was nothing to change.
+/// Change what the card of `contact` says, which said `seen` when it was read.
 ///
 /// # Errors
 /// [`Error::Forbidden`]; [`Error::NotFound`] when they are not on the board; or the database's.
@@ -249,13 +290,17 @@ pub async fn edit(
     now: DateTime<Utc>,
     actor: &Actor,
     contact: ContactId,
+    seen: Details,
     details: Details,
-) -> Result<bool> {
+) -> Result<Outcome> {
     actor.require(Permission::EditContacts)?;
     super::merge::hold(tx, contact).await?;
     let (_, before) = card(&mut **tx, contact).await?.ok_or(Error::NotFound)?;
     if before == details {
-        return Ok(false);
+        return Ok(Outcome::Unchanged);
+    }
+    if before != seen {
+        return Ok(Outcome::Stale);
     }
     sqlx::query!(
         "update pipeline_cards set value = $2, follow_up_on = $3 where contact_id = $1",
@@ -267,7 +312,7 @@ pub async fn edit(
     .await?;
     let (before, after) = check::changed(&json!(before), &json!(details));
     record(tx, now, actor, "pipeline.edit", contact, Some(before), Some(after)).await?;
-    Ok(true)
+    Ok(Outcome::Saved)
 }
 
 async fn record(
@@ -295,7 +340,8 @@ mod tests {
         assert_eq!(value(""), Some(0));
         assert_eq!(value("$ 1.250.000"), Some(1_250_000));
         assert_eq!(value("250000"), Some(250_000));
-        assert_eq!(value("12,5"), None);
+        assert_eq!(value("15990.50"), Some(15_990));
+        assert_eq!(value("mucho"), None);
         assert_eq!(value("-1"), None);
         assert_eq!(value("999999999999"), None);
     }

@@ -4,6 +4,7 @@ use crate::{
     access::{Actor, Permission},
     audit,
     chile::text::tidy,
+    contacts::contact_filter::Owner,
     db::Tx,
     error::{Error, OnConstraint as _, Result},
     ids::StageId,
@@ -97,17 +98,22 @@ pub struct Stage {
 /// Most columns: more don't fit any screen.
 const MOST: i64 = 20;
 
-/// Every column in order, with what stands in it.
+/// Every column in order, with what stands in it of the people whom `owner` looks after, or of all.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn list(db: impl PgExecutor<'_>) -> Result<Vec<Stage>> {
+pub async fn list(db: impl PgExecutor<'_>, owner: Option<Owner>) -> Result<Vec<Stage>> {
     let rows = sqlx::query!(
         r#"select s.id, s.name, s.is_hot, s.outcome, coalesce(c.cards, 0) as "cards!", coalesce(c.value, 0) as "value!"
            from pipeline_stages s
-           left join (select stage_id, count(*) as cards, sum(value)::bigint as value from pipeline_cards group by stage_id) c
+           left join (
+               select stage_id, count(*) as cards, sum(value)::bigint as value from pipeline_cards p
+               where $1 or exists (select from contacts k where k.id = p.contact_id and k.owner_id is not distinct from $2)
+               group by stage_id) c
                on c.stage_id = s.id
-           order by s.position"#
+           order by s.position"#,
+        owner.is_none(),
+        owner.and_then(Owner::staff_id).map(|it| it.0)
     )
     .fetch_all(db)
     .await?;

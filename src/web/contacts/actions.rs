@@ -7,8 +7,15 @@ use super::{
 };
 use crate::{
     access::Actor,
-    contacts::{interactions, interests, lifecycle, tasks, vocabulary::Lifecycle},
-    error::{Error, Result},
+    chile::format,
+    contacts::{
+        company::Outcome,
+        interactions, interests, lifecycle,
+        pipeline::{self, Details},
+        tasks,
+        vocabulary::Lifecycle,
+    },
+    error::{Error, FieldError, Result},
     ids::{ContactId, InteractionId, InterestId},
     state::AppState,
     web::{
@@ -44,7 +51,7 @@ pub(super) async fn log(
             .to(&format!("/contacts/{id}"))),
         Err(error) => {
             let errors = Errors::from_error(error)?;
-            let typed = Typed { log: form, task: None };
+            let typed = Typed { log: form, ..Typed::default() };
             ShowPage::load(&state, shell, &signed, id, Asked::default()).await?.wrong(typed, errors)
         }
     }
@@ -168,4 +175,60 @@ pub(super) async fn plan(
             ShowPage::load(&state, shell, &signed, contact, Asked::default()).await?.wrong(typed, errors)
         }
     }
+}
+
+/// What the card of a contact on the board is to say, and what it said when the page was opened.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct DealForm {
+    #[serde(flatten)]
+    draft: pipeline::Draft,
+    seen_value: String,
+    seen_follow_up_on: String,
+}
+
+pub(super) async fn deal(
+    State(state): State<AppState>,
+    actor: Actor,
+    shell: Shell,
+    signed: Signed,
+    Path(id): Path<i64>,
+    Form(form): Form<DealForm>,
+) -> Answer {
+    let (contact, now) = (ContactId(id), state.clock.now());
+    let seen = pipeline::Draft { value: form.seen_value, follow_up_on: form.seen_follow_up_on };
+    let saved = async {
+        let (seen, details) = (seen.check().unwrap_or_default(), form.draft.check()?);
+        let mut tx = state.db.begin().await?;
+        let outcome = pipeline::edit(&mut tx, now, &actor, contact, seen, details).await?;
+        tx.commit().await?;
+        Ok::<_, Error>(outcome)
+    };
+    let errors = match saved.await {
+        Ok(Outcome::Saved) => {
+            return Ok(Flash::good("Guardado en el embudo.").to(&format!("/contacts/{id}")));
+        }
+        Ok(Outcome::Unchanged) => {
+            return Ok(Flash::plain("No había nada que cambiar.").to(&format!("/contacts/{id}")));
+        }
+        Ok(Outcome::Stale) => {
+            let stands = pipeline::card(&state.db, contact).await?.map(|it| it.1).unwrap_or_default();
+            Errors(vec![FieldError::new("value", overtaken(&stands))])
+        }
+        Err(error) => Errors::from_error(error)?,
+    };
+    let typed = Typed { deal: Some(form.draft), ..Typed::default() };
+    ShowPage::load(&state, shell, &signed, contact, Asked::default()).await?.wrong(typed, errors)
+}
+
+/// That somebody else changed a card meanwhile, and to what.
+fn overtaken(stands: &Details) -> String {
+    let day = stands.follow_up_on.map_or_else(
+        || "sin seguimiento".to_owned(),
+        |it| format!("con seguimiento el {}", format::date(it)),
+    );
+    format!(
+        "Otra persona lo cambió mientras escribías: ahora dice {}, {day}. Lo tuyo sigue aquí; guarda otra vez para dejarlo.",
+        format::money(stands.value)
+    )
 }

@@ -3,16 +3,16 @@
 
 use crate::{
     accounts::staff::StaffUser,
-    chile::{comunas, format, text::tidy},
+    chile::{comunas, format, pesos, text::tidy},
     contacts::{
-        columns::Column,
+        columns::{Choice as _, Column},
         contact_filter::Owner,
         contact_list::{Filter, Sort},
         interests::Interest,
         views::Shows,
         vocabulary::{Kind, Lifecycle, Source},
     },
-    ids::{CompanyId, ImportId, StaffId},
+    ids::{CompanyId, ImportId},
 };
 use axum::http::Uri;
 use axum_extra::extract::Query;
@@ -87,7 +87,7 @@ impl Asked {
         let Shows { filter, sort, columns } = shows;
         let text = |it: &Option<String>| it.clone().unwrap_or_default();
         let day = |it: Option<NaiveDate>| it.map(|it| it.to_string()).unwrap_or_default();
-        Asked {
+        let asked = Asked {
             q: filter.q.clone(),
             company: filter.company.map(|it| it.to_string()).unwrap_or_default(),
             comuna: text(&filter.comuna),
@@ -97,11 +97,7 @@ impl Asked {
             lifecycle: filter.lifecycle.map(Lifecycle::code).unwrap_or_default().to_owned(),
             contactable: filter.contactable.map_or("", |it| if it { "yes" } else { "no" }).to_owned(),
             import: filter.import.map(|it| it.to_string()).unwrap_or_default(),
-            owner: match filter.owner {
-                Some(Owner::Nobody) => "none".to_owned(),
-                Some(Owner::Staff(id)) => id.to_string(),
-                None => String::new(),
-            },
+            owner: filter.owner.map(Owner::code).unwrap_or_default(),
             interest: filter.interest.map(|it| it.to_string()).unwrap_or_default(),
             created_from: day(filter.created_from),
             created_until: day(filter.created_until),
@@ -110,10 +106,15 @@ impl Asked {
             spent: filter.spent_from.map(|it| it.to_string()).unwrap_or_default(),
             active_from: day(filter.active_from),
             quiet_from: day(filter.quiet_from),
-            sort: if *sort == Sort::Name { "name".to_owned() } else { String::new() },
-            columns: if columns == Column::USUAL { String::new() } else { codes(columns) },
+            sort: match sort {
+                Sort::Name => "name".to_owned(),
+                Sort::Activity => "activity".to_owned(),
+                Sort::Newest | Sort::Given => String::new(),
+            },
             ..Asked::default()
-        }
+        };
+        let columns = if *columns == asked.usual() { String::new() } else { Column::joined(columns) };
+        Asked { columns, ..asked }
     }
 
     pub(in crate::web) fn filter(&self) -> Filter {
@@ -134,10 +135,7 @@ impl Asked {
                 _ => None,
             },
             import: self.import.parse().ok().map(ImportId),
-            owner: match self.owner.as_str() {
-                "none" => Some(Owner::Nobody),
-                id => id.parse().ok().map(|id| Owner::Staff(StaffId(id))),
-            },
+            owner: Owner::from_code(&self.owner),
             interest: self.interest.parse().ok(),
             created_from: day(&self.created_from),
             created_until: day(&self.created_until),
@@ -178,21 +176,36 @@ impl Asked {
     }
 
     pub(in crate::web) fn sort(&self) -> Sort {
-        if self.sort == "name" { Sort::Name } else { Sort::Newest }
+        match self.sort.as_str() {
+            "name" => Sort::Name,
+            "activity" => Sort::Activity,
+            _ => Sort::Newest,
+        }
+    }
+
+    /// The columns while nobody chose: what the list is ordered by shows, in the room of where they live.
+    fn usual(&self) -> Vec<Column> {
+        let mut usual = Column::USUAL.to_vec();
+        if self.sort() == Sort::Activity {
+            usual.retain(|it| *it != Column::Comuna);
+            usual.push(Column::LastActivity);
+        }
+        usual
     }
 
     pub(in crate::web) fn columns(&self) -> Vec<Column> {
-        if self.column.is_empty() {
+        let chosen = if self.column.is_empty() {
             Column::chosen(self.columns.split(','))
         } else {
             Column::chosen(self.column.iter().map(String::as_str))
-        }
+        };
+        chosen.unwrap_or_else(|| self.usual())
     }
 
     /// Everything that is asked for, by name, the page aside.
     pub(super) fn pairs(&self) -> Vec<(&'static str, String)> {
         let columns = self.columns();
-        let columns = if columns == Column::USUAL { String::new() } else { codes(&columns) };
+        let columns = if columns == self.usual() { String::new() } else { Column::joined(&columns) };
         let pairs = [
             ("q", &self.q),
             ("company", &self.company),
@@ -336,14 +349,9 @@ impl Asked {
     }
 }
 
-fn codes(columns: &[Column]) -> String {
-    columns.iter().map(|it| it.code()).collect::<Vec<_>>().join(",")
-}
-
-/// A figure as typed, with or without dots and the sign of pesos.
+/// A figure as typed, of pesos or of visits; nothing asks for none.
 fn figure(typed: &str) -> Option<i64> {
-    let digits: String = typed.chars().filter(|it| !matches!(it, '.' | '$' | ' ')).collect();
-    digits.parse().ok().filter(|it| *it > 0)
+    pesos::whole(typed).filter(|it| *it > 0)
 }
 
 #[cfg(test)]

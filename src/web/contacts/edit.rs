@@ -153,10 +153,11 @@ pub(super) async fn update(
         Ok(Outcome::Unchanged) => Ok(Flash::plain("No había nada que cambiar.").to(&path)),
         Ok(Outcome::Stale) => {
             let current = contact::get(&state.db, id).await?;
-            let differences = differences(&current.draft(), &form.draft, LABELS);
             // Saving again is then a choice made with open eyes.
             let form = ContactForm { seen: current.updated_at.to_rfc3339(), ..form };
-            html::invalid(&FormPage { differences, ..FormPage::of(&state, shell, id, form).await? })
+            let page = FormPage::of(&state, shell, id, form).await?;
+            let differences = differences(&current.draft(), &page.form.draft, LABELS, &page.owners);
+            html::invalid(&FormPage { differences, ..page })
         }
         Err(error) => {
             let errors = Errors::from_error(error)?;

@@ -6,7 +6,7 @@ use crate::{
     accounts::staff::{self, StaffUser},
     chile::{comunas, format, phone::Phone},
     contacts::{
-        columns::Column,
+        columns::{Choice as _, Column},
         company, company_list,
         contact_list::{self, Sort},
         interests::{self, Interest},

@@ -5,6 +5,7 @@ mod actions;
 mod consents;
 mod edit;
 mod exports;
+mod facts;
 mod list;
 mod show;
 mod views;
@@ -22,9 +23,9 @@ pub(super) fn routes() -> Vec<Route> {
         Route::get("/contacts", View, list::list),
         Route::post("/contacts", EditContacts, edit::create),
         Route::post("/contacts/exports", Export, exports::create).within(Duration::from_mins(30)),
-        Route::post("/contacts/views", EditContacts, views::create),
-        Route::post("/contacts/views/{id}", EditContacts, views::update),
-        Route::delete("/contacts/views/{id}", EditContacts, views::delete),
+        Route::post("/contacts/views", View, views::create),
+        Route::post("/contacts/views/{id}", View, views::update),
+        Route::delete("/contacts/views/{id}", View, views::delete),
         Route::get("/contacts/new", EditContacts, edit::new),
         Route::get("/contacts/{id}", View, show::show),
         Route::post("/contacts/{id}", EditContacts, edit::update),
@@ -36,6 +37,9 @@ pub(super) fn routes() -> Vec<Route> {
         Route::delete("/contacts/{id}/interests/{interest}", EditContacts, actions::untag),
         Route::post("/contacts/{id}/lifecycle", EditContacts, actions::step),
         Route::post("/contacts/{id}/tasks", EditContacts, actions::plan),
+        Route::post("/contacts/{id}/card", EditContacts, actions::deal),
+        Route::get("/contacts/{id}/facts/{fact}", EditContacts, facts::edit),
+        Route::post("/contacts/{id}/facts/{fact}", EditContacts, facts::save),
         Route::get("/contacts/{id}/consents", View, consents::show),
         Route::post("/contacts/{id}/consents", EditContacts, consents::consent),
         Route::post("/contacts/{id}/preferences", EditContacts, consents::prefer),

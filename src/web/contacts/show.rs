@@ -3,12 +3,13 @@
 
 use super::{
     consents::{self, Reach},
+    facts::{FactPart, LeadPart},
     timeline::{Asked, TimelinePart},
 };
 use crate::{
     access::Permission,
     accounts::staff::{self, StaffUser},
-    chile::{comunas, format, phone::Phone, time},
+    chile::{format, time},
     contacts::{
         contact::{self, Contact},
         duplicates::{self, Reason, Side},
@@ -27,9 +28,10 @@ use crate::{
         reach::{self, Planned, Used},
         timeline::Kind,
     },
+    segments::value::{self, Standing, Thresholds},
+    settings,
     state::AppState,
     web::{
-        badges::Badge,
         filters,
         form::Errors,
         html::{self, Answer},
@@ -51,8 +53,10 @@ pub(super) struct ShowPage {
     now: DateTime<Utc>,
     today: NaiveDate,
     contact: Contact,
-    lifecycle: Badge,
-    age: String,
+    lead: LeadPart,
+    facts: Vec<FactPart>,
+    /// Where they stand among the segments of value.
+    standing: Option<Standing>,
     metrics: Metrics,
     /// Days without activity, and what they are counted from.
     idle: (String, String),
@@ -81,6 +85,8 @@ pub(super) struct Typed {
     pub log: interactions::Draft,
     /// The form of a task is open.
     pub task: Option<tasks::Draft>,
+    /// What the card on the board is to say.
+    pub deal: Option<pipeline::Draft>,
 }
 
 impl ShowPage {
@@ -95,6 +101,7 @@ impl ShowPage {
         let mut db = state.db.acquire().await?;
         let contact = contact::get(&mut *db, id).await?;
         let metrics = metrics::of(&mut *db, id).await?;
+        let thresholds: Thresholds = settings::load(&mut *db, &state.config.first_values).await?;
         let reaches = consents::reaches(&mut db, &contact).await?;
         let channels: Vec<_> =
             reaches.iter().filter(|it| !it.destination.is_empty()).map(|it| it.channel).collect();
@@ -103,8 +110,9 @@ impl ShowPage {
         Ok(ShowPage {
             now,
             today: time::local_date(now),
-            lifecycle: super::lifecycle(contact.lifecycle),
-            age: age(&contact, now),
+            lead: LeadPart::of(&contact),
+            facts: FactPart::all(&contact, now, &shell),
+            standing: value::of(&mut *db, &thresholds, id).await?,
             idle: idle(&contact, &metrics, now),
             used: reach::used(&mut db, now, id, &channels).await?,
             planned: reach::planned(&mut db, id, SHOWN as i64).await?,
@@ -128,7 +136,7 @@ impl ShowPage {
             metrics,
             reaches,
             asked,
-            typed: Typed { log: interactions::Draft::default(), task: None },
+            typed: Typed::default(),
             errors: Errors::default(),
         })
     }
@@ -171,22 +179,18 @@ impl ShowPage {
     }
 
     /// What the card says, as it would be typed.
+    fn card_says(&self) -> pipeline::Draft {
+        self.card.map(|it| it.1.draft()).unwrap_or_default()
+    }
+
+    /// What the card is to say.
     fn deal(&self) -> pipeline::Draft {
-        let (_, details) = self.card.unwrap_or((StageId(0), pipeline::Details::default()));
-        pipeline::Draft {
-            value: if details.value == 0 { String::new() } else { format::number(details.value) },
-            follow_up_on: details.follow_up_on.map(|it| it.to_string()).unwrap_or_default(),
-        }
+        self.typed.deal.clone().unwrap_or_else(|| self.card_says())
     }
 
     fn average(&self) -> String {
         self.metrics.average_ticket().map_or_else(|| "—".to_owned(), format::money)
     }
-}
-
-fn age(contact: &Contact, now: DateTime<Utc>) -> String {
-    let years = contact.birth_date.and_then(|born| time::local_date(now).years_since(born));
-    years.map(|it| format::count(i64::from(it), "año", "años")).unwrap_or_default()
 }
 
 fn idle(contact: &Contact, metrics: &Metrics, now: DateTime<Utc>) -> (String, String) {

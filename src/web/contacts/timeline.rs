@@ -2,6 +2,7 @@
 //! whatever it comes from.
 
 use crate::{
+    access::Permission,
     accounts::session::Session,
     chile::format,
     contacts::{
@@ -149,6 +150,15 @@ fn event(entry: Entry, now: DateTime<Utc>, session: &Session, contact: ContactId
                 ..plain(at, icon, title)
             }
         }
+        What::Task { title, by } => Event {
+            path: if session.role.may(Permission::EditContacts) {
+                format!("/tasks/{row}/edit")
+            } else {
+                String::new()
+            },
+            about: by.unwrap_or_default(),
+            ..plain(at, "list-check", format!("Tarea hecha: {title}"))
+        },
         other => system_event(other, at, row),
     }
 }
@@ -199,11 +209,6 @@ fn system_event(what: What, at: DateTime<Utc>, row: i64) -> Event {
             };
             Event { about: by.unwrap_or_default(), ..plain(at, "target-arrow", title) }
         }
-        What::Task { title, by } => Event {
-            path: format!("/tasks/{row}/edit"),
-            about: by.unwrap_or_default(),
-            ..plain(at, "list-check", format!("Tarea hecha: {title}"))
-        },
         What::Consent { channel, basis, is_reversed, source, by, import } => {
             let title = match basis {
                 Some(basis) => format!(
@@ -224,5 +229,6 @@ fn system_event(what: What, at: DateTime<Utc>, row: i64) -> Event {
         }
         What::Interaction { summary, .. } => plain(at, "edit", summary),
         What::History { item, .. } => plain(at, "tag", item),
+        What::Task { title, .. } => plain(at, "list-check", title),
     }
 }

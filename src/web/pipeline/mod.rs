@@ -5,7 +5,7 @@ mod stages;
 
 use super::{
     filters,
-    flash::{self, Flash},
+    flash::Flash,
     form::Form,
     html::{self, Answer},
     routes::Route,
@@ -14,9 +14,11 @@ use super::{
 };
 use crate::{
     access::{Actor, Permission},
+    accounts::staff::{self, StaffUser},
     chile::time,
     contacts::{
         contact,
+        contact_filter::Owner,
         pipeline::{
             self, Card, Draft,
             stages::{Meaning, Stage},
@@ -41,7 +43,6 @@ pub(super) fn routes() -> Vec<Route> {
     use Permission::{EditContacts, EditSettings, View};
     vec![
         Route::get("/pipeline", View, board),
-        Route::post("/pipeline/cards/{contact}", EditContacts, edit),
         Route::post("/pipeline/cards/{contact}/stage", EditContacts, put),
         Route::delete("/pipeline/cards/{contact}/stage", EditContacts, take_off),
         Route::get("/pipeline/stages", EditSettings, stages::list),
@@ -69,6 +70,11 @@ struct BoardPage {
     lanes: Vec<Lane>,
     /// The stage that is looked at alone.
     alone: Option<StageId>,
+    /// Whose cards show.
+    owner: Option<Owner>,
+    /// Of the person at hand.
+    mine: Option<Owner>,
+    owners: Vec<StaffUser>,
     /// Pesos of the deals that are worked on.
     open_value: i64,
 }
@@ -77,12 +83,44 @@ struct BoardPage {
 #[serde(default)]
 struct Asked {
     stage: String,
+    /// `me`, `none`, or the row of somebody on the staff.
+    owner: String,
     after: String,
 }
 
-async fn board(State(state): State<AppState>, shell: Shell, Query(asked): Query<Asked>) -> Answer {
+impl BoardPage {
+    /// The address of the same stages with other people's cards.
+    fn with_owner(&self, owner: Option<&Owner>) -> String {
+        address(self.alone, owner.copied(), None)
+    }
+
+    fn is_owner(&self, it: &StaffUser) -> bool {
+        self.owner == Some(Owner::Staff(it.id))
+    }
+}
+
+/// The address of the board: of one stage, of one person's cards, below a card.
+fn address(stage: Option<StageId>, owner: Option<Owner>, after: Option<ContactId>) -> String {
+    let pairs = [
+        ("stage", stage.map(|it| it.to_string())),
+        ("owner", owner.map(Owner::code)),
+        ("after", after.map(|it| it.to_string())),
+    ];
+    let given: Vec<String> =
+        pairs.into_iter().filter_map(|(name, value)| Some(format!("{name}={}", value?))).collect();
+    if given.is_empty() { "/pipeline".to_owned() } else { format!("/pipeline?{}", given.join("&")) }
+}
+
+async fn board(
+    State(state): State<AppState>,
+    actor: Actor,
+    shell: Shell,
+    Query(asked): Query<Asked>,
+) -> Answer {
     let mut db = state.db.acquire().await?;
-    let all = pipeline::stages::list(&mut *db).await?;
+    let mine = actor.staff_id().map(Owner::Staff);
+    let owner = if asked.owner == "me" { mine } else { Owner::from_code(&asked.owner) };
+    let all = pipeline::stages::list(&mut *db, owner).await?;
     let alone = asked.stage.parse().ok().map(StageId);
     if alone.is_some_and(|id| all.iter().all(|it| it.id != id)) {
         return Err(Error::NotFound.into());
@@ -93,15 +131,17 @@ async fn board(State(state): State<AppState>, shell: Shell, Query(asked): Query<
     let after = asked.after.parse().ok().map(ContactId).filter(|_| alone.is_some());
     let mut lanes = Vec::new();
     for stage in all.into_iter().filter(|it| alone.is_none_or(|id| id == it.id)) {
-        let mut cards = pipeline::cards(&mut *db, stage.id, after, PAGE + 1).await?;
+        let mut cards = pipeline::cards(&mut *db, stage.id, owner, after, PAGE + 1).await?;
         let has_more = cards.len() as i64 > PAGE;
         cards.truncate(usize::try_from(PAGE).unwrap_or(usize::MAX));
         let last = cards.last().filter(|_| has_more);
-        let more = last.map(|it| format!("/pipeline?stage={}&after={}", stage.id, it.contact_id));
+        let more = last.map(|it| address(Some(stage.id), owner, Some(it.contact_id)));
         lanes.push(Lane { stage, cards, more: more.unwrap_or_default() });
     }
     let today = time::local_date(state.clock.now());
-    html::page(&BoardPage { shell, today, stages: names, lanes, alone, open_value })
+    let mut owners = staff::list(&state.db).await?;
+    owners.retain(|it| it.active && Some(Owner::Staff(it.id)) != mine);
+    html::page(&BoardPage { shell, today, stages: names, lanes, alone, owner, mine, owners, open_value })
 }
 
 /// Where the button was pressed, with what the address carried.
@@ -115,11 +155,15 @@ struct StageForm {
     stage_id: String,
 }
 
-/// A way back names its stage in the address, since its button carries no fields.
+/// A way back says all in the address, since its button carries no fields.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct To {
+    /// The stage.
     to: String,
+    /// What the card said, if it was taken off the board.
+    #[serde(flatten)]
+    said: Draft,
 }
 
 async fn put(
@@ -135,12 +179,19 @@ async fn put(
     let target = StageId(wanted.parse().map_err(|_| Error::NotFound)?);
     let mut tx = state.db.begin().await?;
     let before = pipeline::card(&mut *tx, contact).await?;
-    let moved = pipeline::put(&mut tx, now, &actor, contact, target).await?;
+    let moved = if to.said.value.is_empty() {
+        pipeline::put(&mut tx, now, &actor, contact, target).await?
+    } else {
+        pipeline::put_back(&mut tx, now, &actor, contact, target, to.said.check()?).await?
+    };
     let name = contact::get(&mut *tx, contact).await?.full_name();
     let stages = pipeline::stages::names(&mut *tx).await?;
     tx.commit().await?;
     let label = stages.into_iter().find(|it| it.0 == target).map(|it| it.1).unwrap_or_default();
     let flash = match (moved, before) {
+        (false, _) if !to.said.value.is_empty() => {
+            Flash::plain(format!("{name} ya está en el embudo. No se cambió nada."))
+        }
         (false, _) => Flash::plain(format!("{name} ya estaba en «{label}».")),
         (true, Some((from, _))) => Flash::good(format!("{name} pasó a «{label}»."))
             .undo(format!("/pipeline/cards/{id}/stage?to={from}")),
@@ -159,24 +210,13 @@ async fn take_off(
     let mut tx = state.db.begin().await?;
     let gone = pipeline::take_off(&mut tx, state.clock.now(), &actor, ContactId(id)).await?;
     tx.commit().await?;
-    let flash =
-        if gone { Flash::good("Salió del embudo.") } else { Flash::plain("No estaba en el embudo.") };
-    Ok(flash.to(&back(&headers)))
-}
-
-async fn edit(
-    State(state): State<AppState>,
-    actor: Actor,
-    headers: HeaderMap,
-    Path(id): Path<i64>,
-    Form(form): Form<Draft>,
-) -> Answer {
-    let saved = async {
-        let details = form.check()?;
-        let mut tx = state.db.begin().await?;
-        pipeline::edit(&mut tx, state.clock.now(), &actor, ContactId(id), details).await?;
-        Ok(tx.commit().await?)
+    let flash = match gone {
+        Some((stage, said)) => {
+            let day = said.follow_up_on.map(|it| format!("&follow_up_on={it}")).unwrap_or_default();
+            Flash::good("Salió del embudo.")
+                .undo(format!("/pipeline/cards/{id}/stage?to={stage}&value={}{day}", said.value))
+        }
+        None => Flash::plain("No estaba en el embudo."),
     };
-    let result = saved.await.map_err(stages::as_refusal);
-    flash::done_or_refused(result, Flash::good("Guardado en el embudo."), &back(&headers))
+    Ok(flash.to(&back(&headers)))
 }

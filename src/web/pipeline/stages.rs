@@ -1,17 +1,16 @@
 //! The page on which the stages of the board are named, ordered, added and removed.
 
-use super::{
-    Form, Shell, filters,
-    flash::{self, Flash},
-    html,
-};
+use super::{Form, Shell, filters, html};
 use crate::{
     access::Actor,
     contacts::pipeline::stages::{self, Meaning, Stage},
     error::{Error, Result},
     ids::StageId,
     state::AppState,
-    web::html::Answer,
+    web::{
+        flash::{self, Flash},
+        html::Answer,
+    },
 };
 use askama::Template;
 use axum::extract::{Path, State};
@@ -28,11 +27,11 @@ struct StagesPage {
 }
 
 pub(super) async fn list(State(state): State<AppState>, shell: Shell) -> Answer {
-    html::page(&StagesPage { shell, stages: stages::list(&state.db).await? })
+    html::page(&StagesPage { shell, stages: stages::list(&state.db, None).await? })
 }
 
 /// Wrong fields as a sentence: these forms are one line each, with what is wrong said above them.
-pub(super) fn as_refusal(error: Error) -> Error {
+fn as_refusal(error: Error) -> Error {
     match error {
         Error::Invalid(fields) => {
             let reasons: Vec<_> = fields.iter().map(|it| it.message.as_str()).collect();

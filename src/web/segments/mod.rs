@@ -28,7 +28,6 @@ pub(super) fn routes() -> Vec<Route> {
         Route::get("/segments/{id}/contacts/{contact_id}", View, show::why),
         Route::post("/segments/{id}/restoration", EditContacts, edit::restore),
         Route::post("/segments/{id}/list", EditContacts, show::to_list).within(Duration::from_mins(2)),
-        Route::get("/segments/value/contacts/{contact_id}", View, value::standing),
         Route::get("/settings/segments", EditSettings, value::settings_page),
         Route::post("/settings/segments", EditSettings, value::save),
     ]

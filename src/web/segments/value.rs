@@ -1,5 +1,4 @@
-//! The automatic segments: the grid of nine, their thresholds, and where one
-//! contact stands.
+//! The automatic segments: the grid of nine and their thresholds.
 
 use super::{
     Shell, filters,
@@ -9,19 +8,18 @@ use super::{
 };
 use crate::{
     access::{Actor, Permission},
-    chile::format,
+    chile::{format, pesos},
     error::{Error, FieldError, Result},
-    ids::ContactId,
     segments::{
         segment::{self, Kind, Segment},
-        value::{self, Cell, Frequency, Spend, Standing, Thresholds},
+        value::{self, Cell, Frequency, Spend, Thresholds},
         words::Names,
     },
     settings,
     state::AppState,
 };
 use askama::Template;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use serde::Deserialize;
 
 struct Special {
@@ -102,8 +100,7 @@ impl ThresholdsForm {
     fn read(&self) -> Result<Thresholds> {
         let mut wrong = Vec::new();
         let mut number = |field: &'static str, text: &str| {
-            let digits: String = text.chars().filter(|it| !"$. ".contains(*it)).collect();
-            digits.parse::<i64>().unwrap_or_else(|_| {
+            pesos::whole(text).unwrap_or_else(|| {
                 wrong.push(FieldError::new(field, "Escribe un número entero."));
                 0
             })
@@ -155,16 +152,4 @@ pub(super) async fn save(
             html::invalid(&SettingsPage { shell, form, errors })
         }
     }
-}
-
-/// Where a contact stands among the nine: a part of their page.
-#[derive(Template)]
-#[template(path = "segments/section.html")]
-struct Section {
-    standing: Option<Standing>,
-}
-
-pub(super) async fn standing(State(state): State<AppState>, Path(contact): Path<ContactId>) -> Answer {
-    let at: Thresholds = settings::load(&state.db, &state.config.first_values).await?;
-    html::page(&Section { standing: value::of(&state.db, &at, contact).await? })
 }

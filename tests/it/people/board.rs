@@ -31,14 +31,15 @@ async fn a_card_is_moved_said_and_taken_back(db: PgPool) {
     let moved = who.post(&format!("{path}/stage"), &[("stage_id", &new.to_string())]).await;
     assert_eq!((moved.status, moved.location()), (StatusCode::SEE_OTHER, "/pipeline"));
     who.post(&format!("{path}/stage"), &[("stage_id", &offer.to_string())]).await;
-    who.post(&path, &[("value", "1.250.000"), ("follow_up_on", "2026-11-20")]).await;
+    let deal = format!("/contacts/{id}/card");
+    who.post(&deal, &[("value", "1.250.000"), ("follow_up_on", "2026-11-20")]).await;
     let board = who.get("/pipeline").await.text();
     for words in ["En curso: $1.250.000", "Propuesta 1 contacto $1.250.000", "Atrasado, 20-11-2026"] {
         assert!(board.contains(words), "{words}: {board}");
     }
-    let wrong = who.post(&path, &[("value", "mucho")]).await;
-    assert_eq!(wrong.status, StatusCode::SEE_OTHER);
-    assert!(who.get("/pipeline").await.text().contains("Escribe el valor en pesos"));
+    let wrong = who.post(&deal, &[("value", "mucho")]).await;
+    assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(wrong.text().contains("Escribe el valor en pesos") && wrong.body.contains("value=\"mucho\""));
     let page = who.get(&format!("/contacts/{id}")).await.text();
     assert!(
         page.contains("Entró al embudo en «Nuevo»") && page.contains("Pasó de «Nuevo» a «Propuesta»"),
@@ -51,7 +52,7 @@ async fn a_card_is_moved_said_and_taken_back(db: PgPool) {
     who.post(&format!("{path}/stage?_method=DELETE"), &[]).await;
     assert!(pipeline::card(&db, id).await.unwrap().is_none());
     let won = [("value", "1")];
-    assert_eq!(who.post(&path, &won).await.status, StatusCode::NOT_FOUND, "no card to change");
+    assert_eq!(who.post(&deal, &won).await.status, StatusCode::NOT_FOUND, "no card to change");
 }
 
 #[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
@@ -78,7 +79,7 @@ async fn many_move_at_once_and_a_stage_shows_its_cards_by_pages(db: PgPool) {
     let mut seen: Vec<i64> = Vec::new();
     let mut after = None;
     loop {
-        let page = pipeline::cards(&db, hot, after, 7).await.unwrap();
+        let page = pipeline::cards(&db, hot, None, after, 7).await.unwrap();
         let Some(last) = page.last() else { break };
         after = Some(last.contact_id);
         seen.extend(page.iter().map(|it| it.contact_id.0));
@@ -135,4 +136,74 @@ async fn stages_are_named_ordered_and_removed_when_empty_by_who_may(db: PgPool) 
     )
     .await;
     assert!(nobody.is_err());
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn who_was_taken_off_the_board_comes_back_with_what_the_card_said(db: PgPool) {
+    let app = TestApp::new(db.clone());
+    let id = contact(&db, "Ana").await;
+    let who = app.as_role(Role::Staff).await;
+    let offer = stage(&db, "Propuesta").await;
+    who.post(&format!("/pipeline/cards/{id}/stage"), &[("stage_id", &offer.to_string())]).await;
+    sqlx::query("update pipeline_cards set value = 1250000, follow_up_on = '2026-12-01'")
+        .execute(&db)
+        .await
+        .unwrap();
+    let before = pipeline::card(&db, id).await.unwrap();
+    who.post(&format!("/pipeline/cards/{id}/stage?_method=DELETE"), &[]).await;
+    assert_eq!(pipeline::card(&db, id).await.unwrap(), None);
+    let page = who.get("/pipeline").await;
+    let (_, notice) = page.body.split_once("Salió del embudo.").expect("the notice");
+    let (_, back) = notice.split_once("<form method=\"post\" action=\"").expect("a way back");
+    let back = back.split('"').next().unwrap().replace("&#38;", "&");
+    who.post(&back, &[]).await;
+    assert_eq!(pipeline::card(&db, id).await.unwrap(), before);
+    // Pressed twice, or after somebody else said otherwise, it overwrites nothing.
+    sqlx::query("update pipeline_cards set value = 7").execute(&db).await.unwrap();
+    who.post(&back, &[]).await;
+    assert_eq!(pipeline::card(&db, id).await.unwrap().unwrap().1.value, 7);
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn the_board_shows_the_cards_of_one_person_with_their_own_sums(db: PgPool) {
+    let app = TestApp::new(db.clone());
+    let (ana, eva, ida) = (contact(&db, "Ana").await, contact(&db, "Eva").await, contact(&db, "Ida").await);
+    let who = app.as_role(Role::Staff).await;
+    let other = app.admin().await.staff.unwrap();
+    let (offer, mine) = (stage(&db, "Propuesta").await, who.staff.unwrap());
+    for (id, owner, value) in [(ana, Some(mine), 100_000), (eva, Some(other), 20_000), (ida, None, 3_000)] {
+        sqlx::query("update contacts set owner_id = $2 where id = $1")
+            .bind(id.0)
+            .bind(owner.map(|it| it.0))
+            .execute(&db)
+            .await
+            .unwrap();
+        sqlx::query(
+            "insert into pipeline_cards (contact_id, stage_id, value, moved_at) values ($1, $2, $3, $4)",
+        )
+        .bind(id.0)
+        .bind(offer.0)
+        .bind(value)
+        .bind(monday_noon())
+        .execute(&db)
+        .await
+        .unwrap();
+    }
+    for (owner, sums, shown) in [
+        ("", "3 contactos $123.000", vec![ana, eva, ida]),
+        ("?owner=me", "1 contacto $100.000", vec![ana]),
+        (&format!("?owner={other}"), "1 contacto $20.000", vec![eva]),
+        ("?owner=none", "1 contacto $3.000", vec![ida]),
+        ("?owner=nonsense", "3 contactos $123.000", vec![ana, eva, ida]),
+    ] {
+        let board = who.get(&format!("/pipeline{owner}")).await;
+        let cards: Vec<ContactId> = [ana, eva, ida]
+            .into_iter()
+            .filter(|it| board.body.contains(&format!("<a class=\"deal-name\" href=\"/contacts/{it}\"")))
+            .collect();
+        assert_eq!(cards, shown, "{owner}");
+        assert!(board.text().contains(&format!("Propuesta {sums}")), "{owner}: {}", board.text());
+        let (_, total) = sums.split_once('$').unwrap();
+        assert!(board.text().contains(&format!("En curso: ${total}")), "{owner}: {}", board.text());
+    }
 }

@@ -242,7 +242,14 @@ async fn tasks_are_counted_done_and_undone(db: PgPool) {
     assert!(who.get("/tasks?view=done").await.text().contains("Llamar a Ana"));
     who.post(&format!("/tasks/{task}/done?_method=DELETE"), &[]).await;
     assert!(who.get("/tasks").await.text().contains("Llamar a Ana"));
-    let edited = [("title", "Llamar a Ana otra vez"), ("due_on", "2026-11-30"), ("owner_id", hers.as_str())];
+    let seen = llovizna::contacts::tasks::get(&db, llovizna::ids::TaskId(task)).await.unwrap();
+    let seen = seen.updated_at.to_rfc3339();
+    let edited = [
+        ("title", "Llamar a Ana otra vez"),
+        ("due_on", "2026-11-30"),
+        ("owner_id", hers.as_str()),
+        ("seen", seen.as_str()),
+    ];
     assert_eq!(who.post(&format!("/tasks/{task}"), &edited).await.status, StatusCode::SEE_OTHER);
     let kept: (String, Option<i64>, Option<i64>) =
         sqlx::query_as("select title, contact_id, owner_id from tasks where id = $1")

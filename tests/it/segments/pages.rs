@@ -81,11 +81,16 @@ async fn a_removed_segment_comes_back_by_undo(db: PgPool) {
 async fn the_grid_shows_people_and_money_and_its_limits_can_be_set(db: PgPool) {
     let app = TestApp::new(db.clone());
     let ana = person(&db, "Ana", 7, 200_000).await;
-    let standing = format!("/segments/value/contacts/{ana}");
-    assert!(app.get(&format!("/contacts/{ana}")).await.body.contains(&standing));
-    assert!(app.get(&standing).await.text().contains("VIP, gasto alto 7 visitas (6 visitas o más)"));
+    let page = app.get(&format!("/contacts/{ana}")).await;
+    assert!(page.text().contains("VIP, gasto alto 7 visitas (6 visitas o más)"), "{}", page.text());
+    let (before, _) = page.body.split_once("<strong>VIP, gasto alto</strong>").unwrap();
+    let segment = before.rsplit_once("href=\"").unwrap().1.split('"').next().unwrap();
+    assert!(
+        app.get(segment).await.body.contains(&format!("href=\"/contacts/{ana}\"")),
+        "a link to its people"
+    );
     let grid = app.get("/segments/value").await.text();
-    assert!(grid.contains("1 personas, VIP, gasto alto $200.000"), "{grid}");
+    assert!(grid.contains("1 persona, VIP, gasto alto $200.000"), "{grid}");
     let limits = [
         ("regular_from", "2"),
         ("vip_from", "8"),
@@ -94,7 +99,7 @@ async fn the_grid_shows_people_and_money_and_its_limits_can_be_set(db: PgPool) {
         ("inactive_days", "90"),
     ];
     assert_eq!(app.post("/settings/segments", &limits).await.location(), "/segments/value");
-    assert!(app.get("/segments/value").await.text().contains("1 personas, Regular, gasto alto"));
+    assert!(app.get("/segments/value").await.text().contains("1 persona, Regular, gasto alto"));
     let wrong = [limits[0], ("vip_from", "1"), limits[2], limits[3], limits[4]];
     assert_eq!(app.post("/settings/segments", &wrong).await.status, StatusCode::UNPROCESSABLE_ENTITY);
     let staff = app.as_role(Role::Staff).await;

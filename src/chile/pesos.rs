@@ -1,0 +1,82 @@
+//! How amounts of pesos are read, however people and spreadsheets write them.
+//! The one home of what a dot means.
+
+use super::text::tidy;
+
+/// A whole number as people and spreadsheets write it: `$15.990`, `15990`, `15.990,00`, `15990.0`, `1,234,567`.
+/// Decimals are dropped: the peso has none.
+#[must_use]
+pub fn whole(text: &str) -> Option<i64> {
+    let text = tidy(text).to_uppercase();
+    let text = text.replace("CLP", "").replace(['$', ' ', '\u{a0}'], "");
+    let text = text.strip_suffix(".-").or_else(|| text.strip_suffix(",-")).unwrap_or(&text);
+    let (negative, digits) = match text.strip_prefix('-') {
+        Some(rest) => (true, rest),
+        None => match text.strip_prefix('(').and_then(|it| it.strip_suffix(')')) {
+            Some(rest) => (true, rest),
+            None => (false, text),
+        },
+    };
+    let digits = without_decimals(digits)?;
+    let number = digits.parse::<i64>().ok()?;
+    Some(if negative { -number } else { number })
+}
+
+/// The digits before the decimals, rid of the signs between thousands. Three digits after
+/// the last sign are thousands, as everywhere in Chile; one or two are decimals.
+fn without_decimals(text: &str) -> Option<String> {
+    if text.is_empty() || !text.starts_with(|it: char| it.is_ascii_digit()) {
+        return None;
+    }
+    let Some(last) = text.rfind(['.', ',']) else { return all_digits(text) };
+    let (head, tail) = (&text[..last], &text[last + 1..]);
+    let mark = &text[last..=last];
+    let thousands = tail.len() == 3 && !head.contains(if mark == "." { ',' } else { '.' });
+    if thousands {
+        let groups = text.split(['.', ',']).collect::<Vec<_>>();
+        let even = groups[1..].iter().all(|it| it.len() == 3) && groups[0].len() <= 3;
+        return even.then(|| groups.concat()).and_then(|it| all_digits(&it));
+    }
+    all_digits(tail)?;
+    if head.contains(mark) {
+        return None;
+    }
+    let groups = head.split(['.', ',']).collect::<Vec<_>>();
+    let even = groups[1..].iter().all(|it| it.len() == 3);
+    even.then(|| groups.concat()).and_then(|it| all_digits(&it))
+}
+
+fn all_digits(text: &str) -> Option<String> {
+    (!text.is_empty() && text.bytes().all(|it| it.is_ascii_digit())).then(|| text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn amounts_are_whole_pesos() {
+        for (text, expected) in [
+            ("15990", Some(15_990)),
+            ("$15.990", Some(15_990)),
+            ("$ 1.234.567.-", Some(1_234_567)),
+            ("1,234,567", Some(1_234_567)),
+            ("15.990,00", Some(15_990)),
+            ("15,990.50", Some(15_990)),
+            ("15990.0", Some(15_990)),
+            ("15990.50", Some(15_990)),
+            ("15990,5", Some(15_990)),
+            ("CLP 5.000", Some(5_000)),
+            ("-5.000", Some(-5_000)),
+            ("(5.000)", Some(-5_000)),
+            ("1.23.4567", None),
+            ("1.5.5", None),
+            ("", None),
+            ("$", None),
+            ("mil", None),
+            (".", None),
+        ] {
+            assert_eq!(whole(text), expected, "{text}");
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! The address book as people work in it: one box that finds anyone, a list that is
+//! worked, a customer's page.
+
+use crate::{
+    app::App,
+    chromium::{LAPTOP, Window},
+    signing_in::sign_in,
+};
+use fantoccini::key::Key;
+use sqlx::{Connection as _, PgConnection};
+
+/// Some people and companies, as an import would leave them.
+async fn people(app: &App) {
+    let mut db = PgConnection::connect(&app.database_url).await.unwrap();
+    sqlx::raw_sql(
+        "insert into companies (name, name_key, rut, created_at, updated_at)
+         values ('Salmones Quellón', 'salmones quellon', '76086428-5', now(), now());
+         insert into contacts (company_id, first_name, last_name, email, phone, search_key, created_at, updated_at)
+         select k.id, p.* from (values
+             ('Rosa', 'González', 'rosa@quellon.cl', '+56987654321', 'rosa gonzalez rosa quellon cl 56987654321', now(), now()),
+             ('Jaime', 'Muñoz', 'jaime@quellon.cl', null, 'jaime munoz jaime quellon cl', now(), now()),
+             ('Andrea', 'Rodríguez', 'andrea@quellon.cl', null, 'andrea rodriguez andrea quellon cl', now(), now())
+         ) p, companies k;
+         insert into contacts (first_name, last_name, email, search_key, created_at, updated_at)
+         values ('Pedro', 'Pérez', 'pedro@sur.cl', 'pedro perez pedro sur cl', now(), now());",
+    )
+    .execute(&mut db)
+    .await
+    .unwrap();
+}
+
+async fn one<T>(app: &App, query: &'static str) -> T
+where
+    T: Send + Unpin + for<'r> sqlx::Decode<'r, sqlx::Postgres> + sqlx::Type<sqlx::Postgres>,
+{
+    let mut db = PgConnection::connect(&app.database_url).await.unwrap();
+    sqlx::query_scalar(query).fetch_one(&mut db).await.unwrap()
+}
+
+#[tokio::test]
+async fn anyone_is_found_in_one_box() {
+    let app = App::start(&[]).await;
+    people(&app).await;
+    let window = Window::open_at(&app.url, LAPTOP).await;
+    sign_in(&window).await;
+
+    // The key goes to the box from anywhere, and writes nothing in it.
+    for typed in ["gonsales", "+56 9 8765 4321", "rosa@que"] {
+        window.open("/").await;
+        window.key("/").await;
+        assert_eq!(window.focus().await, "q");
+        window.key(&format!("{typed}{}", char::from(Key::Enter))).await;
+        window.arrives_at("/contacts?q=").await;
+        window.sees("Rosa González").await;
+        let text = window.text().await;
+        assert!(!text.contains("Pedro Pérez"), "{typed}: {text}");
+        assert_eq!(text.contains("Resultados parecidos"), typed == "gonsales", "{typed}: {text}");
+    }
+    window.open("/").await;
+    window.key("/").await;
+    window.key(&format!("76.086.428-5{}", char::from(Key::Enter))).await;
+    window.sees("3 contactos").await;
+
+    // The palette: typed with a slip, walked by arrows, gone to by Enter.
+    window.key(&(Key::Control + "k")).await;
+    window.key(&Key::Null.to_string()).await;
+    window.key("samlones").await;
+    window.sees("Empresas parecidas a «samlones»").await;
+    window.picture("palette").await;
+    window.key(&Key::Escape.to_string()).await;
+    window.key(&(Key::Control + "k")).await;
+    window.key(&Key::Null.to_string()).await;
+    window.key("embudo").await;
+    window.sees_in("#palette-found", "Embudo").await;
+    window.key(&Key::Enter.to_string()).await;
+    window.arrives_at("/pipeline").await;
+    window.close().await;
+}
+
+#[tokio::test]
+async fn a_list_is_filtered_tagged_as_a_whole_taken_back_and_taken_out() {
+    let app = App::start(&[]).await;
+    people(&app).await;
+    let window = Window::open_at(&app.url, LAPTOP).await;
+    sign_in(&window).await;
+
+    window.open("/contacts").await;
+    window.press("Filtros").await;
+    window.fill("kind", "B2B").await;
+    window.press("Aplicar filtros").await;
+    window.sees("3 contactos").await;
+    window.picture("list-filtered").await;
+
+    // One marked brings the bar; all that match are meant.
+    window.click("[data-bulk-item]").await;
+    window.sees("1 marcado").await;
+    window.press("Cambiar a todos los que coinciden (3 contactos)").await;
+    window.sees("Cambiar a 3 personas").await;
+    window.fill("interest", "Masajes").await;
+    window.press("Cambiar a 3 personas").await;
+    window.sees("Deshacer").await;
+    assert_eq!(one::<i64>(&app, "select count(*) from contact_interests").await, 3);
+    window.picture("bulk-done").await;
+    window.press("Deshacer").await;
+    window.sees("Se deshizo en 3 personas").await;
+    assert_eq!(one::<i64>(&app, "select count(*) from contact_interests").await, 0);
+
+    // The file holds whom the list shows.
+    window.open("/contacts?kind=B2B&sort=name").await;
+    let form = [
+        ("csrf_token", window.value("[action='/contacts/exports'] [name=csrf_token]").await),
+        ("list", window.value("[action='/contacts/exports'] [name=list]").await),
+        ("format", "csv".to_owned()),
+    ];
+    let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(&form).finish();
+    let asked = app.http.post(format!("{}/contacts/exports", app.url)).body(body);
+    let asked = asked.header("content-type", "application/x-www-form-urlencoded");
+    let file = asked.header("cookie", window.cookies().await).send().await.unwrap();
+    let file = file.error_for_status().unwrap().text().await.unwrap();
+    assert_eq!(file.lines().count(), 4, "{file}");
+    assert!(file.contains("Rosa;González") && !file.contains("Pedro"), "{file}");
+    window.close().await;
+}
+
+#[tokio::test]
+async fn a_customer_is_called_planned_for_and_corrected_on_their_page() {
+    let app = App::start(&[]).await;
+    people(&app).await;
+    let window = Window::open_at(&app.url, LAPTOP).await;
+    sign_in(&window).await;
+    window.open("/contacts").await;
+    window.press("Rosa González").await;
+    window.sees("Historia").await;
+    let page = window.path().await;
+
+    // A call is what the log offers first: a line, and one press.
+    window.fill("summary", "Pidió precios de las tinajas").await;
+    window.press("Anotar").await;
+    window.sees("Anotado en la bitácora.").await;
+    window.sees("Pidió precios de las tinajas").await;
+
+    window.press("Nueva tarea").await;
+    window.fill("title", "Enviar la cotización").await;
+    window.press("Crear tarea").await;
+    window.sees("Tarea creada.").await;
+
+    // Edited in place. Enter saves, and the line below the name says it too.
+    window.click("#fact-job_title [data-fact-edit]").await;
+    window.sees_in("#fact-job_title", "Guardar").await;
+    assert_eq!(window.focus().await, "job_title");
+    window.key(&format!("Gerenta{}", char::from(Key::Enter))).await;
+    window.sees_in("#fact-job_title", "Gerenta").await;
+    window.sees_in("#record-lead", "Gerenta").await;
+    assert!(window.focused_in("#fact-job_title").await, "the keyboard stays where it was");
+
+    // A press on the words opens them too, and leaving saves.
+    window.click("#fact-source .fact-text").await;
+    window.sees_in("#fact-source", "Guardar").await;
+    window.press("Cancelar").await;
+    window.click("#fact-phone [data-fact-edit]").await;
+    window.sees_in("#fact-phone", "Guardar").await;
+    window.key("9 1111 2222").await;
+    window.click("#timeline-title").await;
+    window.sees_in("#record-lead", "+56 9 1111 2222").await;
+    assert_eq!(
+        one::<String>(&app, "select phone from contacts where first_name = 'Rosa'").await,
+        "+56911112222"
+    );
+
+    // Escape leaves it as it was.
+    window.click("#fact-email [data-fact-edit]").await;
+    window.sees_in("#fact-email", "Guardar").await;
+    window.key(&format!("otra{}", char::from(Key::Escape))).await;
+    window.sees_in("#fact-email", "rosa@quellon.cl").await;
+    assert_eq!(
+        one::<String>(&app, "select email from contacts where first_name = 'Rosa'").await,
+        "rosa@quellon.cl"
+    );
+
+    // What is wrong is said at the field, and what was typed is kept.
+    window.click("#fact-email [data-fact-edit]").await;
+    window.sees_in("#fact-email", "Guardar").await;
+    window.key(&format!("pedro@sur.cl{}", char::from(Key::Enter))).await;
+    window.sees_in("#fact-email", "Este correo ya es de otro contacto.").await;
+    assert_eq!(window.value("#fact-email [name=email]").await, "pedro@sur.cl");
+    window.picture("fact-wrong").await;
+    window.press("Cancelar").await;
+
+    // From one field straight to the next: both are saved.
+    window.click("#fact-birth_date [data-fact-edit]").await;
+    window.sees_in("#fact-birth_date", "Guardar").await;
+    window.fill("birth_date", "1985-02-28").await;
+    window.click("#fact-notes [data-fact-edit]").await;
+    window.sees_in("#fact-birth_date", "28-02-1985").await;
+    window.sees_in("#fact-notes", "Guardar").await;
+    window.key("Prefiere la tarde").await;
+    window.key(&(Key::Control + &char::from(Key::Enter).to_string())).await;
+    window.sees_in("#fact-notes", "Prefiere la tarde").await;
+    window.open(&page).await;
+    let text = window.text().await;
+    assert!(text.contains("28-02-1985") && text.contains("Prefiere la tarde"), "{text}");
+    window.picture("customer").await;
+    window.close().await;
+}
