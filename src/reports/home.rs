@@ -170,7 +170,7 @@ pub async fn queue(db: &PgPool, now: DateTime<Utc>, first: &FirstValues) -> Resu
     Ok(Queue {
         pending,
         sent_today,
-        daily_cap: warm_up::email_cap(&mut *db.acquire().await?, now, &channel).await?,
+        daily_cap: warm_up::email_cap(&mut db, now, &channel).await?,
         is_open: hours.is_open(now, &calendar),
         opens_at: hours.next_open(now, &calendar),
     })
