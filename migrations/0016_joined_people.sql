@@ -10,6 +10,22 @@ update contact_merges m set
     consent_before = coalesce((select max(id) from consent_events e where e.at < m.merged_at), 0),
     consent_after = coalesce((select max(id) from consent_events e where e.at <= m.merged_at), 0);
 
+-- A no of the other was left out where there had been no yes: the next file that brought one would have been believed.
+insert into consent_events (contact_id, communication_type, basis, source, at)
+select distinct m.kept_id, no.communication_type, 'WITHDRAWN', 'Al unir dos fichas de la misma persona', m.merged_at
+from contact_merges m
+join contacts k on k.id = m.kept_id
+cross join lateral (
+    select distinct on (communication_type) communication_type, basis from consent_events
+    where contact_id = m.gone_id order by communication_type, id desc
+) no
+left join lateral (
+    select basis from consent_events
+    where contact_id = m.kept_id and communication_type = no.communication_type order by id desc limit 1
+) said on true
+where m.undone_at is null and no.basis = 'WITHDRAWN' and said.basis is distinct from 'WITHDRAWN'
+    and case no.communication_type when 'EMAIL' then k.email_basis when 'SMS' then k.sms_basis else k.whatsapp_basis end is null;
+
 -- Addresses that nobody has since they were left out of a joining. Whoever brings one brings the person who stayed.
 create table former_addresses (
     address text not null,

@@ -336,6 +336,13 @@ fn push_instants(query: &mut Query, column: &'static str, from: Option<NaiveDate
     }
 }
 
+/// Messages stay with the row that they were sent to; they were had by whom it was joined into.
+const WHOSE: [&str; 2] = [
+    "select l.contact_id as id from communication_logs l where l.origin <> 'TEST'",
+    " union all select g.merged_into from contacts g join communication_logs l on l.contact_id = g.id
+     where g.merged_into is not null and l.origin <> 'TEST'",
+];
+
 fn push_message(query: &mut Query, event: Event, since: Option<NaiveDate>, campaign: Option<i64>) {
     let (column, more) = match event {
         Event::Received => ("l.sent_at", " and l.status <> 'BOUNCED'"),
@@ -344,13 +351,8 @@ fn push_message(query: &mut Query, event: Event, since: Option<NaiveDate>, campa
         Event::Clicked => ("l.clicked_at", ""),
         Event::Replied => ("l.replied_at", ""),
     };
-    // Messages stay with the row that they were sent to; they were had by whom it was joined into.
-    const OWN: &str = "select l.contact_id as id from communication_logs l where l.origin <> 'TEST'";
-    const JOINED: &str =
-        " union all select g.merged_into from contacts g join communication_logs l on l.contact_id = g.id
-         where g.merged_into is not null and l.origin <> 'TEST'";
     query.push("exists (select 1 from (");
-    for whose in [OWN, JOINED] {
+    for whose in WHOSE {
         query.push(whose).push(more).push(" and ").push(column).push(" is not null");
         if let Some(since) = since {
             query.push(" and ").push(column).push(" >= ").push_bind(time::start_of_day(since));

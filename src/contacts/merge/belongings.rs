@@ -12,10 +12,10 @@ pub(super) struct Moved {
     history_entries: Vec<i64>,
     tasks: Vec<i64>,
     interests: Vec<i64>,
-    declined: Vec<(String, String)>,
+    declined: Vec<Kind>,
     /// Kinds to which the kept one had said yes, since when.
     #[serde(default)]
-    turned: Vec<(String, String, DateTime<Utc>)>,
+    turned: Vec<Turned>,
     /// Who was said to be somebody else than the one that goes.
     #[serde(default)]
     told_apart: Vec<i64>,
@@ -105,6 +105,9 @@ pub(super) async fn move_over(
 /// A kind of message on a channel, by their codes.
 type Kind = (String, String);
 
+/// The same, and since when it had been a yes.
+type Turned = (String, String, DateTime<Utc>);
+
 /// A no to a kind of message is a no, whichever of the two said it. Gives what was said anew for `kept`, and what had
 /// been a yes.
 async fn decline(
@@ -112,7 +115,7 @@ async fn decline(
     now: DateTime<Utc>,
     kept: ContactId,
     gone: ContactId,
-) -> Result<(Vec<Kind>, Vec<(String, String, DateTime<Utc>)>)> {
+) -> Result<(Vec<Kind>, Vec<Turned>)> {
     let turned = sqlx::query!(
         "with yes as (
              select k.communication_type, k.message_type, k.updated_at

@@ -85,7 +85,8 @@ async fn taking_back_a_change_in_bulk_takes_the_place_that_went_over_too(db: PgP
     let list = list_of(&db, "Por tanda", &[gone]).await;
     join(&db, kept, gone, &[]).await.unwrap();
     let mut tx = db.begin().await.unwrap();
-    list_bulk::detach(&mut tx, later(1), &Actor::CommandLine, list, &[gone.0]).await.unwrap();
+    let back = list_bulk::detach(&mut tx, later(1), &Actor::CommandLine, list, &[gone.0]).await.unwrap();
+    assert_eq!(back, [gone.0], "those who were asked about are told of");
     tx.commit().await.unwrap();
     assert!(on(&db, list).await.is_empty());
 }
