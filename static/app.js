@@ -150,6 +150,14 @@
     }
   });
 
+  // Of many tabs on a narrow screen, the one that is looked at shows.
+  document.addEventListener("DOMContentLoaded", function () {
+    document.querySelectorAll(".tabs [aria-current]").forEach(function (tab) {
+      var tabs = tab.parentElement;
+      tabs.scrollLeft = tab.offsetLeft - tabs.offsetLeft - (tabs.clientWidth - tab.offsetWidth) / 2;
+    });
+  });
+
   // Choosing in a filter is enough to apply it.
   document.addEventListener("change", function (event) {
     if (event.target instanceof Element && event.target.matches("[data-submit]")) {
@@ -235,7 +243,13 @@
     if (!fact || target.closest("a, button") || String(window.getSelection())) return;
     fact.querySelector("[data-fact-edit]").click();
   });
+  // Some browsers give a pressed button no focus: to press one of the form's own is not to leave it.
+  var pressedIn = null;
+  document.addEventListener("pointerdown", function (event) {
+    pressedIn = event.target instanceof Element ? event.target.closest("[data-fact-form]") : null;
+  });
   document.addEventListener("keydown", function (event) {
+    pressedIn = null;
     var form = event.target instanceof Element ? event.target.closest("[data-fact-form]") : null;
     if (!form) return;
     if (event.key === "Escape") {
@@ -249,10 +263,21 @@
     var form = event.target instanceof Element ? event.target.closest("[data-fact-saves]") : null;
     // Another window is not elsewhere on the page; a form that is being replaced is not left.
     if (!form || !document.hasFocus() || !form.isConnected || form.contains(event.relatedTarget)) return;
+    // Longer than htmx takes to look at what it put in: before, a submit would leave the page.
     setTimeout(function () {
-      if (form.isConnected && !form.contains(document.activeElement)) form.requestSubmit();
-    }, 0);
+      if (!form.isConnected || form === pressedIn || form.contains(document.activeElement)) return;
+      if (isChanged(form)) form.requestSubmit();
+      else form.querySelector("[data-fact-leave]").click();
+    }, 60);
   });
+  // Whether a field says something else than when it came.
+  function isChanged(form) {
+    return Array.from(form.elements).some(function (it) {
+      if (!(it instanceof HTMLSelectElement)) return "defaultValue" in it && it.value !== it.defaultValue;
+      var stood = it.querySelector("option[selected]") || it.options[0];
+      return stood && it.value !== stood.value;
+    });
+  }
   // Who lost the focus to a swap gets it back: in the field, or where it can be opened again.
   document.addEventListener("htmx:afterSwap", function (event) {
     var target = event.detail.target;

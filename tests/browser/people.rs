@@ -156,7 +156,14 @@ async fn a_customer_is_called_planned_for_and_corrected_on_their_page() {
     // A press on the words opens them too, and leaving saves.
     window.click("#fact-source .fact-text").await;
     window.sees_in("#fact-source", "Guardar").await;
+    // Left as it was, it closes; called off after typing, it is as it was.
+    window.click("#timeline-title").await;
+    window.sees_in("#fact-source:not(.is-open)", "Otro").await;
+    window.click("#fact-job_title [data-fact-edit]").await;
+    window.sees_in("#fact-job_title", "Guardar").await;
+    window.key("Dueña").await;
     window.press("Cancelar").await;
+    window.sees_in("#fact-job_title", "Gerenta").await;
     window.click("#fact-phone [data-fact-edit]").await;
     window.sees_in("#fact-phone", "Guardar").await;
     window.key("9 1111 2222").await;

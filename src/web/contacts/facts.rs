@@ -245,8 +245,13 @@ pub(super) async fn save(
         Ok::<_, Error>(outcome)
     };
     let (problem, seen) = match saved.await {
-        Ok(Outcome::Saved | Outcome::Unchanged) if !guard::is_htmx(&headers) => {
-            return Ok(Flash::good("Cambios guardados.").to(&format!("/contacts/{id}")));
+        Ok(outcome @ (Outcome::Saved | Outcome::Unchanged)) if !guard::is_htmx(&headers) => {
+            let flash = if outcome == Outcome::Saved {
+                Flash::good("Cambios guardados.")
+            } else {
+                Flash::plain("No había nada que cambiar.")
+            };
+            return Ok(flash.to(&format!("/contacts/{id}")));
         }
         Ok(Outcome::Saved | Outcome::Unchanged) => {
             let contact = contact::get(&state.db, ContactId(id)).await?;
