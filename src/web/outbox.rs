@@ -132,18 +132,19 @@ struct ShowPage {
 }
 
 impl ShowPage {
-    /// How tall the frame is. Nothing in it may run, so that nobody can measure the letter: its
-    /// text tells about how long it is, and a frame that is too low scrolls.
-    fn height(&self) -> &'static str {
-        /// Letters of a line, as wide as the frame of most letters.
-        const LINE: usize = 70;
+    /// The class that tells how tall the frame is; none: as tall as there is room for. Nothing in it
+    /// may run, so that nobody can measure the letter: its text tells about how long it is, and a
+    /// frame that is too low scrolls.
+    fn height(&self) -> String {
+        /// Letters of a line, as wide as most letters are.
+        const LINE: usize = 80;
         let lines: usize = self.letter.plain.lines().map(|it| 1 + it.chars().count() / LINE).sum();
         let pictures = self.letter.html.matches("<img").count();
-        match lines + pictures * 10 {
-            0..=8 => "h-low",
-            9..=18 => "h-middle",
-            19..=30 => "h-high",
-            _ => "",
+        // A line takes one and a half, and the edges four; app.css has every fourth step.
+        let needed = 4 + (lines + pictures * 10) * 3 / 2;
+        match needed.div_ceil(4) * 4 {
+            low @ 0..=56 => format!("tall-{}", low.max(16)),
+            _ => String::new(),
         }
     }
 }
