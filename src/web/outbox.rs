@@ -138,10 +138,12 @@ impl ShowPage {
     fn height(&self) -> String {
         /// Letters of a line, as wide as most letters are.
         const LINE: usize = 80;
-        let lines: usize = self.letter.plain.lines().map(|it| 1 + it.chars().count() / LINE).sum();
-        let pictures = self.letter.html.matches("<img").count();
-        // A line takes one and a half, and the edges four; app.css has every fourth step.
-        let needed = 4 + (lines + pictures * 10) * 3 / 2;
+        // In quarters: a line takes one and a half, the gap between two paragraphs half of that.
+        let quarters = |it: &str| if it.trim().is_empty() { 3 } else { 6 * (1 + it.chars().count() / LINE) };
+        let text: usize = self.letter.plain.lines().map(quarters).sum();
+        let pictures = self.letter.html.matches("<img").count() * 60;
+        // And the edges four; app.css has every fourth step.
+        let needed = 4 + (text + pictures) / 4;
         match needed.div_ceil(4) * 4 {
             low @ 0..=56 => format!("tall-{}", low.max(16)),
             _ => String::new(),
