@@ -33,7 +33,7 @@ pub fn push_line<'a>(out: &mut Vec<u8>, cells: impl IntoIterator<Item = &'a str>
     let mut writer =
         csv::WriterBuilder::new().delimiter(b';').terminator(csv::Terminator::CRLF).from_writer(out);
     let cells = cells.into_iter().map(neutral);
-    writer.write_record(cells.map(|it| it.into_owned())).map_err(|it| Error::Internal(it.to_string()))?;
+    writer.write_record(cells.map(Cow::into_owned)).map_err(|it| Error::Internal(it.to_string()))?;
     writer.flush()?;
     Ok(())
 }

@@ -127,6 +127,6 @@ async fn a_short_letter_stands_in_a_low_frame(db: PgPool) {
     Outbox::new(db.clone()).send(&Outgoing::Email(long)).await.unwrap();
     let ids: Vec<i64> =
         sqlx::query_scalar("select id from outbox_messages order by id").fetch_all(&db).await.unwrap();
-    assert!(app.get(&format!("/outbox/{}", ids[0])).await.body.contains("letter-frame h-low"));
+    assert!(app.get(&format!("/outbox/{}", ids[0])).await.body.contains("letter-frame tall-16"));
     assert!(app.get(&format!("/outbox/{}", ids[1])).await.body.contains("\"letter-frame \""));
 }

@@ -161,10 +161,11 @@ async fn looking_for_an_address_reads_an_index_and_not_the_list(db: PgPool) {
     }
     sqlx::raw_sql("select pg_stat_force_next_flush()").execute(&mut *conn).await.unwrap();
     sqlx::raw_sql("select pg_stat_clear_snapshot()").execute(&mut *conn).await.unwrap();
-    let read: Option<i64> =
-        sqlx::query_scalar("select seq_tup_read from pg_stat_user_tables where relname = 'suppressions'")
-            .fetch_one(&mut *conn)
-            .await
-            .unwrap();
-    assert_eq!(read, Some(0));
+    let read: i64 = sqlx::query_scalar(
+        "select coalesce(seq_tup_read + idx_tup_fetch, -1) from pg_stat_user_tables where relname = 'suppressions'",
+    )
+    .fetch_one(&mut *conn)
+    .await
+    .unwrap();
+    assert!((1..100).contains(&read), "{read} rows were read");
 }
