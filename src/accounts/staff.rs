@@ -232,7 +232,8 @@ pub async fn set_active(
     Ok(user)
 }
 
-/// Give an account a password made by us, to be told by hand. Ends its sessions.
+/// Give an account a password made by us, to be told by hand. Ends its sessions, and the wait after
+/// too many wrong ones.
 ///
 /// # Errors
 /// [`Error::Forbidden`] over a superadministrator.
@@ -240,12 +241,14 @@ pub async fn reset_password(
     tx: &mut Tx<'_>,
     now: DateTime<Utc>,
     actor: &Actor,
+    config: &Config,
     id: StaffId,
 ) -> Result<(StaffUser, String)> {
     let user = lock(tx, actor, id).await?;
     let fresh = password::generate();
     store_password(tx, now, id, &fresh).await?;
     session::end_all(tx, id, None).await?;
+    login::forget(tx, config, &user.email).await?;
     note(tx, now, actor, "staff.reset_password", id, None, None).await?;
     Ok((user, fresh))
 }

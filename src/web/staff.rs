@@ -226,7 +226,8 @@ async fn reset_password(
 ) -> Answer {
     let id = StaffId(id);
     let mut tx = state.db.begin().await?;
-    let (user, password) = staff::reset_password(&mut tx, state.clock.now(), &actor, id).await?;
+    let (user, password) =
+        staff::reset_password(&mut tx, state.clock.now(), &actor, &state.config, id).await?;
     tx.commit().await?;
     html::page(&PasswordPage { shell, id, name: user.name, email: user.email, password, is_new: false })
 }

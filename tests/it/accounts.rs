@@ -143,6 +143,12 @@ async fn an_administrator_unlocks_who_must_wait(db: PgPool) {
         .await
         .unwrap();
     assert_eq!(audited, Some(id.0));
+    // A new password would be of no use to who must wait.
+    for _ in 0..5 {
+        sign_in(&app, &[("email", "ana@prueba.cl"), ("password", "adivinando")]).await;
+    }
+    admin.post(&format!("/staff/{id}/password"), &[]).await;
+    assert_eq!(sign_in(&app, &right).await.status, StatusCode::UNPROCESSABLE_ENTITY);
     // Nobody of lower rank opens the door of a superadministrator.
     let boss = account(&app, "jefa@prueba.cl", Role::SuperAdmin).await;
     let refused = admin.post(&format!("/staff/{boss}/lock?_method=DELETE"), &[]).await;

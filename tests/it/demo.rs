@@ -35,7 +35,7 @@ async fn every_page_warns_while_the_published_password_opens_the_panel(db: PgPoo
     let id = account(&db).await;
     assert!(warns().await);
     let mut tx = db.begin().await.unwrap();
-    staff::reset_password(&mut tx, app.now(), &Actor::System, id).await.unwrap();
+    staff::reset_password(&mut tx, app.now(), &Actor::System, &app.state.config, id).await.unwrap();
     tx.commit().await.unwrap();
     assert!(!warns().await, "their own password by now");
 }
