@@ -27,7 +27,11 @@ use llovizna::{
     ids::{CampaignId, ContactId, TemplateId},
     messaging::{
         drain::{self, Engine, Options, Run},
-        evidence::{Key, seal, verify},
+        evidence::{
+            Key,
+            seal::{self, Pass},
+            verify,
+        },
         kinds::MessageType,
         outbox::{self, Draft, Origin},
         runs::Trigger,
@@ -219,8 +223,9 @@ async fn prove(pool: &PgPool, now: DateTime<Utc>) {
     let (started, mut events) = (Instant::now(), 0);
     loop {
         match seal::now(pool, now, &key).await.unwrap() {
-            0 => break,
-            some => events += some,
+            Pass::Idle => break,
+            Pass::Busy => tokio::task::yield_now().await,
+            Pass::Sealed(some) => events += some,
         }
     }
     report("sealed, events", events, started);

@@ -6,12 +6,16 @@ use crate::{
     chile::format,
     error::Result,
     messaging::evidence::{
-        seal,
+        seal::{self, Pass},
         verify::{self, Broken, Question, Report},
     },
     state::AppState,
 };
 use serde_json::json;
+use std::time::Duration;
+
+/// Times that those who write are waited for.
+const PATIENCE: u32 = 50;
 
 #[derive(Clone, Debug, clap::Subcommand)]
 pub(super) enum Command {
@@ -28,7 +32,17 @@ pub(super) async fn run(state: &AppState, command: Command, as_json: bool) -> Re
     let question = Question { head: head.as_deref().map(verify::head_from_text).transpose()? };
     let key = keys::evidence(&state.config)?;
     // What waits to be sealed is sealed first, so that nothing is left out for being new.
-    while seal::now(&state.db, state.clock.now(), &key).await? > 0 {}
+    let mut patience = PATIENCE;
+    loop {
+        match seal::now(&state.db, state.clock.now(), &key).await? {
+            Pass::Sealed(_) => (),
+            Pass::Busy if patience > 0 => {
+                patience -= 1;
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+            Pass::Busy | Pass::Idle => break,
+        }
+    }
     let report = verify::all(&state.db, &key, &question).await?;
     let it = said(as_json, &words(&report), &json(&report));
     Ok(Said { is_failure: report.broken.is_some(), ..it })

@@ -50,7 +50,8 @@ pub fn start_engines(state: &AppState, stop: &CancellationToken, all: &mut JoinS
         bulk_actions::run_once(&state.db, state.clock.now()).await
     }));
     all.spawn(keep_going("evidence", state.clone(), stop.clone(), |state: AppState| async move {
-        Ok(seal::run_once(&state.db, state.clock.now(), &keys::evidence(&state.config)?).await? > 0)
+        let key = keys::evidence(&state.config)?;
+        Ok(matches!(seal::run_once(&state.db, state.clock.now(), &key).await?, seal::Pass::Sealed(_)))
     }));
     all.spawn(keep_going("campaign queue", state.clone(), stop.clone(), |state: AppState| async move {
         Ok(launch::run_once(&state.db, state.clock.now()).await? > 0)

@@ -31,12 +31,22 @@ async fn head(db: &mut sqlx::PgConnection) -> Result<Head> {
     Ok(newest.unwrap_or_else(|| Head { position: 0, last_event: 0, hash: digest::ORIGIN.to_vec() }))
 }
 
-/// Seal the next events, if there are many or the oldest waits for long. Returns how many; none: there was nothing
-/// to do, or somebody was writing.
+/// What came of a pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pass {
+    /// There was nothing to do.
+    Idle,
+    /// Somebody is writing, or the table is being tidied: later.
+    Busy,
+    /// So many events were sealed.
+    Sealed(usize),
+}
+
+/// Seal the next events, if there are many or the oldest waits for long.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn run_once(db: &PgPool, now: DateTime<Utc>, key: &Key) -> Result<usize> {
+pub async fn run_once(db: &PgPool, now: DateTime<Utc>, key: &Key) -> Result<Pass> {
     seal(db, now, key, Some(PATIENCE)).await
 }
 
@@ -44,18 +54,18 @@ pub async fn run_once(db: &PgPool, now: DateTime<Utc>, key: &Key) -> Result<usiz
 ///
 /// # Errors
 /// When the database fails.
-pub async fn now(db: &PgPool, now: DateTime<Utc>, key: &Key) -> Result<usize> {
+pub async fn now(db: &PgPool, now: DateTime<Utc>, key: &Key) -> Result<Pass> {
     seal(db, now, key, None).await
 }
 
-async fn seal(db: &PgPool, now: DateTime<Utc>, key: &Key, patience: Option<TimeDelta>) -> Result<usize> {
+async fn seal(db: &PgPool, now: DateTime<Utc>, key: &Key, patience: Option<TimeDelta>) -> Result<Pass> {
     let mut tx = db.begin().await?;
     let alone =
         sqlx::query_scalar!(r#"select pg_try_advisory_xact_lock($1, 0) as "alone!""#, locks::EVIDENCE)
             .fetch_one(&mut *tx)
             .await?;
     if !alone {
-        return Ok(0);
+        return Ok(Pass::Busy);
     }
     let head = head(&mut tx).await?;
     let waiting = sqlx::query!(
@@ -66,12 +76,12 @@ async fn seal(db: &PgPool, now: DateTime<Utc>, key: &Key, patience: Option<TimeD
     )
     .fetch_one(&mut *tx)
     .await?;
-    let Some(oldest) = waiting.oldest else { return Ok(0) };
+    let Some(oldest) = waiting.oldest else { return Ok(Pass::Idle) };
     // A clock that was set back makes events of the future: they wait no longer for it.
     if waiting.count < EVENTS && patience.is_some_and(|it| (now - oldest).abs() < it) {
-        return Ok(0);
+        return Ok(Pass::Idle);
     }
-    let Some(bound) = settled_through(db).await? else { return Ok(0) };
+    let Some(bound) = settled_through(db).await? else { return Ok(Pass::Busy) };
     let events = sqlx::query_as!(
         Event,
         "select id, communication_log_id, at, kind, reason, until, attempt, answer, drip_run_id, staff_user_id, facts
@@ -82,7 +92,7 @@ async fn seal(db: &PgPool, now: DateTime<Utc>, key: &Key, patience: Option<TimeD
     )
     .fetch_all(&mut *tx)
     .await?;
-    let Some(last) = events.last() else { return Ok(0) };
+    let Some(last) = events.last() else { return Ok(Pass::Idle) };
     // Were there more, the next seal begins right after the last one of this.
     let full = i64::try_from(events.len()).is_ok_and(|it| it == EVENTS);
     let last_event = if full { last.id } else { bound };
@@ -110,7 +120,7 @@ async fn seal(db: &PgPool, now: DateTime<Utc>, key: &Key, patience: Option<TimeD
     .execute(&mut *tx)
     .await?;
     tx.commit().await?;
-    Ok(events.len())
+    Ok(Pass::Sealed(events.len()))
 }
 
 /// The id through which no event can appear any more. Whoever writes one holds a lock on the table until they commit,
