@@ -60,7 +60,7 @@ async fn an_old_page_writes_nothing_and_leads_to_who_stays(db: PgPool) {
         (at("/interactions"), vec![("kind", "CALL"), ("summary", "Llamé")]),
         (format!("/pipeline/cards/{gone}/stage"), vec![("stage_id", &stage)]),
         (format!("/pipeline/cards/{gone}/stage?_method=DELETE"), vec![]),
-        (at("/deal"), vec![("value", "5")]),
+        (at("/card"), vec![("value", "5")]),
         ("/tasks".to_owned(), vec![("title", "Llamar"), ("contact_id", "GONE")]),
     ];
     for (path, mut fields) in forms {
