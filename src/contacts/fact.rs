@@ -189,7 +189,7 @@ mod tests {
             owner_id: "owner_id".to_owned(),
             notes: "notes".to_owned(),
         };
-        let mut all = Vec::new();
+        let mut all: Vec<&str> = Vec::new();
         for fact in Fact::ALL {
             let put = fact.put(&typed, Draft::default());
             assert_eq!(fact.texts(&put), fact.fields(), "{fact:?}");
