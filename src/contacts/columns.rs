@@ -26,6 +26,7 @@ pub trait Choice: Copy + PartialEq + 'static {
     }
 
     /// The codes of `columns`, joined as an address holds them.
+    #[must_use]
     fn joined(columns: &[Self]) -> String {
         columns.iter().map(|it| it.code()).collect::<Vec<_>>().join(",")
     }

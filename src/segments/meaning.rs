@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     channels::Channel,
-    chile::{comunas, text::fold},
+    chile::{comunas, pesos, text::fold},
     contacts::vocabulary::{Kind, Lifecycle, Source},
 };
 use chrono::{Days, NaiveDate};
@@ -123,8 +123,7 @@ fn choice(condition: &Condition) -> Result<Test, String> {
 
 /// `$50.000` and `50000` are the same figure.
 fn amount(text: Option<&str>) -> Result<i64, String> {
-    let digits: String = text.unwrap_or_default().chars().filter(|it| !"$. ".contains(*it)).collect();
-    let number = digits.parse::<i64>().ok().filter(|it| (0..=LARGEST).contains(it));
+    let number = pesos::whole(text.unwrap_or_default()).filter(|it| (0..=LARGEST).contains(it));
     number.ok_or_else(|| "escribe un número entero, como 3 o 50.000.".to_owned())
 }
 

@@ -1,6 +1,9 @@
 //! The table of routes: path, method, who may, handler.
 
-use crate::{access::Permission, state::AppState};
+use crate::{
+    access::{Permission, Role},
+    state::AppState,
+};
 use axum::{
     handler::Handler,
     http::Method,
@@ -161,4 +164,41 @@ pub(super) fn has_page(path: &str) -> bool {
     static PAGES: LazyLock<HashSet<&'static str>> =
         LazyLock::new(|| table().iter().filter(|it| it.method == Method::GET).map(|it| it.path).collect());
     PAGES.contains(path)
+}
+
+/// Whether someone of `role` may open the page at `path`: a page links only where its reader may go.
+pub(super) fn may_open(role: Role, path: &str) -> bool {
+    static PAGES: LazyLock<Vec<(&'static str, Access)>> = LazyLock::new(|| {
+        table().iter().filter(|it| it.method == Method::GET).map(|it| (it.path, it.access)).collect()
+    });
+    let path = path.split(['?', '#']).next().unwrap_or_default();
+    let is_at = |pattern: &str| {
+        let fits = |(asked, part): (&str, &str)| part == asked || part.starts_with('{');
+        pattern.split('/').count() == path.split('/').count()
+            && path.split('/').zip(pattern.split('/')).all(fits)
+    };
+    // A page with a name of its own goes before one that takes any.
+    let mut found: Vec<_> = PAGES.iter().filter(|it| is_at(it.0)).collect();
+    found.sort_by_key(|it| it.0.matches('{').count());
+    found.first().is_some_and(|it| match it.1 {
+        Access::Public | Access::Guest => true,
+        Access::Staff(needs) => role.may(needs),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_role_is_led_where_it_may_go() {
+        let check = |role, path, may| assert_eq!(may_open(role, path), may, "{role:?} {path}");
+        check(Role::ReadOnly, "/contacts/7?kind=CALL#timeline", true);
+        check(Role::ReadOnly, "/campaigns/7/edit#audience", false);
+        check(Role::ReadOnly, "/imports/new", false);
+        check(Role::Staff, "/imports/new", true);
+        check(Role::Staff, "/settings", false);
+        check(Role::Admin, "/settings", true);
+        check(Role::Admin, "/nowhere", false);
+    }
 }

@@ -204,6 +204,11 @@ impl Shell {
         self.role.may(permission)
     }
 
+    /// Whether the person may open the page at `path`.
+    pub(super) fn may_open(&self, path: &str) -> bool {
+        routes::may_open(self.role, path)
+    }
+
     /// The navigation for this role, with the page at hand marked.
     pub(super) fn nav(&self) -> Vec<NavGroup> {
         let here = self.active_path();

@@ -1,6 +1,6 @@
 //! Companies: made, found however they are spelt, changed without losing another's work.
 
-use crate::support::{TestApp, monday_noon};
+use crate::support::{TestApp, monday_noon, whole_reads};
 use axum::http::StatusCode;
 use llovizna::{
     access::{Actor, Role},
@@ -342,4 +342,49 @@ async fn the_file_of_companies_holds_what_the_list_shows_and_runs_no_formula(db:
     let refused = staff.post("/companies/exports", &ask).await;
     assert_eq!(refused.status, StatusCode::CONFLICT);
     assert!(refused.text().contains("hasta 500 empresas"), "{}", refused.text());
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn no_page_of_the_list_reads_all_companies(db: PgPool) {
+    use llovizna::contacts::contact_filter::Owner;
+    sqlx::query(
+        "insert into companies (name, name_key, rut, industry, comuna, created_at, updated_at)
+         select 'Empresa ' || n, 'empresa ' || lpad(n::text, 5, '0'), n || '-1', 'Rubro ' || n % 50, '10101',
+             '2026-01-01'::timestamptz + n * interval '1 minute', now()
+         from generate_series(1, 20000) n",
+    )
+    .execute(&db)
+    .await
+    .unwrap();
+    sqlx::query(
+        "insert into contacts (company_id, email, search_key, created_at, updated_at)
+         select id, id || '@sur.example', 'x', now(), now() from companies where id % 3 = 0",
+    )
+    .execute(&db)
+    .await
+    .unwrap();
+    sqlx::query("analyze").execute(&db).await.unwrap();
+    let db = &mut *db.acquire().await.unwrap();
+    let id: i64 =
+        sqlx::query_scalar("select min(id) + 10000 from companies").fetch_one(&mut *db).await.unwrap();
+    let day = |it: &str| it.parse().ok();
+    let all = Filter::default;
+    for (what, filter, sort, place) in [
+        ("first page", all(), Sort::Name, Place::First),
+        ("deep page", all(), Sort::Name, Place::After(id)),
+        ("page before", all(), Sort::Newest, Place::Before(id)),
+        ("industry", Filter { industry: Some("Rubro 7".to_owned()), ..all() }, Sort::Name, Place::First),
+        ("owner", Filter { owner: Some(Owner::Staff(StaffId(1))), ..all() }, Sort::Name, Place::First),
+        ("days", Filter { created_until: day("2026-01-01"), ..all() }, Sort::Name, Place::First),
+        ("with people", Filter { peopled: Some(true), ..all() }, Sort::Name, Place::After(id)),
+        ("without people", Filter { peopled: Some(false), ..all() }, Sort::Newest, Place::First),
+    ] {
+        let before = whole_reads(db, &["companies", "contacts"]).await;
+        company_list::page(db, &filter, sort, place, 50).await.unwrap();
+        assert_eq!(
+            whole_reads(db, &["companies", "contacts"]).await,
+            before,
+            "{what}: a table was read whole"
+        );
+    }
 }

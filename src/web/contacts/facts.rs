@@ -3,7 +3,7 @@
 //! same press leads to the form, at that field.
 
 use crate::{
-    access::Actor,
+    access::{Actor, Permission},
     accounts::staff::{self, StaffUser},
     chile::{comunas, format, phone::Phone, time},
     contacts::{
@@ -29,6 +29,7 @@ use askama::Template;
 use axum::{
     extract::{Path, Query, State},
     http::HeaderMap,
+    response::{IntoResponse as _, Redirect},
 };
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
@@ -71,7 +72,7 @@ impl FactPart {
             contact: contact.id,
             fact,
             said: said(contact, fact, now),
-            may_edit: shell.may(crate::access::Permission::EditContacts),
+            may_edit: shell.may(Permission::EditContacts),
             csrf: shell.csrf.clone(),
             field: None,
         }
@@ -189,7 +190,7 @@ pub(super) async fn edit(
     let part = FactPart::read(&contact, fact, now, &shell);
     if !guard::is_htmx(&headers) {
         let form = format!("/contacts/{id}/edit#field-{}", part.anchor());
-        return Ok(axum::response::IntoResponse::into_response(axum::response::Redirect::to(&form)));
+        return Ok(Redirect::to(&form).into_response());
     }
     if !asked.left.is_empty() {
         return html::page(&part);

@@ -91,12 +91,25 @@ async fn what_a_card_says_is_not_overwritten_unseen(db: PgPool) {
     assert_eq!(value().await, 300_000);
 }
 
+/// Where the links of a page lead within the panel.
+fn links(page: &crate::support::Reply) -> Vec<String> {
+    let targets = page.body.split("<a ").skip(1).filter_map(|it| {
+        let (_, rest) = it.split_once("href=\"/")?;
+        let path = rest.split(['"', '#']).next()?;
+        Some(format!("/{}", path.replace("&#38;", "&").replace("&amp;", "&")))
+    });
+    targets.collect()
+}
+
 #[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
 async fn who_only_reads_is_led_to_no_page_that_refuses_them(db: PgPool) {
     let app = TestApp::new(db.clone());
     let ana = contact(&db, "Ana").await;
     let (open, done) = (task(&db, ana, "Llamar").await, task(&db, ana, "Cotizar").await);
-    app.admin().await.post(&format!("/tasks/{done}/done"), &[]).await;
+    let admin = app.admin().await;
+    admin.post(&format!("/tasks/{done}/done"), &[]).await;
+    admin.post("/companies", &[("name", "Salmones del Sur")]).await;
+    admin.post(&format!("/pipeline/cards/{ana}/stage"), &[("stage_id", "1")]).await;
     let reader = app.as_role(Role::ReadOnly).await;
     let page = reader.get(&format!("/contacts/{ana}")).await;
     assert!(
@@ -104,16 +117,23 @@ async fn who_only_reads_is_led_to_no_page_that_refuses_them(db: PgPool) {
         "{}",
         page.text()
     );
-    let mut links: Vec<&str> =
-        page.body.split("href=\"/").skip(1).map(|it| it.split(['"', '#']).next().unwrap()).collect();
-    links.retain(|it| !it.starts_with("static/"));
-    links.sort_unstable();
-    links.dedup();
-    for link in links {
-        let path = format!("/{}", link.replace("&amp;", "&"));
-        assert_ne!(reader.get(&path).await.status, StatusCode::FORBIDDEN, "{path}");
-    }
     assert!(!page.body.contains("/edit"), "nothing to edit");
+    // Wherever the links lead, page by page.
+    let mut refused = Vec::new();
+    let (mut seen, mut to_come) = (std::collections::BTreeSet::new(), vec!["/".to_owned()]);
+    while let Some(path) = to_come.pop() {
+        if path.starts_with("/static") || !seen.insert(path.clone()) || seen.len() > 300 {
+            continue;
+        }
+        let page = reader.get(&path).await;
+        if page.status == StatusCode::FORBIDDEN {
+            refused.push(path);
+        }
+        to_come.extend(links(&page));
+    }
+    assert!(refused.is_empty(), "{refused:?}");
+    assert!(seen.len() > 40, "{seen:?}");
+    assert!(seen.contains("/companies/1") && seen.contains(&format!("/contacts/{ana}/consents")), "{seen:?}");
     let staff = app.as_role(Role::Staff).await.get(&format!("/contacts/{ana}")).await;
     for id in [open, done] {
         assert!(staff.body.contains(&format!("href=\"/tasks/{id}/edit\"")));

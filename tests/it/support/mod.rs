@@ -20,7 +20,7 @@ use llovizna::{
     state::AppState,
     web,
 };
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex},
@@ -39,6 +39,16 @@ pub(crate) async fn until_waiting(db: &PgPool, n: i64) {
     while sqlx::query_scalar::<_, i64>(waiting).fetch_one(db).await.unwrap() < n {
         tokio::task::yield_now().await;
     }
+}
+
+/// How often each of `tables` was read whole so far, all together.
+pub(crate) async fn whole_reads(db: &mut PgConnection, tables: &[&str]) -> i64 {
+    sqlx::query("select pg_stat_force_next_flush()").execute(&mut *db).await.unwrap();
+    sqlx::query_scalar("select sum(seq_scan)::bigint from pg_stat_user_tables where relname = any ($1)")
+        .bind(tables)
+        .fetch_one(db)
+        .await
+        .unwrap()
 }
 
 /// A provider that keeps what it is given, and answers what it is told to.
