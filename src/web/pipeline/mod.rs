@@ -211,10 +211,10 @@ async fn take_off(
     let gone = pipeline::take_off(&mut tx, state.clock.now(), &actor, ContactId(id)).await?;
     tx.commit().await?;
     let flash = match gone {
-        Some((stage, said)) => {
+        Some((from, said)) => {
             let day = said.follow_up_on.map(|it| format!("&follow_up_on={it}")).unwrap_or_default();
             Flash::good("Salió del embudo.")
-                .undo(format!("/pipeline/cards/{id}/stage?to={stage}&value={}{day}", said.value))
+                .undo(format!("/pipeline/cards/{id}/stage?to={from}&value={}{day}", said.value))
         }
         None => Flash::plain("No estaba en el embudo."),
     };
