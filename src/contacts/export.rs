@@ -16,8 +16,8 @@ use futures_util::TryStreamExt as _;
 use rust_xlsxwriter::{Format, Workbook, XlsxError};
 use serde_json::json;
 use sqlx::{PgPool, Postgres, Transaction};
-use std::fs::File;
-use tokio::sync::mpsc;
+use std::{fs::File, time::Duration};
+use tokio::sync::mpsc::{self, error::SendTimeoutError};
 
 /// Most rows that a role without [`Permission::ExportAll`] takes out at once.
 pub const FEW: i64 = 500;
@@ -75,7 +75,6 @@ pub async fn begin(
 ) -> Result<Export> {
     actor.require(Permission::Export)?;
     let mut tx = db.begin().await?;
-    sqlx::query!("set transaction isolation level repeatable read").execute(&mut *tx).await?;
     let matching = matching(&mut tx, filter, sort).await?;
     let all = actor.may(Permission::ExportAll);
     let count = matching.count(&mut tx, if all { i64::MAX } else { FEW + 1 }).await?;
@@ -94,10 +93,14 @@ pub async fn begin(
         })),
         ..audit::Change::default()
     };
-    let mut ledger = db.begin().await?;
-    audit::record(&mut ledger, now, actor, change).await?;
-    ledger.commit().await?;
-    Ok(Export { tx, rows: matching.whole(), columns: columns.to_vec(), count })
+    // On record before the first row leaves, whatever becomes of the download. One connection after
+    // the other: who holds one and waits for a second may wait for ever.
+    audit::record(&mut tx, now, actor, change).await?;
+    tx.commit().await?;
+    let mut tx = db.begin().await?;
+    sqlx::query!("set transaction isolation level repeatable read").execute(&mut *tx).await?;
+    let most = if all { i64::MAX } else { FEW };
+    Ok(Export { tx, rows: matching.whole(most), columns: columns.to_vec(), count })
 }
 
 /// One cell.
@@ -194,30 +197,60 @@ fn as_text(cell: Cell) -> String {
     }
 }
 
+/// How long a download may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// Over one chunk.
+    pub chunk: Duration,
+    /// In all.
+    pub whole: Duration,
+}
+
+impl Patience {
+    /// What a slow line needs, and no more.
+    pub const USUAL: Patience = Patience { chunk: Duration::from_secs(60), whole: Duration::from_mins(30) };
+}
+
+fn stalled() -> Error {
+    Error::Internal("the download of an export stalled".to_owned())
+}
+
 /// Bytes of a CSV that leave at once.
 const CHUNK: usize = 32 * 1024;
 
 impl Export {
     /// Write a CSV to `out`, chunk by chunk. A byte-order mark and semicolons make
-    /// Excel in Chile show it as a table. Ends early when nobody reads on.
+    /// Excel in Chile show it as a table. Ends early when nobody reads on, or takes longer
+    /// than `patience` over one chunk: it holds a connection and what the database must keep for it.
     ///
     /// # Errors
-    /// When the database fails.
-    pub async fn csv(mut self, out: mpsc::Sender<Vec<u8>>) -> Result<()> {
+    /// When the database fails, or patience ends.
+    pub async fn csv(self, out: mpsc::Sender<Vec<u8>>, patience: Patience) -> Result<()> {
+        let whole = tokio::time::timeout(patience.whole, self.write_csv(out, patience.chunk)).await;
+        whole.map_err(|_| stalled())?
+    }
+
+    async fn write_csv(mut self, out: mpsc::Sender<Vec<u8>>, patience: Duration) -> Result<()> {
         let mut chunk = "\u{feff}".as_bytes().to_vec();
         push_line(&mut chunk, heads(&self.columns).into_iter().map(str::to_owned))?;
         {
             let mut rows = std::pin::pin!(self.rows.rows(&mut self.tx));
             while let Some(row) = rows.try_next().await? {
                 push_line(&mut chunk, cells(&row, &self.columns).into_iter().map(as_text))?;
-                if chunk.len() >= CHUNK && out.send(std::mem::take(&mut chunk)).await.is_err() {
-                    return Ok(());
+                if chunk.len() >= CHUNK {
+                    match out.send_timeout(std::mem::take(&mut chunk), patience).await {
+                        Ok(()) => {}
+                        Err(SendTimeoutError::Timeout(_)) => return Err(stalled()),
+                        Err(SendTimeoutError::Closed(_)) => return Ok(()),
+                    }
                 }
             }
         }
-        // Nobody listening any more is no failure of ours.
-        drop(out.send(chunk).await);
-        Ok(())
+        match out.send_timeout(chunk, patience).await {
+            Err(SendTimeoutError::Timeout(_)) => Err(stalled()),
+            // Nobody listening any more is no failure of ours.
+            _ => Ok(()),
+        }
     }
 
     /// Write a workbook to a temporary file, open at its start.

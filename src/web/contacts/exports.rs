@@ -4,8 +4,9 @@ use super::asked::Asked;
 use crate::{
     access::Actor,
     chile::time,
-    contacts::export::{self, Kind},
+    contacts::export::{self, Kind, Patience},
     error::Error,
+    segments::whom,
     state::AppState,
     web::{form::Form, html::Answer},
 };
@@ -31,17 +32,18 @@ pub(super) async fn create(
     actor: Actor,
     Form(form): Form<ExportForm>,
 ) -> Answer {
-    let asked = Asked::parse(&form.list);
+    let asked = Asked::parse(&form.list)?;
     let kind = Kind::from_code(&form.format)
         .ok_or_else(|| Error::refused("Elige si quieres un archivo CSV o de Excel. No se exportó nada."))?;
     let now = state.clock.now();
-    let (filter, columns) = (asked.filter(), asked.columns());
+    let (mut filter, columns) = (asked.filter(), asked.columns());
+    whom::complete(&mut *state.db.acquire().await?, now, &mut filter).await?;
     let export = export::begin(&state.db, now, &actor, (&filter, asked.sort()), &columns, kind).await?;
     let name = format!("contactos-{}.{}", time::local_date(now), kind.code());
     match kind {
         Kind::Csv => {
             let (send, receive) = tokio::sync::mpsc::channel(4);
-            let writing = tokio::spawn(export.csv(send));
+            let writing = tokio::spawn(export.csv(send, Patience::USUAL));
             let chunks = futures_util::stream::try_unfold(
                 (receive, Some(writing)),
                 |(mut receive, writing)| async move {

@@ -110,7 +110,7 @@ impl ShowPage {
             card: pipeline::card(&mut *db, id).await?,
             tasks: tasks::list(&mut *db, of_contact, Place::First, SHOWN).await?.rows,
             owners: if may_edit {
-                let mut owners = staff::list(&state.db).await?;
+                let mut owners = staff::list(&mut *db).await?;
                 owners.retain(|it| it.active);
                 owners
             } else {
