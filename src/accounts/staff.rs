@@ -12,7 +12,7 @@ use crate::{
 };
 use chrono::{DateTime, Utc};
 use serde_json::json;
-use sqlx::{PgExecutor, PgPool};
+use sqlx::PgExecutor;
 
 /// One account.
 #[derive(Clone, Debug)]
@@ -77,7 +77,7 @@ impl TryFrom<Row> for StaffUser {
 ///
 /// # Errors
 /// When the database fails.
-pub async fn list(db: &PgPool) -> Result<Vec<StaffUser>> {
+pub async fn list(db: impl PgExecutor<'_>) -> Result<Vec<StaffUser>> {
     sqlx::query_as!(
         Row,
         "select id, email, name, role, active, created_at, last_login_at

@@ -7,7 +7,7 @@ use crate::{
     contacts::{bulk_edit::Edit, interests, vocabulary::Lifecycle},
     db::Tx,
     error::{Error, Result},
-    ids::StaffId,
+    ids::{ListId, StaffId},
     segments::list,
 };
 use chrono::{DateTime, Utc};
@@ -30,6 +30,8 @@ pub struct Draft {
     pub stage: String,
     /// Row of the list.
     pub to_list: String,
+    /// How many people the form said that it is about; none: it said nothing.
+    pub shown: Option<i64>,
 }
 
 /// The stages of the board: row and name, in order.
@@ -83,10 +85,12 @@ impl Draft {
                 Ok((Change::Fact(Edit::Stage(id)), name))
             }
             "LIST" => {
-                let id = self.to_list.parse().unwrap_or(0);
-                let found = list::all(&mut **tx).await?.into_iter().find(|it| it.id.0 == id);
-                let list = found.ok_or_else(|| choose("Elige a qué lista se agregan."))?;
-                Ok((Change::List(list.id), list.name))
+                let list = ListId(self.to_list.parse().unwrap_or(0));
+                match list::open(&mut **tx, list).await {
+                    Ok(name) => Ok((Change::List(list), name)),
+                    Err(Error::NotFound) => Err(choose("Elige a qué lista se agregan.")),
+                    Err(error) => Err(error),
+                }
             }
             _ => Err(choose("Elige qué hacer con estas personas.")),
         }

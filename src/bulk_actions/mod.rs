@@ -16,11 +16,11 @@ use crate::{
     db::Tx,
     error::{Error, Result},
     ids::{BulkActionId, InterestId, ListId, StaffId},
-    segments::list_bulk,
+    segments::{list_bulk, whom},
 };
 use chrono::{DateTime, Utc};
 use serde_json::json;
-use sqlx::{PgConnection, PgExecutor};
+use sqlx::{PgConnection, PgExecutor, QueryBuilder};
 
 /// Where a bulk action stands. The arrows are drawn in `migrations/0010_views.sql`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -162,7 +162,8 @@ pub struct BulkAction {
     /// When it ended.
     pub finished_at: Option<DateTime<Utc>>,
     created_by: Option<i64>,
-    filter: Filter,
+    undone_by: Option<i64>,
+    undone_by_name: Option<String>,
 }
 
 impl BulkAction {
@@ -184,7 +185,6 @@ struct Stored {
     target_id: Option<i64>,
     target_code: Option<String>,
     target_name: String,
-    filter: serde_json::Value,
     total: i64,
     done: i64,
     changed: i64,
@@ -195,6 +195,8 @@ struct Stored {
     created_by: Option<i64>,
     created_by_name: String,
     finished_at: Option<DateTime<Utc>>,
+    undone_by: Option<i64>,
+    undone_by_name: Option<String>,
 }
 
 impl TryFrom<Stored> for BulkAction {
@@ -219,7 +221,6 @@ impl TryFrom<Stored> for BulkAction {
             status: Status::from_code(&it.status).ok_or_else(unreadable)?,
             title: title(change, &it.target_name),
             change,
-            filter: serde_json::from_value(it.filter).map_err(|_| unreadable())?,
             total: it.total,
             done: it.done,
             changed: it.changed,
@@ -230,6 +231,8 @@ impl TryFrom<Stored> for BulkAction {
             created_by: it.created_by,
             created_by_name: it.created_by_name,
             finished_at: it.finished_at,
+            undone_by: it.undone_by,
+            undone_by_name: it.undone_by_name,
         })
     }
 }
@@ -253,14 +256,18 @@ fn title(change: Change, target: &str) -> String {
 ///
 /// # Errors
 /// When the database fails.
-pub async fn count(db: &mut PgConnection, filter: &Filter) -> Result<i64> {
-    contact_list::matching(db, filter, Sort::Newest).await?.count(db, i64::MAX).await
+pub async fn count(db: &mut PgConnection, now: DateTime<Utc>, filter: &Filter) -> Result<i64> {
+    let mut filter = filter.clone();
+    whom::complete(db, now, &mut filter).await?;
+    contact_list::matching(db, &filter, Sort::Newest).await?.count(db, i64::MAX).await
 }
 
-/// Ask for a change to everybody whom a list with `filter` shows: the engine does it next.
+/// Ask for a change to everybody whom a list with `filter` shows: who they are is written down
+/// here, so that it is done to those who were shown, and the engine does it next.
 ///
 /// # Errors
-/// [`Error::Forbidden`]; [`Error::Invalid`] when it isn't said what to do; or the database's.
+/// [`Error::Forbidden`]; [`Error::Invalid`] when it isn't said what to do, when it is about nobody, or about
+/// others than the form said; or the database's.
 pub async fn create(
     tx: &mut Tx<'_>,
     now: DateTime<Utc>,
@@ -291,9 +298,37 @@ pub async fn create(
     )
     .fetch_one(&mut **tx)
     .await?;
+    let total = write_down(tx, now, BulkActionId(id), filter).await?;
+    if total == 0 {
+        return Err(Error::invalid("action", "Ya no hay nadie así: no se cambió a nadie."));
+    }
+    if draft.shown.is_some_and(|it| it != total) {
+        let people = format::count(total, "persona", "personas");
+        return Err(Error::invalid(
+            "action",
+            format!(
+                "Mientras lo mirabas cambió a cuántas toca: ahora a {people}. Revísalo y confirma de nuevo."
+            ),
+        ));
+    }
     let after = json!({ "action": draft.action, "target": target, "filter": filter.facts() });
     record(tx, now, actor, "bulk_action.create", BulkActionId(id), after).await?;
     Ok(BulkActionId(id))
+}
+
+/// Write down whom it is about: what happens to the list from here on changes nothing any more. Gives how many.
+async fn write_down(tx: &mut Tx<'_>, now: DateTime<Utc>, id: BulkActionId, filter: &Filter) -> Result<i64> {
+    let mut filter = filter.clone();
+    whom::complete(tx, now, &mut filter).await?;
+    let matching = contact_list::matching(tx, &filter, Sort::Newest).await?;
+    let mut query = QueryBuilder::new("insert into bulk_action_rows (bulk_action_id, contact_id) select ");
+    query.push_bind(id.0).push(", matching.id from (");
+    matching.push_ids(&mut query);
+    query.push(") matching");
+    let total = query.build().execute(&mut **tx).await?.rows_affected();
+    let total = i64::try_from(total).unwrap_or(i64::MAX);
+    sqlx::query!("update bulk_actions set total = $2 where id = $1", id.0, total).execute(&mut **tx).await?;
+    Ok(total)
 }
 
 /// The bulk action `id`.
@@ -303,8 +338,8 @@ pub async fn create(
 pub async fn get(db: impl PgExecutor<'_>, id: BulkActionId) -> Result<BulkAction> {
     let row = sqlx::query_as!(
         Stored,
-        "select id, status, action, target_id, target_code, target_name, filter, total, done, changed, undone, kept,
-            failure, created_at, created_by, created_by_name, finished_at
+        "select id, status, action, target_id, target_code, target_name, total, done, changed, undone, kept,
+            failure, created_at, created_by, created_by_name, finished_at, undone_by, undone_by_name
          from bulk_actions where id = $1",
         id.0
     )
@@ -320,8 +355,8 @@ pub async fn get(db: impl PgExecutor<'_>, id: BulkActionId) -> Result<BulkAction
 pub async fn list(db: impl PgExecutor<'_>, before: Option<i64>, limit: i64) -> Result<Vec<BulkAction>> {
     let rows = sqlx::query_as!(
         Stored,
-        "select id, status, action, target_id, target_code, target_name, filter, total, done, changed, undone, kept,
-            failure, created_at, created_by, created_by_name, finished_at
+        "select id, status, action, target_id, target_code, target_name, total, done, changed, undone, kept,
+            failure, created_at, created_by, created_by_name, finished_at, undone_by, undone_by_name
          from bulk_actions where id < coalesce($1, 9223372036854775807) order by id desc limit $2",
         before,
         limit
@@ -358,9 +393,12 @@ pub async fn cancel(tx: &mut Tx<'_>, now: DateTime<Utc>, actor: &Actor, id: Bulk
 pub async fn ask_undo(tx: &mut Tx<'_>, now: DateTime<Utc>, actor: &Actor, id: BulkActionId) -> Result<()> {
     actor.require(Permission::EditContacts)?;
     let begun = sqlx::query!(
-        "update bulk_actions set status = 'UNDOING', checkpoint = 0, kept = 0
+        "update bulk_actions set status = 'UNDOING', checkpoint = 0, kept = 0, failure = null,
+            undone_by = $2, undone_by_name = $3
          where id = $1 and status in ('DONE', 'CANCELLED', 'FAILED')",
-        id.0
+        id.0,
+        actor.staff_id().map(|it| it.0),
+        actor.label()
     )
     .execute(&mut **tx)
     .await?
@@ -389,16 +427,18 @@ async fn record(
     audit::record(tx, now, actor, change).await
 }
 
-/// In whose name the engine works: who asked for it, with what they may do by now.
+/// In whose name the engine works: who asked for it, or for its undoing, with what they may do by now.
 async fn asker(tx: &mut Tx<'_>, action: &BulkAction) -> Result<Actor> {
-    let Some(id) = action.created_by else { return Ok(Actor::System) };
-    let role = sqlx::query_scalar!("select role from staff_users where id = $1", id)
+    let (id, name) = match (action.status, &action.undone_by_name) {
+        (Status::Undoing, Some(name)) => (action.undone_by, name),
+        _ => (action.created_by, &action.created_by_name),
+    };
+    let Some(id) = id else { return Ok(Actor::System) };
+    let role = sqlx::query_scalar!("select role from staff_users where id = $1 and active", id)
         .fetch_optional(&mut **tx)
         .await?;
-    Ok(match role.as_deref().and_then(Role::from_code) {
-        Some(role) => Actor::Staff { id: StaffId(id), name: action.created_by_name.clone(), role },
-        None => Actor::System,
-    })
+    let role = role.as_deref().and_then(Role::from_code).ok_or(Error::Forbidden)?;
+    Ok(Actor::Staff { id: StaffId(id), name: name.clone(), role })
 }
 
 /// What became of it, in a sentence.
@@ -413,10 +453,16 @@ pub fn outcome(it: &BulkAction) -> String {
     };
     let mut said = vec![first];
     if it.status == Status::Done && same > 0 {
-        said.push(format!("Las otras {} ya estaban así.", format::number(same)));
+        said.push(match (same, it.changed) {
+            (1, 0) => "Ya estaba así.".to_owned(),
+            (_, 0) => "Ya estaban así.".to_owned(),
+            (1, _) => "La otra ya estaba así.".to_owned(),
+            _ => format!("Las otras {} ya estaban así.", format::number(same)),
+        });
     }
     if matches!(it.status, Status::Cancelled | Status::Failed) && it.total > it.done {
-        said.push(format!("Quedaron {} sin mirar.", people(it.total - it.done)));
+        let left = it.total - it.done;
+        said.push(format!("{} {} sin mirar.", if left == 1 { "Quedó" } else { "Quedaron" }, people(left)));
     }
     if it.kept > 0 {
         let changed = if it.kept == 1 {

@@ -1,19 +1,16 @@
-//! The engine: writes down whom a bulk action is about, then changes them a page at
-//! a time, or takes that back. Each page is one transaction together with the move
+//! The engine: changes those whom a bulk action is about a page at a time, or takes
+//! that back. Each page is one transaction together with the move
 //! of the checkpoint, so that a process that dies in it leaves nothing half done.
 
 use super::{BulkAction, Status};
 use crate::{
-    contacts::{
-        bulk_edit::Stood,
-        contact_list::{self, Sort},
-    },
+    contacts::bulk_edit::Stood,
     db::Tx,
     error::{Error, Result},
     ids::BulkActionId,
 };
 use chrono::{DateTime, Utc};
-use sqlx::{PgPool, QueryBuilder};
+use sqlx::PgPool;
 
 /// People changed by one transaction: well under a second.
 const PAGE: i64 = 1000;
@@ -31,13 +28,7 @@ pub async fn run_once(db: &PgPool, now: DateTime<Utc>) -> Result<bool> {
     .fetch_optional(&mut *tx)
     .await?;
     let Some(id) = next.map(BulkActionId) else { return Ok(false) };
-    let action = super::get(&mut *tx, id).await?;
-    let stepped = match action.status {
-        Status::Pending => begin(&mut tx, &action).await,
-        Status::Running => go_on(&mut tx, now, &action).await,
-        _ => take_back(&mut tx, now, &action).await,
-    };
-    match stepped {
+    match step(&mut tx, now, id).await {
         Ok(()) => tx.commit().await?,
         Err(error) if error.may_pass() => return Err(error),
         Err(error) => {
@@ -49,18 +40,20 @@ pub async fn run_once(db: &PgPool, now: DateTime<Utc>) -> Result<bool> {
     Ok(true)
 }
 
-/// Write down whom it is about: what happens to the list meanwhile changes nothing any more.
+/// One that cannot even be read fails like any other, or it would stand in the way of all that come after it.
+async fn step(tx: &mut Tx<'_>, now: DateTime<Utc>, id: BulkActionId) -> Result<()> {
+    let action = super::get(&mut **tx, id).await?;
+    match action.status {
+        Status::Pending => begin(tx, &action).await,
+        Status::Running => go_on(tx, now, &action).await,
+        _ => take_back(tx, now, &action).await,
+    }
+}
+
 async fn begin(tx: &mut Tx<'_>, action: &BulkAction) -> Result<()> {
-    let matching = contact_list::matching(tx, &action.filter, Sort::Newest).await?;
-    let mut query = QueryBuilder::new("insert into bulk_action_rows (bulk_action_id, contact_id) select ");
-    query.push_bind(action.id.0).push(", matching.id from (");
-    matching.push_ids(&mut query);
-    query.push(") matching");
-    let total = query.build().execute(&mut **tx).await?.rows_affected();
     sqlx::query!(
-        "update bulk_actions set status = 'RUNNING', total = $2 where id = $1 and status = 'PENDING'",
-        action.id.0,
-        i64::try_from(total).unwrap_or(i64::MAX)
+        "update bulk_actions set status = 'RUNNING' where id = $1 and status = 'PENDING'",
+        action.id.0
     )
     .execute(&mut **tx)
     .await?;
@@ -77,11 +70,13 @@ async fn go_on(tx: &mut Tx<'_>, now: DateTime<Utc>, action: &BulkAction) -> Resu
     .fetch_all(&mut **tx)
     .await?;
     let actor = super::asker(tx, action).await?;
-    // Who was joined into another since is nobody any more.
-    let living =
-        sqlx::query_scalar!("select id from contacts where id = any($1) and merged_into is null", &ids)
-            .fetch_all(&mut **tx)
-            .await?;
+    // Who was joined into another since is nobody any more; nobody else is until this page is written.
+    let living = sqlx::query_scalar!(
+        "select id from contacts where id = any($1) and merged_into is null order by id for no key update",
+        &ids
+    )
+    .fetch_all(&mut **tx)
+    .await?;
     let stood = action.change.apply(tx, now, &actor, &living).await?;
     sqlx::query!(
         "update bulk_action_rows r set changed = true, before = u.before
@@ -150,7 +145,8 @@ async fn take_back(tx: &mut Tx<'_>, now: DateTime<Utc>, action: &BulkAction) -> 
 async fn fail(db: &PgPool, now: DateTime<Utc>, id: BulkActionId, error: &Error) -> Result<()> {
     let sentence = match error {
         Error::Forbidden => {
-            "El rol de quien lo pidió ya no permite cambiar contactos. Lo hecho hasta ahí se conserva."
+            "Quien lo pidió ya no puede cambiar contactos. Lo hecho hasta ahí se conserva; otra persona del \
+             equipo puede deshacerlo o pedirlo de nuevo."
         }
         _ => {
             "Lo que se iba a asignar ya no existe o no se pudo escribir. Lo hecho hasta ahí se conserva; \

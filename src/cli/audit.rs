@@ -12,7 +12,7 @@ use crate::{
     state::AppState,
 };
 use serde_json::json;
-use std::time::Duration;
+use std::{fmt::Write as _, time::Duration};
 
 /// Times that those who write are waited for.
 const PATIENCE: u32 = 50;
@@ -55,6 +55,7 @@ fn words(report: &Report) -> String {
     if let Some(broken) = &report.broken {
         return format!("El registro de envíos fue alterado: {}.", place(broken));
     }
+    // Writing to a String never fails.
     let mut text = format!(
         "El registro de envíos está intacto: {}, {} y {}.",
         count(report.messages, "mensaje", "mensajes"),
@@ -62,19 +63,21 @@ fn words(report: &Report) -> String {
         count(report.seals, "sello", "sellos"),
     );
     if report.unsealed > 0 {
-        text.push_str(&format!(
-            " {} sin sellar todavía: alguien estaba escribiendo; vuelve a comprobar en un momento.",
-            count(report.unsealed, "evento quedó", "eventos quedaron")
-        ));
+        let unsealed = count(report.unsealed, "evento quedó", "eventos quedaron");
+        let _ = write!(
+            text,
+            " {unsealed} sin sellar todavía: alguien estaba escribiendo; vuelve a comprobar en un momento."
+        );
     }
     if report.foreign > 0 {
-        text.push_str(&format!(
-            " {} con otra SECRET_KEY: la cadena calza, pero no se puede saber quién la hizo.",
-            count(report.foreign, "sello se firmó", "sellos se firmaron")
-        ));
+        let foreign = count(report.foreign, "sello se firmó", "sellos se firmaron");
+        let _ = write!(
+            text,
+            " {foreign} con otra SECRET_KEY: la cadena calza, pero no se puede saber quién la hizo."
+        );
     }
     if let Some(head) = &report.head {
-        text.push_str(&format!("\nÚltimo sello, para guardar fuera de aquí: {}", hex::encode(head)));
+        let _ = write!(text, "\nÚltimo sello, para guardar fuera de aquí: {}", hex::encode(head));
     }
     text
 }

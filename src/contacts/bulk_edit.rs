@@ -67,7 +67,7 @@ pub async fn apply(
         Edit::Lifecycle(to) => {
             let stood = sqlx::query!(
                 r#"select id, to_jsonb(lifecycle) as "before!" from contacts
-                   where id = any($1) and lifecycle <> $2 order by id for update"#,
+                   where id = any($1) and lifecycle <> $2 order by id for no key update"#,
                 contacts,
                 to.code()
             )
@@ -100,7 +100,7 @@ async fn hand_over(
 ) -> Result<Stood> {
     let stood = sqlx::query!(
         r#"with moving as (
-               select id, owner_id from contacts where id = any($1) and owner_id is distinct from $2 order by id for update
+               select id, owner_id from contacts where id = any($1) and owner_id is distinct from $2 order by id for no key update
            ), moved as (
                update contacts c set owner_id = $2, updated_at = $3 from moving m where c.id = m.id
            )
@@ -124,7 +124,7 @@ async fn put_on_stage(
     let stood = sqlx::query!(
         r#"with moving as (
                select c.id, p.stage_id, p.moved_at from contacts c left join pipeline_cards p on p.contact_id = c.id
-               where c.id = any($1) and p.stage_id is distinct from $2 order by c.id for update of c
+               where c.id = any($1) and p.stage_id is distinct from $2 order by c.id for no key update of c
            ), put as (
                insert into pipeline_cards (contact_id, stage_id, moved_at) select id, $2, $3 from moving
                on conflict (contact_id) do update set stage_id = excluded.stage_id, moved_at = excluded.moved_at
@@ -133,8 +133,8 @@ async fn put_on_stage(
                select m.id, f.name, t.name, $4, $3
                from moving m left join pipeline_stages f on f.id = m.stage_id join pipeline_stages t on t.id = $2
            )
-           select id as "id!", case when stage_id is null then 'null'
-               else jsonb_build_object('stage', stage_id, 'moved_at', moved_at) end as "before!" from moving"#,
+           select id as "id!", jsonb_build_object('stage', stage_id, 'moved_at', moved_at, 'put_at', $3::timestamptz) as "before!"
+           from moving"#,
         contacts,
         stage,
         now,
@@ -175,7 +175,7 @@ pub async fn restore(
                  select c.id, s.id as owner_id from unnest($1::bigint[], $2::jsonb[]) u (id, before)
                  join contacts c on c.id = u.id
                  left join staff_users s on s.id = (u.before #>> '{}')::bigint
-                 where c.owner_id is not distinct from $3 order by c.id for update of c
+                 where c.owner_id is not distinct from $3 order by c.id for no key update of c
              )
              update contacts c set owner_id = m.owner_id, updated_at = $4 from moving m where c.id = m.id returning c.id",
             &stood.ids,
@@ -198,7 +198,7 @@ async fn move_back(
     stood: &Stood,
 ) -> Result<Vec<i64>> {
     let unmoved = sqlx::query_scalar!(
-        "select id from contacts where id = any($1) and lifecycle = $2 order by id for update",
+        "select id from contacts where id = any($1) and lifecycle = $2 order by id for no key update",
         &stood.ids,
         from.code()
     )
@@ -227,14 +227,17 @@ async fn put_back(
     stage: i64,
     stood: &Stood,
 ) -> Result<Vec<i64>> {
-    // A stage that is gone by now takes nobody back: they stay where they are.
+    // A stage that is gone by now takes nobody back: they stay where they are. Nor does a card
+    // go on which somebody wrote since what the deal may bring, or when to follow it up.
     Ok(sqlx::query_scalar!(
         r#"with moving as (
                select p.contact_id, u.before ->> 'moved_at' as moved_at, s.id as stage_id, s.name
                from unnest($1::bigint[], $2::jsonb[]) u (id, before)
                join pipeline_cards p on p.contact_id = u.id
                left join pipeline_stages s on s.id = (u.before ->> 'stage')::bigint
-               where p.stage_id = $3 and (s.id is not null or jsonb_typeof(u.before) = 'null')
+               where p.stage_id = $3 and (u.before ->> 'put_at' is null or p.moved_at = (u.before ->> 'put_at')::timestamptz)
+                   and case when u.before ->> 'stage' is null then p.value = 0 and p.follow_up_on is null
+                       else s.id is not null end
                order by p.contact_id for update of p
            ), moved as (
                update pipeline_cards p set stage_id = m.stage_id, moved_at = m.moved_at::timestamptz

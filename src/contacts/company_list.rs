@@ -253,14 +253,17 @@ impl Matching {
         count(db, &self.filter, most).await
     }
 
-    /// The query of every row, in the list's order.
+    /// The query of every row, in the list's order, `most` at most.
     #[must_use]
-    pub fn whole(&self) -> Whole {
+    pub fn whole(&self, most: i64) -> Whole {
         let mut query = QueryBuilder::new(COLUMNS);
         query.push(" from (select k.* from companies k");
         self.filter.push(&mut query);
         query.push(") p").push(JOINS);
         push_order(&mut query, "p", &self.filter, self.sort, self.sort == Sort::Name);
+        if most < i64::MAX {
+            query.push(" limit ").push_bind(most);
+        }
         Whole(query)
     }
 }

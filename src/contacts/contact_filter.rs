@@ -7,12 +7,13 @@ use super::{
 };
 use crate::{
     chile::time,
-    ids::{CompanyId, ImportId, StaffId},
+    ids::{CompanyId, ImportId, ListId, SegmentId, StaffId},
 };
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sqlx::{Postgres, QueryBuilder};
+use std::{fmt, sync::Arc};
 
 /// Which contacts. Everything absent lets all through.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -54,8 +55,50 @@ pub struct Filter {
     pub active_from: Option<NaiveDate>,
     /// Gave no sign of life on this local day nor later.
     pub quiet_from: Option<NaiveDate>,
+    /// On this list.
+    pub list: Option<ListId>,
+    /// Described by this segment. What its rule means comes with `within`.
+    pub segment: Option<SegmentId>,
+    /// The conditions of the segment, asked anew each time and so never kept.
+    #[serde(skip)]
+    pub within: Within,
     /// Exactly these rows.
     pub among: Option<Vec<i64>>,
+}
+
+/// Conditions on `contacts c` that a layer above hands down: this one knows no rules.
+#[derive(Clone, Default)]
+pub struct Within(Option<Arc<Push>>);
+
+type Push = dyn Fn(&mut QueryBuilder<Postgres>) + Send + Sync;
+
+impl Within {
+    /// What `push` writes, as one condition.
+    pub fn new(push: impl Fn(&mut QueryBuilder<Postgres>) + Send + Sync + 'static) -> Within {
+        Within(Some(Arc::new(push)))
+    }
+
+    /// Where nobody said what the segment means, it lets nobody through.
+    fn push(&self, query: &mut QueryBuilder<Postgres>) {
+        query.push(" and ");
+        match &self.0 {
+            Some(push) => push(query),
+            None => drop(query.push("false")),
+        }
+    }
+}
+
+impl fmt::Debug for Within {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "Within(..)" } else { "Within" })
+    }
+}
+
+/// Two filters for the same segment ask the same, whether or not one was handed its conditions.
+impl PartialEq for Within {
+    fn eq(&self, _: &Within) -> bool {
+        true
+    }
 }
 
 /// Who looks after a contact.
@@ -123,6 +166,8 @@ impl Filter {
             && self.spent_from.is_none()
             && self.active_from.is_none()
             && self.quiet_from.is_none()
+            && self.list.is_none()
+            && self.segment.is_none()
             && self.among.is_none()
     }
 
@@ -175,6 +220,14 @@ impl Filter {
         }
         self.push_person(query);
         self.push_activity(query);
+        if let Some(list) = self.list {
+            query
+                .push(" and exists (select 1 from list_members l where l.contact_id = c.id and l.list_id = ");
+            query.push_bind(list.0).push(")");
+        }
+        if self.segment.is_some() {
+            self.within.push(query);
+        }
         if let Some(among) = &self.among {
             query.push(" and c.id = any (").push_bind(among.clone()).push(")");
         }

@@ -205,9 +205,9 @@ impl Matching {
         self.filter.push(query);
     }
 
-    /// The query of every row, in the list's order.
+    /// The query of every row, in the list's order, `most` at most.
     #[must_use]
-    pub fn whole(&self) -> Whole {
+    pub fn whole(&self, most: i64) -> Whole {
         let mut query = QueryBuilder::new(COLUMNS);
         query.push(" from contacts c").push(JOINS).push(" where c.merged_into is null");
         self.found.push(&mut query, true);
@@ -219,6 +219,9 @@ impl Matching {
             Sort::Given => {
                 query.push(" order by array_position(").push_bind(self.filter.among.clone()).push(", c.id)");
             }
+        }
+        if most < i64::MAX {
+            query.push(" limit ").push_bind(most);
         }
         Whole(query)
     }

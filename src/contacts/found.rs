@@ -13,14 +13,14 @@ fn push_people(query: &mut QueryBuilder<Postgres>, search: &Search) {
     search.push(query, "a.search_key");
 }
 
-/// The companies that are searched for, as an array.
-fn push_companies(query: &mut QueryBuilder<Postgres>, search: &Search) {
-    query.push("array(select k.id from companies k where ");
+/// Whether `companies k` is one that is searched for.
+fn push_company(query: &mut QueryBuilder<Postgres>, search: &Search) {
+    query.push("(");
     search.push(query, "k.name_key");
     if let Some(rut) = &search.rut {
         query.push(" or k.rut = ").push_bind(rut.clone());
     }
-    query.push(" limit 1000)");
+    query.push(")");
 }
 
 /// What a search came to.
@@ -46,9 +46,9 @@ impl Found {
         query
             .push(" limit ")
             .push_bind(FEW + 1)
-            .push(") union (select c.id from contacts c where c.company_id = any (");
-        push_companies(&mut query, &search);
-        query.push(") limit ").push_bind(FEW + 1).push(")");
+            .push(") union (select c.id from companies k join contacts c on c.company_id = k.id where ");
+        push_company(&mut query, &search);
+        query.push(" limit ").push_bind(FEW + 1).push(")");
         let ids: Vec<i64> = query.build_query_scalar().fetch_all(db).await?;
         let few = i64::try_from(ids.len()).is_ok_and(|it| it <= FEW);
         Ok(if few { Found::Rows(ids) } else { Found::Many(search) })
@@ -64,12 +64,12 @@ impl Found {
                 if whole {
                     query.push("c.id in (");
                     push_people(query, search);
-                    query.push(")");
+                    query.push(") or c.company_id in (select k.id from companies k where ");
                 } else {
                     search.push(query, "c.search_key");
+                    query.push(" or exists (select 1 from companies k where k.id = c.company_id and ");
                 }
-                query.push(" or c.company_id = any (");
-                push_companies(query, search);
+                push_company(query, search);
                 query.push("))");
             }
         }

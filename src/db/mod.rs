@@ -29,6 +29,8 @@ pub mod locks {
     pub const DAILY_CAP: i32 = 5;
     /// Held by the process of a job's run for as long as it lives; the second key is the run's id.
     pub const JOB: i32 = 4;
+    /// Held while a segment is saved: two saved at once could ask about each other.
+    pub const SEGMENTS: i32 = 6;
 
     /// Held while the events of messages are sealed.
     pub const EVIDENCE: i32 = 6;

@@ -33,7 +33,7 @@ use crate::{
     },
     segments::{
         field::{Field, Op},
-        list,
+        list, list_bulk, members,
         rule::{Condition, Group},
         segment,
     },
@@ -266,7 +266,9 @@ async fn groups(tx: &mut Tx<'_>, now: DateTime<Utc>, actor: &Actor) -> Result<()
     let fair =
         list::create(tx, now, actor, "Feria de turismo de Puerto Varas", "Quienes pasaron por el stand.")
             .await?;
-    list::add_rule(tx, now, actor, fair, &hotels).await?;
+    let guests = members::page(tx, now, &hotels, ContactId(0), 1_000).await?;
+    let guests: Vec<i64> = guests.into_iter().map(|it| it.0).collect();
+    list_bulk::attach(tx, now, actor, fair, &guests).await?;
     let visitors = "rocio@hostalejemplo.example\n+56 9 8123 4567";
     list::add_pasted(tx, now, actor, fair, visitors).await?;
     Ok(())

@@ -141,8 +141,9 @@ impl Addresses {
         if self.phone(cell, is_meant) {
             return true;
         }
-        let parts = cell.split(SEPARATORS).fold(false, |any, part| self.phone(part, is_meant) || any);
-        parts || cell.split_whitespace().fold(false, |any, part| self.phone(part, is_meant) || any)
+        // Every one of them is kept, not only the first.
+        let parts = cell.split(SEPARATORS).filter(|part| self.phone(part, is_meant)).count();
+        parts > 0 || cell.split_whitespace().filter(|part| self.phone(part, is_meant)).count() > 0
     }
 
     fn phone(&mut self, text: &str, is_meant: bool) -> bool {

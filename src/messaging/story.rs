@@ -12,6 +12,7 @@ use sqlx::{PgConnection, Postgres, QueryBuilder, Row, postgres::PgRow};
 use uuid::Uuid;
 
 /// Which messages to list. Every field narrows.
+#[expect(clippy::struct_excessive_bools, reason = "each narrows by itself")]
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
     /// Of this campaign.

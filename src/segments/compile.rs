@@ -3,7 +3,7 @@
 //! Postgres turns into joins where they stand alone and into lookups where they don't.
 
 use super::{
-    evaluate::Library,
+    evaluate::{DEEPEST, Library},
     field::{Event, Field},
     meaning::{Meaning, Test},
     rule::{Condition, Group, Join, Node},
@@ -16,9 +16,6 @@ use chrono::{Datelike as _, NaiveDate};
 use sqlx::{Postgres, QueryBuilder};
 
 type Query = QueryBuilder<Postgres>;
-
-/// How deep segments may ask about segments.
-const DEEPEST: usize = 10;
 
 /// What a rule is read with.
 #[derive(Clone, Copy, Debug)]
@@ -74,11 +71,12 @@ fn push_condition(query: &mut Query, condition: &Condition, context: Context<'_>
     }
 }
 
-/// Whether a field is asked about by nothing but `exists`.
+/// Whether a field is asked about by nothing but lookups, which never come to null.
 fn looks_up(field: Field) -> bool {
     matches!(
         field,
-        Field::CompanyName
+        Field::Words
+            | Field::CompanyName
             | Field::CompanyIndustry
             | Field::CompanyComuna
             | Field::Interest
@@ -114,13 +112,21 @@ fn push_each_word(query: &mut Query, column: &'static str, words: &[String]) {
     }
 }
 
-/// What was bought, without case and accents, as `chile::text::fold` would have it.
+/// What was bought, without case and accents, as `chile::text::fold` would have it. An index
+/// of `history_entries` is of the same words.
 const ITEM: &str = "translate(lower(h.item), 'ÁÀÂÄÃÉÈÊËÍÌÎÏÓÒÔÖÕÚÙÛÜÑÇáàâäãéèêëíìîïóòôöõúùûüñç',
     'aaaaaeeeeiiiiooooouuuuncaaaaaeeeeiiiiooooouuuunc')";
 
 fn push_words(query: &mut Query, field: Field, words: &[String]) {
     match field {
-        Field::Words => push_each_word(query, "c.search_key", words),
+        // By the trigrams, and one by one those who are not sorted into them yet: as the search box does.
+        Field::Words => {
+            query.push("c.id in (select w.contact_id from contact_words w where ");
+            push_each_word(query, "w.words", words);
+            query.push(" union all select a.id from contact_words_pending p join contacts a on a.id between p.first_id and p.last_id where ");
+            push_each_word(query, "a.search_key", words);
+            query.push(")");
+        }
         Field::CompanyName => {
             query.push("exists (select 1 from companies k where k.id = c.company_id and ");
             push_each_word(query, "k.name_key", words);

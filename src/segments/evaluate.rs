@@ -13,6 +13,9 @@ use crate::{
 use chrono::{DateTime, Datelike as _, NaiveDate, Utc};
 use std::collections::HashMap;
 
+/// How deep segments may ask about segments.
+pub(super) const DEEPEST: usize = 10;
+
 /// What rules can ask of a person.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Facts {
@@ -112,9 +115,13 @@ impl Facts {
     /// Whether all of `rule` holds.
     #[must_use]
     pub fn satisfy(&self, rule: &Group, library: &Library, today: NaiveDate) -> bool {
+        self.satisfy_at(0, rule, library, today)
+    }
+
+    fn satisfy_at(&self, depth: usize, rule: &Group, library: &Library, today: NaiveDate) -> bool {
         let holds = |item: &Node| match item {
-            Node::Group(group) => self.satisfy(group, library, today),
-            Node::Condition(it) => self.meet(it, library, today),
+            Node::Group(group) => self.satisfy_at(depth, group, library, today),
+            Node::Condition(it) => self.meet_at(depth, it, library, today),
         };
         match rule.join {
             Join::All => rule.items.iter().all(holds),
@@ -125,11 +132,15 @@ impl Facts {
     /// Whether one condition holds; one that cannot be understood does not.
     #[must_use]
     pub fn meet(&self, condition: &Condition, library: &Library, today: NaiveDate) -> bool {
-        Meaning::of(condition, today)
-            .is_ok_and(|it| self.test(it.field, &it.test, library, today) != it.negated)
+        self.meet_at(0, condition, library, today)
     }
 
-    fn test(&self, field: Field, test: &Test, library: &Library, today: NaiveDate) -> bool {
+    fn meet_at(&self, depth: usize, condition: &Condition, library: &Library, today: NaiveDate) -> bool {
+        Meaning::of(condition, today)
+            .is_ok_and(|it| self.test(depth, it.field, &it.test, library, today) != it.negated)
+    }
+
+    fn test(&self, depth: usize, field: Field, test: &Test, library: &Library, today: NaiveDate) -> bool {
         match test {
             Test::Words(words) => {
                 let holds = |text: &str| words.iter().all(|it| text.contains(it.as_str()));
@@ -146,7 +157,8 @@ impl Facts {
                 Field::Import => self.imports.iter().any(|it| ids.contains(it)),
                 Field::List => self.lists.iter().any(|it| ids.contains(it)),
                 _ => {
-                    ids.iter().filter_map(|it| library.get(it)).any(|rule| self.satisfy(rule, library, today))
+                    let mut rules = ids.iter().filter_map(|it| library.get(it));
+                    depth < DEEPEST && rules.any(|rule| self.satisfy_at(depth + 1, rule, library, today))
                 }
             },
             Test::Known => match field {

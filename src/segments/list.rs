@@ -1,15 +1,10 @@
 //! A list: contacts, and bare addresses of people who are none, put together by
 //! hand, by pasting, or from a segment as it stands.
 
-use super::{
-    compile::{self, Context},
-    members,
-    rule::Group,
-};
 use crate::{
     access::{Actor, Permission},
     audit,
-    chile::{phone::Phone, text::tidy, time},
+    chile::{phone::Phone, text::tidy},
     contacts::{address::EmailAddress, contact::full_name},
     db::{
         Tx,
@@ -20,7 +15,7 @@ use crate::{
 };
 use chrono::{DateTime, Utc};
 use serde_json::json;
-use sqlx::{PgConnection, PgExecutor, QueryBuilder};
+use sqlx::{PgConnection, PgExecutor};
 use std::collections::BTreeSet;
 
 /// A list.
@@ -72,6 +67,30 @@ pub async fn all(db: impl PgExecutor<'_>) -> Result<Vec<List>> {
     )
     .fetch_all(db)
     .await?)
+}
+
+/// The lists that were not removed by name, uncounted: what forms offer.
+///
+/// # Errors
+/// When the database fails.
+pub async fn names(db: impl PgExecutor<'_>) -> Result<Vec<(ListId, String)>> {
+    let rows = sqlx::query!(
+        r#"select id as "id: ListId", name from lists where deleted_at is null order by lower(name), id limit 1000"#
+    )
+    .fetch_all(db)
+    .await?;
+    Ok(rows.into_iter().map(|it| (it.id, it.name)).collect())
+}
+
+/// The name of a list that may be added to.
+///
+/// # Errors
+/// [`Error::NotFound`] for one that is gone or was removed, or the database's.
+pub async fn open(db: impl PgExecutor<'_>, id: ListId) -> Result<String> {
+    sqlx::query_scalar!("select name from lists where id = $1 and deleted_at is null", id.0)
+        .fetch_optional(db)
+        .await?
+        .ok_or(Error::NotFound)
 }
 
 fn checked(name: &str, note: &str) -> Result<(String, String)> {
@@ -205,62 +224,6 @@ pub struct Added {
     pub unread: Vec<usize>,
 }
 
-/// Put contacts on a list.
-///
-/// # Errors
-/// [`Error::Forbidden`], [`Error::NotFound`], or the database's.
-pub async fn add_contacts(
-    tx: &mut Tx<'_>,
-    now: DateTime<Utc>,
-    actor: &Actor,
-    id: ListId,
-    contacts: &[ContactId],
-) -> Result<u64> {
-    actor.require(Permission::EditContacts)?;
-    get(&mut **tx, id).await?;
-    let ids: Vec<i64> = contacts.iter().map(|it| it.0).collect();
-    let added = sqlx::query!(
-        "insert into list_members (list_id, contact_id, added_at)
-         select $1, c.id, $3 from contacts c where c.id = any ($2) and c.merged_into is null order by c.id
-         on conflict (list_id, contact_id) where contact_id is not null do nothing",
-        id.0,
-        &ids,
-        now
-    )
-    .execute(&mut **tx)
-    .await?
-    .rows_affected();
-    touched(tx, now, actor, "list.add", id, json!({ "contacts": added })).await?;
-    Ok(added)
-}
-
-/// Put everyone on a list whom a rule describes now.
-///
-/// # Errors
-/// [`Error::Forbidden`], [`Error::NotFound`], or the database's.
-pub async fn add_rule(
-    tx: &mut Tx<'_>,
-    now: DateTime<Utc>,
-    actor: &Actor,
-    id: ListId,
-    rule: &Group,
-) -> Result<u64> {
-    actor.require(Permission::EditContacts)?;
-    get(&mut **tx, id).await?;
-    let library = members::library(tx, rule).await?;
-    let mut query = QueryBuilder::new("insert into list_members (list_id, contact_id, added_at) select ");
-    query
-        .push_bind(id.0)
-        .push(", c.id, ")
-        .push_bind(now)
-        .push(" from contacts c where c.merged_into is null and ");
-    compile::push(&mut query, rule, Context { library: &library, today: time::local_date(now) });
-    query.push(" order by c.id on conflict (list_id, contact_id) where contact_id is not null do nothing");
-    let added = query.build().execute(&mut **tx).await?.rows_affected();
-    touched(tx, now, actor, "list.add", id, json!({ "contacts": added })).await?;
-    Ok(added)
-}
-
 /// Email addresses and telephones as they were pasted, one a line or parted by commas and semicolons.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Pasted {
@@ -308,7 +271,7 @@ pub async fn add_pasted(
     text: &str,
 ) -> Result<Added> {
     actor.require(Permission::EditContacts)?;
-    get(&mut **tx, id).await?;
+    open(&mut **tx, id).await?;
     let pasted = Pasted::read(text);
     if pasted.read == 0 {
         return Err(Error::invalid(
@@ -374,28 +337,6 @@ pub async fn remove(
     .await?
     .ok_or(Error::NotFound)?;
     touched(tx, now, actor, "list.remove", id, json!({ "contact_id": gone.contact_id })).await
-}
-
-/// Take contacts off a list.
-///
-/// # Errors
-/// [`Error::Forbidden`], or the database's.
-pub async fn remove_contacts(
-    tx: &mut Tx<'_>,
-    now: DateTime<Utc>,
-    actor: &Actor,
-    id: ListId,
-    contacts: &[ContactId],
-) -> Result<u64> {
-    actor.require(Permission::EditContacts)?;
-    let ids: Vec<i64> = contacts.iter().map(|it| it.0).collect();
-    let gone =
-        sqlx::query!("delete from list_members where list_id = $1 and contact_id = any ($2)", id.0, &ids)
-            .execute(&mut **tx)
-            .await?
-            .rows_affected();
-    touched(tx, now, actor, "list.remove", id, json!({ "contacts": gone })).await?;
-    Ok(gone)
 }
 
 /// One on a list.

@@ -4,7 +4,7 @@
 use crate::{
     access::{Actor, Permission},
     db::Tx,
-    error::{Error, Result},
+    error::Result,
     ids::ListId,
 };
 use chrono::{DateTime, Utc};
@@ -12,7 +12,7 @@ use chrono::{DateTime, Utc};
 /// Put `contacts` on the list; gives who was not on it.
 ///
 /// # Errors
-/// [`Error::Forbidden`], [`Error::NotFound`] when the list is gone, or the database's.
+/// [`crate::error::Error::Forbidden`], [`crate::error::Error::NotFound`] when the list is gone, or the database's.
 pub async fn attach(
     tx: &mut Tx<'_>,
     now: DateTime<Utc>,
@@ -21,9 +21,7 @@ pub async fn attach(
     contacts: &[i64],
 ) -> Result<Vec<i64>> {
     actor.require(Permission::EditContacts)?;
-    if super::list::get(&mut **tx, list).await?.is_deleted {
-        return Err(Error::NotFound);
-    }
+    super::list::open(&mut **tx, list).await?;
     let added = sqlx::query_scalar!(
         r#"insert into list_members (list_id, contact_id, added_at)
            select $1, id, $3 from contacts where id = any ($2) order by id
@@ -41,7 +39,7 @@ pub async fn attach(
 /// Take `contacts` off the list, and whoever is on it for having been joined with one of them; gives who was on it.
 ///
 /// # Errors
-/// [`Error::Forbidden`], or the database's.
+/// [`crate::error::Error::Forbidden`], or the database's.
 pub async fn detach(
     tx: &mut Tx<'_>,
     now: DateTime<Utc>,

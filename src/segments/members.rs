@@ -3,7 +3,8 @@
 
 use super::{
     compile::{self, Context},
-    evaluate::Library,
+    evaluate::{DEEPEST, Library},
+    field::Field,
     rule::Group,
 };
 use crate::{
@@ -13,17 +14,49 @@ use crate::{
     ids::ContactId,
 };
 use chrono::{DateTime, Utc};
-use sqlx::{Connection as _, PgConnection, Postgres, QueryBuilder, Row as _};
+use sqlx::{Connection as _, PgConnection, Postgres, QueryBuilder, Row as _, Transaction};
 use std::collections::BTreeSet;
 
 /// Longest that a count may take while somebody waits for it, in milliseconds.
 const PATIENCE: u32 = 5_000;
 
+/// Most conditions that a rule may come to together with the rules that it asks about:
+/// Postgres takes 65 535 values at most.
+const MOST_CONDITIONS: usize = 1_000;
+
 /// The rules of all segments that `rule` asks about, and those that they ask about.
 ///
 /// # Errors
-/// When the database fails.
+/// [`Error::Refused`] when they come back to themselves or to more than can be asked at once; the database's.
 pub async fn library(db: &mut PgConnection, rule: &Group) -> Result<Library> {
+    let known = read(db, rule).await?;
+    if !can_be_asked(rule, &known) {
+        return Err(Error::refused(
+            "Este segmento combina demasiados segmentos, o uno que vuelve a él mismo, y no se puede calcular. \
+             Edítalo y quita alguna de sus condiciones «está en el segmento».",
+        ));
+    }
+    Ok(known)
+}
+
+/// Whether `rule` comes to an end, and to no more than can be asked at once.
+pub(super) fn can_be_asked(rule: &Group, known: &Library) -> bool {
+    fn spend(rule: &Group, known: &Library, depth: usize, left: &mut usize) -> bool {
+        rule.conditions().into_iter().all(|it| {
+            let Some(rest) = left.checked_sub(1) else { return false };
+            *left = rest;
+            let ids = it.values.iter().filter_map(|id| id.trim().parse::<i64>().ok());
+            it.field != Field::Segment
+                || depth < DEEPEST
+                    && ids.filter_map(|id| known.get(&id)).all(|inner| spend(inner, known, depth + 1, left))
+        })
+    }
+    let mut left = MOST_CONDITIONS;
+    spend(rule, known, 0, &mut left)
+}
+
+/// The rules that `rule` asks about, whether they come to an end or not.
+pub(super) async fn read(db: &mut PgConnection, rule: &Group) -> Result<Library> {
     let mut known = Library::new();
     let mut wanted: BTreeSet<i64> = rule.segments();
     while !wanted.is_empty() {
@@ -53,17 +86,28 @@ pub async fn count(db: &mut PgConnection, now: DateTime<Utc>, rule: &Group) -> R
     let mut query = QueryBuilder::new("select count(*) from contacts c where c.merged_into is null and ");
     compile::push(&mut query, rule, context);
     // Lookups over a million people are hashed in memory rather than made one by one.
+    let mut tx = hurried(db).await?;
+    let counted = query.build_query_scalar::<i64>().fetch_one(&mut *tx).await;
+    // The limits end with the transaction.
+    tx.rollback().await?;
+    unless_late(counted)
+}
+
+/// A transaction in which nothing takes longer than somebody waits for.
+async fn hurried(db: &mut PgConnection) -> Result<Transaction<'_, Postgres>> {
     let mut tx = db.begin().await?;
     let mut limits = QueryBuilder::<Postgres>::new(
         "select set_config('work_mem', '64MB', true), set_config('statement_timeout', ",
     );
     limits.push_bind(PATIENCE.to_string()).push(", true)");
     limits.build().execute(&mut *tx).await?;
-    let counted = query.build_query_scalar::<i64>().fetch_one(&mut *tx).await;
-    // The limits end with the transaction.
-    tx.rollback().await?;
-    match counted {
-        Ok(count) => Ok(Some(count)),
+    Ok(tx)
+}
+
+/// None: it took too long.
+fn unless_late<T>(answer: sqlx::Result<T>) -> Result<Option<T>> {
+    match answer {
+        Ok(it) => Ok(Some(it)),
         Err(sqlx::Error::Database(it)) if it.code().as_deref() == Some("57014") => Ok(None),
         Err(error) => Err(error.into()),
     }
@@ -84,7 +128,8 @@ pub struct Member {
     pub company: Option<String>,
 }
 
-/// Contacts that `rule` describes, the newest first, with ids below `before`, at most `limit`.
+/// Contacts that `rule` describes, the newest first, with ids below `before`, at most `limit`;
+/// none: finding them would take too long to wait for.
 ///
 /// # Errors
 /// When the database fails.
@@ -94,7 +139,7 @@ pub async fn newest(
     rule: &Group,
     before: Option<ContactId>,
     limit: i64,
-) -> Result<Vec<Member>> {
+) -> Result<Option<Vec<Member>>> {
     let library = library(db, rule).await?;
     let context = Context { library: &library, today: time::local_date(now) };
     let mut query = QueryBuilder::new(
@@ -107,7 +152,10 @@ pub async fn newest(
         query.push(" and c.id < ").push_bind(before.0);
     }
     query.push(" order by c.id desc limit ").push_bind(limit);
-    let rows = query.build().fetch_all(db).await?;
+    let mut tx = hurried(db).await?;
+    let found = query.build().fetch_all(&mut *tx).await;
+    tx.rollback().await?;
+    let Some(rows) = unless_late(found)? else { return Ok(None) };
     let member = |it: &sqlx::postgres::PgRow| -> sqlx::Result<Member> {
         let (first, last): (String, String) = (it.try_get("first_name")?, it.try_get("last_name")?);
         let (email, phone): (Option<String>, Option<String>) = (it.try_get("email")?, it.try_get("phone")?);
@@ -119,7 +167,7 @@ pub async fn newest(
             company: it.try_get("company")?,
         })
     };
-    Ok(rows.iter().map(member).collect::<sqlx::Result<_>>()?)
+    Ok(Some(rows.iter().map(member).collect::<sqlx::Result<_>>()?))
 }
 
 /// Ids that `rule` describes above `after`, in order, at most `limit`.

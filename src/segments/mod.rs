@@ -13,3 +13,4 @@ pub mod segment;
 pub mod value;
 pub mod list;
 pub mod list_bulk;
+pub mod whom;

@@ -6,7 +6,7 @@ use crate::{
     access::{Actor, Permission},
     audit,
     chile::{text::tidy, time},
-    db::Tx,
+    db::{Tx, locks},
     error::{Error, FieldError, OnConstraint as _, Result},
     ids::SegmentId,
 };
@@ -153,9 +153,10 @@ pub async fn versions(db: impl PgExecutor<'_>, id: SegmentId) -> Result<Vec<Vers
         .collect()
 }
 
-/// A name and a rule as they may be kept.
+/// A name and a rule as they may be kept. One segment is saved at a time, so that no
+/// two that are saved at once ask about each other.
 async fn checked(
-    db: &mut PgConnection,
+    tx: &mut Tx<'_>,
     now: DateTime<Utc>,
     own: Option<SegmentId>,
     name: &str,
@@ -167,13 +168,20 @@ async fn checked(
         wrong.push(FieldError::new("name", "Ponle un nombre de hasta 100 caracteres."));
     }
     wrong.extend(rule.problems(time::local_date(now)).into_iter().map(|it| FieldError::new("rule", it)));
+    sqlx::query!("select pg_advisory_xact_lock($1, 0)", locks::SEGMENTS).fetch_one(&mut **tx).await?;
+    let known = members::read(tx, rule).await?;
     // One that asks about itself, by whatever way, would describe nobody.
-    if let Some(own) = own
-        && (rule.segments().contains(&own.0) || members::library(db, rule).await?.contains_key(&own.0))
-    {
+    if own.is_some_and(|own| known.contains_key(&own.0)) {
         wrong.push(FieldError::new(
             "rule",
             "Un segmento no puede depender de sí mismo: quita la condición que vuelve a él.",
+        ));
+    } else if rule.segments().iter().any(|it| !known.contains_key(it)) {
+        wrong.push(FieldError::new("rule", "Pide un segmento que no existe: elige otro en esa condición."));
+    } else if !members::can_be_asked(rule, &known) {
+        wrong.push(FieldError::new(
+            "rule",
+            "Combina demasiados segmentos, uno dentro de otro: quita alguno o escribe sus condiciones aquí.",
         ));
     }
     if !wrong.is_empty() {

@@ -308,20 +308,18 @@ pub struct Cell {
 /// # Errors
 /// When the database fails.
 pub async fn grid(db: &mut PgConnection, at: &Thresholds) -> Result<Vec<Cell>> {
-    // Somebody without a row of metrics has zeros, and so is new and spends little.
+    // Somebody without a row of metrics has zeros.
     let rows = sqlx::query!(
         r#"with counted as (
-               select case when visits < $1::bigint then 'NEW' when visits < $2::bigint then 'REGULAR' else 'VIP' end
-                      || case when spent < $3 then '_LOW' when spent <= $4 then '_MEDIUM' else '_HIGH' end as key,
+               select case when coalesce(visits, 0) < $1::bigint then 'NEW'
+                           when coalesce(visits, 0) < $2::bigint then 'REGULAR' else 'VIP' end
+                      || case when coalesce(spent, 0) < $3 then '_LOW'
+                              when coalesce(spent, 0) <= $4 then '_MEDIUM' else '_HIGH' end as key,
                       count(*) as people, sum(spent)::bigint as spent
-               from contact_metrics m join contacts c on c.id = m.contact_id and c.merged_into is null group by 1
-           ), rest as (
-               select (select count(*) from contacts where merged_into is null) - coalesce((select sum(people) from counted), 0)::bigint as people
+               from contacts c left join contact_metrics m on m.contact_id = c.id where c.merged_into is null group by 1
            )
-           select s.id as "id!", s.key as "key!",
-                  (coalesce(n.people, 0) + case when s.key = 'NEW_LOW' then rest.people else 0 end)::bigint as "people!",
-                  coalesce(n.spent, 0)::bigint as "spent!"
-           from segments s cross join rest left join counted n on n.key = s.key
+           select s.id as "id!", s.key as "key!", coalesce(n.people, 0) as "people!", coalesce(n.spent, 0) as "spent!"
+           from segments s left join counted n on n.key = s.key
            where s.kind = 'VALUE'"#,
         at.regular_from,
         at.vip_from,

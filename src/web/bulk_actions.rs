@@ -23,8 +23,8 @@ use crate::{
         vocabulary::Lifecycle,
     },
     error::{Error, Result},
-    ids::BulkActionId,
-    segments::list::{self as list_domain, List},
+    ids::{BulkActionId, ListId, SegmentId},
+    segments::list,
     state::AppState,
 };
 use askama::Template;
@@ -36,6 +36,7 @@ use axum::{
 use axum_extra::extract::Query;
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
+use std::time::Duration;
 
 /// Bulk actions of one page.
 const PAGE: usize = 50;
@@ -45,9 +46,10 @@ const CHOSEN: usize = 500;
 pub(super) fn routes() -> Vec<Route> {
     use Permission::{EditContacts, View};
     vec![
-        Route::get("/bulk-actions", View, list),
-        Route::post("/bulk-actions", EditContacts, create),
-        Route::get("/bulk-actions/new", EditContacts, new),
+        Route::get("/bulk-actions", View, all),
+        // A million people are written down before it answers.
+        Route::post("/bulk-actions", EditContacts, create).within(Duration::from_mins(2)),
+        Route::get("/bulk-actions/new", EditContacts, new).within(Duration::from_mins(2)),
         Route::get("/bulk-actions/{id}", View, show),
         Route::get("/bulk-actions/{id}/progress", View, live),
         Route::post("/bulk-actions/{id}/cancellation", EditContacts, cancel),
@@ -68,15 +70,15 @@ struct Whom {
 }
 
 impl Whom {
-    fn filter(&self) -> Filter {
+    fn filter(&self) -> Result<Filter> {
         if self.scope == "all" {
-            return Asked::parse(&self.list).filter();
+            return Ok(Asked::parse(&self.list)?.filter());
         }
-        Filter { among: Some(self.id.iter().copied().take(CHOSEN).collect()), ..Filter::default() }
+        Ok(Filter { among: Some(self.id.iter().copied().take(CHOSEN).collect()), ..Filter::default() })
     }
 
     fn back(&self) -> String {
-        Asked::parse(&self.list).address()
+        Asked::parse(&self.list).map_or_else(|_| "/contacts".to_owned(), |it| it.address())
     }
 }
 
@@ -93,6 +95,8 @@ struct BulkForm {
     lifecycle: String,
     stage: String,
     to_list: String,
+    /// How many people the page said.
+    shown: String,
 }
 
 impl BulkForm {
@@ -109,6 +113,7 @@ impl BulkForm {
             lifecycle: self.lifecycle.clone(),
             stage: self.stage.clone(),
             to_list: self.to_list.clone(),
+            shown: self.shown.parse().ok(),
         }
     }
 }
@@ -124,7 +129,7 @@ struct NewPage {
     interests: Vec<Interest>,
     owners: Vec<StaffUser>,
     stages: Vec<(i64, String)>,
-    lists: Vec<List>,
+    lists: Vec<(ListId, String)>,
     errors: Errors,
 }
 
@@ -132,18 +137,19 @@ impl NewPage {
     async fn load(state: &AppState, shell: Shell, form: BulkForm, errors: Errors) -> Result<NewPage> {
         let mut db = state.db.acquire().await?;
         let whom = form.whom();
-        let mut owners = staff::list(&state.db).await?;
+        let filter = whom.filter()?;
+        let mut owners = staff::list(&mut *db).await?;
         owners.retain(|it| it.active);
         Ok(NewPage {
             shell,
-            count: bulk_actions::count(&mut db, &whom.filter()).await?,
+            count: bulk_actions::count(&mut db, state.clock.now(), &filter).await?,
             back: whom.back(),
             whom,
             form,
             interests: interests::list(&mut *db).await?,
             owners,
             stages: draft::stages(&mut *db).await?,
-            lists: list_domain::all(&mut *db).await?,
+            lists: list::names(&mut *db).await?,
             errors,
         })
     }
@@ -173,7 +179,7 @@ async fn create(
 ) -> Answer {
     let made = async {
         let mut tx = state.db.begin().await?;
-        let filter = form.whom().filter();
+        let filter = form.whom().filter()?;
         let id = bulk_actions::create(&mut tx, state.clock.now(), &actor, &form.draft(), &filter).await?;
         tx.commit().await?;
         Ok::<_, Error>(id)
@@ -184,6 +190,32 @@ async fn create(
             let errors = Errors::from_error(error)?;
             html::invalid(&NewPage::load(&state, shell, form, errors).await?)
         }
+    }
+}
+
+/// Put those whom a segment describes on a list: in the background, watched and taken back like any other change.
+pub(super) async fn segment_to_list(
+    state: &AppState,
+    actor: &Actor,
+    segment: SegmentId,
+    list: String,
+    back: &str,
+) -> Answer {
+    let made = async {
+        let mut tx = state.db.begin().await?;
+        let draft = Draft { action: "LIST".to_owned(), to_list: list, ..Draft::default() };
+        let filter = Filter { segment: Some(segment), ..Filter::default() };
+        let id = bulk_actions::create(&mut tx, state.clock.now(), actor, &draft, &filter).await?;
+        tx.commit().await?;
+        Ok::<_, Error>(id)
+    };
+    match made.await {
+        Ok(id) => Ok(Redirect::to(&format!("/bulk-actions/{id}")).into_response()),
+        Err(Error::Invalid(wrong)) => {
+            let said: Vec<String> = wrong.into_iter().map(|it| it.message).collect();
+            Ok(Flash::bad(said.join(" ")).to(back))
+        }
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -279,7 +311,7 @@ struct ListPage {
     now: DateTime<Utc>,
 }
 
-async fn list(State(state): State<AppState>, shell: Shell, Query(query): Query<ListQuery>) -> Answer {
+async fn all(State(state): State<AppState>, shell: Shell, Query(query): Query<ListQuery>) -> Answer {
     let before = query.before.parse().ok();
     let mut actions =
         bulk_actions::list(&state.db, before, i64::try_from(PAGE).unwrap_or(i64::MAX) + 1).await?;

@@ -3,7 +3,7 @@
 use super::html::Answer;
 use crate::{
     chile::time,
-    contacts::export::{Export, Kind},
+    contacts::export::{Export, Kind, Patience},
     error::{Error, Result},
 };
 use axum::{
@@ -38,7 +38,7 @@ pub(super) async fn download(export: Export, kind: Kind, now: DateTime<Utc>) -> 
     match kind {
         Kind::Csv => {
             let (send, receive) = tokio::sync::mpsc::channel(4);
-            let writing = tokio::spawn(export.csv(send));
+            let writing = tokio::spawn(export.csv(send, Patience::USUAL));
             let chunks = futures_util::stream::try_unfold(
                 (receive, Some(writing)),
                 |(mut receive, writing)| async move {

@@ -178,6 +178,7 @@ async fn correct(
     done_or_refused(done, Flash::plain("Se vuelve a simular con lo que corregiste."), &page_of(id))
 }
 
+#[expect(clippy::struct_field_names, reason = "they bear the names of the form's fields")]
 #[derive(Deserialize, Default)]
 #[serde(default)]
 struct ConsentForm {

@@ -1,6 +1,7 @@
 //! Lists in the panel: made, filled by pasting or from a segment, looked through.
 
 use super::{
+    bulk_actions::segment_to_list,
     filters,
     flash::{Flash, done_or_refused},
     form::{Errors, Form},
@@ -13,7 +14,7 @@ use crate::{
     chile::{format, phone::Phone},
     db::keyset::Place,
     error::Error,
-    ids::{ListId, SegmentId},
+    ids::ListId,
     segments::{
         list::{self, Added, List, Member},
         segment::{self, Segment},
@@ -220,12 +221,14 @@ fn told(added: &Added) -> String {
     };
     let already = match added.already {
         0 => String::new(),
+        1 => " 1 dirección ya estaba o venía repetida.".to_owned(),
         n => format!(" {} ya estaban o venían repetidas.", count(n, "dirección", "direcciones")),
     };
     let lines: Vec<String> = added.unread.iter().take(10).map(usize::to_string).collect();
     let unread = match (lines.is_empty(), added.unread.len() > 10) {
         (true, _) => String::new(),
         (false, true) => format!(" No entendimos las líneas {} y otras.", lines.join(", ")),
+        (false, false) if lines.len() == 1 => format!(" No entendimos la línea {}.", lines[0]),
         (false, false) => format!(" No entendimos las líneas {}.", lines.join(", ")),
     };
     format!("Agregamos {contacts}{externals}.{already}{unread}")
@@ -238,18 +241,15 @@ async fn add(
     Path(id): Path<ListId>,
     Form(form): Form<AddForm>,
 ) -> Answer {
+    if let Ok(segment) = form.segment_id.parse() {
+        return segment_to_list(&state, &actor, segment, id.to_string(), &format!("/lists/{id}")).await;
+    }
     let mut tx = state.db.begin().await?;
     let now = state.clock.now();
-    let added = match form.segment_id.parse().ok().map(SegmentId) {
-        Some(segment) => {
-            let rule = segment::get(&mut *tx, segment).await?.rule;
-            let contacts = list::add_rule(&mut tx, now, &actor, id, &rule).await;
-            contacts.map(|contacts| Added { contacts, ..Added::default() })
-        }
-        None if form.addresses.trim().is_empty() => {
-            Err(Error::invalid("addresses", "Pega al menos un correo o un teléfono, o elige un segmento."))
-        }
-        None => list::add_pasted(&mut tx, now, &actor, id, &form.addresses).await,
+    let added = if form.addresses.trim().is_empty() {
+        Err(Error::invalid("addresses", "Pega al menos un correo o un teléfono, o elige un segmento."))
+    } else {
+        list::add_pasted(&mut tx, now, &actor, id, &form.addresses).await
     };
     match added {
         Ok(added) => {

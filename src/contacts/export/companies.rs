@@ -26,13 +26,14 @@ pub async fn begin(
     columns: &[CompanyColumn],
     kind: Kind,
 ) -> Result<Export> {
-    let mut tx = super::still(db, actor).await?;
+    let mut tx = super::open(db, actor).await?;
     let matching = matching(&mut tx, filter, sort).await?;
     let count = matching.count(&mut tx, super::counted_to(actor)).await?;
     super::few_enough(actor, count, "empresas")?;
     let what = ("company.export", "company");
-    super::record(db, now, actor, what, (count, kind), (filter.facts(), columns)).await?;
-    Ok(Export { tx, rows: Rows::Companies(matching.whole(), columns.to_vec()), count })
+    super::record(&mut tx, now, actor, what, (count, kind), (filter.facts(), columns)).await?;
+    let tx = super::still(db, tx).await?;
+    Ok(Export { tx, rows: Rows::Companies(matching.whole(super::most(actor)), columns.to_vec()), count })
 }
 
 pub(super) fn heads(columns: &[CompanyColumn]) -> Vec<&'static str> {

@@ -18,7 +18,7 @@ use chrono::{DateTime, Utc};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream::BoxStream};
 use serde_json::{Value, json};
 use sqlx::{PgPool, Postgres, Transaction};
-use std::fs::File;
+use std::{fs::File, time::Duration};
 use tokio::sync::mpsc;
 
 /// Most rows that a role without [`Permission::ExportAll`] takes out at once.
@@ -54,6 +54,20 @@ impl Kind {
     }
 }
 
+/// How long a download may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// Over one chunk.
+    pub chunk: Duration,
+    /// In all.
+    pub whole: Duration,
+}
+
+impl Patience {
+    /// What a slow line needs, and no more.
+    pub const USUAL: Patience = Patience { chunk: Duration::from_secs(60), whole: Duration::from_mins(30) };
+}
+
 /// An export that was allowed, counted and written down; nothing has been read yet.
 pub struct Export {
     tx: Transaction<'static, Postgres>,
@@ -68,17 +82,29 @@ enum Rows {
     Companies(company_list::Whole, Vec<columns::CompanyColumn>),
 }
 
-/// A transaction in which what others change meanwhile is not seen, for who may export.
-async fn still(db: &PgPool, actor: &Actor) -> Result<Transaction<'static, Postgres>> {
+/// A transaction to count and to write down in, for who may export.
+async fn open(db: &PgPool, actor: &Actor) -> Result<Transaction<'static, Postgres>> {
     actor.require(Permission::Export)?;
+    Ok(db.begin().await?)
+}
+
+/// End `tx`, and begin one in which what others change meanwhile is not seen. One connection after the other: who
+/// holds one and waits for a second may wait for ever.
+async fn still(db: &PgPool, tx: Transaction<'static, Postgres>) -> Result<Transaction<'static, Postgres>> {
+    tx.commit().await?;
     let mut tx = db.begin().await?;
     sqlx::query!("set transaction isolation level repeatable read").execute(&mut *tx).await?;
     Ok(tx)
 }
 
+/// How many rows `actor` may take out.
+fn most(actor: &Actor) -> i64 {
+    if actor.may(Permission::ExportAll) { i64::MAX } else { FEW }
+}
+
 /// How far the rows have to be counted to know whether `actor` may take them out.
 fn counted_to(actor: &Actor) -> i64 {
-    if actor.may(Permission::ExportAll) { i64::MAX } else { FEW + 1 }
+    most(actor).saturating_add(1)
 }
 
 /// Refuse more rows of `nouns` than the actor's role may take out.
@@ -92,9 +118,9 @@ fn few_enough(actor: &Actor, count: i64, nouns: &str) -> Result<()> {
     Ok(())
 }
 
-/// Write down who took out what. In a transaction of its own: a file that breaks off was taken out too.
+/// Write down who took out what, before the first row leaves: a file that breaks off was taken out too.
 async fn record<C: columns::Choice>(
-    db: &PgPool,
+    tx: &mut Transaction<'static, Postgres>,
     now: DateTime<Utc>,
     actor: &Actor,
     (action, subject_kind): (&str, &str),
@@ -110,9 +136,7 @@ async fn record<C: columns::Choice>(
         })),
         ..audit::Change::default()
     };
-    let mut ledger = db.begin().await?;
-    audit::record(&mut ledger, now, actor, change).await?;
-    Ok(ledger.commit().await?)
+    audit::record(tx, now, actor, change).await
 }
 
 impl Rows {
@@ -151,13 +175,15 @@ impl Export {
         self.rows.title()
     }
 
-    /// Write a CSV to `out`, chunk by chunk. Ends early when nobody reads on.
+    /// Write a CSV to `out`, chunk by chunk. Ends early when nobody reads on, or takes longer than `patience`: it
+    /// holds a connection and what the database must keep for it.
     ///
     /// # Errors
-    /// When the database fails.
-    pub async fn csv(mut self, out: mpsc::Sender<Vec<u8>>) -> Result<()> {
+    /// When the database fails, or patience ends.
+    pub async fn csv(mut self, out: mpsc::Sender<Vec<u8>>, patience: Patience) -> Result<()> {
         let heads = self.rows.heads();
-        sheet::csv(&heads, self.rows.cells(&mut self.tx), out).await
+        let writing = sheet::csv(&heads, self.rows.cells(&mut self.tx), out, patience.chunk);
+        tokio::time::timeout(patience.whole, writing).await.map_err(|_| sheet::stalled())?
     }
 
     /// Write a workbook to a temporary file, open at its start.

@@ -26,13 +26,16 @@ pub async fn begin(
     columns: &[Column],
     kind: Kind,
 ) -> Result<Export> {
-    let mut tx = super::still(db, actor).await?;
+    let mut tx = super::open(db, actor).await?;
     let matching = matching(&mut tx, filter, sort).await?;
     let count = matching.count(&mut tx, super::counted_to(actor)).await?;
     super::few_enough(actor, count, "contactos")?;
     let what = ("contact.export", "contact");
-    super::record(db, now, actor, what, (count, kind), (filter.facts(), columns)).await?;
-    Ok(Export { tx, rows: Rows::People(matching.whole(), columns.to_vec()), count })
+    super::record(&mut tx, now, actor, what, (count, kind), (filter.facts(), columns)).await?;
+    let tx = super::still(db, tx).await?;
+    // Nor may what was added since make more of them.
+    let whole = matching.whole(super::most(actor));
+    Ok(Export { tx, rows: Rows::People(whole, columns.to_vec()), count })
 }
 
 pub(super) fn heads(columns: &[Column]) -> Vec<&'static str> {

@@ -14,8 +14,8 @@ use crate::{
 use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
 use futures_util::{Stream, TryStreamExt as _};
 use rust_xlsxwriter::{Format, Workbook, XlsxError};
-use std::fs::File;
-use tokio::sync::mpsc;
+use std::{fs::File, time::Duration};
+use tokio::sync::mpsc::{self, error::SendTimeoutError};
 
 /// One cell.
 #[derive(Clone, Debug, PartialEq)]
@@ -75,11 +75,13 @@ fn as_text(cell: Cell) -> String {
 /// Bytes of a CSV that leave at once.
 const CHUNK: usize = 32 * 1024;
 
-/// Write a CSV to `out`, chunk by chunk. Ends early when nobody reads on.
+/// Write a CSV to `out`, chunk by chunk. Ends early when nobody reads on, or takes longer than
+/// `patience` over one chunk.
 pub(super) async fn csv(
     heads: &[&str],
     rows: impl Stream<Item = Result<Vec<Cell>>>,
     out: mpsc::Sender<Vec<u8>>,
+    patience: Duration,
 ) -> Result<()> {
     let mut chunk = spreadsheet::MARK.as_bytes().to_vec();
     push_line(&mut chunk, heads.iter().copied())?;
@@ -87,13 +89,23 @@ pub(super) async fn csv(
     while let Some(cells) = rows.try_next().await? {
         let cells: Vec<String> = cells.into_iter().map(as_text).collect();
         push_line(&mut chunk, cells.iter().map(String::as_str))?;
-        if chunk.len() >= CHUNK && out.send(std::mem::take(&mut chunk)).await.is_err() {
-            return Ok(());
+        if chunk.len() >= CHUNK {
+            match out.send_timeout(std::mem::take(&mut chunk), patience).await {
+                Ok(()) => {}
+                Err(SendTimeoutError::Timeout(_)) => return Err(stalled()),
+                Err(SendTimeoutError::Closed(_)) => return Ok(()),
+            }
         }
     }
-    // Nobody listening any more is no failure of ours.
-    drop(out.send(chunk).await);
-    Ok(())
+    match out.send_timeout(chunk, patience).await {
+        Err(SendTimeoutError::Timeout(_)) => Err(stalled()),
+        // Nobody listening any more is no failure of ours.
+        _ => Ok(()),
+    }
+}
+
+pub(super) fn stalled() -> Error {
+    Error::Internal("the download of an export stalled".to_owned())
 }
 
 /// Write a workbook whose sheets are called `title` to a temporary file, open at its start.

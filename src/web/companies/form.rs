@@ -56,7 +56,7 @@ impl FormPage {
         form: CompanyForm,
     ) -> Result<FormPage, Error> {
         let mut db = state.db.acquire().await?;
-        let mut owners = staff::list(&state.db).await?;
+        let mut owners = staff::list(&mut *db).await?;
         owners.retain(|it| it.active || it.id.to_string() == form.draft.owner_id);
         let name = match id {
             Some(id) => company::get(&mut *db, id).await?.name,

@@ -60,7 +60,7 @@ pub(super) async fn list(State(state): State<AppState>, shell: Shell, Query(aske
         count = company_list::count(&mut db, alike, COUNTED + 1).await?;
     }
     let industries = company_list::industries(&mut db).await?;
-    let mut owners = staff::list(&state.db).await?;
+    let mut owners = staff::list(&mut *db).await?;
     owners.retain(|it| it.active || it.id.to_string() == asked.owner);
     let edge = |it: Option<&company_list::Row>| it.map(|it| it.id.to_string()).unwrap_or_default();
     let newer = edge(page.rows.first().filter(|_| page.has_previous));

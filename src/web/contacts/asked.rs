@@ -6,13 +6,14 @@ use crate::{
     chile::{comunas, format, pesos, text::tidy},
     contacts::{
         columns::{Choice as _, Column},
-        contact_filter::Owner,
+        contact_filter::{Owner, Within},
         contact_list::{Filter, Sort},
         interests::Interest,
         views::Shows,
         vocabulary::{Kind, Lifecycle, Source},
     },
-    ids::{CompanyId, ImportId},
+    error::{Error, Result},
+    ids::{CompanyId, ImportId, ListId, SegmentId, StaffId},
 };
 use axum::http::Uri;
 use axum_extra::extract::Query;
@@ -48,6 +49,8 @@ pub(in crate::web) struct Asked {
     pub(super) column: Vec<String>,
     /// The saved view that it began with.
     pub(super) view: String,
+    pub(super) segment: String,
+    pub(super) list: String,
     pub(super) before: String,
     pub(super) after: String,
 }
@@ -55,6 +58,8 @@ pub(in crate::web) struct Asked {
 /// Names that the words of a chip need.
 pub(super) struct Names<'a> {
     pub(super) company: &'a str,
+    pub(super) segment: &'a str,
+    pub(super) list: &'a str,
     pub(super) owners: &'a [StaffUser],
     pub(super) interests: &'a [Interest],
 }
@@ -76,10 +81,16 @@ pub(super) const MONTHS: [&str; 12] = [
 ];
 
 impl Asked {
-    /// From the part of an address after its question mark. What cannot be read asks for nothing.
-    pub(in crate::web) fn parse(query: &str) -> Asked {
+    /// From the part of an address after its question mark. One that cannot be read is refused: it
+    /// would ask for everybody.
+    pub(in crate::web) fn parse(query: &str) -> Result<Asked> {
         let uri = format!("/?{query}").parse::<Uri>().ok();
-        uri.and_then(|it| Query::try_from_uri(&it).ok()).map(|Query(it)| it).unwrap_or_default()
+        let read = uri.and_then(|it| Query::try_from_uri(&it).ok()).map(|Query(it)| it);
+        read.ok_or_else(|| {
+            Error::refused(
+                "No pudimos leer los filtros de la lista. No se hizo nada: vuelve a la lista y repite.",
+            )
+        })
     }
 
     /// As a saved view would be asked for.
@@ -106,6 +117,8 @@ impl Asked {
             spent: filter.spent_from.map(|it| it.to_string()).unwrap_or_default(),
             active_from: day(filter.active_from),
             quiet_from: day(filter.quiet_from),
+            segment: filter.segment.map(|it| it.to_string()).unwrap_or_default(),
+            list: filter.list.map(|it| it.to_string()).unwrap_or_default(),
             sort: match sort {
                 Sort::Name => "name".to_owned(),
                 Sort::Activity => "activity".to_owned(),
@@ -144,6 +157,9 @@ impl Asked {
             spent_from: figure(&self.spent),
             active_from: day(&self.active_from),
             quiet_from: day(&self.quiet_from),
+            segment: row(&self.segment).map(SegmentId),
+            list: row(&self.list).map(ListId),
+            within: Within::default(),
             among: None,
         }
     }
@@ -225,6 +241,8 @@ impl Asked {
             ("spent", &self.spent),
             ("active_from", &self.active_from),
             ("quiet_from", &self.quiet_from),
+            ("segment", &self.segment),
+            ("list", &self.list),
             ("sort", &self.sort),
             ("columns", &columns),
             ("view", &self.view),
@@ -234,7 +252,7 @@ impl Asked {
 
     /// The pairs that the form of filters does not hold itself.
     pub(super) fn beside_filters(&self) -> Vec<(&'static str, String)> {
-        const BESIDE: [&str; 4] = ["company", "import", "columns", "view"];
+        const BESIDE: [&str; 6] = ["company", "import", "segment", "list", "columns", "view"];
         self.pairs().into_iter().filter(|it| BESIDE.contains(&it.0)).collect()
     }
 
@@ -307,6 +325,12 @@ impl Asked {
         if !self.q.trim().is_empty() {
             link(format!("«{}»", self.q.trim()), |it| it.q.clear());
         }
+        if filter.segment.is_some() {
+            link(format!("Segmento: {}", names.segment), |it| it.segment.clear());
+        }
+        if filter.list.is_some() {
+            link(format!("Lista: {}", names.list), |it| it.list.clear());
+        }
         if filter.company.is_some() {
             link(format!("Empresa: {}", names.company), |it| it.company.clear());
         }
@@ -349,6 +373,11 @@ impl Asked {
     }
 }
 
+/// A row as in an address; what is no number is no row either, and no reason to show everybody.
+fn row(typed: &str) -> Option<i64> {
+    (!typed.is_empty()).then(|| typed.parse().unwrap_or_default())
+}
+
 /// A figure as typed, of pesos or of visits; nothing asks for none.
 fn figure(typed: &str) -> Option<i64> {
     pesos::whole(typed).filter(|it| *it > 0)
@@ -362,16 +391,19 @@ mod tests {
     fn what_is_asked_for_survives_being_kept() {
         let asked = Asked::parse(
             "q=ana&lifecycle=LEAD&owner=none&birth_month=3&spent=%2450.000&visits=2&quiet_from=2026-11-01\
-             &created_from=2026-01-01&sort=name&column=phone&column=email&comuna=10101",
-        );
+             &created_from=2026-01-01&sort=name&column=phone&column=email&comuna=10101&segment=7&list=3",
+        )
+        .unwrap();
         assert_eq!(asked.columns(), [Column::Email, Column::Phone]);
         assert_eq!(asked.filter().spent_from, Some(50_000));
         let again = Asked::of(&asked.shows());
         assert_eq!(again.shows(), asked.shows());
-        assert_eq!(Asked::parse(&again.query()).shows(), asked.shows());
+        assert_eq!(Asked::parse(&again.query()).unwrap().shows(), asked.shows());
         assert_eq!(
-            Asked::parse("lifecycle=VIP&birth_month=13&created_from=ayer").filter(),
+            Asked::parse("lifecycle=VIP&birth_month=13&created_from=ayer").unwrap().filter(),
             Filter::default()
         );
+        assert!(Asked::parse("q=ana&q=beto").is_err(), "not everybody");
+        assert_eq!(Asked::parse("segment=x").unwrap().filter().segment, Some(SegmentId(0)), "nobody");
     }
 }

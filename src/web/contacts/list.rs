@@ -14,6 +14,7 @@ use crate::{
         vocabulary::{Kind, Lifecycle, Source},
     },
     db::keyset::Place,
+    segments::{list, segment, whom},
     state::AppState,
     web::{
         badges::Badge,
@@ -77,7 +78,7 @@ struct ListPage {
     now: DateTime<Utc>,
 }
 
-pub(super) async fn list(
+pub(super) async fn all(
     State(state): State<AppState>,
     actor: Actor,
     shell: Shell,
@@ -92,7 +93,8 @@ pub(super) async fn list(
             return Ok(Redirect::to(&whole).into_response());
         }
     }
-    let filter = asked.filter();
+    let mut filter = asked.filter();
+    whom::complete(&mut db, state.clock.now(), &mut filter).await?;
     let place = Place::of(asked.before.parse().ok(), asked.after.parse().ok());
     let (mut page, mut count) =
         contact_list::page_and_count(&mut db, &filter, asked.sort(), place, PAGE, COUNTED + 1).await?;
@@ -104,16 +106,30 @@ pub(super) async fn list(
     }
     let industries = company_list::industries(&mut db).await?;
     let interests = interests::list(&mut *db).await?;
-    let mut owners = staff::list(&state.db).await?;
+    let mut owners = staff::list(&mut *db).await?;
     owners.retain(|it| it.active || it.id.to_string() == asked.owner);
     let company = match filter.company {
         Some(id) => company::get(&mut *db, id).await.map_or_else(|_| "no existe".to_owned(), |it| it.name),
         None => String::new(),
     };
+    let segment = match filter.segment {
+        Some(id) => segment::get(&mut *db, id).await.map_or_else(|_| "no existe".to_owned(), |it| it.name),
+        None => String::new(),
+    };
+    let on_list = match filter.list {
+        Some(id) => list::get(&mut *db, id).await.map_or_else(|_| "no existe".to_owned(), |it| it.name),
+        None => String::new(),
+    };
     let edge = |it: Option<&contact_list::Row>| it.map(|it| it.id.to_string()).unwrap_or_default();
     let newer = edge(page.rows.first().filter(|_| page.has_previous));
     let older = edge(page.rows.last().filter(|_| page.has_next));
-    let names = Names { company: &company, owners: &owners, interests: &interests };
+    let names = Names {
+        company: &company,
+        segment: &segment,
+        list: &on_list,
+        owners: &owners,
+        interests: &interests,
+    };
     html::page(&ListPage {
         shell,
         columns: asked.columns(),

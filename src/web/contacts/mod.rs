@@ -20,7 +20,7 @@ use std::time::Duration;
 pub(super) fn routes() -> Vec<Route> {
     use Permission::{DecideMessages, EditContacts, Export, View};
     vec![
-        Route::get("/contacts", View, list::list),
+        Route::get("/contacts", View, list::all),
         Route::post("/contacts", EditContacts, edit::create),
         Route::post("/contacts/exports", Export, exports::create).within(Duration::from_mins(30)),
         Route::post("/contacts/views", View, views::create),

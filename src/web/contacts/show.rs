@@ -124,7 +124,7 @@ impl ShowPage {
             joined: merge::of(&mut db, id).await?,
             alike: duplicates::of(&mut db, id).await?,
             owners: if may_edit {
-                let mut owners = staff::list(&state.db).await?;
+                let mut owners = staff::list(&mut *db).await?;
                 owners.retain(|it| it.active);
                 owners
             } else {

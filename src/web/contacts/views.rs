@@ -30,7 +30,7 @@ pub(super) async fn create(
     actor: Actor,
     Form(form): Form<ViewForm>,
 ) -> Answer {
-    let mut asked = Asked::parse(&form.list);
+    let mut asked = Asked::parse(&form.list)?;
     let done = async {
         let mut tx = state.db.begin().await?;
         let shared = !form.shared.is_empty();
@@ -54,7 +54,7 @@ pub(super) async fn update(
     Path(id): Path<i64>,
     Form(form): Form<ViewForm>,
 ) -> Answer {
-    let asked = Asked::parse(&form.list);
+    let asked = Asked::parse(&form.list)?;
     let shows = asked.shows();
     let done = async {
         let mut tx = state.db.begin().await?;

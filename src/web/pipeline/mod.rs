@@ -139,7 +139,7 @@ async fn board(
         lanes.push(Lane { stage, cards, more: more.unwrap_or_default() });
     }
     let today = time::local_date(state.clock.now());
-    let mut owners = staff::list(&state.db).await?;
+    let mut owners = staff::list(&mut *db).await?;
     owners.retain(|it| it.active && Some(Owner::Staff(it.id)) != mine);
     html::page(&BoardPage { shell, today, stages: names, lanes, alone, owner, mine, owners, open_value })
 }

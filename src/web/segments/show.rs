@@ -3,13 +3,12 @@
 
 use super::{
     Shell, filters,
-    flash::Flash,
     form::Form,
     html::{self, Answer},
 };
 use crate::{
     access::Actor,
-    chile::{format, phone::Phone, time},
+    chile::{phone::Phone, time},
     contacts::{
         contact,
         contact_list::{self, Filter, Sort},
@@ -18,14 +17,14 @@ use crate::{
     ids::{ContactId, ListId, SegmentId},
     segments::{
         evaluate::{Facts, Library},
-        facts,
-        list::{self, List},
+        facts, list,
         members::{self, Member},
         rule::{Group, Join, Node},
         segment::{self, Kind, Segment},
         words::Names,
     },
     state::AppState,
+    web::bulk_actions::segment_to_list,
 };
 use askama::Template;
 use axum::extract::{Path, Query, State};
@@ -59,11 +58,12 @@ struct ShowPage {
     segment: Segment,
     sentence: String,
     people: Option<i64>,
-    members: Vec<Member>,
+    /// None: finding them takes too long.
+    members: Option<Vec<Member>>,
     newer: String,
     older: String,
     versions: Vec<Past>,
-    lists: Vec<List>,
+    lists: Vec<(ListId, String)>,
     q: String,
     found: Vec<contact_list::Row>,
 }
@@ -80,11 +80,20 @@ pub(super) async fn show(
     let it = segment::get(&mut *db, id).await?;
     let names = Names::load(&mut db).await?;
     let people = members::count(&mut db, now, &it.rule).await?;
-    let mut page = members::newest(&mut db, now, &it.rule, asked.before.map(ContactId), PAGE + 1).await?;
-    let more = i64::try_from(page.len()).is_ok_and(|it| it > PAGE);
-    page.truncate(usize::try_from(PAGE).unwrap_or(usize::MAX));
+    let mut page = match people {
+        None => None,
+        Some(_) => members::newest(&mut db, now, &it.rule, asked.before.map(ContactId), PAGE + 1).await?,
+    };
+    let more = page.as_ref().is_some_and(|it| i64::try_from(it.len()).is_ok_and(|it| it > PAGE));
+    if let Some(page) = &mut page {
+        page.truncate(usize::try_from(PAGE).unwrap_or(usize::MAX));
+    }
     let base = format!("/segments/{id}");
-    let older = page.last().filter(|_| more).map_or(String::new(), |it| format!("{base}?before={}", it.id));
+    let older = page
+        .as_ref()
+        .and_then(|it| it.last())
+        .filter(|_| more)
+        .map_or(String::new(), |it| format!("{base}?before={}", it.id));
     let versions = segment::versions(&mut *db, id).await?.into_iter().map(|it| Past {
         version: it.version,
         sentence: names.sentence(&it.rule, today),
@@ -107,7 +116,7 @@ pub(super) async fn show(
         newer: if asked.before.is_some() { base } else { String::new() },
         older,
         versions,
-        lists: list::all(&mut *db).await?,
+        lists: list::names(&mut *db).await?,
         q: asked.q,
         found,
         segment: it,
@@ -208,14 +217,5 @@ pub(super) async fn to_list(
     Path(id): Path<SegmentId>,
     Form(form): Form<ToList>,
 ) -> Answer {
-    let Some(list) = form.list_id.parse().ok().map(ListId) else {
-        return Ok(Flash::bad("Elige una lista. No se agregó a nadie.").to(&format!("/segments/{id}")));
-    };
-    let mut tx = state.db.begin().await?;
-    let it = segment::get(&mut *tx, id).await?;
-    let added = list::add_rule(&mut tx, state.clock.now(), &actor, list, &it.rule).await?;
-    tx.commit().await?;
-    let added = i64::try_from(added).unwrap_or(i64::MAX);
-    let text = format!("Agregamos {} a la lista.", format::count(added, "persona", "personas"));
-    Ok(Flash::good(text).to(&format!("/lists/{list}")))
+    segment_to_list(&state, &actor, id, form.list_id, &format!("/segments/{id}")).await
 }

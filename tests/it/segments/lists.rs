@@ -114,7 +114,7 @@ async fn a_campaign_to_a_segment_reaches_private_people_and_the_gate_agrees(db: 
     let segment = keep(&db, "Gastan", &spenders()).await.unwrap();
     let listed = new_list(&db, "Invitados").await;
     let mut tx = db.begin().await.unwrap();
-    list::add_contacts(&mut tx, app.now(), &Actor::CommandLine, listed, &[ana, luis]).await.unwrap();
+    list_bulk::attach(&mut tx, app.now(), &Actor::CommandLine, listed, &[ana.0, luis.0]).await.unwrap();
     tx.commit().await.unwrap();
 
     let mut connection = db.acquire().await.unwrap();
