@@ -149,3 +149,8 @@ create trigger staff_users_are_told_of after delete on staff_users referencing o
 -- Pages of one import in the order of the list.
 drop index contacts_by_import;
 create index contacts_by_import on contacts (import_id, id) where import_id is not null;
+
+-- A campaign's states are counted in the index alone, and those who left by it are found without reading the rest.
+drop index communication_logs_by_campaign;
+create index communication_logs_by_campaign on communication_logs (campaign_id, status, id desc) include (origin, sent_at);
+create index communication_logs_unsubscribed_by_campaign on communication_logs (campaign_id) where unsubscribed_at is not null;
