@@ -78,11 +78,27 @@ impl Progress {
 /// # Errors
 /// When the database fails.
 pub async fn of(db: impl PgExecutor<'_>, id: CampaignId) -> Result<Progress> {
+    // One statement, so that all parts tell of one moment. States are counted in the index alone, since a campaign may
+    // have a million messages; the rest looks only at the rows that it is about.
     let rows = sqlx::query!(
-        r#"select status, block_reason, case when status = 'PENDING' then defer_reason end as defer_reason,
-                  count(*) as "count!", count(unsubscribed_at) as "unsubscribed!",
-                  min(next_attempt_at) filter (where status = 'PENDING') as next_attempt_at, max(sent_at) as last_sent_at
-           from communication_logs where campaign_id = $1 and origin = 'CAMPAIGN' group by 1, 2, 3"#,
+        r#"select 'STATUS' as "what!", status as code, count(*) as "count!", max(sent_at) as at
+           from communication_logs where campaign_id = $1 and origin = 'CAMPAIGN' group by status
+           union all
+           select 'BLOCKED', block_reason, count(*), null
+           from communication_logs where campaign_id = $1 and origin = 'CAMPAIGN' and status = 'BLOCKED' group by block_reason
+           union all
+           select 'DEFERRED', defer_reason, count(*), null
+           from communication_logs where campaign_id = $1 and origin = 'CAMPAIGN' and status = 'PENDING'
+               and defer_reason is not null group by defer_reason
+           union all
+           select 'NEXT', null, 0, (
+               select next_attempt_at from communication_logs
+               where communication_type = (select communication_type from campaigns where id = $1)
+                   and campaign_id = $1 and status = 'PENDING' and origin = 'CAMPAIGN'
+               order by next_attempt_at limit 1)
+           union all
+           select 'UNSUBSCRIBED', null, count(*), null
+           from communication_logs where campaign_id = $1 and origin = 'CAMPAIGN' and unsubscribed_at is not null"#,
         id.0
     )
     .fetch_all(db)
@@ -90,19 +106,19 @@ pub async fn of(db: impl PgExecutor<'_>, id: CampaignId) -> Result<Progress> {
     let mut progress = Progress::default();
     for row in rows {
         let count = u64::try_from(row.count).unwrap_or_default();
-        if let Some(status) = Status::from_code(&row.status) {
-            *progress.by_status.entry(status).or_default() += count;
+        let code = row.code.as_deref().unwrap_or_default();
+        match row.what.as_str() {
+            "STATUS" => {
+                if let Some(status) = Status::from_code(code) {
+                    progress.by_status.insert(status, count);
+                }
+                progress.last_sent_at = progress.last_sent_at.max(row.at);
+            }
+            "BLOCKED" => progress.blocked.extend(BlockReason::from_code(code).map(|it| (it, count))),
+            "DEFERRED" => progress.deferred.extend(DeferReason::from_code(code).map(|it| (it, count))),
+            "NEXT" => progress.next_attempt_at = row.at,
+            _ => progress.unsubscribed = count,
         }
-        if let Some(reason) = row.block_reason.as_deref().and_then(BlockReason::from_code) {
-            *progress.blocked.entry(reason).or_default() += count;
-        }
-        if let Some(reason) = row.defer_reason.as_deref().and_then(DeferReason::from_code) {
-            *progress.deferred.entry(reason).or_default() += count;
-        }
-        progress.unsubscribed += u64::try_from(row.unsubscribed).unwrap_or_default();
-        progress.next_attempt_at =
-            [progress.next_attempt_at, row.next_attempt_at].into_iter().flatten().min();
-        progress.last_sent_at = progress.last_sent_at.max(row.last_sent_at);
     }
     Ok(progress)
 }

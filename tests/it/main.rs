@@ -25,6 +25,7 @@ mod messages;
 mod outbox;
 mod people;
 mod public;
+mod references;
 mod segments;
 mod settings;
 mod signatures;

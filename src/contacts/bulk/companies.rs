@@ -115,7 +115,7 @@ pub(super) async fn create(tx: &mut Tx<'_>, now: DateTime<Utc>, import: ImportId
         tx,
         "update import_companies i set company_id = numbered.id, is_new = true
          from (
-            select ident, nextval(pg_get_serial_sequence('companies', 'id')) as id
+            select ident, nextval((select pg_get_serial_sequence('companies', 'id')::regclass)) as id
             from (select ident from import_companies
                   where company_id is null and same_as is null and name is not null order by first) missing
          ) numbered

@@ -329,7 +329,7 @@ async fn create_people(
     let created = run(
         tx,
         "create temp table import_newcomers on commit drop as
-         select newcomer, first, nextval(pg_get_serial_sequence('contacts', 'id')) as id
+         select newcomer, first, nextval((select pg_get_serial_sequence('contacts', 'id')::regclass)) as id
          from (select m.newcomer, coalesce(min(m.row_number) filter (where s.email is not null), min(m.row_number)) as first
                from import_matches m join import_staging s on s.row_number = m.row_number
                where m.newcomer is not null group by m.newcomer order by first) people",

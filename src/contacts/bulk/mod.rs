@@ -180,7 +180,8 @@ async fn hold_matched(tx: &mut Tx<'_>) -> Result<bool> {
 /// Give each row that is to be created its id in `table`: fills `import_made(row_number, id)`.
 async fn number(tx: &mut Tx<'_>, table: &'static str) -> Result<()> {
     sqlx::query(
-        "insert into import_made select row_number, nextval(pg_get_serial_sequence($1, 'id'))
+        // The sequence is looked up once, not for each row.
+        "insert into import_made select row_number, nextval((select pg_get_serial_sequence($1, 'id')::regclass))
          from (select row_number from import_decided where verdict = 'CREATED' order by row_number) new",
     )
     .persistent(false)
