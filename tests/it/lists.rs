@@ -7,15 +7,18 @@ use llovizna::{
     access::{Actor, Role},
     bulk_actions::run,
     contacts::{
+        columns::Column,
         company_list,
         contact::{self, Draft},
         contact_list::{self, Filter, Owner, Sort},
+        export::{self, Patience},
         vocabulary::{Lifecycle, Source},
     },
     db::keyset::Place,
     ids::{ContactId, StaffId},
 };
-use sqlx::{PgConnection, PgPool};
+use sqlx::{PgConnection, PgPool, postgres::PgPoolOptions};
+use std::time::Duration;
 
 async fn create(db: &PgPool, draft: &Draft) -> ContactId {
     let mut tx = db.begin().await.unwrap();
@@ -813,4 +816,122 @@ async fn no_page_of_the_list_reads_all_contacts(db: PgPool) {
     // The measure sees what it should.
     sqlx::query("select count(*) from contacts where notes = 'x'").execute(&mut *db).await.unwrap();
     assert!(whole_reads(db, BIG).await > before);
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn undoing_a_change_of_stage_keeps_the_cards_that_were_worked_on_since(db: PgPool) {
+    leads(&db, 3).await;
+    let app = TestApp::new(db.clone());
+    let stage: i64 = one(&db, "select max(id) from pipeline_stages").await;
+    let stage = stage.to_string();
+    let form = [("scope", "all"), ("list", ""), ("action", "STAGE"), ("stage", &stage)];
+    let asked = app.post("/bulk-actions", &form).await;
+    settle(&app).await;
+    sqlx::query("update pipeline_cards set value = 250000 where contact_id = (select min(id) from contacts)")
+        .execute(&db)
+        .await
+        .unwrap();
+    sqlx::query("update pipeline_cards set moved_at = moved_at + interval '1 hour' where contact_id = (select max(id) from contacts)")
+        .execute(&db)
+        .await
+        .unwrap();
+    app.post(&format!("{}/undo", asked.location()), &[]).await;
+    settle(&app).await;
+    let left: (i64, i64) = sqlx::query_as("select count(*), sum(value)::bigint from pipeline_cards")
+        .fetch_one(&db)
+        .await
+        .unwrap();
+    assert_eq!(left, (2, 250_000));
+    let page = app.get(asked.location()).await.text();
+    assert!(page.contains("2 personas cambiaron después"), "{page}");
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn whoever_undoes_a_change_answers_for_it_and_who_left_changes_nobody(db: PgPool) {
+    leads(&db, 3).await;
+    let app = TestApp::new(db.clone());
+    let staff = app.as_role(Role::Staff).await;
+    let form = [("scope", "all"), ("list", ""), ("action", "LIFECYCLE"), ("lifecycle", "CLIENTE")];
+    let asked = staff.post("/bulk-actions", &form).await;
+    settle(&app).await;
+    let me = staff.staff.unwrap().0;
+    sqlx::query("update staff_users set role = 'READ_ONLY' where id = $1")
+        .bind(me)
+        .execute(&db)
+        .await
+        .unwrap();
+    app.admin().await.post(&format!("{}/undo", asked.location()), &[]).await;
+    settle(&app).await;
+    assert_eq!(one::<String>(&db, "select status from bulk_actions").await, "UNDONE");
+    sqlx::query("update staff_users set role = 'STAFF' where id = $1").bind(me).execute(&db).await.unwrap();
+    let again = app.as_role(Role::Staff).await;
+    let asked = again.post("/bulk-actions", &form).await;
+    sqlx::query("update staff_users set active = false where id = $1")
+        .bind(again.staff.unwrap().0)
+        .execute(&db)
+        .await
+        .unwrap();
+    settle(&app).await;
+    let page = app.get(asked.location()).await.text();
+    assert!(page.contains("ya no puede cambiar contactos"), "{page}");
+    assert_eq!(one::<i64>(&db, "select count(*) from contacts where lifecycle = 'CLIENTE'").await, 0);
+    // Its undoing is no failure any more.
+    app.post(&format!("{}/undo", asked.location()), &[]).await;
+    settle(&app).await;
+    assert_eq!(one::<i64>(&db, "select count(*) from bulk_actions where failure is not null").await, 0);
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn a_bulk_action_that_cannot_be_read_stands_in_nobodys_way(db: PgPool) {
+    leads(&db, 1).await;
+    let app = TestApp::new(db.clone());
+    sqlx::query("insert into bulk_actions (action, target_name, filter, created_at, created_by_name) values ('TAG', 'x', '{}', now(), 'x')")
+        .execute(&db)
+        .await
+        .unwrap();
+    let form = [("scope", "all"), ("list", ""), ("action", "LIFECYCLE"), ("lifecycle", "CLIENTE")];
+    app.post("/bulk-actions", &form).await;
+    settle(&app).await;
+    assert_eq!(one::<i64>(&db, "select count(*) from contacts where lifecycle = 'CLIENTE'").await, 1);
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn a_word_of_very_many_companies_finds_all_their_people(db: PgPool) {
+    sqlx::query(
+        "with k as (insert into companies (name, name_key, created_at, updated_at)
+             select 'Comercial ' || n, 'comercial ' || n, now(), now() from generate_series(1, 1500) n returning id)
+         insert into contacts (first_name, email, search_key, company_id, created_at, updated_at)
+         select 'Ana', id || '@sur.example', 'ana ' || id || ' sur example', id, now(), now() from k",
+    )
+    .execute(&db)
+    .await
+    .unwrap();
+    let mut db = db.acquire().await.unwrap();
+    let matching = contact_list::matching(&mut db, &q("comercial"), Sort::Newest).await.unwrap();
+    assert_eq!(matching.count(&mut db, i64::MAX).await.unwrap(), 1500);
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn a_download_that_stalls_lets_its_connection_go(db: PgPool) {
+    leads(&db, 2000).await;
+    let patience = Patience { chunk: Duration::from_millis(50), whole: Duration::from_secs(60) };
+    let columns = [Column::Email];
+    let whom = (&Filter::default(), Sort::Newest);
+    let export = export::begin(&db, monday_noon(), &Actor::CommandLine, whom, &columns, export::Kind::Csv)
+        .await
+        .unwrap();
+    // Nobody takes the first chunk away.
+    let (send, receive) = tokio::sync::mpsc::channel(1);
+    assert!(export.csv(send, patience).await.is_err(), "a file that was cut off must not look whole");
+    drop(receive);
+    // One connection is enough to begin.
+    let narrow = PgPoolOptions::new()
+        .max_connections(1)
+        .acquire_timeout(Duration::from_secs(5))
+        .connect_with((*db.connect_options()).clone())
+        .await
+        .unwrap();
+    export::begin(&narrow, monday_noon(), &Actor::CommandLine, whom, &columns, export::Kind::Csv)
+        .await
+        .unwrap();
 }

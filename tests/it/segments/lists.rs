@@ -3,10 +3,11 @@
 use super::{keep, person, spenders};
 use crate::{
     campaigns::{app, execute, get, people, seeded, start},
-    support::monday_noon,
+    support::{TestApp, monday_noon},
 };
 use llovizna::{
     access::Actor,
+    bulk_actions::run,
     campaigns::{
         audience::{self, Question, Rule},
         campaign,
@@ -18,7 +19,7 @@ use llovizna::{
     error::Error,
     ids::ListId,
     messaging::kinds::{BlockReason, MessageType},
-    segments::list,
+    segments::{list, list_bulk},
 };
 use sqlx::PgPool;
 
@@ -79,23 +80,31 @@ async fn what_is_pasted_becomes_contacts_and_bare_addresses_once(db: PgPool) {
 }
 
 #[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
-async fn a_segment_is_fixed_on_a_list_as_it_stands(db: PgPool) {
+async fn a_segment_is_fixed_on_a_list_as_it_stands_and_that_is_taken_back(db: PgPool) {
+    let app = TestApp::new(db.clone());
     let ana = person(&db, "Ana", 1, 60_000).await;
     person(&db, "Luis", 1, 10).await;
+    let segment = keep(&db, "Gastan", &spenders()).await.unwrap();
     let id = new_list(&db, "Gastan").await;
-    let mut tx = db.begin().await.unwrap();
-    let actor = Actor::CommandLine;
-    assert_eq!(list::add_rule(&mut tx, monday_noon(), &actor, id, &spenders()).await.unwrap(), 1);
-    assert_eq!(list::add_rule(&mut tx, monday_noon(), &actor, id, &spenders()).await.unwrap(), 0, "once");
-    tx.commit().await.unwrap();
+    let asked = app.post(&format!("/segments/{segment}/list"), &[("list_id", &id.to_string())]).await;
+    while run::run_once(&db, app.now()).await.unwrap() {}
     sqlx::query("update contact_metrics set spent = 0").execute(&db).await.unwrap();
     let mut connection = db.acquire().await.unwrap();
     let page = list::page(&mut connection, id, Place::First, 10).await.unwrap();
     assert_eq!(page.rows.iter().map(|it| it.contact_id).collect::<Vec<_>>(), [Some(ana)]);
-    let mut tx = db.begin().await.unwrap();
-    list::remove(&mut tx, monday_noon(), &actor, id, page.rows[0].id).await.unwrap();
-    tx.commit().await.unwrap();
+    app.post(&format!("{}/undo", asked.location()), &[]).await;
+    while run::run_once(&db, app.now()).await.unwrap() {}
     assert_eq!(list::get(&db, id).await.unwrap().members, 0);
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn a_removed_list_takes_nobody(db: PgPool) {
+    let id = new_list(&db, "Feria").await;
+    let mut tx = db.begin().await.unwrap();
+    let actor = Actor::CommandLine;
+    list::delete(&mut tx, monday_noon(), &actor, id).await.unwrap();
+    let refused = list::add_pasted(&mut tx, monday_noon(), &actor, id, "ana@x.example").await;
+    assert!(matches!(refused, Err(Error::NotFound)));
 }
 
 #[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]

@@ -5,14 +5,18 @@ mod lists;
 mod pages;
 mod random;
 
-use crate::support::monday_noon;
+use crate::support::{TestApp, monday_noon};
 use llovizna::{
     access::Actor,
+    bulk_actions::run,
+    chile::time,
     error::{Error, Result},
     ids::{ContactId, SegmentId},
     segments::{
+        evaluate::Library,
+        facts,
         field::{Field, Op},
-        members,
+        list, list_bulk, members,
         rule::{Condition, Group},
         segment,
         value::{self, Thresholds},
@@ -165,4 +169,112 @@ async fn the_automatic_segments_are_seeded_and_follow_their_thresholds(db: PgPoo
     let named = segment::list(&db).await.unwrap();
     let quiet = named.iter().find(|it| it.key.as_deref() == Some("INACTIVE_90_DAYS")).unwrap();
     assert_eq!((quiet.name.as_str(), quiet.version), ("Sin actividad hace 60 días", 2));
+}
+
+/// Make a segment ask about another behind the program's back, as two saved at once could.
+async fn force(db: &PgPool, id: SegmentId, rule: &Group) {
+    sqlx::query("update segments set rule = $2 where id = $1")
+        .bind(id.0)
+        .bind(serde_json::to_value(rule).unwrap())
+        .execute(db)
+        .await
+        .unwrap();
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn segments_that_ask_about_each_other_end_nothing_but_the_question(db: PgPool) {
+    let ana = person(&db, "Ana", 1, 60_000).await;
+    let first = keep(&db, "Uno", &spenders()).await.unwrap();
+    let second = keep(&db, "Dos", &within(first)).await.unwrap();
+    force(&db, first, &within(second)).await;
+    let mut connection = db.acquire().await.unwrap();
+    let facts = facts::of(&mut connection, ana).await.unwrap();
+    let library = Library::from([(first.0, within(second)), (second.0, within(first))]);
+    assert!(!facts.satisfy(&within(first), &library, time::local_date(monday_noon())));
+    let asked = members::count(&mut connection, monday_noon(), &within(first)).await.unwrap_err();
+    assert!(said(&asked).contains("no se puede calcular"));
+    // It can be looked at where it is mended.
+    let app = TestApp::new(db.clone());
+    let page = app.get(&format!("/segments/{first}/edit")).await;
+    assert_eq!(page.status, axum::http::StatusCode::OK);
+    assert!(change(&db, first, "Uno", &spenders()).await.unwrap());
+    assert_eq!(members::count(&mut connection, monday_noon(), &within(second)).await.unwrap(), Some(1));
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn a_segment_asks_about_those_that_exist_and_not_about_too_many(db: PgPool) {
+    let refused = keep(&db, "Futuro", &within(SegmentId(9_999))).await.unwrap_err();
+    assert!(said(&refused).contains("no existe"));
+    // Each asks twice about the one before.
+    let mut last = keep(&db, "0", &spenders()).await.unwrap();
+    let twice = |id: SegmentId| {
+        let it = Condition::with(Field::Segment, Op::Is, &[&id.to_string()]);
+        Group::any([it.clone(), it])
+    };
+    let mut refused = None;
+    for n in 1..10 {
+        match keep(&db, &n.to_string(), &twice(last)).await {
+            Ok(id) => last = id,
+            Err(error) => {
+                refused = Some(said(&error));
+                break;
+            }
+        }
+    }
+    assert!(refused.unwrap().contains("demasiados segmentos"));
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn two_segments_saved_at_once_cannot_ask_about_each_other(db: PgPool) {
+    let first = keep(&db, "Uno", &spenders()).await.unwrap();
+    let second = keep(&db, "Dos", &spenders()).await.unwrap();
+    let save = async |id, name: &str, rule: Group| change(&db, id, name, &rule).await.is_ok();
+    let (one, other) = tokio::join!(save(first, "Uno", within(second)), save(second, "Dos", within(first)));
+    assert!(one != other, "one of them: {one} {other}");
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn a_segment_or_a_list_is_looked_at_exported_and_changed_like_any_filter(db: PgPool) {
+    let app = TestApp::new(db.clone());
+    let ana = person(&db, "Ana", 1, 60_000).await;
+    let luis = person(&db, "Luis", 1, 10).await;
+    let segment = keep(&db, "Gastan", &spenders()).await.unwrap();
+    let mut tx = db.begin().await.unwrap();
+    let actor = Actor::CommandLine;
+    let feria = list::create(&mut tx, monday_noon(), &actor, "Feria", "").await.unwrap();
+    list_bulk::attach(&mut tx, monday_noon(), &actor, feria, &[luis.0]).await.unwrap();
+    tx.commit().await.unwrap();
+    for (filter, inside, outside) in [
+        (format!("segment={segment}"), (ana, "Ana"), (luis, "Luis")),
+        (format!("list={feria}"), (luis, "Luis"), (ana, "Ana")),
+    ] {
+        let page = app.get(&format!("/contacts?{filter}")).await;
+        let shows = |it: ContactId| page.body.contains(&format!("href=\"/contacts/{it}\""));
+        assert!(shows(inside.0) && !shows(outside.0), "{filter}");
+        let csv = app.post("/contacts/exports", &[("list", &filter), ("format", "csv")]).await;
+        assert!(csv.body.contains(inside.1) && !csv.body.contains(outside.1), "{}", csv.body);
+    }
+    assert!(app.get(&format!("/contacts?segment={segment}")).await.text().contains("Segmento: Gastan"));
+    let page = app.get(&format!("/segments/{segment}")).await;
+    let encoded = format!("/bulk-actions/new?scope=all&amp;list=segment%3D{segment}");
+    assert!(page.body.contains(&encoded) && page.text().contains("Ver en contactos"));
+    let filter = format!("segment={segment}");
+    let form =
+        [("scope", "all"), ("list", filter.as_str()), ("action", "LIFECYCLE"), ("lifecycle", "CLIENTE")];
+    // What is confirmed is what was shown.
+    let other = app.post("/bulk-actions", &[&form[..], &[("shown", "2")]].concat()).await;
+    assert_eq!(other.status, axum::http::StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(other.text().contains("ahora a 1 persona"), "{}", other.text());
+    let done = app.post("/bulk-actions", &[&form[..], &[("shown", "1")]].concat()).await;
+    assert_eq!(done.status, axum::http::StatusCode::SEE_OTHER);
+    // Who comes to belong before the engine gets to it was not confirmed.
+    sqlx::query("update contact_metrics set spent = 90000").execute(&db).await.unwrap();
+    while run::run_once(&db, app.now()).await.unwrap() {}
+    let changed: Vec<i64> = sqlx::query_scalar("select id from contacts where lifecycle = 'CLIENTE'")
+        .fetch_all(&db)
+        .await
+        .unwrap();
+    assert_eq!(changed, [ana.0]);
+    let nobody = app.get("/contacts?segment=x").await.text();
+    assert!(nobody.contains("Ningún contacto"), "no rule, nobody: {nobody}");
 }
