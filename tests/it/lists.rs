@@ -917,9 +917,10 @@ async fn a_download_that_stalls_lets_its_connection_go(db: PgPool) {
     let patience = Patience { chunk: Duration::from_millis(50), whole: Duration::from_secs(60) };
     let columns = [Column::Email];
     let whom = (&Filter::default(), Sort::Newest);
-    let export = export::begin(&db, monday_noon(), &Actor::CommandLine, whom, &columns, export::Kind::Csv)
-        .await
-        .unwrap();
+    let export =
+        export::begin_people(&db, monday_noon(), &Actor::CommandLine, whom, &columns, export::Kind::Csv)
+            .await
+            .unwrap();
     // Nobody takes the first chunk away.
     let (send, receive) = tokio::sync::mpsc::channel(1);
     assert!(export.csv(send, patience).await.is_err(), "a file that was cut off must not look whole");
@@ -931,7 +932,7 @@ async fn a_download_that_stalls_lets_its_connection_go(db: PgPool) {
         .connect_with((*db.connect_options()).clone())
         .await
         .unwrap();
-    export::begin(&narrow, monday_noon(), &Actor::CommandLine, whom, &columns, export::Kind::Csv)
+    export::begin_people(&narrow, monday_noon(), &Actor::CommandLine, whom, &columns, export::Kind::Csv)
         .await
         .unwrap();
 }

@@ -13,7 +13,7 @@ use crate::{
         vocabulary::{Kind, Lifecycle, Source},
     },
     error::{Error, Result},
-    ids::{CompanyId, ImportId, ListId, SegmentId, StaffId},
+    ids::{CompanyId, ImportId, ListId, SegmentId},
 };
 use axum::http::Uri;
 use axum_extra::extract::Query;

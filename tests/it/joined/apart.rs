@@ -19,7 +19,8 @@ use tokio_util::sync::CancellationToken;
 async fn list_of(db: &PgPool, name: &str, who: &[ContactId]) -> ListId {
     let mut tx = db.begin().await.unwrap();
     let id = list::create(&mut tx, monday_noon(), &Actor::CommandLine, name, "").await.unwrap();
-    list::add_contacts(&mut tx, monday_noon(), &Actor::CommandLine, id, who).await.unwrap();
+    let who: Vec<i64> = who.iter().map(|it| it.0).collect();
+    list_bulk::attach(&mut tx, monday_noon(), &Actor::CommandLine, id, &who).await.unwrap();
     tx.commit().await.unwrap();
     id
 }
@@ -72,8 +73,14 @@ async fn who_was_taken_off_a_list_since_stays_off(db: PgPool) {
     let (kept, gone) = twice(&db).await;
     let list = list_of(&db, "Del otro", &[gone]).await;
     let id = join(&db, kept, gone, &[]).await.unwrap();
+    let member = sqlx::query_scalar("select id from list_members where list_id = $1 and contact_id = $2")
+        .bind(list.0)
+        .bind(kept.0)
+        .fetch_one(&db)
+        .await
+        .unwrap();
     let mut tx = db.begin().await.unwrap();
-    list::remove_contacts(&mut tx, later(1), &Actor::CommandLine, list, &[kept]).await.unwrap();
+    list::remove(&mut tx, later(1), &Actor::CommandLine, list, member).await.unwrap();
     tx.commit().await.unwrap();
     separate(&db, id).await.unwrap();
     assert!(on(&db, list).await.is_empty());
