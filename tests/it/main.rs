@@ -21,6 +21,7 @@ mod messaging;
 mod messages;
 mod outbox;
 mod people;
+mod plans;
 mod public;
 mod references;
 mod segments;
