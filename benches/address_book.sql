@@ -44,7 +44,7 @@ select contact_id, count(*) filter (where kind = 'VISIT'), count(*) filter (wher
 from history_entries group by contact_id;
 
 insert into message_templates (communication_type, name, version, subject, body, body_format, footer, created_at)
-values ('EMAIL', 'bench', 1, 'Novedades', 'Hola {{ first_name }}', 'TEXT', 'Baja: {{ unsubscribe_url }}', '2026-01-01');
+values ('EMAIL', 'bench', 1, 'Novedades', 'Hola {{ first_name }}', 'TEXT', '{{ business_name }}, {{ business_address }}. Baja: {{ unsubscribe_url }}', '2026-01-01');
 insert into campaigns (name, status, audience, template_id, enqueue_done, launched_at, created_at, updated_at)
 select 'Campana ' || n, case when n = 1 then 'RUNNING' else 'FINISHED' end, '{}', t.id, true, at, at, at
 from generate_series(1, 20) n, message_templates t, lateral (select timestamptz '2026-11-20' - n * interval '20 days' as at) d

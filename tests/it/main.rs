@@ -24,6 +24,7 @@ mod messaging;
 mod messages;
 mod outbox;
 mod people;
+mod plans;
 mod public;
 mod references;
 mod segments;
