@@ -1,5 +1,5 @@
 -- What the big tables refer to, asked once a statement for all the rows that it adds, and not once a row: a foreign key
--- asks 500 000 times whether the one campaign of 500 000 messages is there, and was a fifth of an import. The same is
+-- asks 500 000 times whether the one campaign of 500 000 messages is there. The same is
 -- refused as before, under the same names; both sides lock what a foreign key locks, so that neither slips past the other.
 -- Ids are never changed (generated always), so only deleting is watched on the other side.
 

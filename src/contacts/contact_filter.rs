@@ -145,6 +145,12 @@ const CONTACTABLE: &str = "(c.email is not null and c.email_basis is not null an
             where communication_type = 'EMAIL' and destination is null and lifted_at is null)))";
 
 impl Filter {
+    /// Lets nobody through.
+    #[must_use]
+    pub fn nobody() -> Filter {
+        Filter { among: Some(Vec::new()), ..Filter::default() }
+    }
+
     /// Whether it lets all through.
     #[must_use]
     pub fn is_empty(&self) -> bool {

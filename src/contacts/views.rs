@@ -77,8 +77,9 @@ impl From<Stored> for View {
             owner_id: StaffId(it.owner_id),
             is_shared: it.is_shared,
             shows: Shows {
-                // A filter that a later version wrote is shown as far as this one knows it.
-                filter: serde_json::from_value(it.filter).unwrap_or_default(),
+                // A filter that a later version wrote is shown as far as this one knows it; one that can't be read lets
+                // nobody through: whoever exports or changes what a view shows must not meet everybody.
+                filter: serde_json::from_value(it.filter).unwrap_or_else(|_| Filter::nobody()),
                 sort: match it.sort.as_str() {
                     "NAME" => Sort::Name,
                     "ACTIVITY" => Sort::Activity,

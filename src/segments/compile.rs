@@ -185,6 +185,10 @@ fn push_reach(query: &mut Query, codes: &[String]) {
             Channel::Whatsapp => ("c.phone", "c.whatsapp_basis"),
         };
         query.push("(").push(address).push(" is not null and ").push(basis).push(" is not null");
+        if channel == Channel::Sms {
+            // Fixed lines get no messages.
+            query.push(" and c.phone like '+569%'");
+        }
         query.push(" and not exists (select 1 from suppressions s where s.communication_type = ");
         query.push_bind(channel.code()).push(" and s.lifted_at is null and s.destination = ").push(address);
         // Of lists of others only hashes are kept; where there are none, none is reckoned.

@@ -51,7 +51,8 @@ pub async fn of(db: &mut PgConnection, contact: ContactId) -> Result<Facts> {
     .await?;
     let reach = [
         (Channel::Email, it.email.is_some() && it.email_basis),
-        (Channel::Sms, it.phone.is_some() && it.sms_basis),
+        // Fixed lines get no messages.
+        (Channel::Sms, it.phone.as_deref().is_some_and(|it| it.starts_with("+569")) && it.sms_basis),
         (Channel::Whatsapp, it.phone.is_some() && it.whatsapp_basis),
     ];
     Ok(Facts {

@@ -2,7 +2,7 @@
 //! what is wrong with it in Spanish. Pure; knows no table.
 
 use super::{
-    field::{Event, Field, Op},
+    field::{Event, Field, Op, Shape},
     meaning::Meaning,
 };
 use chrono::NaiveDate;
@@ -111,7 +111,10 @@ impl Condition {
             self.campaign = None;
         }
         self.values.retain(|it| !it.trim().is_empty());
-        self.values.dedup();
+        // From a day to the same day is a range too.
+        if self.field.shape() == Shape::Choice {
+            self.values.dedup();
+        }
         self.values.truncate(MOST_VALUES);
     }
 }

@@ -12,7 +12,7 @@ use crate::{
     chile::format,
     config::FirstValues,
     db::Tx,
-    error::{Error, FieldError, Result},
+    error::{Error, FieldError, OnConstraint as _, Result},
     ids::{ContactId, SegmentId},
     settings::{self, Subject},
 };
@@ -273,7 +273,12 @@ pub async fn set(
             now
         )
         .fetch_optional(&mut **tx)
-        .await?;
+        .await
+        .on_constraint("segments_name_once", || {
+            let taken =
+                format!("Ya hay otro segmento llamado «{name}»: cámbiale el nombre y guarda otra vez.");
+            Error::invalid("inactive_days", taken)
+        })?;
         if let Some(id) = changed {
             segment::keep_version(tx, now, actor, SegmentId(id)).await?;
         }

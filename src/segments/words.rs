@@ -156,8 +156,8 @@ impl Names {
         let typed = condition.values.first().map_or("", |it| it.trim());
         let (yes, no) = match condition.field {
             Field::Bought => ("compró o hizo algo con", "nunca compró ni hizo algo con"),
-            Field::CompanyName => ("su empresa se llama", "su empresa no se llama"),
-            _ => ("nombre, correo o teléfono contiene", "ni nombre, correo o teléfono contiene"),
+            Field::CompanyName => ("el nombre de su empresa contiene", "el nombre de su empresa no contiene"),
+            _ => ("nombre, correo o teléfono contiene", "nombre, correo y teléfono no contienen"),
         };
         format!("{} «{typed}»", if condition.op.is_negative() { no } else { yes })
     }
@@ -203,7 +203,7 @@ impl Names {
         let object = if verb == "le rebotó" { object.replace("ningún", "algún") } else { object };
         let not = if condition.op.is_negative() { "no " } else { "" };
         let days = condition.days.trim();
-        let when = if days.is_empty() { String::new() } else { format!(" en los últimos {days} días") };
+        let when = if days.is_empty() { String::new() } else { format!(" en {}", last_days(days)) };
         format!("{not}{verb} {object}{when}")
     }
 
@@ -284,7 +284,8 @@ fn day(condition: &Condition) -> String {
         day.map_or_else(|_| typed(place).to_owned(), format::date)
     };
     match condition.op {
-        Op::WithinDays => format!("{label} en los últimos {} días", typed(0)),
+        Op::WithinDays => format!("{label} en {}", last_days(typed(0))),
+        Op::BeforeDays if typed(0) == "1" => format!("{label} hace más de 1 día"),
         Op::BeforeDays => format!("{label} hace más de {} días", typed(0)),
         Op::Since => format!("{label} desde el {}", date(0)),
         Op::Until => format!("{label} hasta el {}", date(0)),
@@ -292,6 +293,11 @@ fn day(condition: &Condition) -> String {
         Op::Unknown => format!("no tiene {label}"),
         _ => format!("{label} entre el {} y el {}", date(0), date(1)),
     }
+}
+
+/// `los últimos 30 días`.
+fn last_days(days: &str) -> String {
+    if days == "1" { "el último día".to_owned() } else { format!("los últimos {days} días") }
 }
 
 #[cfg(test)]

@@ -16,8 +16,8 @@ const MORE: &str = "nombre,apellido,correo\nAna,Pérez,ana@x.example\n";
 /// How many wait for a lock in this database.
 async fn waiting(db: &PgPool) -> i64 {
     sqlx::query_scalar!(
-        r#"select count(*) as "count!" from pg_locks where not granted
-           and (database = (select oid from pg_database where datname = current_database()) or locktype = 'transactionid')"#
+        r#"select count(*) as "count!" from pg_stat_activity
+           where datname = current_database() and wait_event_type = 'Lock'"#
     )
     .fetch_one(db)
     .await
