@@ -231,7 +231,7 @@ async fn prove(pool: &PgPool, now: DateTime<Utc>) {
     report("sealed, events", events, started);
     let started = Instant::now();
     let found = verify::all(pool, &key, &verify::Question::default()).await.unwrap();
-    assert_eq!((found.events as usize, found.broken), (events, None));
+    assert_eq!((usize::try_from(found.events).unwrap(), found.broken), (events, None));
     report("verified, events", events, started);
 }
 

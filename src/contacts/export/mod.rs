@@ -65,7 +65,7 @@ pub struct Patience {
 
 impl Patience {
     /// What a slow line needs, and no more.
-    pub const USUAL: Patience = Patience { chunk: Duration::from_secs(60), whole: Duration::from_mins(30) };
+    pub const USUAL: Patience = Patience { chunk: Duration::from_mins(1), whole: Duration::from_mins(30) };
 }
 
 /// An export that was allowed, counted and written down; nothing has been read yet.
