@@ -163,7 +163,9 @@ async fn hold_matched(tx: &mut Tx<'_>) -> Result<bool> {
     run(tx, "analyze import_whom").await?;
     run(
         tx,
-        "select c.id from contacts c join import_whom w on w.id = c.id where not w.held order by c.id for no key update of c",
+        "select count(*) from (
+            select from contacts c join import_whom w on w.id = c.id where not w.held order by c.id for no key update of c
+         ) held",
     )
     .await?;
     let changed: bool = sqlx::query_scalar(
@@ -173,7 +175,10 @@ async fn hold_matched(tx: &mut Tx<'_>) -> Result<bool> {
     .persistent(false)
     .fetch_one(&mut **tx)
     .await?;
-    run(tx, "update import_whom set held = true where not held").await?;
+    // Who is held is asked again only where all are looked for again.
+    if changed {
+        run(tx, "update import_whom set held = true where not held").await?;
+    }
     Ok(changed)
 }
 
