@@ -27,18 +27,26 @@ pub(super) async fn lock(tx: &mut Tx<'_>, contacts: &[i64]) -> Result<()> {
 /// the other has left, or it is to the row that stays, or else it was asked for before.
 pub(super) async fn second_messages(tx: &mut Tx<'_>, ids: &[i64]) -> Result<HashSet<i64>> {
     let seconds = sqlx::query_scalar!(
-        "select l.id from communication_logs l
-         -- One by one by their key, which offset 0 sees to: a page of messages never needs all contacts.
-         cross join lateral (select coalesce(merged_into, id) as id from contacts where id = l.contact_id offset 0) person
-         where l.id = any($1) and l.origin = 'CAMPAIGN' and exists (
+        "with two as materialized (
+             -- Hardly anybody was two, and who never was has one message of a campaign: only the others are compared.
+             -- People are looked up by their key, which offset 0 sees to: a page of messages never needs all contacts.
+             select l.id, l.campaign_id, l.contact_id, person.id as person
+             from communication_logs l
+             cross join lateral (
+                 select coalesce(merged_into, id) as id, merged_into from contacts where id = l.contact_id offset 0
+             ) person
+             where l.id = any($1) and l.origin = 'CAMPAIGN' and (person.merged_into is not null
+                 or exists (select from contacts gone where gone.merged_into = person.id))
+         )
+         select l.id from two l where exists (
              select from (
-                 select person.id union all select id from contacts where merged_into = person.id
+                 select l.person union all select id from contacts where merged_into = l.person
              ) as one (id)
              join communication_logs other on other.contact_id = one.id and other.campaign_id = l.campaign_id
              where other.origin = 'CAMPAIGN' and other.id <> l.id and (
                  other.status not in ('PENDING', 'BLOCKED', 'CANCELLED', 'FAILED')
                  or (other.status <> 'BLOCKED'
-                     and (other.contact_id <> person.id, other.id) < (l.contact_id <> person.id, l.id))))",
+                     and (other.contact_id <> l.person, other.id) < (l.contact_id <> l.person, l.id))))",
         ids
     )
     .fetch_all(&mut **tx)
