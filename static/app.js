@@ -45,10 +45,25 @@
   });
 
   // The palette: the box keeps the focus, arrows walk what was found, Enter goes to the first.
+  // Who types fast presses Enter before the answer is there: it waits for it, since what still
+  // shows was found for other words.
+  function goToFirst(palette) {
+    var found = palette.querySelector("[data-found-for]");
+    var typed = palette.querySelector("input").value.trim();
+    var first = palette.querySelector("[data-hit]");
+    if (!found || found.dataset.foundFor !== typed) return;
+    delete palette.dataset.going;
+    if (first) first.click();
+  }
+  document.addEventListener("htmx:afterSettle", function (event) {
+    var palette = event.target instanceof Element ? event.target.closest("#palette") : null;
+    if (palette && "going" in palette.dataset) goToFirst(palette);
+  });
   function openPalette() {
     var palette = document.getElementById("palette");
     if (!palette || palette.open) return;
     palette.showModal();
+    delete palette.dataset.going;
     var box = palette.querySelector("input");
     box.select();
     if (window.htmx) window.htmx.trigger(box, "palette");
@@ -56,6 +71,7 @@
   document.addEventListener("keydown", function (event) {
     var palette = event.target instanceof Element ? event.target.closest("#palette") : null;
     if (!palette) return;
+    delete palette.dataset.going;
     var hits = Array.from(palette.querySelectorAll("[data-hit]"));
     var at = hits.indexOf(event.target);
     if (event.key === "ArrowDown" || event.key === "ArrowUp") {
@@ -63,9 +79,10 @@
       var next = event.key === "ArrowDown" ? at + 1 : at - 1;
       var to = next < 0 ? palette.querySelector("input") : hits[Math.min(next, hits.length - 1)];
       if (to) to.focus();
-    } else if (event.key === "Enter" && at < 0 && hits[0]) {
+    } else if (event.key === "Enter" && at < 0 && window.htmx) {
       event.preventDefault();
-      hits[0].click();
+      palette.dataset.going = "";
+      goToFirst(palette);
     } else if (at >= 0 && event.key.length === 1 && !event.ctrlKey && !event.metaKey) {
       palette.querySelector("input").focus();
     }

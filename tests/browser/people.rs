@@ -70,9 +70,8 @@ async fn anyone_is_found_in_one_box() {
     window.key(&Key::Escape.to_string()).await;
     window.key(&(Key::Control + "k")).await;
     window.key(&Key::Null.to_string()).await;
-    window.key("embudo").await;
-    window.sees_in("#palette-found", "Embudo").await;
-    window.key(&Key::Enter.to_string()).await;
+    // Nobody waits for the answer before Enter, and what still shows was found for other words.
+    window.key(&format!("embudo{}", char::from(Key::Enter))).await;
     window.arrives_at("/pipeline").await;
     window.close().await;
 }
