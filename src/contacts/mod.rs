@@ -8,6 +8,7 @@ pub mod website;
 pub mod company;
 pub mod company_list;
 pub mod contact;
+pub mod by_address;
 pub mod fact;
 pub mod contact_filter;
 pub mod contact_list;

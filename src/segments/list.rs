@@ -218,10 +218,21 @@ pub struct Added {
     pub contacts: u64,
     /// Addresses of people who are no contacts.
     pub externals: u64,
+    /// Telephones of several contacts: nobody was added for them.
+    pub shared: Vec<Shared>,
     /// What was on it already, or was there twice.
     pub already: u64,
     /// Numbers of the lines that hold neither an email address nor a telephone.
     pub unread: Vec<usize>,
+}
+
+/// A telephone that several contacts have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shared {
+    /// E.164.
+    pub phone: String,
+    /// Who they are: rows and names, the oldest first.
+    pub people: Vec<(ContactId, String)>,
 }
 
 /// Email addresses and telephones as they were pasted, one a line or parted by commas and semicolons.
@@ -259,7 +270,8 @@ impl Pasted {
     }
 }
 
-/// Put pasted addresses on a list: those of contacts as contacts, the others as they are.
+/// Put pasted addresses on a list: those of contacts as contacts, the others as they are. A
+/// telephone of several contacts adds nobody: only who pasted it knows whom they meant.
 ///
 /// # Errors
 /// [`Error::Forbidden`], [`Error::NotFound`], [`Error::Invalid`] where nothing can be read, or the database's.
@@ -281,13 +293,21 @@ pub async fn add_pasted(
     }
     let emails: Vec<String> = pasted.emails.into_iter().collect();
     let phones: Vec<String> = pasted.phones.into_iter().collect();
+    let shared = shared(tx, &phones).await?;
+    let phones: Vec<String> =
+        phones.into_iter().filter(|phone| shared.iter().all(|it| it.phone != *phone)).collect();
+    // Whoever had an address before they were joined with another is that other.
     let added = sqlx::query!(
         r#"with found as (
-               select e.email, null::text as phone, c.id as contact_id
+               select e.email, null::text as phone, coalesce(c.id, (
+                   select o.contact_id from former_owners o where o.address = e.email order by o.merge_id desc limit 1
+               )) as contact_id
                from unnest($2::text[]) e (email) left join contacts c on c.email = e.email
                union all
-               select null, p.phone, (select min(c.id) from contacts c where c.phone = p.phone)
-               from unnest($3::text[]) p (phone)
+               select null, p.phone, coalesce(c.id, (
+                   select o.contact_id from former_owners o where o.address = p.phone order by o.merge_id desc limit 1
+               ))
+               from unnest($3::text[]) p (phone) left join contacts c on c.phone = p.phone and c.merged_into is null
            ), added as (
                insert into list_members (list_id, contact_id, email, phone, added_at)
                select distinct on (contact_id, case when contact_id is null then coalesce(email, phone) end)
@@ -308,12 +328,54 @@ pub async fn add_pasted(
     let count = |it: i64| u64::try_from(it).unwrap_or_default();
     let (contacts, externals) = (count(added.contacts), count(added.externals));
     touched(tx, now, actor, "list.add", id, json!({ "contacts": contacts, "externals": externals })).await?;
+    let told = contacts + externals + u64::try_from(shared.len()).unwrap_or(u64::MAX);
     Ok(Added {
         contacts,
         externals,
-        already: pasted.read.saturating_sub(contacts + externals),
+        already: pasted.read.saturating_sub(told),
+        shared,
         unread: pasted.unread,
     })
+}
+
+/// Those of `phones` that several contacts have.
+async fn shared(db: &mut PgConnection, phones: &[String]) -> Result<Vec<Shared>> {
+    let rows = sqlx::query!(
+        r#"select c.phone as "phone!", c.id, c.first_name, c.last_name, c.email
+           from unnest($1::text[]) p (phone) join contacts c on c.phone = p.phone and c.merged_into is null
+           where exists (select from contacts o where o.phone = p.phone and o.id <> c.id and o.merged_into is null)
+           order by c.phone, c.id"#,
+        phones
+    )
+    .fetch_all(db)
+    .await?;
+    let mut found: Vec<Shared> = Vec::new();
+    for it in rows {
+        let name = full_name(&it.first_name, &it.last_name, it.email.as_deref(), Some(&it.phone));
+        let person = (ContactId(it.id), name);
+        match found.last_mut().filter(|last| last.phone == it.phone) {
+            Some(last) => last.people.push(person),
+            None => found.push(Shared { phone: it.phone, people: vec![person] }),
+        }
+    }
+    Ok(found)
+}
+
+/// Put chosen contacts on a list; gives how many were not on it.
+///
+/// # Errors
+/// [`Error::Forbidden`], [`Error::NotFound`], or the database's.
+pub async fn add_chosen(
+    tx: &mut Tx<'_>,
+    now: DateTime<Utc>,
+    actor: &Actor,
+    id: ListId,
+    contacts: &[i64],
+) -> Result<u64> {
+    let added = super::list_bulk::attach(tx, now, actor, id, contacts).await?;
+    let added = u64::try_from(added.len()).unwrap_or(u64::MAX);
+    record(tx, now, actor, "list.add", id, None, Some(json!({ "contacts": added }))).await?;
+    Ok(added)
 }
 
 /// Take one off a list.

@@ -13,4 +13,5 @@ pub mod segment;
 pub mod value;
 pub mod list;
 pub mod list_bulk;
+pub mod list_externals;
 pub mod whom;

@@ -124,6 +124,7 @@ fn verb(action: &str) -> Option<String> {
         ("suppression", "import") => "cargó direcciones en",
         ("list", "add") => "agregó personas a",
         ("list", "remove") => "quitó a alguien de",
+        ("list", "make_contacts") => "creó contactos con las direcciones de",
         (_, "restore") => "recuperó",
         ("import", "correct") => "corrigió filas de",
         ("import", "restate") => "cambió el permiso de",

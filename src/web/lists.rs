@@ -16,7 +16,8 @@ use crate::{
     error::Error,
     ids::ListId,
     segments::{
-        list::{self, Added, List, Member},
+        list::{self, Added, List, Member, Shared},
+        list_externals::{self, Externals},
         segment::{self, Segment},
     },
     state::AppState,
@@ -41,7 +42,10 @@ pub(super) fn routes() -> Vec<Route> {
         Route::get("/lists/{id}/edit", EditContacts, edit),
         Route::post("/lists/{id}/restoration", EditContacts, restore),
         Route::post("/lists/{id}/members", EditContacts, add).within(Duration::from_mins(2)),
+        Route::post("/lists/{id}/members/chosen", EditContacts, add_chosen),
         Route::delete("/lists/{id}/members/{member_id}", EditContacts, remove),
+        Route::post("/lists/{id}/members/{member_id}/contact", EditContacts, make_one),
+        Route::post("/lists/{id}/contacts", EditContacts, make_contacts).within(Duration::from_mins(2)),
     ]
 }
 
@@ -171,6 +175,12 @@ struct ShowPage {
     newer: String,
     older: String,
     segments: Vec<Segment>,
+    /// Addresses of nobody.
+    externals: Externals,
+    /// What came of pasting, where something is left to choose.
+    told: String,
+    /// Telephones of which somebody is to be chosen.
+    shared: Vec<Shared>,
     form: AddForm,
     errors: Errors,
 }
@@ -196,6 +206,9 @@ async fn page(
         older: older.unwrap_or_default(),
         members: page.rows,
         segments: segment::list(&mut *db).await?,
+        externals: list_externals::count(&mut *db, id).await?,
+        told: String::new(),
+        shared: Vec::new(),
         form,
         errors,
     })
@@ -231,7 +244,12 @@ fn told(added: &Added) -> String {
         (false, false) if lines.len() == 1 => format!(" No entendimos la línea {}.", lines[0]),
         (false, false) => format!(" No entendimos las líneas {}.", lines.join(", ")),
     };
-    format!("Agregamos {contacts}{externals}.{already}{unread}")
+    let bare = match added.externals {
+        0 => "",
+        1 => " No es de ningún contacto: créalo aquí mismo para poder escribirle.",
+        _ => " No son de ningún contacto: créalos aquí mismo para poder escribirles.",
+    };
+    format!("Agregamos {contacts}{externals}.{bare}{already}{unread}")
 }
 
 async fn add(
@@ -252,13 +270,100 @@ async fn add(
         list::add_pasted(&mut tx, now, &actor, id, &form.addresses).await
     };
     match added {
-        Ok(added) => {
+        Ok(added) if added.shared.is_empty() => {
             tx.commit().await?;
             Ok(Flash::good(told(&added)).to(&format!("/lists/{id}")))
+        }
+        Ok(added) => {
+            tx.commit().await?;
+            // Whom they meant is asked here: an address that said it would keep telephones in logs.
+            let page =
+                page(&state, shell, id, &Asked::default(), AddForm::default(), Errors::default()).await?;
+            html::page(&ShowPage { told: told(&added), shared: added.shared, ..page })
         }
         Err(error) => {
             tx.rollback().await?;
             let errors = Errors::from_error(error)?;
+            html::invalid(&page(&state, shell, id, &Asked::default(), form, errors).await?)
+        }
+    }
+}
+
+/// Put on the list who was chosen among those with one telephone.
+async fn add_chosen(
+    State(state): State<AppState>,
+    actor: Actor,
+    Path(id): Path<ListId>,
+    Form(pairs): Form<Vec<(String, String)>>,
+) -> Answer {
+    let chosen: Vec<i64> =
+        pairs.iter().filter(|it| it.0 == "contact_id").filter_map(|it| it.1.parse().ok()).collect();
+    let path = format!("/lists/{id}");
+    if chosen.is_empty() {
+        return Ok(Flash::plain("No marcaste a nadie: la lista quedó como estaba.").to(&path));
+    }
+    let mut tx = state.db.begin().await?;
+    let added = list::add_chosen(&mut tx, state.clock.now(), &actor, id, &chosen).await?;
+    tx.commit().await?;
+    let text = match added {
+        0 => "Ya estaban en la lista.".to_owned(),
+        n => format!("Agregamos {}.", people(n)),
+    };
+    Ok(Flash::good(text).to(&path))
+}
+
+fn people(n: u64) -> String {
+    format::count(i64::try_from(n).unwrap_or(i64::MAX), "contacto", "contactos")
+}
+
+/// Make contacts of the email addresses on the list that are nobody's.
+async fn make_contacts(State(state): State<AppState>, actor: Actor, Path(id): Path<ListId>) -> Answer {
+    let mut tx = state.db.begin().await?;
+    let made = list_externals::make_contacts(&mut tx, state.clock.now(), &actor, id).await?;
+    let left = list_externals::count(&mut *tx, id).await?;
+    tx.commit().await?;
+    let more = match left.emails {
+        0 => String::new(),
+        1 => " Queda 1 correo: repítelo para terminar.".to_owned(),
+        n => format!(" Quedan {} correos: repítelo para seguir.", format::number(n)),
+    };
+    let text = match made {
+        0 => "Ya eran contactos.".to_owned(),
+        n => format!(
+            "Creamos {}, sin consentimiento: regístralo en su ficha antes de enviar promociones.",
+            people(n)
+        ),
+    };
+    Ok(Flash::good(format!("{text}{more}")).to(&format!("/lists/{id}")))
+}
+
+#[derive(Clone, Default, Deserialize)]
+#[serde(default)]
+struct NewContact {
+    name: String,
+}
+
+/// Make a contact of one address on the list.
+async fn make_one(
+    State(state): State<AppState>,
+    actor: Actor,
+    shell: Shell,
+    Path((id, member)): Path<(ListId, i64)>,
+    Form(form): Form<NewContact>,
+) -> Answer {
+    let mut tx = state.db.begin().await?;
+    match list_externals::make_one(&mut tx, state.clock.now(), &actor, id, member, &form.name).await {
+        Ok(contact) => {
+            tx.commit().await?;
+            let text =
+                "Contacto creado, sin consentimiento: regístralo en su ficha antes de enviarle promociones.";
+            let done = Flash::good(text).link("Ver contacto", format!("/contacts/{contact}"));
+            Ok(done.to(&format!("/lists/{id}")))
+        }
+        Err(error) => {
+            tx.rollback().await?;
+            let errors = Errors::from_error(error)?;
+            let form = AddForm::default();
             html::invalid(&page(&state, shell, id, &Asked::default(), form, errors).await?)
         }
     }

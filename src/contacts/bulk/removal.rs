@@ -91,7 +91,7 @@ pub async fn touched(
                     or exists (select from tasks t where t.contact_id = c.id)
                     or exists (select from pipeline_cards p where p.contact_id = c.id)
                     or exists (select from contact_interests w where w.contact_id = c.id)
-                    or exists (select from list_members l where l.contact_id = c.id)
+                    or exists (select from list_members l where l.contact_id = c.id and l.came_as is null)
                     or exists (select from history_entries h
                         where h.contact_id = c.id and h.import_id is distinct from $1))) as "worked_with!",
             (select count(distinct p.contact_id) from contact_preferences p join contacts c on c.id = p.contact_id

@@ -183,3 +183,110 @@ async fn a_list_that_is_asked_for_is_not_removed(db: PgPool) {
     tx.commit().await.unwrap();
     assert!(!list::get(&db, id).await.unwrap().is_deleted);
 }
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn addresses_of_nobody_are_made_contacts_who_agreed_to_nothing(db: PgPool) {
+    let app = TestApp::new(db.clone());
+    let id = new_list(&db, "Feria").await;
+    let path = format!("/lists/{id}");
+    let pasted = [("addresses", "eva@x.example\nluz@x.example\n+56 9 1234 5678")];
+    let admin = app.admin().await;
+    admin.post(&format!("{path}/members"), &pasted).await;
+    let page = admin.get(&path).await;
+    assert!(page.text().contains("3 direcciones no son de ningún contacto"), "{}", page.text());
+    assert!(page.text().contains("no reciben promociones hasta que registres su consentimiento"));
+    let reader = app.as_role(llovizna::access::Role::ReadOnly).await;
+    assert_eq!(reader.post(&format!("{path}/contacts"), &[]).await.status, axum::http::StatusCode::FORBIDDEN);
+
+    assert_eq!(admin.post(&format!("{path}/contacts"), &[]).await.location(), path);
+    let page = admin.get(&path).await.text();
+    assert!(page.contains("Creamos 2 contactos, sin consentimiento"), "{page}");
+    assert!(page.contains("1 dirección no es de ningún contacto"), "{page}");
+    let made: Vec<(String, Option<String>)> =
+        sqlx::query_as("select email, email_basis from contacts order by email")
+            .fetch_all(&db)
+            .await
+            .unwrap();
+    assert_eq!(made, [("eva@x.example".to_owned(), None), ("luz@x.example".to_owned(), None)]);
+
+    // A telephone alone tells nobody apart.
+    let member: i64 = sqlx::query_scalar("select id from list_members where phone is not null")
+        .fetch_one(&db)
+        .await
+        .unwrap();
+    let make = format!("{path}/members/{member}/contact");
+    let refused = app.post(&make, &[("name", " ")]).await;
+    assert_eq!(refused.status, axum::http::StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(app.post(&make, &[("name", "Ana Muñoz")]).await.location(), path);
+    let bare: i64 = sqlx::query_scalar("select count(*) from list_members where contact_id is null")
+        .fetch_one(&db)
+        .await
+        .unwrap();
+    assert_eq!((bare, list::get(&db, id).await.unwrap().members), (0, 3));
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn an_address_on_a_list_is_whoever_comes_to_bear_it(db: PgPool) {
+    let id = new_list(&db, "Feria").await;
+    let mut tx = db.begin().await.unwrap();
+    let text = "ana@x.example, 9 8765 4321, luis@x.example";
+    list::add_pasted(&mut tx, monday_noon(), &Actor::CommandLine, id, text).await.unwrap();
+    tx.commit().await.unwrap();
+    let on_it = async || {
+        sqlx::query_as::<_, (Option<i64>, Option<String>)>(
+            "select contact_id, coalesce(email, phone) from list_members order by contact_id, 2",
+        )
+        .fetch_all(&db)
+        .await
+        .unwrap()
+    };
+    let ana = person(&db, "Ana", 0, 0).await;
+    let others = [(None, Some("+56987654321".to_owned())), (None, Some("luis@x.example".to_owned()))];
+    assert_eq!(on_it().await, [&[(Some(ana.0), None)][..], &others].concat());
+    // Another address of somebody on the list is no other place.
+    sqlx::query("update contacts set phone = '+56987654321'").execute(&db).await.unwrap();
+    assert_eq!(on_it().await, [(Some(ana.0), None), others[1].clone()]);
+    // Whoever brought them takes them back, and leaves the address where it was.
+    sqlx::query("delete from contacts").execute(&db).await.unwrap();
+    let left = [(None, Some("ana@x.example".to_owned())), others[1].clone()];
+    assert_eq!(on_it().await, left);
+    // Two with one telephone: it is nobody's.
+    let mut tx = db.begin().await.unwrap();
+    list::add_pasted(&mut tx, monday_noon(), &Actor::CommandLine, id, "65 222 3344").await.unwrap();
+    tx.commit().await.unwrap();
+    sqlx::query(
+        "insert into contacts (first_name, phone, search_key, created_at, updated_at)
+         select n, '+56652223344', n, '2026-01-01', '2026-01-01' from unnest('{Eva,Luz}'::text[]) n",
+    )
+    .execute(&db)
+    .await
+    .unwrap();
+    assert_eq!(on_it().await.len(), 3);
+    assert!(on_it().await.iter().all(|it| it.0.is_none()));
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn a_telephone_of_several_people_adds_nobody_until_one_is_chosen(db: PgPool) {
+    let app = TestApp::new(db.clone());
+    let (eva, luz) = (person(&db, "Eva", 0, 0).await, person(&db, "Luz", 0, 0).await);
+    sqlx::query("update contacts set phone = '+56652223344'").execute(&db).await.unwrap();
+    let id = new_list(&db, "Feria").await;
+    let pasted = [("addresses", "65 222 3344\notra@x.example")];
+    let asked = app.post(&format!("/lists/{id}/members"), &pasted).await;
+    assert_eq!(asked.status, axum::http::StatusCode::OK);
+    let text = asked.text();
+    assert!(
+        text.contains("Un teléfono es de varias personas") && text.contains("Eva") && text.contains("Luz"),
+        "{text}"
+    );
+    assert!(text.contains("Agregamos 0 contactos y 1 dirección suelta."), "{text}");
+    assert!(asked.body.contains(&format!("name=\"contact_id\" value=\"{eva}\"")));
+    assert_eq!(list::get(&db, id).await.unwrap().members, 1);
+    app.post(&format!("/lists/{id}/members/chosen"), &[("contact_id", &luz.to_string())]).await;
+    let on_it: Vec<i64> =
+        sqlx::query_scalar("select contact_id from list_members where contact_id is not null")
+            .fetch_all(&db)
+            .await
+            .unwrap();
+    assert_eq!(on_it, [luz.0]);
+}
