@@ -64,6 +64,18 @@ pub struct Question<'a> {
     pub now: DateTime<Utc>,
 }
 
+impl Rule {
+    /// Its segments and lists as one rule of `segments`.
+    #[must_use]
+    pub fn chosen(&self) -> Group {
+        let named = [(Field::Segment, &self.segment_ids), (Field::List, &self.list_ids)];
+        Group::all(named.into_iter().filter(|it| !it.1.is_empty()).map(|(field, ids)| {
+            let values = ids.iter().map(i64::to_string).collect();
+            Condition { op: Op::Is, values, ..Condition::new(field) }
+        }))
+    }
+}
+
 /// The rule's segments and lists as one rule of `segments`, with the rules that it asks about.
 struct Chosen {
     rule: Group,
@@ -73,13 +85,7 @@ struct Chosen {
 
 impl Chosen {
     async fn read(db: &mut PgConnection, now: DateTime<Utc>, rule: &Rule) -> Result<Chosen> {
-        let mut chosen = Group::default();
-        for (field, ids) in [(Field::Segment, &rule.segment_ids), (Field::List, &rule.list_ids)] {
-            if !ids.is_empty() {
-                let values = ids.iter().map(i64::to_string).collect();
-                chosen.items.push(Condition { op: Op::Is, values, ..Condition::new(field) }.into());
-            }
-        }
+        let chosen = rule.chosen();
         let library = members::library(db, &chosen).await?;
         Ok(Chosen { rule: chosen, library, today: time::local_date(now) })
     }

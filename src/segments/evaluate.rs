@@ -99,6 +99,22 @@ pub struct Letter {
 pub type Library = HashMap<i64, Group>;
 
 impl Facts {
+    /// The rows that they refer to, as a rule names them.
+    #[must_use]
+    pub fn mentioned(&self) -> Group {
+        let owner: Vec<i64> = self.owner.into_iter().collect();
+        let rows = [
+            (Field::Owner, &owner),
+            (Field::Interest, &self.interests),
+            (Field::Import, &self.imports),
+            (Field::List, &self.lists),
+        ];
+        Group::all(rows.map(|(field, ids)| {
+            let values = ids.iter().map(i64::to_string).collect();
+            Condition { values, ..Condition::new(field) }
+        }))
+    }
+
     /// Pesos a purchase or enrolment; 0 without any.
     #[must_use]
     pub fn average_ticket(&self) -> i64 {

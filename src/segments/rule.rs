@@ -115,7 +115,6 @@ impl Condition {
         if self.field.shape() == Shape::Choice {
             self.values.dedup();
         }
-        self.values.truncate(MOST_VALUES);
     }
 }
 
@@ -187,6 +186,12 @@ impl Group {
             found.push("Hay un grupo vacío: agrégale una condición o quítalo.".to_owned());
         }
         for condition in conditions {
+            if condition.values.len() > MOST_VALUES {
+                found.push(format!(
+                    "En «{}»: tiene más de {MOST_VALUES} valores; repártelos en varias condiciones.",
+                    condition.field.label()
+                ));
+            }
             if let Err(reason) = Meaning::of(condition, today) {
                 found.push(format!("En «{}»: {reason}", condition.field.label()));
             }

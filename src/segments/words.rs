@@ -33,38 +33,94 @@ pub const MONTHS: [&str; 12] = [
     "diciembre",
 ];
 
+/// A row that rules refer to.
+#[derive(Clone, Debug, Default)]
+struct Named {
+    name: String,
+    /// Whether a rule may still be given it.
+    is_offered: bool,
+    /// Whether it was removed, left, or was taken back.
+    is_gone: bool,
+}
+
 /// The names of the rows that rules refer to.
 #[derive(Clone, Debug, Default)]
 pub struct Names {
-    rows: HashMap<(Field, i64), String>,
+    rows: HashMap<(Field, i64), Named>,
     /// Campaigns by row.
     campaigns: HashMap<i64, String>,
 }
 
 impl Names {
-    /// The names of everything that can be chosen: what the builder offers, too.
+    /// The names of what can be chosen, which is what the builder offers, and of all that `rules` name,
+    /// however old it is and whether it is still there to be chosen.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn load(db: &mut PgConnection) -> Result<Names> {
-        let mut names = Names::default();
+    pub async fn load<'a>(
+        db: &mut PgConnection,
+        rules: impl IntoIterator<Item = &'a Group>,
+    ) -> Result<Names> {
+        let (mut fields, mut ids) = (Vec::new(), Vec::new());
+        for it in rules.into_iter().flat_map(Group::conditions) {
+            let named =
+                it.values.iter().filter(|_| it.field.refers()).filter_map(|id| id.trim().parse().ok());
+            for id in named {
+                fields.push(it.field.code());
+                ids.push(id);
+            }
+            if let Some(campaign) = it.campaign {
+                fields.push("CAMPAIGN");
+                ids.push(campaign);
+            }
+        }
         let rows = sqlx::query!(
-            r#"(select 'OWNER' as "field!", id as "id!", name as "name!" from staff_users order by id limit 500)
-               union all (select 'INTEREST', id, name from interests order by id limit 2000)
-               union all (select 'IMPORT', id, filename from imports where kind <> 'companies' order by id desc limit 200)
-               union all (select 'LIST', id, name from lists order by id limit 1000)
-               union all (select 'SEGMENT', id, name from segments order by id limit 1000)
-               union all (select 'CAMPAIGN', id, name from campaigns order by id desc limit 500)"#
+            r#"with named as (select distinct field, id from unnest($1::text[], $2::bigint[]) n (field, id)),
+               offered as (
+                   (select 'OWNER' as field, id from staff_users where active order by id limit 500)
+                   union all (select 'INTEREST', id from interests order by id limit 2000)
+                   union all (select 'IMPORT', id from imports where kind <> 'companies' and status = 'DONE' order by id desc limit 200)
+                   union all (select 'LIST', id from lists where deleted_at is null order by id limit 1000)
+                   union all (select 'SEGMENT', id from segments where deleted_at is null order by id limit 1000)
+                   union all (select 'CAMPAIGN', id from campaigns order by id desc limit 500)
+               ), wanted as (select * from offered union select * from named)
+               select w.field as "field!", w.id as "id!", exists (select from offered o where o.field = w.field and o.id = w.id) as "is_offered!",
+                      coalesce(s.name, i.name, f.filename, l.name, g.name, c.name) as "name!",
+                      coalesce(not s.active, f.status = 'UNDONE', l.deleted_at is not null or g.deleted_at is not null) as "is_gone!"
+               from wanted w
+               left join staff_users s on w.field = 'OWNER' and s.id = w.id
+               left join interests i on w.field = 'INTEREST' and i.id = w.id
+               left join imports f on w.field = 'IMPORT' and f.id = w.id
+               left join lists l on w.field = 'LIST' and l.id = w.id
+               left join segments g on w.field = 'SEGMENT' and g.id = w.id
+               left join campaigns c on w.field = 'CAMPAIGN' and c.id = w.id
+               where coalesce(s.name, i.name, f.filename, l.name, g.name, c.name) is not null"#,
+            &fields as &[&str],
+            &ids
         )
         .fetch_all(db)
         .await?;
+        let mut names = Names::default();
         for row in rows {
             match Field::from_code(&row.field) {
-                Some(field) => drop(names.rows.insert((field, row.id), row.name)),
+                Some(field) => {
+                    let it = Named { name: row.name, is_offered: row.is_offered, is_gone: row.is_gone };
+                    names.rows.insert((field, row.id), it);
+                }
                 None => drop(names.campaigns.insert(row.id, row.name)),
             }
         }
         Ok(names)
+    }
+
+    /// What is said of a row of `field` that is not there to be chosen any more.
+    fn gone(field: Field) -> &'static str {
+        match field {
+            Field::Owner => "cuenta inactiva",
+            Field::Import => "deshecha",
+            Field::List => "eliminada",
+            _ => "eliminado",
+        }
     }
 
     /// A value of `field` as people read it.
@@ -81,8 +137,11 @@ impl Names {
                 value.parse::<usize>().ok().and_then(|it| MONTHS.get(it.wrapping_sub(1)).copied())
             }
             _ if field.refers() => {
-                let name = value.parse().ok().and_then(|id| self.rows.get(&(field, id)));
-                return name.cloned().unwrap_or_else(|| format!("n.º {value}"));
+                return match value.parse().ok().and_then(|id| self.rows.get(&(field, id))) {
+                    Some(it) if it.is_gone => format!("{} ({})", it.name, Names::gone(field)),
+                    Some(it) => it.name.clone(),
+                    None => format!("n.º {value}"),
+                };
             }
             _ => None,
         };
@@ -103,11 +162,11 @@ impl Names {
         all
     }
 
-    /// Every row that a field may refer to, by name.
+    /// Every row that a field may be given, by name.
     #[must_use]
     pub fn of(&self, field: Field) -> Vec<(String, String)> {
-        let of_field = self.rows.iter().filter(|(key, _)| key.0 == field);
-        let mut all: Vec<_> = of_field.map(|(key, name)| (key.1.to_string(), name.clone())).collect();
+        let of_field = self.rows.iter().filter(|(key, it)| key.0 == field && it.is_offered);
+        let mut all: Vec<_> = of_field.map(|(key, it)| (key.1.to_string(), it.name.clone())).collect();
         all.sort_by_cached_key(|it| it.1.to_lowercase());
         all
     }
@@ -307,8 +366,8 @@ mod tests {
     #[test]
     fn a_rule_reads_like_a_sentence() {
         let today = NaiveDate::from_ymd_opt(2026, 11, 23).unwrap();
-        let names =
-            Names { rows: HashMap::from([((Field::Interest, 3), "Yoga".to_owned())]), ..Names::default() };
+        let yoga = Named { name: "Yoga".to_owned(), is_offered: true, is_gone: false };
+        let names = Names { rows: HashMap::from([((Field::Interest, 3), yoga)]), ..Names::default() };
         let check = |rule: &Group, expected: &str| assert_eq!(names.sentence(rule, today), expected);
         let comuna = Condition::with(Field::Comuna, Op::Is, &["10109"]);
         let spent = Condition::with(Field::Spent, Op::MoreThan, &["50000"]);

@@ -354,7 +354,7 @@ async fn show(
     let mut db = state.db.acquire().await?;
     let now = state.clock.now();
     let campaign = campaign::get(&mut db, id).await?;
-    let names = Names::load(&mut db).await?;
+    let names = Names::load(&mut db, [&campaign.audience.chosen()]).await?;
     let (mut checklist, mut live) = (None, None);
     let facts = if campaign.status == Status::Draft {
         let found = checklist::of(&mut db, now, &state.config, &campaign).await?;
@@ -416,7 +416,7 @@ async fn live(
     let facts = Facts::of(
         &campaign,
         &outlook::of(&mut db, state.clock.now(), &state.config, &campaign).await?,
-        &Names::load(&mut db).await?,
+        &Names::load(&mut db, [&campaign.audience.chosen()]).await?,
     );
     let page = ShowPage {
         shell,

@@ -61,7 +61,7 @@ struct FormPage {
 async fn preview_of(db: &mut PgConnection, state: &AppState, rule: &Group) -> Result<Preview> {
     let now = state.clock.now();
     let today = time::local_date(now);
-    let names = Names::load(db).await?;
+    let names = Names::load(db, [rule]).await?;
     let (complete, lacking) = rule.complete(today);
     let people = match members::count(db, now, &complete).await {
         // It is here that it can be mended.
@@ -80,7 +80,7 @@ async fn page(state: &AppState, shell: Shell, typed: &Typed, errors: Errors) -> 
     let mut db = state.db.acquire().await?;
     let today = time::local_date(state.clock.now());
     let offer = Offer {
-        names: Names::load(&mut db).await?,
+        names: Names::load(&mut db, [&typed.rule]).await?,
         industries: company_list::industries(&mut db).await?,
         own: typed.id,
     };

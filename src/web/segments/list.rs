@@ -33,10 +33,10 @@ struct ListPage {
 pub(super) async fn list(State(state): State<AppState>, shell: Shell) -> Answer {
     let mut db = state.db.acquire().await?;
     let today = time::local_date(state.clock.now());
-    let names = Names::load(&mut db).await?;
+    let all = segment::list(&mut *db).await?;
+    let names = Names::load(&mut db, all.iter().map(|it| &it.rule)).await?;
     let row = |it: Segment| Row { sentence: names.sentence(&it.rule, today), it };
-    let all = segment::list(&mut *db).await?.into_iter().map(row);
-    let (own, automatic) = all.partition(|it| it.it.kind == Kind::Rule);
+    let (own, automatic) = all.into_iter().map(row).partition(|it| it.it.kind == Kind::Rule);
     html::page(&ListPage { shell, own, automatic })
 }
 

@@ -78,7 +78,8 @@ pub(super) async fn show(
     let now = state.clock.now();
     let today = time::local_date(now);
     let it = segment::get(&mut *db, id).await?;
-    let names = Names::load(&mut db).await?;
+    let versions = segment::versions(&mut *db, id).await?;
+    let names = Names::load(&mut db, versions.iter().map(|it| &it.rule).chain([&it.rule])).await?;
     let people = members::count(&mut db, now, &it.rule).await?;
     let mut page = match people {
         None => None,
@@ -94,7 +95,7 @@ pub(super) async fn show(
         .and_then(|it| it.last())
         .filter(|_| more)
         .map_or(String::new(), |it| format!("{base}?before={}", it.id));
-    let versions = segment::versions(&mut *db, id).await?.into_iter().map(|it| Past {
+    let versions = versions.into_iter().map(|it| Past {
         version: it.version,
         sentence: names.sentence(&it.rule, today),
         created_at: it.created_at,
@@ -189,7 +190,7 @@ pub(super) async fn why(
     let person = contact::get(&mut *db, contact).await?;
     let facts = facts::of(&mut db, contact).await?;
     let library = members::library(&mut db, &segment.rule).await?;
-    let names = Names::load(&mut db).await?;
+    let names = Names::load(&mut db, [&segment.rule, &facts.mentioned()]).await?;
     let today = time::local_date(state.clock.now());
     let reader = Reader { facts: &facts, library: &library, names: &names, today };
     let mut answers = Vec::new();

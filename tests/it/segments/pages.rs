@@ -3,7 +3,13 @@
 use super::{keep, person, spenders};
 use crate::support::TestApp;
 use axum::http::StatusCode;
-use llovizna::access::Role;
+use llovizna::{
+    access::Role,
+    segments::{
+        field::Field,
+        rule::{Condition, Group},
+    },
+};
 use sqlx::PgPool;
 
 #[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
@@ -126,4 +132,69 @@ async fn a_list_is_made_filled_and_emptied(db: PgPool) {
     let reader = app.as_role(Role::ReadOnly).await;
     assert_eq!(reader.post(&format!("{path}/members"), &[]).await.status, StatusCode::FORBIDDEN);
     assert!(!reader.get(&path).await.body.contains("addresses"), "no button that would not work");
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn the_builder_offers_what_lives_and_keeps_what_was_chosen(db: PgPool) {
+    let app = TestApp::new(db.clone());
+    let old = keep(&db, "Antiguo", &spenders()).await.unwrap();
+    keep(&db, "Vigente", &spenders()).await.unwrap();
+    let asks = |field: &str, id: i64| {
+        vec![
+            ("name", "Todos".to_owned()),
+            ("r.join", "ALL".to_owned()),
+            ("r-0.field", field.to_owned()),
+            ("r-0.op", "IS".to_owned()),
+            ("r-0.value", id.to_string()),
+        ]
+    };
+    sqlx::raw_sql(
+        "update segments set deleted_at = '2026-11-01' where name = 'Antiguo';
+         insert into lists (name, created_at, updated_at, deleted_at) values
+             ('Feria vieja', '2026-01-01', '2026-01-01', '2026-11-01'), ('Feria nueva', '2026-01-01', '2026-01-01', null);
+         insert into staff_users (email, name, role, password_hash, active, created_at, updated_at) values
+             ('i@x.example', 'Inés Inactiva', 'STAFF', 'x', false, '2026-01-01', '2026-01-01'),
+             ('a@x.example', 'Alba Activa', 'STAFF', 'x', true, '2026-01-01', '2026-01-01')",
+    )
+    .execute(&db)
+    .await
+    .unwrap();
+    let inactive: i64 =
+        sqlx::query_scalar("select id from staff_users where not active").fetch_one(&db).await.unwrap();
+    for (field, gone, name, mark, living) in [
+        ("SEGMENT", old.0, "Antiguo", "eliminado", "Vigente"),
+        ("LIST", 1, "Feria vieja", "eliminada", "Feria nueva"),
+        ("OWNER", inactive, "Inés Inactiva", "cuenta inactiva", "Alba Activa"),
+    ] {
+        let fields = asks(field, gone);
+        let form: Vec<(&str, &str)> = fields.iter().map(|it| (it.0, it.1.as_str())).collect();
+        let body = app.post("/segments/builder", &form).await.body;
+        assert!(body.contains(&format!("name=\"r-0.value\" value=\"{gone}\"")), "{field}: it is kept");
+        assert!(body.contains(&format!("{name} ({mark})")), "{field}: it is marked");
+        assert!(body.contains(&format!(">{living}</option>")), "{field}: what lives is offered");
+        let other: Vec<(&str, &str)> = form[..4].to_vec();
+        let body = app.post("/segments/builder", &other).await.body;
+        assert!(!body.contains(name), "{field}: what is gone is not offered");
+    }
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn a_rule_never_loses_the_campaign_that_it_names(db: PgPool) {
+    let app = TestApp::new(db.clone());
+    sqlx::query(
+        "insert into campaigns (name, audience, created_at, updated_at)
+         select 'Campaña ' || n, '{}', '2026-01-01', '2026-01-01' from generate_series(1, 600) n",
+    )
+    .execute(&db)
+    .await
+    .unwrap();
+    let first: i64 =
+        sqlx::query_scalar("select id from campaigns where name = 'Campaña 1'").fetch_one(&db).await.unwrap();
+    let opened = Condition { campaign: Some(first), ..Condition::new(Field::Message) };
+    let segment = keep(&db, "Primera", &Group::all([opened])).await.unwrap();
+    for path in ["/segments".to_owned(), format!("/segments/{segment}")] {
+        assert!(app.get(&path).await.text().contains("un mensaje de «Campaña 1»"), "{path}");
+    }
+    let form = app.get(&format!("/segments/{segment}/edit")).await.body;
+    assert!(form.contains(&format!("<option value=\"{first}\" selected>Campaña 1</option>")));
 }
