@@ -1,7 +1,12 @@
 //! A segment: a rule with a name, kept. An edit is a new version; a removal hides
 //! it and can be taken back. Who belongs to it is `members`'s.
 
-use super::{members, rule::Group};
+use super::{
+    evaluate::Library,
+    field::Field,
+    members,
+    rule::{Condition, Group},
+};
 use crate::{
     access::{Actor, Permission},
     audit,
@@ -13,6 +18,7 @@ use crate::{
 use chrono::{DateTime, Utc};
 use serde_json::json;
 use sqlx::{PgConnection, PgExecutor};
+use std::collections::BTreeSet;
 
 /// What makes a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -184,11 +190,69 @@ async fn checked(
             "Combina demasiados segmentos, uno dentro de otro: quita alguno o escribe sus condiciones aquí.",
         ));
     }
+    if let (Some(own), true) = (own, wrong.is_empty())
+        && let Some(user) = overburdened(tx, own, rule, known).await?
+    {
+        let text = format!(
+            "Con este cambio {user} combinaría demasiados segmentos y no se podría calcular: escribe aquí menos \
+             condiciones, o quita de ahí la que pide este segmento."
+        );
+        wrong.push(FieldError::new("rule", text));
+    }
     if !wrong.is_empty() {
         return Err(Error::Invalid(wrong));
     }
     let rule = serde_json::to_value(rule).map_err(|it| Error::Internal(it.to_string()))?;
     Ok((name, rule))
+}
+
+/// Who asks about segment `own`, by whatever way, and could not be asked any more were `rule` its rule; `known`
+/// are the rules that `rule` asks about.
+async fn overburdened(
+    db: &mut PgConnection,
+    own: SegmentId,
+    rule: &Group,
+    mut known: Library,
+) -> Result<Option<String>> {
+    let users = sqlx::query!(
+        r#"select id, name, rule, deleted_at is not null as "is_deleted!" from segments
+           where rule::text like '%"SEGMENT"%' order by id"#
+    )
+    .fetch_all(&mut *db)
+    .await?;
+    let mut living = Vec::new();
+    for it in users {
+        if it.id != own.0 {
+            let of_user = read(it.id, it.rule)?;
+            if !it.is_deleted {
+                living.push((format!("el segmento «{}»", it.name), of_user.clone()));
+            }
+            known.insert(it.id, of_user);
+        }
+    }
+    known.insert(own.0, rule.clone());
+    let campaigns = sqlx::query!(
+        r#"select name, array(select jsonb_array_elements_text(audience -> 'segment_ids')) as "ids!" from campaigns
+           where status in ('DRAFT', 'RUNNING', 'PAUSED') and audience -> 'segment_ids' <> '[]' order by id"#
+    )
+    .fetch_all(&mut *db)
+    .await?;
+    living.extend(campaigns.into_iter().map(|it| {
+        let asked = Condition { values: it.ids, ..Condition::new(Field::Segment) };
+        (format!("la campaña «{}»", it.name), Group::all([asked]))
+    }));
+    let could = |it: &Group| members::can_be_asked(it, &known);
+    let asks = |it: &Group| depends(it, own.0, &known, &mut BTreeSet::new());
+    Ok(living.into_iter().find(|(_, it)| asks(it) && !could(it)).map(|(user, _)| user))
+}
+
+/// Whether `rule` asks about segment `id`, by whatever way.
+fn depends(rule: &Group, id: i64, known: &Library, seen: &mut BTreeSet<i64>) -> bool {
+    let asked = rule.segments();
+    asked.contains(&id)
+        || asked
+            .into_iter()
+            .any(|it| seen.insert(it) && known.get(&it).is_some_and(|inner| depends(inner, id, known, seen)))
 }
 
 fn taken() -> Error {
@@ -322,7 +386,15 @@ pub async fn delete(tx: &mut Tx<'_>, now: DateTime<Utc>, actor: &Actor, id: Segm
 /// [`Error::Forbidden`], [`Error::NotFound`], [`Error::Refused`] if its name was taken meanwhile, or the database's.
 pub async fn restore(tx: &mut Tx<'_>, now: DateTime<Utc>, actor: &Actor, id: SegmentId) -> Result<()> {
     actor.require(Permission::EditContacts)?;
+    sqlx::query!("select pg_advisory_xact_lock($1, 0)", locks::SEGMENTS).fetch_one(&mut **tx).await?;
     let it = get(&mut **tx, id).await?;
+    let known = members::read(tx, &it.rule).await?;
+    if known.contains_key(&id.0) || !members::can_be_asked(&it.rule, &known) {
+        return Err(Error::refused(
+            "No volvió: los segmentos que pide cambiaron mientras estuvo eliminado, y ahora combina demasiados. \
+             Simplifica alguno de ellos y repite.",
+        ));
+    }
     sqlx::query!("update segments set deleted_at = null where id = $1", id.0)
         .execute(&mut **tx)
         .await

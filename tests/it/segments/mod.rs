@@ -278,3 +278,41 @@ async fn a_segment_or_a_list_is_looked_at_exported_and_changed_like_any_filter(d
     let nobody = app.get("/contacts?segment=x").await.text();
     assert!(nobody.contains("Ningún contacto"), "no rule, nobody: {nobody}");
 }
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn an_edit_is_refused_that_those_who_ask_about_it_could_not_bear(db: PgPool) {
+    let base = keep(&db, "Base", &spenders()).await.unwrap();
+    let mut last = base;
+    let mut before = base;
+    for n in 1..9 {
+        let it = Condition::with(Field::Segment, Op::Is, &[&last.to_string()]);
+        before = last;
+        last = keep(&db, &format!("Nivel {n}"), &Group::any([it.clone(), it])).await.unwrap();
+    }
+    let two = Group::any([spenders().conditions()[0].clone(), Condition::with(Field::Email, Op::Known, &[])]);
+    let refused = change(&db, base, "Base", &two).await.unwrap_err();
+    assert!(said(&refused).contains("el segmento «Nivel 8» combinaría demasiados segmentos"), "{refused:?}");
+    let other = Group::all([Condition::with(Field::Spent, Op::MoreThan, &["9"])]);
+    assert!(change(&db, base, "Base", &other).await.unwrap(), "no more than it was");
+
+    // A campaign asks too.
+    let mut tx = db.begin().await.unwrap();
+    segment::delete(&mut tx, monday_noon(), &Actor::CommandLine, last).await.unwrap();
+    tx.commit().await.unwrap();
+    sqlx::query(
+        "insert into campaigns (name, audience, created_at, updated_at)
+         values ('Otoño', jsonb_build_object('segment_ids', jsonb_build_array($1::bigint, $1)), '2026-01-01', '2026-01-01')",
+    )
+    .bind(before.0)
+    .execute(&db)
+    .await
+    .unwrap();
+    let refused = change(&db, base, "Base", &two).await.unwrap_err();
+    assert!(said(&refused).contains("la campaña «Otoño» combinaría demasiados segmentos"), "{refused:?}");
+    sqlx::query("delete from campaigns where name = 'Otoño'").execute(&db).await.unwrap();
+    assert!(change(&db, base, "Base", &two).await.unwrap(), "nobody who is there asks too much");
+    // And who was not there does not come back to more than can be asked.
+    let mut tx = db.begin().await.unwrap();
+    let refused = segment::restore(&mut tx, monday_noon(), &Actor::CommandLine, last).await.unwrap_err();
+    assert!(said(&refused).contains("No volvió"), "{refused:?}");
+}
