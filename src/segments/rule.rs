@@ -228,7 +228,9 @@ impl Group {
         1 + below.max().unwrap_or_default()
     }
 
-    fn has_empty_group(&self) -> bool {
+    /// Whether a group within it holds nothing.
+    #[must_use]
+    pub fn has_empty_group(&self) -> bool {
         self.items
             .iter()
             .any(|it| matches!(it, Node::Group(group) if group.items.is_empty() || group.has_empty_group()))

@@ -175,7 +175,8 @@ impl Names {
     #[must_use]
     pub fn sentence(&self, rule: &Group, today: NaiveDate) -> String {
         match (rule.items.len(), rule.join) {
-            (0, _) => "Todas las personas".to_owned(),
+            (0, Join::All) => "Todas las personas".to_owned(),
+            (0, Join::Any) => "Nadie: la regla no tiene condiciones".to_owned(),
             (1, _) => format!("Personas que cumplen: {}", self.parts(rule, today)),
             (_, Join::All) => format!("Personas que cumplen todas: {}", self.parts(rule, today)),
             (_, Join::Any) => format!("Personas que cumplen alguna: {}", self.parts(rule, today)),
@@ -187,6 +188,7 @@ impl Names {
             .items
             .iter()
             .map(|item| match item {
+                Node::Group(inner) if inner.items.is_empty() => "(grupo vacío)".to_owned(),
                 Node::Group(inner) => format!("({})", self.parts(inner, today)),
                 Node::Condition(it) => self.condition(it, today),
             })

@@ -43,6 +43,10 @@ struct Preview {
     examples: Vec<Member>,
     /// Conditions that are still to be completed.
     lacking: usize,
+    /// Whether there is no condition at all that can be counted by.
+    is_bare: bool,
+    /// Whether a group holds nothing.
+    has_empty_group: bool,
 }
 
 #[derive(Template)]
@@ -63,16 +67,31 @@ async fn preview_of(db: &mut PgConnection, state: &AppState, rule: &Group) -> Re
     let today = time::local_date(now);
     let names = Names::load(db, [rule]).await?;
     let (complete, lacking) = rule.complete(today);
+    let has_empty_group = rule.has_empty_group();
+    // Without conditions there is nobody to tell: neither all nor none is what was meant.
+    if complete.items.is_empty() {
+        let preview = Preview { lacking, is_bare: true, has_empty_group, ..Preview::default() };
+        return Ok(preview);
+    }
     let people = match members::count(db, now, &complete).await {
         // It is here that it can be mended.
-        Err(Error::Refused(sentence)) => return Ok(Preview { sentence, lacking, ..Preview::default() }),
+        Err(Error::Refused(sentence)) => {
+            return Ok(Preview { sentence, lacking, has_empty_group, ..Preview::default() });
+        }
         other => other?,
     };
     let examples = match people {
         None | Some(0) => Vec::new(),
         Some(_) => members::newest(db, now, &complete, None, EXAMPLES).await?.unwrap_or_default(),
     };
-    Ok(Preview { sentence: names.sentence(&complete, today), people, examples, lacking })
+    Ok(Preview {
+        sentence: names.sentence(&complete, today),
+        people,
+        examples,
+        lacking,
+        is_bare: false,
+        has_empty_group,
+    })
 }
 
 /// The page of the form. With `errors`, each incomplete condition says what it lacks.

@@ -198,3 +198,32 @@ async fn a_rule_never_loses_the_campaign_that_it_names(db: PgPool) {
     let form = app.get(&format!("/segments/{segment}/edit")).await.body;
     assert!(form.contains(&format!("<option value=\"{first}\" selected>Campaña 1</option>")));
 }
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn a_rule_without_conditions_counts_nobody_and_says_what_to_do(db: PgPool) {
+    let app = TestApp::new(db.clone());
+    person(&db, "Ana", 1, 60_000).await;
+    for join in ["ANY", "ALL"] {
+        let none = app.post("/segments/preview", &[("r.join", join)]).await.text();
+        assert!(none.contains("Aún no hay condiciones: agrega al menos una"), "{none}");
+        assert!(!none.contains("persona") && !none.contains("Todas las"), "{none}");
+        let lacking = [("r.join", join), ("r-0.field", "SPENT")];
+        let text = app.post("/segments/preview", &lacking).await.text();
+        assert!(text.contains("Completa una condición") && !text.contains("0 personas"), "{text}");
+    }
+    let form = [
+        ("name", "Vacío"),
+        ("r.join", "ALL"),
+        ("r-0.field", "EMAIL"),
+        ("r-0.op", "KNOWN"),
+        ("r-1.join", "ANY"),
+    ];
+    let preview = app.post("/segments/preview", &form).await.text();
+    assert!(
+        preview.contains("1 persona") && preview.contains("Hay un grupo vacío, que no se cuenta"),
+        "{preview}"
+    );
+    let saved = app.post("/segments", &form).await;
+    assert_eq!(saved.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(saved.text().contains("Hay un grupo vacío: agrégale una condición o quítalo."));
+}
