@@ -3,6 +3,7 @@
 
 use super::{
     Shell, filters,
+    flash::Flash,
     form::Form,
     html::{self, Answer},
 };
@@ -14,12 +15,15 @@ use crate::{
         contact_list::{self, Filter, Sort},
     },
     db::keyset::Place,
+    error::Error,
     ids::{ContactId, ListId, SegmentId},
     segments::{
         evaluate::{Facts, Library},
-        facts, list,
+        facts,
+        field::Field,
+        list,
         members::{self, Member},
-        rule::{Group, Join, Node},
+        rule::{Condition, Group, Join, Node},
         segment::{self, Kind, Segment},
         words::Names,
     },
@@ -132,6 +136,15 @@ struct Answered {
     /// What the person's own value is; empty: none, or a group.
     own: String,
     is_group: bool,
+    /// Of a condition about segments: which, and whether the person is in each.
+    inner: Vec<Inner>,
+}
+
+/// A segment that a condition asks about.
+struct Inner {
+    id: i64,
+    name: String,
+    holds: bool,
 }
 
 #[derive(Template)]
@@ -153,6 +166,22 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
+    fn inner(&self, condition: &Condition) -> Vec<Inner> {
+        if condition.field != Field::Segment {
+            return Vec::new();
+        }
+        let ids = condition.values.iter().filter_map(|it| it.trim().parse::<i64>().ok());
+        ids.map(|id| Inner {
+            id,
+            name: self.names.value(Field::Segment, &id.to_string()),
+            holds: self
+                .library
+                .get(&id)
+                .is_some_and(|rule| self.facts.satisfy(rule, self.library, self.today)),
+        })
+        .collect()
+    }
+
     fn answer(&self, group: &Group, depth: usize, answers: &mut Vec<Answered>) {
         for item in &group.items {
             match item {
@@ -164,6 +193,7 @@ impl Reader<'_> {
                         text: if all { "Cumple todas estas:" } else { "Cumple alguna de estas:" }.to_owned(),
                         own: String::new(),
                         is_group: true,
+                        inner: Vec::new(),
                     });
                     self.answer(inner, depth + 1, answers);
                 }
@@ -173,6 +203,7 @@ impl Reader<'_> {
                     text: self.names.condition(it, self.today),
                     own: self.names.own(it, self.facts, self.today),
                     is_group: false,
+                    inner: self.inner(it),
                 }),
             }
         }
@@ -187,7 +218,13 @@ pub(super) async fn why(
 ) -> Answer {
     let mut db = state.db.acquire().await?;
     let segment = segment::get(&mut *db, id).await?;
-    let person = contact::get(&mut *db, contact).await?;
+    let person = match contact::get(&mut *db, contact).await {
+        Err(Error::Joined(into)) => {
+            let text = "Esa ficha se unió con esta: aquí se responde por ambas.";
+            return Ok(Flash::plain(text).to(&format!("/segments/{id}/contacts/{into}")));
+        }
+        other => other?,
+    };
     let facts = facts::of(&mut db, contact).await?;
     let library = members::library(&mut db, &segment.rule).await?;
     let names = Names::load(&mut db, [&segment.rule, &facts.mentioned()]).await?;

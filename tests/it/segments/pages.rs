@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use llovizna::{
     access::Role,
     segments::{
-        field::Field,
+        field::{Field, Op},
         rule::{Condition, Group},
     },
 };
@@ -226,4 +226,29 @@ async fn a_rule_without_conditions_counts_nobody_and_says_what_to_do(db: PgPool)
     let saved = app.post("/segments", &form).await;
     assert_eq!(saved.status, StatusCode::UNPROCESSABLE_ENTITY);
     assert!(saved.text().contains("Hay un grupo vacío: agrégale una condición o quítalo."));
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn why_is_answered_for_who_stays_and_within_the_segments_that_are_asked_about(db: PgPool) {
+    let app = TestApp::new(db.clone());
+    let (ana, luis) = (person(&db, "Ana", 1, 60_000).await, person(&db, "Luis", 1, 10).await);
+    let rich = keep(&db, "Gastan", &spenders()).await.unwrap();
+    let asks = Group::all([Condition::with(Field::Segment, Op::Is, &[&rich.to_string()])]);
+    let outer = keep(&db, "Invitados", &asks).await.unwrap();
+    for (who, is) in [(ana, "está"), (luis, "no está")] {
+        let page = app.get(&format!("/segments/{outer}/contacts/{who}")).await;
+        assert!(page.text().contains(&format!("Gastan: {is}. ¿Por qué?")), "{}", page.text());
+        assert!(page.body.contains(&format!("href=\"/segments/{rich}/contacts/{who}\"")));
+    }
+    sqlx::query("update contacts set merged_into = $1, email = null, phone = '+56911112222' where id = $2")
+        .bind(ana.0)
+        .bind(luis.0)
+        .execute(&db)
+        .await
+        .unwrap();
+    let admin = app.admin().await;
+    let led = admin.get(&format!("/segments/{outer}/contacts/{luis}")).await;
+    assert_eq!(led.location(), format!("/segments/{outer}/contacts/{ana}"));
+    let page = admin.get(led.location()).await.text();
+    assert!(page.contains("Esa ficha se unió con esta") && page.contains("¿Por qué está Ana?"), "{page}");
 }
