@@ -4,14 +4,13 @@
 use super::Change;
 use crate::{
     access::Actor,
-    contacts::{bulk_edit::Edit, interests, vocabulary::Lifecycle},
+    contacts::{bulk_edit::Edit, interests, pipeline::stages, vocabulary::Lifecycle},
     db::Tx,
     error::{Error, Result},
     ids::{ListId, StaffId},
     segments::list,
 };
 use chrono::{DateTime, Utc};
-use sqlx::PgExecutor;
 
 /// A change as a form asks for it.
 #[derive(Clone, Debug, Default)]
@@ -32,17 +31,6 @@ pub struct Draft {
     pub to_list: String,
     /// How many people the form said that it is about; none: it said nothing.
     pub shown: Option<i64>,
-}
-
-/// The stages of the board: row and name, in order.
-///
-/// # Errors
-/// When the database fails.
-pub async fn stages(db: impl PgExecutor<'_>) -> Result<Vec<(i64, String)>> {
-    let rows = sqlx::query!("select id, name from pipeline_stages order by position limit 100")
-        .fetch_all(db)
-        .await?;
-    Ok(rows.into_iter().map(|it| (it.id, it.name)).collect())
 }
 
 impl Draft {
@@ -80,9 +68,9 @@ impl Draft {
             }
             "STAGE" => {
                 let id = self.stage.parse().unwrap_or(0);
-                let found = stages(&mut **tx).await?.into_iter().find(|it| it.0 == id);
+                let found = stages::names(&mut **tx).await?.into_iter().find(|it| it.0.0 == id);
                 let (id, name) = found.ok_or_else(|| choose("Elige en qué parte del embudo quedan."))?;
-                Ok((Change::Fact(Edit::Stage(id)), name))
+                Ok((Change::Fact(Edit::Stage(id.0)), name))
             }
             "LIST" => {
                 let list = ListId(self.to_list.parse().unwrap_or(0));

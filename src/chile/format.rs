@@ -30,6 +30,22 @@ pub fn money(pesos: i64) -> String {
     }
 }
 
+/// Months, as people read them.
+pub const MONTHS: [&str; 12] = [
+    "enero",
+    "febrero",
+    "marzo",
+    "abril",
+    "mayo",
+    "junio",
+    "julio",
+    "agosto",
+    "septiembre",
+    "octubre",
+    "noviembre",
+    "diciembre",
+];
+
 /// `value` of `one` or `many`: `1 contacto`, `1.250 contactos`.
 #[must_use]
 pub fn count(value: i64, one: &str, many: &str) -> String {

@@ -3,16 +3,18 @@
 
 use super::{
     lifecycle::{self, Cause},
+    pipeline,
     vocabulary::Lifecycle,
 };
 use crate::{
     access::{Actor, Permission},
     db::Tx,
     error::Result,
-    ids::{InterestId, StaffId},
+    ids::{InterestId, StaffId, StageId},
 };
 use chrono::{DateTime, Utc};
 use serde_json::Value;
+use std::collections::BTreeSet;
 
 /// People with how each stood before.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -76,7 +78,7 @@ pub async fn apply(
             lifecycle::move_to(tx, now, actor, contacts, to, Cause::Hand, Some("Cambio masivo")).await?;
             Ok(stood.into_iter().map(|it| (it.id, it.before)).collect())
         }
-        Edit::Stage(stage) => put_on_stage(tx, now, actor, contacts, stage).await,
+        Edit::Stage(stage) => put_on_stage(tx, now, actor, contacts, StageId(stage)).await,
     }
 }
 
@@ -119,30 +121,20 @@ async fn put_on_stage(
     now: DateTime<Utc>,
     actor: &Actor,
     contacts: &[i64],
-    stage: i64,
+    stage: StageId,
 ) -> Result<Stood> {
     let stood = sqlx::query!(
-        r#"with moving as (
-               select c.id, p.stage_id, p.moved_at from contacts c left join pipeline_cards p on p.contact_id = c.id
-               where c.id = any($1) and p.stage_id is distinct from $2 order by c.id for no key update of c
-           ), put as (
-               insert into pipeline_cards (contact_id, stage_id, moved_at) select id, $2, $3 from moving
-               on conflict (contact_id) do update set stage_id = excluded.stage_id, moved_at = excluded.moved_at
-           ), told as (
-               insert into pipeline_moves (contact_id, from_stage, to_stage, staff_user_id, at)
-               select m.id, f.name, t.name, $4, $3
-               from moving m left join pipeline_stages f on f.id = m.stage_id join pipeline_stages t on t.id = $2
-           )
-           select id as "id!", jsonb_build_object('stage', stage_id, 'moved_at', moved_at, 'put_at', $3::timestamptz) as "before!"
-           from moving"#,
+        r#"select c.id, jsonb_build_object('stage', p.stage_id, 'moved_at', p.moved_at, 'put_at', $2::timestamptz) as "before!"
+           from contacts c left join pipeline_cards p on p.contact_id = c.id
+           where c.id = any($1) order by c.id for no key update of c"#,
         contacts,
-        stage,
-        now,
-        actor.staff_id().map(|it| it.0)
+        now
     )
     .fetch_all(&mut **tx)
     .await?;
-    Ok(stood.into_iter().map(|it| (it.id, it.before)).collect())
+    let moved: BTreeSet<i64> =
+        pipeline::move_to(tx, now, actor, contacts, stage).await?.into_iter().collect();
+    Ok(stood.into_iter().filter(|it| moved.contains(&it.id)).map(|it| (it.id, it.before)).collect())
 }
 
 /// Take the edit back from those who still stand as it left them; gives who they are.

@@ -17,22 +17,6 @@ use chrono::{Datelike as _, NaiveDate};
 use sqlx::PgConnection;
 use std::collections::HashMap;
 
-/// Months, for birthdays.
-pub const MONTHS: [&str; 12] = [
-    "enero",
-    "febrero",
-    "marzo",
-    "abril",
-    "mayo",
-    "junio",
-    "julio",
-    "agosto",
-    "septiembre",
-    "octubre",
-    "noviembre",
-    "diciembre",
-];
-
 /// A row that rules refer to.
 #[derive(Clone, Debug, Default)]
 struct Named {
@@ -134,7 +118,7 @@ impl Names {
             Field::Comuna | Field::CompanyComuna => comunas::by_code(value).map(|it| it.name),
             Field::Region => comunas::region(value).map(|it| it.name),
             Field::BirthMonth => {
-                value.parse::<usize>().ok().and_then(|it| MONTHS.get(it.wrapping_sub(1)).copied())
+                value.parse::<usize>().ok().and_then(|it| format::MONTHS.get(it.wrapping_sub(1)).copied())
             }
             _ if field.refers() => {
                 return match value.parse().ok().and_then(|id| self.rows.get(&(field, id))) {

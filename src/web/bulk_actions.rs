@@ -13,17 +13,15 @@ use super::{
 use crate::{
     access::{Actor, Permission},
     accounts::staff::{self, StaffUser},
-    bulk_actions::{
-        self, BulkAction, Status,
-        draft::{self, Draft},
-    },
+    bulk_actions::{self, BulkAction, Status, draft::Draft},
     contacts::{
         contact_list::Filter,
         interests::{self, Interest},
+        pipeline::stages,
         vocabulary::Lifecycle,
     },
     error::{Error, Result},
-    ids::{BulkActionId, ListId, SegmentId},
+    ids::{BulkActionId, ListId, SegmentId, StageId},
     segments::list,
     state::AppState,
 };
@@ -128,7 +126,7 @@ struct NewPage {
     form: BulkForm,
     interests: Vec<Interest>,
     owners: Vec<StaffUser>,
-    stages: Vec<(i64, String)>,
+    stages: Vec<(StageId, String)>,
     lists: Vec<(ListId, String)>,
     errors: Errors,
 }
@@ -148,7 +146,7 @@ impl NewPage {
             form,
             interests: interests::list(&mut *db).await?,
             owners,
-            stages: draft::stages(&mut *db).await?,
+            stages: stages::names(&mut *db).await?,
             lists: list::names(&mut *db).await?,
             errors,
         })

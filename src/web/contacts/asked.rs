@@ -64,22 +64,6 @@ pub(super) struct Names<'a> {
     pub(super) interests: &'a [Interest],
 }
 
-/// Months, as people read them.
-pub(super) const MONTHS: [&str; 12] = [
-    "enero",
-    "febrero",
-    "marzo",
-    "abril",
-    "mayo",
-    "junio",
-    "julio",
-    "agosto",
-    "septiembre",
-    "octubre",
-    "noviembre",
-    "diciembre",
-];
-
 impl Asked {
     /// From the part of an address after its question mark. One that cannot be read is refused: it
     /// would ask for everybody.
@@ -297,7 +281,9 @@ impl Asked {
             link(format!("Creado hasta el {}", format::date(day)), |it| it.created_until.clear());
         }
         if let Some(month) = filter.birth_month {
-            link(format!("Cumpleaños en {}", MONTHS[usize::from(month) - 1]), |it| it.birth_month.clear());
+            link(format!("Cumpleaños en {}", format::MONTHS[usize::from(month) - 1]), |it| {
+                it.birth_month.clear()
+            });
         }
         if let Some(visits) = filter.visits_from {
             link(format!("Al menos {}", format::count(i64::from(visits), "visita", "visitas")), |it| {

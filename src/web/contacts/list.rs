@@ -1,10 +1,14 @@
 //! The list of contacts: views, search, filters, pages.
 
-use super::asked::{Asked, MONTHS, Names};
+use super::asked::{Asked, Names};
 use crate::{
     access::Actor,
     accounts::staff::{self, StaffUser},
-    chile::{comunas, format, phone::Phone},
+    chile::{
+        comunas,
+        format::{self, MONTHS},
+        phone::Phone,
+    },
     contacts::{
         columns::{Choice as _, Column},
         company, company_list,

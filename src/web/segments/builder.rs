@@ -4,12 +4,12 @@
 
 use crate::{
     channels::Channel,
-    chile::comunas,
+    chile::{comunas, format},
     contacts::vocabulary::{Kind, Lifecycle, Source},
     segments::{
         field::{Event, Field, GROUPS, Op, Shape},
         rule::{Condition, DEEPEST, Group, Join, Node},
-        words::{MONTHS, Names},
+        words::Names,
     },
 };
 use std::collections::HashMap;
@@ -245,7 +245,7 @@ impl Offer {
             Field::Contactable => Channel::ALL.iter().map(|it| pair(it.code(), it.label())).collect(),
             Field::Region => comunas::REGIONS.iter().map(|it| pair(it.code, it.name)).collect(),
             Field::BirthMonth => {
-                (1..).zip(MONTHS).map(|(number, name)| pair(&format!("{number}"), name)).collect()
+                (1..).zip(format::MONTHS).map(|(number, name)| pair(&format!("{number}"), name)).collect()
             }
             Field::CompanyIndustry => self.industries.iter().map(|it| pair(it, it)).collect(),
             Field::Segment => {
