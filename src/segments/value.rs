@@ -137,9 +137,17 @@ impl Frequency {
     #[must_use]
     pub fn explain(self, at: &Thresholds) -> String {
         match self {
+            Frequency::New if at.regular_from == 1 => "sin visitas".to_owned(),
             Frequency::New => format!("hasta {}", format::count(at.regular_from - 1, "visita", "visitas")),
-            Frequency::Regular => format!("de {} a {} visitas", at.regular_from, at.vip_from - 1),
-            Frequency::Vip => format!("{} visitas o más", at.vip_from),
+            Frequency::Regular if at.regular_from == at.vip_from - 1 => {
+                format::count(at.regular_from, "visita", "visitas")
+            }
+            Frequency::Regular => format!(
+                "de {} a {}",
+                format::number(at.regular_from),
+                format::count(at.vip_from - 1, "visita", "visitas")
+            ),
+            Frequency::Vip => format!("{} o más", format::count(at.vip_from, "visita", "visitas")),
         }
     }
 
@@ -224,7 +232,7 @@ pub fn automatic(at: &Thresholds) -> Vec<(String, String, Group)> {
     let never = Group::all([Condition::with(Field::LastActivity, Op::Unknown, &[]), before(Field::Created)]);
     all.push((
         "INACTIVE_90_DAYS".to_owned(),
-        format!("Sin actividad hace {days} días"),
+        format!("Sin actividad hace {}", format::count(at.inactive_days, "día", "días")),
         Group {
             join: Join::Any,
             items: vec![Node::Condition(before(Field::LastActivity)), Node::Group(never)],
@@ -437,6 +445,12 @@ mod tests {
         check(2, 50_000, "REGULAR_MEDIUM");
         check(5, 150_000, "REGULAR_MEDIUM");
         check(6, 150_001, "VIP_HIGH");
+        let daily = Thresholds { regular_from: 1, vip_from: 2, inactive_days: 1, ..at };
+        let told = Frequency::ALL.map(|it| it.explain(&daily));
+        assert_eq!(told, ["sin visitas", "1 visita", "2 visitas o más"]);
+        assert_eq!(automatic(&daily)[10].1, "Sin actividad hace 1 día");
+        let many = Thresholds { regular_from: 2, vip_from: 1_001, ..at };
+        assert_eq!(Frequency::Regular.explain(&many), "de 2 a 1.000 visitas");
         assert_eq!(automatic(&at).len(), 12);
         assert_eq!(at.problems(), Vec::new());
         assert_eq!(Thresholds { vip_from: 2, ..at }.problems().len(), 1);

@@ -317,7 +317,11 @@ fn number(condition: &Condition) -> String {
         if condition.field.shape() == Shape::Money { format::money(number) } else { format::number(number) }
     };
     let figures: Vec<String> = condition.values.iter().map(show).take(2).collect();
-    let unit = if condition.field == Field::Age { " años" } else { "" };
+    let unit = match (condition.field, figures.last().map(String::as_str)) {
+        (Field::Age, Some("1")) => " año",
+        (Field::Age, _) => " años",
+        _ => "",
+    };
     format!("{} {} {}{unit}", condition.field.label(), condition.op.label(), figures.join(" y "))
 }
 
@@ -329,9 +333,13 @@ fn day(condition: &Condition) -> String {
         day.map_or_else(|_| typed(place).to_owned(), format::date)
     };
     match condition.op {
+        Op::WithinDays if days(typed(0)) == Some(0) => format!("{label} hoy"),
         Op::WithinDays => format!("{label} en {}", last_days(typed(0))),
-        Op::BeforeDays if typed(0) == "1" => format!("{label} hace más de 1 día"),
-        Op::BeforeDays => format!("{label} hace más de {} días", typed(0)),
+        Op::BeforeDays if days(typed(0)) == Some(0) => format!("{label} antes de hoy"),
+        Op::BeforeDays => match days(typed(0)) {
+            Some(days) => format!("{label} hace más de {}", format::count(days, "día", "días")),
+            None => format!("{label} hace más de {} días", typed(0)),
+        },
         Op::Since => format!("{label} desde el {}", date(0)),
         Op::Until => format!("{label} hasta el {}", date(0)),
         Op::Known => format!("tiene {label}"),
@@ -340,9 +348,19 @@ fn day(condition: &Condition) -> String {
     }
 }
 
+/// Days as typed: `1.000` is a thousand.
+fn days(typed: &str) -> Option<i64> {
+    typed.chars().filter(|it| !". ".contains(*it)).collect::<String>().parse().ok()
+}
+
 /// `los últimos 30 días`.
-fn last_days(days: &str) -> String {
-    if days == "1" { "el último día".to_owned() } else { format!("los últimos {days} días") }
+fn last_days(typed: &str) -> String {
+    match days(typed) {
+        Some(0) => "el día de hoy".to_owned(),
+        Some(1) => "el último día".to_owned(),
+        Some(days) => format!("los últimos {} días", format::number(days)),
+        None => format!("los últimos {typed} días"),
+    }
 }
 
 #[cfg(test)]
@@ -380,5 +398,17 @@ mod tests {
         );
         check(&Group::all([Condition::new(Field::Spent)]), "Personas que cumplen: gasto (por completar)");
         check(&Group::default(), "Todas las personas");
+        check(&Group::any([]), "Nadie: la regla no tiene condiciones");
+        let one = |field, op, values: &[&str], expected: &str| {
+            let rule = Group::all([Condition::with(field, op, values)]);
+            check(&rule, &format!("Personas que cumplen: {expected}"));
+        };
+        one(Field::LastVisit, Op::BeforeDays, &["1"], "última visita hace más de 1 día");
+        one(Field::LastVisit, Op::BeforeDays, &["0"], "última visita antes de hoy");
+        one(Field::LastVisit, Op::WithinDays, &["1"], "última visita en el último día");
+        one(Field::LastVisit, Op::WithinDays, &["0"], "última visita hoy");
+        one(Field::LastVisit, Op::WithinDays, &["1.000"], "última visita en los últimos 1.000 días");
+        one(Field::Age, Op::AtMost, &["1"], "edad a lo más 1 año");
+        one(Field::Age, Op::Between, &["1", "2"], "edad entre 1 y 2 años");
     }
 }
