@@ -252,3 +252,21 @@ async fn why_is_answered_for_who_stays_and_within_the_segments_that_are_asked_ab
     let page = admin.get(led.location()).await.text();
     assert!(page.contains("Esa ficha se unió con esta") && page.contains("¿Por qué está Ana?"), "{page}");
 }
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn the_tiles_count_one_after_another_and_lead_on_without_scripts(db: PgPool) {
+    let app = TestApp::new(db.clone());
+    person(&db, "Ana", 1, 0).await;
+    let page = app.get("/segments/value").await.body;
+    let tiles: Vec<&str> = page.split("<a class=\"tile\" href=\"").skip(1).collect();
+    assert_eq!(tiles.len(), 3);
+    for tile in tiles {
+        let path = tile.split('"').next().unwrap();
+        let asks = format!(
+            "hx-get=\"{path}/count\" hx-trigger=\"intersect once\" hx-sync=\"closest .tiles:queue all\""
+        );
+        assert!(tile.contains(&asks), "{tile}");
+        assert_eq!(app.get(path).await.status, StatusCode::OK, "a link that needs no script");
+        assert!(app.get(&format!("{path}/count")).await.body.parse::<i64>().is_ok());
+    }
+}
