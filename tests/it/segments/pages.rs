@@ -240,7 +240,7 @@ async fn why_is_answered_for_who_stays_and_within_the_segments_that_are_asked_ab
         assert!(page.text().contains(&format!("Gastan: {is}. ¿Por qué?")), "{}", page.text());
         assert!(page.body.contains(&format!("href=\"/segments/{rich}/contacts/{who}\"")));
     }
-    sqlx::query("update contacts set merged_into = $1, email = null, phone = '+56911112222' where id = $2")
+    sqlx::query("update contacts set merged_into = $1, email = null, phone = null where id = $2")
         .bind(ana.0)
         .bind(luis.0)
         .execute(&db)
