@@ -155,7 +155,15 @@ fn push_codes(query: &mut Query, field: Field, codes: &[String]) {
         }
         Field::CompanyIndustry => return push_company(query, "k.industry", codes),
         Field::CompanyComuna => return push_company(query, "k.comuna", codes),
-        Field::BirthMonth => "extract(month from c.birth_date)::text",
+        // As the index of birthdays has it.
+        Field::BirthMonth => {
+            let months: Vec<i32> = codes.iter().filter_map(|it| it.parse().ok()).collect();
+            query
+                .push("extract(month from c.birth_date) = any (")
+                .push_bind(months)
+                .push("::int[]::numeric[])");
+            return;
+        }
         Field::Contactable => return push_reach(query, codes),
         _ => "null",
     };

@@ -66,3 +66,7 @@ do $$ begin
         select c.id from list_members m join contacts c on c.email = m.email where c.merged_into is null
         union select c.id from list_members m join contacts c on c.phone = m.phone where c.merged_into is null));
 end $$;
+
+-- Segments ask all day who came or bought lately.
+create index contact_metrics_by_last_visit on contact_metrics (last_visit_on, contact_id) where last_visit_on is not null;
+create index contact_metrics_by_last_purchase on contact_metrics (last_purchase_on, contact_id) where last_purchase_on is not null;
