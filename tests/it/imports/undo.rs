@@ -155,6 +155,30 @@ async fn what_nobody_decided_on_for_a_month_is_let_go(db: PgPool) {
 }
 
 #[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn an_address_that_waited_on_a_list_stays_there_when_its_people_are_taken_back(db: PgPool) {
+    sqlx::raw_sql(
+        "insert into lists (name, created_at, updated_at) values ('Feria', '2026-01-01', '2026-01-01');
+         insert into list_members (list_id, email, added_at) select id, 'ana@sur.example', '2026-01-01' from lists",
+    )
+    .execute(&db)
+    .await
+    .unwrap();
+    let bare = async || {
+        sqlx::query_scalar::<_, bool>(
+            "select contact_id is null and email = 'ana@sur.example' from list_members",
+        )
+        .fetch_all(&db)
+        .await
+        .unwrap()
+    };
+    let it = Attempt::contacts("correo,nombre\nana@sur.example,Ana\n").applied().run(&db).await;
+    assert_eq!(bare().await, [false], "she is on it now");
+    ask(&db, it.import_id).await.unwrap();
+    run::run_once(&db, now()).await.unwrap();
+    assert_eq!((population(&db).await.0, bare().await), (0, vec![true]));
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
 async fn people_put_on_a_list_or_given_an_interest_are_not_taken_back(db: PgPool) {
     let it = Attempt::contacts(KNOWN).applied().run(&db).await;
     let id = contact(&db).await.0;
