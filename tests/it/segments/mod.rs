@@ -228,9 +228,18 @@ async fn a_segment_asks_about_those_that_exist_and_not_about_too_many(db: PgPool
 async fn two_segments_saved_at_once_cannot_ask_about_each_other(db: PgPool) {
     let first = keep(&db, "Uno", &spenders()).await.unwrap();
     let second = keep(&db, "Dos", &spenders()).await.unwrap();
-    let save = async |id, name: &str, rule: Group| change(&db, id, name, &rule).await.is_ok();
-    let (one, other) = tokio::join!(save(first, "Uno", within(second)), save(second, "Dos", within(first)));
-    assert!(one != other, "one of them: {one} {other}");
+    let mut tx = db.begin().await.unwrap();
+    let actor = Actor::CommandLine;
+    segment::update(&mut tx, monday_noon(), &actor, first, "Uno", &within(second)).await.unwrap();
+    let late = tokio::spawn({
+        let db = db.clone();
+        async move { change(&db, second, "Dos", &within(first)).await }
+    });
+    // The second is looked at when the first is kept, not before.
+    let waits = "select exists (select from pg_locks where locktype = 'advisory' and not granted)";
+    while !late.is_finished() && !sqlx::query_scalar::<_, bool>(waits).fetch_one(&db).await.unwrap() {}
+    tx.commit().await.unwrap();
+    assert!(said(&late.await.unwrap().unwrap_err()).contains("depender de sí mismo"));
 }
 
 #[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]

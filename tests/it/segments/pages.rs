@@ -172,9 +172,11 @@ async fn the_builder_offers_what_lives_and_keeps_what_was_chosen(db: PgPool) {
         assert!(body.contains(&format!("name=\"r-0.value\" value=\"{gone}\"")), "{field}: it is kept");
         assert!(body.contains(&format!("{name} ({mark})")), "{field}: it is marked");
         assert!(body.contains(&format!(">{living}</option>")), "{field}: what lives is offered");
-        let other: Vec<(&str, &str)> = form[..4].to_vec();
-        let body = app.post("/segments/builder", &other).await.body;
-        assert!(!body.contains(name), "{field}: what is gone is not offered");
+        // Beside it, another condition may only be given what lives.
+        let beside = [("r-1.field", field), ("r-1.op", "IS")];
+        let body = app.post("/segments/builder", &[&form[..], &beside].concat()).await.body;
+        let offered = format!("<option value=\"{gone}\">");
+        assert!(!body.contains(&offered), "{field}: what is gone is not offered");
     }
 }
 
