@@ -31,7 +31,9 @@ create function list_members_follow_people() returns trigger language plpgsql as
 begin
     -- Mostly there is none, and a file of a million people asks once.
     if exists (select from list_members where email is not null) or exists (select from list_members where phone is not null) then
-        perform list_members_find(array(select id from added));
+        perform list_members_find(array(
+            select id from added a where exists (select from list_members m where m.email = a.email)
+                or exists (select from list_members m where m.phone = a.phone)));
     end if;
     return null;
 end $$;
