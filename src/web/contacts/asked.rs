@@ -282,7 +282,7 @@ impl Asked {
         }
         if let Some(month) = filter.birth_month {
             link(format!("Cumpleaños en {}", format::MONTHS[usize::from(month) - 1]), |it| {
-                it.birth_month.clear()
+                it.birth_month.clear();
             });
         }
         if let Some(visits) = filter.visits_from {
