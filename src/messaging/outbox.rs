@@ -504,7 +504,7 @@ pub(super) async fn finish(tx: &mut Tx<'_>, run: DripRunId, all: &[Finished]) ->
                  drip_run_id = case when g.status = 'PENDING' then null else l.drip_run_id end,
                  claimed_at = case when g.status = 'PENDING' then null else l.claimed_at end
              from given g
-             where l.id = g.id and l.drip_run_id = $8
+             where l.id = g.id and l.drip_run_id is not distinct from $8
                and (l.status = 'SENDING' or (l.status = 'UNCONFIRMED' and g.status <> 'UNCONFIRMED'))
              returning l.id, l.attempts, case when l.status = 'SENT' then message_facts(l) end as facts
          )

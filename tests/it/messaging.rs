@@ -11,6 +11,7 @@ use llovizna::{
     ids::{CampaignId, ContactId, MessageId, TemplateId},
     messaging::{
         drain::{self, Engine, Options, Report, Run},
+        gate::{self, Asked},
         kinds::{BlockReason, DeferReason, MessageType, Scope, SuppressionReason},
         links,
         outbox::{self, Draft, Enqueued, Origin, Verdict},
@@ -18,7 +19,7 @@ use llovizna::{
         suppression::{self, Entry},
     },
 };
-use sqlx::PgPool;
+use sqlx::{Connection as _, PgPool};
 use std::{collections::BTreeMap, sync::Arc};
 
 /// A Monday, 12:00 in Santiago.
@@ -587,4 +588,42 @@ async fn what_an_ended_run_left_half_done_is_unconfirmed(db: PgPool) {
         .await
         .unwrap();
     assert_eq!(world.statuses().await, counted(&[("UNCONFIRMED", 1)]));
+}
+
+#[sqlx::test(migrator = "MIGRATIONS")]
+async fn what_people_got_is_looked_up_by_person_though_the_plan_is_from_before_the_first_message(db: PgPool) {
+    let world = World::new(db);
+    world.execute("alter table communication_logs set (autovacuum_enabled = false)").await;
+    let people = world.people(1500).await;
+    let asked: Vec<Asked> = people
+        .iter()
+        .map(|id| Asked {
+            contact: Some(*id),
+            destination: None,
+            kind: MessageType::Promocional,
+            is_test: false,
+        })
+        .collect();
+    let since = Some(world.now() - TimeDelta::days(7));
+    // As a connection that lives on comes to keep a plan.
+    let mut old = world.db.acquire().await.unwrap();
+    sqlx::query("set plan_cache_mode = force_generic_plan").execute(&mut *old).await.unwrap();
+    gate::facts(&mut old, Channel::Email, &asked, since).await.unwrap();
+
+    let campaign = world.campaign().await;
+    world.enqueue(campaign, &people).await;
+    world.execute("update campaigns set batch_size = 1000").await;
+    world.drip().await;
+    assert_eq!(world.statuses().await, counted(&[("PENDING", 500), ("SENT", 1000)]));
+    let mut tx = old.begin().await.unwrap();
+    let facts = gate::facts(&mut tx, Channel::Email, &asked, since).await.unwrap();
+    assert_eq!(facts.iter().filter(|it| it.history.len() == 1).count(), 1000);
+    let steps: i64 = sqlx::query_scalar(
+        "select sum(seq_tup_read + idx_tup_fetch + idx_scan)::bigint from pg_stat_xact_user_tables
+         where relname in ('contacts', 'communication_logs')",
+    )
+    .fetch_one(&mut *tx)
+    .await
+    .unwrap();
+    assert!(steps <= 20 * 1500, "{steps} rows looked at for the history of 1500 people");
 }
