@@ -631,7 +631,7 @@ async fn a_test_goes_to_whoever_asks_at_once_even_at_night(db: PgPool) {
     assert_eq!(sent[0].to_email, "superadmin@prueba.cl");
     assert!(sent[0].subject.starts_with("[Prueba] "), "{}", sent[0].subject);
     assert_eq!(progress::of(&app.state.db, id).await.unwrap().total(), 0, "a test is no recipient");
-    let text = admin.get(&format!("/campaigns/{id}")).await.text();
+    let text = admin.get(&format!("/campaigns/{id}?checklist=1")).await.text();
     assert!(text.contains("La prueba salió a superadmin@prueba.cl."), "{text}");
     assert!(text.contains("Ya enviaste una prueba de este texto."), "{text}");
 }

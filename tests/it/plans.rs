@@ -26,7 +26,7 @@ async fn reads(app: &TestApp) -> Vec<(String, i64)> {
     }
     sqlx::query_as(
         "select relname::text, seq_scan from pg_stat_user_tables
-         where relname in ('contacts', 'contact_words', 'contact_interests', 'companies', 'history_entries',
+         where relname in ('contacts', 'contact_metrics', 'contact_words', 'contact_interests', 'companies', 'history_entries',
              'consent_events', 'lifecycle_changes', 'suppressions', 'communication_logs', 'communication_events')
          order by relname",
     )
@@ -39,11 +39,11 @@ async fn reads(app: &TestApp) -> Vec<(String, i64)> {
 const CONNECTIONS: u32 = 3;
 
 /// An application over a full address book.
-async fn full(db: &PgPool) -> TestApp {
+async fn full(db: &PgPool, contacts: &'static str) -> TestApp {
     let few = PgPoolOptions::new().max_connections(CONNECTIONS);
     let only = few.connect_with((*db.connect_options()).clone()).await.unwrap();
     let mut filling = only.acquire().await.unwrap();
-    sqlx::raw_sql("set bench.contacts = 8000").execute(&mut *filling).await.unwrap();
+    sqlx::raw_sql(contacts).execute(&mut *filling).await.unwrap();
     sqlx::raw_sql(ADDRESS_BOOK).execute(&mut *filling).await.unwrap();
     drop(filling);
     sqlx::raw_sql(
@@ -78,7 +78,7 @@ async fn full(db: &PgPool) -> TestApp {
 
 #[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
 async fn pages_read_no_big_table_whole(db: PgPool) {
-    let app = full(&db).await;
+    let app = full(&db, "set bench.contacts = 8000").await;
     let person: i64 = sqlx::query_scalar("select id from contacts order by id offset 4000 limit 1")
         .fetch_one(&app.state.db)
         .await
@@ -97,6 +97,9 @@ async fn pages_read_no_big_table_whole(db: PgPool) {
         format!("/contacts/{person}/consents"),
         "/search?q=persona4000".to_owned(),
         format!("/campaigns/{campaign}/progress"),
+        format!("/campaigns/{campaign}"),
+        "/campaigns".to_owned(),
+        "/".to_owned(),
         "/messages".to_owned(),
         "/suppressions".to_owned(),
     ] {
@@ -115,7 +118,7 @@ async fn pages_read_no_big_table_whole(db: PgPool) {
 
 #[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
 async fn the_drip_and_the_look_ups_read_no_big_table_whole(db: PgPool) {
-    let app = full(&db).await;
+    let app = full(&db, "set bench.contacts = 8000").await;
     let engine = Engine {
         db: db.clone(),
         senders: app.state.senders.clone(),
@@ -134,4 +137,35 @@ async fn the_drip_and_the_look_ups_read_no_big_table_whole(db: PgPool) {
     let known = contact::by_email(&app.state.db, "persona77@correo.example").await.unwrap();
     assert!(known.is_some());
     assert_eq!(reads(&app).await, before, "a known address was not looked up");
+}
+
+/// Rows of each of those tables that were read one after another, and how many it has.
+async fn rows_read(app: &TestApp) -> Vec<(String, i64, i64)> {
+    reads(app).await;
+    sqlx::query_as(
+        "select relname::text, seq_tup_read, reltuples::bigint from pg_stat_user_tables s join pg_class c on c.oid = s.relid
+         where s.relname in ('contacts', 'contact_metrics', 'contact_words', 'companies', 'history_entries', 'suppressions',
+             'communication_logs', 'communication_events')
+         order by 1",
+    )
+    .fetch_all(&app.state.db)
+    .await
+    .unwrap()
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn lists_stop_counting_before_the_end(db: PgPool) {
+    // More than lists count: who stops there does not read all.
+    let app = full(&db, "set bench.contacts = 12000").await;
+    let admin = app.admin().await;
+    for path in ["/contacts", "/companies", "/messages", "/messages?status=SENT", "/tasks", "/campaigns", "/"]
+    {
+        let before = rows_read(&app).await;
+        let reply = admin.get(path).await;
+        assert!(reply.status.is_success(), "{path}: {}", reply.status);
+        for (was, is) in before.into_iter().zip(rows_read(&app).await) {
+            let read = is.1 - was.1;
+            assert!(read == 0 || read < is.2, "{path}: {read} of {} rows of {} were read", is.2, is.0);
+        }
+    }
 }
