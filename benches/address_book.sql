@@ -64,6 +64,9 @@ from generate_series(0, 9) k, contacts c, lateral (
         case when k = 0 and bench_dice(c.id * 13, 10) < 2 then 'PENDING'
             else bench_pick(c.id * 17 + k, 'SENT', 'SENT', 'SENT', 'SENT', 'SENT', 'SENT', 'OPENED', 'CLICKED', 'BLOCKED', 'FAILED') end as status
     from (select case when k = 0 then 0 else k * 2 - 1 + c.id % 2 end as number) n) m;
+insert into campaign_tallies (campaign_id, status, reason, unsubscribed, messages)
+select campaign_id, status, campaign_tally_reason(status, block_reason, defer_reason), unsubscribed_at is not null, count(*)
+from communication_logs group by 1, 2, 3, 4;
 insert into communication_events (communication_log_id, at, kind, reason)
 select id, created_at, case when status = 'BLOCKED' then 'BLOCKED' else 'QUEUED' end, block_reason from communication_logs
 union all

@@ -240,6 +240,9 @@
   });
   document.addEventListener("htmx:afterSwap", function (event) {
     if (!event.detail.target || event.detail.target.id !== "preview") return;
+    // The letter says how tall it is; its frame stays, since what it shows arrives on its own.
+    var shown = document.getElementById("preview");
+    document.querySelector("[name=preview-frame]").className = ("letter-frame short " + shown.dataset.frame).trim();
     var button = document.querySelector("[data-preview]");
     // A form that is submitted twice forgets the first time (HTML, "planned navigation"):
     // a preview that arrives just after "Guardar" must not undo it.

@@ -6,7 +6,7 @@ use crate::{
     channels::Channel,
     chile::time,
     error::Result,
-    ids::{CompanyId, ContactId},
+    ids::{CampaignId, CompanyId, ContactId},
     messaging::{
         kinds::{BlockReason, MessageType},
         limits,
@@ -309,6 +309,61 @@ pub async fn page(
     query.push(" order by c.id limit ").push_bind(limit);
     let ids: Vec<i64> = query.build_query_scalar().fetch_all(db).await?;
     Ok(ids.into_iter().map(ContactId).collect())
+}
+
+/// Somebody to try a text on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Named {
+    /// Row.
+    pub id: ContactId,
+    /// First and last name; may be empty.
+    pub name: String,
+    /// Where they work; empty: a private person.
+    pub company: String,
+}
+
+/// The first `limit` people of an audience, whoever the gate thinks of them.
+///
+/// # Errors
+/// When the database fails.
+pub async fn first_of(
+    db: &mut PgConnection,
+    now: DateTime<Utc>,
+    rule: &Rule,
+    limit: i64,
+) -> Result<Vec<Named>> {
+    let ids = page(&mut *db, now, rule, 0, limit).await?;
+    named(db, ids.into_iter().map(|it| it.0).collect()).await
+}
+
+/// The first `limit` people to whom `campaign` has a message.
+///
+/// # Errors
+/// When the database fails.
+pub async fn first_written_to(db: &mut PgConnection, campaign: CampaignId, limit: i64) -> Result<Vec<Named>> {
+    let ids = sqlx::query_scalar!(
+        r#"select contact_id as "id!" from communication_logs
+           where campaign_id = $1 and origin = 'CAMPAIGN' and contact_id is not null order by contact_id limit $2"#,
+        campaign.0,
+        limit
+    )
+    .fetch_all(&mut *db)
+    .await?;
+    named(db, ids).await
+}
+
+async fn named(db: &mut PgConnection, ids: Vec<i64>) -> Result<Vec<Named>> {
+    let rows = sqlx::query!(
+        r#"select c.id, btrim(c.first_name || ' ' || c.last_name) as "name!", coalesce(k.name, '') as "company!"
+           from contacts c left join companies k on k.id = c.company_id where c.id = any ($1) order by c.id"#,
+        &ids
+    )
+    .fetch_all(db)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|it| Named { id: ContactId(it.id), name: it.name, company: it.company })
+        .collect())
 }
 
 /// How many who would be queued have had as many messages as a frequency cap

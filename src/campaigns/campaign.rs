@@ -259,13 +259,13 @@ pub async fn list(
            select page.*, n.queued as "queued!", n.sent as "sent!", n.failed as "failed!",
                   n.blocked as "blocked!", n.unconfirmed as "unconfirmed!"
            from page cross join lateral (
-               select count(*) filter (where l.status in ('PENDING', 'SENDING')) as queued,
-                      count(*) filter (where l.status in
-                          ('SENT', 'DELIVERED', 'OPENED', 'CLICKED', 'REPLIED', 'BOUNCED')) as sent,
-                      count(*) filter (where l.status = 'FAILED') as failed,
-                      count(*) filter (where l.status = 'BLOCKED') as blocked,
-                      count(*) filter (where l.status = 'UNCONFIRMED') as unconfirmed
-               from communication_logs l where l.campaign_id = page.id and l.origin = 'CAMPAIGN'
+               select coalesce(sum(t.messages) filter (where t.status in ('PENDING', 'SENDING')), 0)::bigint as queued,
+                      coalesce(sum(t.messages) filter (where t.status in
+                          ('SENT', 'DELIVERED', 'OPENED', 'CLICKED', 'REPLIED', 'BOUNCED')), 0)::bigint as sent,
+                      coalesce(sum(t.messages) filter (where t.status = 'FAILED'), 0)::bigint as failed,
+                      coalesce(sum(t.messages) filter (where t.status = 'BLOCKED'), 0)::bigint as blocked,
+                      coalesce(sum(t.messages) filter (where t.status = 'UNCONFIRMED'), 0)::bigint as unconfirmed
+               from campaign_tallies t where t.campaign_id = page.id
            ) n
            order by page.id desc"#,
         status.map(Status::code),

@@ -45,23 +45,29 @@ pub async fn of(
     let email: EmailChannel = settings::load(&mut *db, &config.first_values).await?;
     let calendar = settings::calendar(&mut *db).await?;
     let since = time::start_of_day(time::local_date(now));
+    let channel_cap = warm_up::email_cap(db, now, &email).await?;
+    // Without a cap nobody asks, and with one it is enough to know that it is used up.
     let row = sqlx::query!(
         r#"select
-               (select count(*) from communication_logs
-                where communication_type = $1 and sent_at >= $2 and origin <> 'TEST'
-                  and message_type = any($3)) as "all!",
-               (select count(*) from communication_logs
-                where communication_type = $1 and sent_at >= $2 and origin = 'CAMPAIGN' and campaign_id = $4) as "own!",
+               (select count(*) from (
+                    select from communication_logs
+                    where communication_type = $1 and sent_at >= $2 and origin <> 'TEST'
+                        and message_type = any($3) limit $5) found) as "all!",
+               (select count(*) from (
+                    select from communication_logs
+                    where communication_type = $1 and sent_at >= $2 and origin = 'CAMPAIGN' and campaign_id = $4
+                    limit $6) found) as "own!",
                (select count(*) from campaigns
                 where status = 'RUNNING' and communication_type = $1 and id <> $4) as "others!""#,
         campaign.channel.code(),
         since,
         &MessageType::promotional_codes(),
-        campaign.id.0
+        campaign.id.0,
+        channel_cap.map_or(0, i64::from),
+        campaign.daily_cap.map_or(0, i64::from)
     )
     .fetch_one(&mut *db)
     .await?;
-    let channel_cap = warm_up::email_cap(db, now, &email).await?;
     let count = |n: i64| u32::try_from(n).unwrap_or(u32::MAX);
     let promotional = campaign.message_type.is_promotional();
     // The tighter cap is the one with less room left today; on later days, the lower one.

@@ -1,4 +1,5 @@
-//! How a campaign stands: its messages counted from the log itself, never from counters.
+//! How a campaign stands: its messages by status and reason, summed from what each statement that moved some wrote
+//! down about it (`campaign_tallies`, kept by the database itself).
 
 use crate::{
     error::Result,
@@ -20,8 +21,6 @@ pub struct Progress {
     pub deferred: BTreeMap<DeferReason, u64>,
     /// When the next PENDING one is due.
     pub next_attempt_at: Option<DateTime<Utc>>,
-    /// When the last one left.
-    pub last_sent_at: Option<DateTime<Utc>>,
     /// Recipients who unsubscribed by a message of it.
     pub unsubscribed: u64,
 }
@@ -78,47 +77,71 @@ impl Progress {
 /// # Errors
 /// When the database fails.
 pub async fn of(db: impl PgExecutor<'_>, id: CampaignId) -> Result<Progress> {
-    // One statement, so that all parts tell of one moment. States are counted in the index alone, since a campaign may
-    // have a million messages; the rest looks only at the rows that it is about.
+    // One statement, so that all parts tell of one moment.
     let rows = sqlx::query!(
-        r#"select 'STATUS' as "what!", status as code, count(*) as "count!", max(sent_at) as at
-           from communication_logs where campaign_id = $1 and origin = 'CAMPAIGN' group by status
+        r#"select status, reason, unsubscribed, sum(messages)::bigint as "count!", null::timestamptz as next
+           from campaign_tallies where campaign_id = $1 group by status, reason, unsubscribed
            union all
-           select 'BLOCKED', block_reason, count(*), null
-           from communication_logs where campaign_id = $1 and origin = 'CAMPAIGN' and status = 'BLOCKED' group by block_reason
-           union all
-           select 'DEFERRED', defer_reason, count(*), null
-           from communication_logs where campaign_id = $1 and origin = 'CAMPAIGN' and status = 'PENDING'
-               and defer_reason is not null group by defer_reason
-           union all
-           select 'NEXT', null, 0, (
+           select null, null, null, 0, (
                select next_attempt_at from communication_logs
                where communication_type = (select communication_type from campaigns where id = $1)
                    and campaign_id = $1 and status = 'PENDING' and origin = 'CAMPAIGN'
-               order by next_attempt_at limit 1)
-           union all
-           select 'UNSUBSCRIBED', null, count(*), null
-           from communication_logs where campaign_id = $1 and origin = 'CAMPAIGN' and unsubscribed_at is not null"#,
+               order by next_attempt_at limit 1)"#,
         id.0
     )
     .fetch_all(db)
     .await?;
     let mut progress = Progress::default();
     for row in rows {
+        progress.next_attempt_at = progress.next_attempt_at.or(row.next);
         let count = u64::try_from(row.count).unwrap_or_default();
-        let code = row.code.as_deref().unwrap_or_default();
-        match row.what.as_str() {
-            "STATUS" => {
-                if let Some(status) = Status::from_code(code) {
-                    progress.by_status.insert(status, count);
+        let (Some(status), 1..) = (row.status.as_deref().and_then(Status::from_code), count) else {
+            continue;
+        };
+        *progress.by_status.entry(status).or_default() += count;
+        if row.unsubscribed == Some(true) {
+            progress.unsubscribed += count;
+        }
+        let reason = row.reason.as_deref().unwrap_or_default();
+        match status {
+            Status::Blocked => {
+                if let Some(reason) = BlockReason::from_code(reason) {
+                    *progress.blocked.entry(reason).or_default() += count;
                 }
-                progress.last_sent_at = progress.last_sent_at.max(row.at);
             }
-            "BLOCKED" => progress.blocked.extend(BlockReason::from_code(code).map(|it| (it, count))),
-            "DEFERRED" => progress.deferred.extend(DeferReason::from_code(code).map(|it| (it, count))),
-            "NEXT" => progress.next_attempt_at = row.at,
-            _ => progress.unsubscribed = count,
+            Status::Pending => {
+                if let Some(reason) = DeferReason::from_code(reason) {
+                    *progress.deferred.entry(reason).or_default() += count;
+                }
+            }
+            _ => {}
         }
     }
     Ok(progress)
+}
+
+/// Add up what has gathered of each campaign, status and reason, so that reading a sum stays short. May run beside
+/// senders and beside itself: what another transaction has just written or is adding up is left to a later one.
+///
+/// # Errors
+/// When the database fails.
+pub async fn fold(db: impl PgExecutor<'_>) -> Result<()> {
+    sqlx::query!(
+        "with held as (
+             select id from campaign_tallies
+             where (campaign_id, status, reason, unsubscribed) in (
+                 select campaign_id, status, reason, unsubscribed from campaign_tallies
+                 group by campaign_id, status, reason, unsubscribed having count(*) > 1)
+             for update skip locked
+         ), gone as (
+             delete from campaign_tallies t using held where t.id = held.id
+             returning t.campaign_id, t.status, t.reason, t.unsubscribed, t.messages
+         )
+         insert into campaign_tallies (campaign_id, status, reason, unsubscribed, messages)
+         select campaign_id, status, reason, unsubscribed, sum(messages) from gone
+         group by campaign_id, status, reason, unsubscribed having sum(messages) <> 0"
+    )
+    .execute(db)
+    .await?;
+    Ok(())
 }

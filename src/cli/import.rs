@@ -82,6 +82,8 @@ pub struct Outcome {
     pub counts: Counts,
     /// Rows taken with a reservation.
     pub warnings: i64,
+    /// Rows of people who unsubscribed before and stay so.
+    pub unsubscribed: i64,
     /// Companies created, or that would be.
     pub companies_created: i64,
     /// People created by a file of history, or that would be.
@@ -112,6 +114,13 @@ impl Outcome {
         // Writing to a String never fails.
         if self.warnings > 0 {
             let _ = writeln!(text, "  con observaciones {}", self.warnings);
+        }
+        match self.unsubscribed {
+            0 => {}
+            1 => text.push_str("  1 persona se dio de baja: sigue sin recibir promociones\n"),
+            many => {
+                let _ = writeln!(text, "  {many} personas se dieron de baja: siguen sin recibir promociones");
+            }
         }
         for row in &self.rejections {
             let _ = writeln!(text, "  fila {}, {}: {}", row.row, row.column, row.reason);
@@ -168,6 +177,7 @@ pub async fn run(db: &PgPool, clock: &Clock, args: &Args) -> Result<Outcome> {
         applied: import.status == Status::Done,
         counts: import.counts,
         warnings: import.warned,
+        unsubscribed: import.unsubscribed,
         companies_created: import.companies_created,
         people_created: import.people_created,
         rejections: report::rejections(db, id, LISTED).await?,

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     access::Permission,
     campaigns::{
-        audience::{self, Person, Preview, Question, Which},
+        audience::{self, Named, Person, Preview, Question, Which},
         campaign::{self, Campaign, Status, Summary},
         checklist::{self, Checklist, Level},
         outlook,
@@ -181,10 +181,13 @@ impl Live {
     }
 }
 
-async fn live_of(db: &mut PgConnection, state: &AppState, campaign: &Campaign) -> Result<Live> {
-    let now = state.clock.now();
+async fn live_of(
+    db: &mut PgConnection,
+    now: DateTime<Utc>,
+    campaign: &Campaign,
+    outlook: &outlook::Outlook,
+) -> Result<Live> {
     let progress = progress::of(&mut *db, campaign.id).await?;
-    let outlook = outlook::of(db, now, &state.config, campaign).await?;
     let waits = campaign.status == Status::Running && progress.open() > 0;
     let sentence = if waits {
         let capped = progress.deferred.get(&DeferReason::FrequencyCap).copied().unwrap_or_default();
@@ -327,12 +330,19 @@ struct ShowPage {
     facts: Facts,
     checklist: Option<Checklist>,
     live: Option<Live>,
-    contacts: Vec<Person>,
+    /// What holds for a draft takes a look at each person: it comes after the page.
+    checklist_follows: bool,
+    contacts: Vec<Named>,
     contact: Option<i64>,
     tried: Option<Tried>,
 }
 
 impl ShowPage {
+    /// The class that tells how tall the letter's frame is.
+    fn height(&self) -> String {
+        campaigns_letter::height(self.tried.as_ref())
+    }
+
     /// Whether the message is shown as `contact` gets it.
     fn is_for(&self, contact: ContactId) -> bool {
         self.contact == Some(contact.0)
@@ -343,6 +353,7 @@ impl ShowPage {
 #[serde(default)]
 struct ShowQuery {
     contact: String,
+    checklist: String,
 }
 
 async fn show(
@@ -356,20 +367,36 @@ async fn show(
     let campaign = campaign::get(&mut db, id).await?;
     let names = Names::load(&mut db, [&campaign.audience.chosen()]).await?;
     let (mut checklist, mut live) = (None, None);
-    let facts = if campaign.status == Status::Draft {
+    let is_draft = campaign.status == Status::Draft;
+    let facts = if is_draft && query.checklist == "1" {
         let found = checklist::of(&mut db, now, &state.config, &campaign).await?;
         let facts = Facts::of(&campaign, &found.outlook, &names);
         checklist = Some(found);
         facts
     } else {
-        live = Some(live_of(&mut db, &state, &campaign).await?);
-        Facts::of(&campaign, &outlook::of(&mut db, now, &state.config, &campaign).await?, &names)
+        let outlook = outlook::of(&mut db, now, &state.config, &campaign).await?;
+        if !is_draft {
+            live = Some(live_of(&mut db, now, &campaign, &outlook).await?);
+        }
+        Facts::of(&campaign, &outlook, &names)
     };
+    let checklist_follows = is_draft && checklist.is_none();
     let contacts = some_people(&mut db, now, &campaign).await?;
     drop(db);
     let contact = query.contact.parse().ok();
     let tried = Some(campaigns_letter::fill(&state, &campaign.source, contact.map(ContactId)).await?);
-    html::page(&ShowPage { shell, now, campaign, facts, checklist, live, contacts, contact, tried })
+    html::page(&ShowPage {
+        shell,
+        now,
+        campaign,
+        facts,
+        checklist,
+        live,
+        checklist_follows,
+        contacts,
+        contact,
+        tried,
+    })
 }
 
 /// A few of the audience, to try the text on.
@@ -377,8 +404,12 @@ pub(super) async fn some_people(
     db: &mut PgConnection,
     now: DateTime<Utc>,
     campaign: &Campaign,
-) -> Result<Vec<Person>> {
-    audience::people(db, question(campaign, &[], now), Which::All, None, 25).await
+) -> Result<Vec<Named>> {
+    const FEW: i64 = 25;
+    match campaign.status {
+        Status::Draft => audience::first_of(db, now, &campaign.audience, FEW).await,
+        _ => audience::first_written_to(db, campaign.id, FEW).await,
+    }
 }
 
 pub(super) fn question<'a>(
@@ -412,19 +443,19 @@ async fn live(
     let mut db = state.db.acquire().await?;
     let campaign = campaign::get(&mut db, id).await?;
     let changed = campaign.status.code() != query.status;
-    let live = live_of(&mut db, &state, &campaign).await?;
-    let facts = Facts::of(
-        &campaign,
-        &outlook::of(&mut db, state.clock.now(), &state.config, &campaign).await?,
-        &Names::load(&mut db, [&campaign.audience.chosen()]).await?,
-    );
+    let now = state.clock.now();
+    let outlook = outlook::of(&mut db, now, &state.config, &campaign).await?;
+    let live = live_of(&mut db, now, &campaign, &outlook).await?;
+    let names = Names::load(&mut db, [&campaign.audience.chosen()]).await?;
+    let facts = Facts::of(&campaign, &outlook, &names);
     let page = ShowPage {
         shell,
-        now: state.clock.now(),
+        now,
         campaign,
         facts,
         checklist: None,
         live: Some(live),
+        checklist_follows: false,
         contacts: Vec::new(),
         contact: None,
         tried: None,

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     access::{Actor, Permission},
     campaigns::{
-        audience::{self, Choices, Person, Question},
+        audience::{self, Choices, Named, Question},
         campaign::{self, Campaign, Status},
         edit::Edit,
     },
@@ -70,12 +70,17 @@ struct FormPage {
     errors: Errors,
     choices: Choices,
     channel_hours: BusinessHours,
-    contacts: Vec<Person>,
+    contacts: Vec<Named>,
     count: Count,
     tried: Option<Tried>,
 }
 
 impl FormPage {
+    /// The class that tells how tall the letter's frame is.
+    fn height(&self) -> String {
+        campaigns_letter::height(self.tried.as_ref())
+    }
+
     fn kinds(&self) -> impl Iterator<Item = MessageType> {
         let own = self.edit.message_type;
         let offered = MessageType::OF_CAMPAIGNS;
@@ -160,8 +165,7 @@ async fn page(
 ) -> crate::error::Result<FormPage> {
     let email: EmailChannel = settings::load(&mut *db, &state.config.first_values).await?;
     let choices = audience::choices(db).await?;
-    let contacts =
-        audience::people(db, question(&edit, &[], state.clock.now()), audience::Which::All, None, 25).await?;
+    let contacts = audience::first_of(db, state.clock.now(), &edit.audience, 25).await?;
     let count = counted(db, state, &edit).await?;
     Ok(FormPage {
         shell,

@@ -1,6 +1,6 @@
 //! A campaign's text as one person would read it, in a frame of its own.
 
-use super::{html::Answer, routes::Route, security};
+use super::{html::Answer, letter_frame, routes::Route, security};
 use crate::{
     access::Permission,
     campaigns::{campaign, trial},
@@ -55,6 +55,12 @@ pub(super) async fn fill(
         Err(Error::Invalid(problems)) => Ok(Err(problems)),
         Err(error) => Err(error),
     }
+}
+
+/// The class of the frame that shows `tried`; a sentence instead of a letter takes the lowest.
+pub(super) fn height(tried: Option<&Tried>) -> String {
+    let letter = tried.and_then(|it| it.as_ref().ok()).and_then(|it| it.message.as_ref().ok());
+    letter.map_or_else(|| letter_frame::height("", ""), |it| letter_frame::height(&it.plain, &it.html))
 }
 
 #[derive(Template)]

@@ -13,6 +13,7 @@ mod flash;
 mod form;
 mod guard;
 mod html;
+mod letter_frame;
 mod routes;
 mod security;
 mod session;

@@ -5,6 +5,7 @@
 use super::{
     form::Form,
     html::{self, Answer},
+    letter_frame,
     routes::Route,
     security::FRAMED_BY_US,
     shell::Shell,
@@ -132,22 +133,9 @@ struct ShowPage {
 }
 
 impl ShowPage {
-    /// The class that tells how tall the frame is; none: as tall as there is room for. Nothing in it
-    /// may run, so that nobody can measure the letter: its text tells about how long it is, and a
-    /// frame that is too low scrolls.
+    /// The class that tells how tall the frame is.
     fn height(&self) -> String {
-        /// Letters of a line, as wide as most letters are.
-        const LINE: usize = 80;
-        // In quarters: a line takes one and a half, the gap between two paragraphs half of that.
-        let quarters = |it: &str| if it.trim().is_empty() { 3 } else { 6 * (1 + it.chars().count() / LINE) };
-        let text: usize = self.letter.plain.lines().map(quarters).sum();
-        let pictures = self.letter.html.matches("<img").count() * 60;
-        // And the edges four; app.css has every fourth step.
-        let needed = 4 + (text + pictures) / 4;
-        match needed.div_ceil(4) * 4 {
-            low @ 0..=56 => format!("tall-{}", low.max(16)),
-            _ => String::new(),
-        }
+        letter_frame::height(&self.letter.plain, &self.letter.html)
     }
 }
 

@@ -104,7 +104,7 @@ async fn a_simulated_test_says_where_it_is_and_that_no_server_has_it(db: PgPool)
 async fn a_real_test_is_said_to_have_left(db: PgPool) {
     let app = TestApp::with(db, &[BUSINESS, &[("EMAIL_HOST", "127.0.0.1")]].concat());
     let id = seeded(&app).await;
-    let page = app.get(&format!("/campaigns/{id}")).await.text();
+    let page = app.get(&format!("/campaigns/{id}?checklist=1")).await.text();
     assert!(page.contains("Llega ahora mismo") && page.contains("Mírala en tu correo"), "{page}");
 }
 

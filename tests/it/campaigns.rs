@@ -477,7 +477,12 @@ async fn a_campaign_is_written_checked_started_and_watched_in_the_panel(db: PgPo
     assert_eq!(it.business_hours.unwrap().describe(), "lunes y martes de 10:00 a 17:30, salvo feriados");
     assert_eq!(it.source.body, "Ven, {{ first_name }}.\nTe esperamos.");
 
-    let draft = page(&app, &path).await.text();
+    let bare = page(&app, &path).await.text();
+    assert!(
+        bare.contains("Revisar la campaña y a quiénes llegará") && !bare.contains("La recibirán"),
+        "{bare}"
+    );
+    let draft = page(&app, &format!("{path}?checklist=1")).await.text();
     assert!(
         draft.contains("Lista para iniciar") && draft.contains("La recibirán 2 de 3 personas"),
         "{draft}"
@@ -626,7 +631,7 @@ async fn a_test_goes_to_whoever_asks_at_once_even_at_night(db: PgPool) {
     assert_eq!(sent[0].to_email, "superadmin@prueba.cl");
     assert!(sent[0].subject.starts_with("[Prueba] "), "{}", sent[0].subject);
     assert_eq!(progress::of(&app.state.db, id).await.unwrap().total(), 0, "a test is no recipient");
-    let text = admin.get(&format!("/campaigns/{id}")).await.text();
+    let text = admin.get(&format!("/campaigns/{id}?checklist=1")).await.text();
     assert!(text.contains("La prueba salió a superadmin@prueba.cl."), "{text}");
     assert!(text.contains("Ya enviaste una prueba de este texto."), "{text}");
 }

@@ -31,5 +31,6 @@ mod segments;
 mod settings;
 mod signatures;
 mod support;
+mod tallies;
 mod warm_up;
 mod web;

@@ -194,7 +194,12 @@ async fn a_row_says_that_its_person_unsubscribed_and_the_import_counts_them(db: 
         let mut attempt = Attempt::contacts(file).with_consent("otra");
         attempt.args.apply = apply;
         let it = attempt.run(&db).await;
-        assert_eq!((it.counts.unchanged, it.warnings), (4, 3));
+        assert_eq!((it.counts.unchanged, it.warnings, it.unsubscribed), (4, 3, 2));
+        assert!(
+            it.text().contains("2 personas se dieron de baja: siguen sin recibir promociones"),
+            "{}",
+            it.text()
+        );
         let counted = sqlx::query_scalar!("select unsubscribed from imports where id = $1", it.import_id);
         assert_eq!(counted.fetch_one(&db).await.unwrap(), 2);
         let said = sqlx::query_scalar!(
