@@ -159,7 +159,7 @@ pub async fn similar(db: &mut PgConnection, filter: &Filter) -> Result<Option<Fi
 /// The first `size` of the rows that the filter lists, in its own order.
 async fn given(db: &mut PgConnection, filter: &Filter, size: usize) -> Result<Page<Row>> {
     let mut query = QueryBuilder::new(COLUMNS);
-    query.push(" from contacts c").push(JOINS).push(" where c.merged_into is null");
+    query.push(" from contacts c").push(JOINS_OF_PAGE).push(" where c.merged_into is null");
     filter.push(&mut query);
     query.push(" order by array_position(").push_bind(filter.among.clone()).push(", c.id) limit ");
     query.push_bind(i64::try_from(size).unwrap_or(i64::MAX));
