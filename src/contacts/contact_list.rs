@@ -159,7 +159,7 @@ pub async fn similar(db: &mut PgConnection, filter: &Filter) -> Result<Option<Fi
 /// The first `size` of the rows that the filter lists, in its own order.
 async fn given(db: &mut PgConnection, filter: &Filter, size: usize) -> Result<Page<Row>> {
     let mut query = QueryBuilder::new(COLUMNS);
-    query.push(" from contacts c").push(JOINS).push(" where c.merged_into is null");
+    query.push(" from contacts c").push(JOINS_OF_PAGE).push(" where c.merged_into is null");
     filter.push(&mut query);
     query.push(" order by array_position(").push_bind(filter.among.clone()).push(", c.id) limit ");
     query.push_bind(i64::try_from(size).unwrap_or(i64::MAX));
@@ -288,7 +288,7 @@ async fn page_of(
     }
     query.push(if fenced { " offset 0) matching" } else { ") matching" }).push(order);
     query.push(" limit ").push_bind(i64::try_from(size).unwrap_or(i64::MAX).saturating_add(1));
-    query.push(") p join contacts c on c.id = p.id").push(JOINS);
+    query.push(") p join contacts c on c.id = p.id").push(JOINS_OF_PAGE);
     query.push(order.replace("search_key", "p.search_key").replace(" id", " p.id"));
     let rows = query.build().try_map(|it| row(&it)).fetch_all(db).await?;
     Ok(Page::new(place, size, rows))
@@ -351,7 +351,7 @@ async fn by_activity(
         }
         let by_time = if is_active { format!("a.last_activity_at{direction}, ") } else { String::new() };
         query.push(format!(" order by {by_time}{key}{direction} limit ")).push_bind(missing);
-        query.push(") p join contacts c on c.id = p.id").push(JOINS);
+        query.push(") p join contacts c on c.id = p.id").push(JOINS_OF_PAGE);
         query.push(format!(" order by p.at{direction}, p.id{direction}"));
         rows.extend(query.build().try_map(|it| row(&it)).fetch_all(&mut *db).await?);
     }
@@ -372,10 +372,15 @@ const COLUMNS: &str =
     (select string_agg(i.name, ', ' order by i.key) from contact_interests t join interests i on i.id = t.interest_id
      where t.contact_id = c.id) as interests";
 
-/// What [`COLUMNS`] needs beside `contacts c`.
+/// What [`COLUMNS`] needs beside `contacts c`, for everybody.
 const JOINS: &str =
     " left join companies k on k.id = c.company_id left join staff_users o on o.id = c.owner_id
     left join contact_metrics m on m.contact_id = c.id";
+
+/// The same for a page. The limit keeps Postgres from reading everybody's figures for a few.
+const JOINS_OF_PAGE: &str =
+    " left join companies k on k.id = c.company_id left join staff_users o on o.id = c.owner_id
+    left join lateral (select visits, spent, last_activity_at from contact_metrics where contact_id = c.id limit 1) m on true";
 
 fn row(it: &PgRow) -> sqlx::Result<Row> {
     let (first_name, last_name): (String, String) = (it.try_get("first_name")?, it.try_get("last_name")?);

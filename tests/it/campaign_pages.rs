@@ -85,7 +85,8 @@ async fn a_simulated_test_says_where_it_is_and_that_no_server_has_it(db: PgPool)
     let app = simulated(db.clone());
     let id = seeded(&app).await;
     let path = format!("/campaigns/{id}");
-    let before = app.get(&path).await.text();
+    let checked = format!("{path}?checklist=1");
+    let before = app.get(&checked).await.text();
     assert!(before.contains("Mírala en la bandeja de salida"), "{before}");
     assert!(!before.contains("Llega ahora mismo"), "{before}");
     let admin = app.admin().await;
@@ -145,7 +146,7 @@ async fn the_estimate_tells_apart_those_who_wait_for_their_frequency_cap(db: PgP
          from contacts where email = 'sur1@x.example'",
     )
     .await;
-    for path in [format!("/campaigns/{id}"), format!("/campaigns/{id}/launch")] {
+    for path in [format!("/campaigns/{id}?checklist=1"), format!("/campaigns/{id}/launch")] {
         let page = app.get(&path).await.text();
         assert!(page.contains("Sin contar a 1 persona que esperará por su tope de frecuencia."), "{page}");
     }
@@ -156,10 +157,11 @@ async fn a_small_batch_is_no_abrupt_sending(db: PgPool) {
     let app = app(db);
     let id = seeded(&app).await;
     let path = format!("/campaigns/{id}");
+    let checked = format!("{path}?checklist=1");
     app.post(&path, &[("batch_size", "5")]).await;
-    assert!(!app.get(&path).await.text().contains("envíos bruscos"));
+    assert!(!app.get(&checked).await.text().contains("envíos bruscos"));
     app.post(&path, &[("batch_size", "500")]).await;
-    assert!(app.get(&path).await.text().contains("envíos bruscos"));
+    assert!(app.get(&checked).await.text().contains("envíos bruscos"));
 }
 
 #[sqlx::test(migrator = "MIGRATIONS")]
