@@ -42,6 +42,36 @@ pub async fn record(tx: &mut Tx<'_>, now: DateTime<Utc>, actor: &Actor, change: 
     Ok(())
 }
 
+/// Write down that each of `made` was made, each with its facts.
+///
+/// # Errors
+/// When the database fails.
+pub async fn record_made(
+    tx: &mut Tx<'_>,
+    now: DateTime<Utc>,
+    actor: &Actor,
+    action: &str,
+    subject_kind: &str,
+    made: &[(i64, Value)],
+) -> Result<()> {
+    let ids: Vec<i64> = made.iter().map(|it| it.0).collect();
+    let facts: Vec<Value> = made.iter().map(|it| it.1.clone()).collect();
+    sqlx::query!(
+        "insert into audit_events (at, staff_user_id, actor, action, subject_kind, subject_id, after)
+         select $1, $2, $3, $4, $5, id, facts from unnest($6::bigint[], $7::jsonb[]) m (id, facts)",
+        now,
+        actor.staff_id().map(|it| it.0),
+        actor.label(),
+        action,
+        subject_kind,
+        &ids,
+        &facts
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
 /// One change, as read.
 #[derive(Clone, Debug)]
 pub struct Entry {

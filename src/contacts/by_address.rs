@@ -33,15 +33,7 @@ pub async fn create(
     )
     .fetch_all(&mut **tx)
     .await?;
-    for it in &made {
-        let change = audit::Change {
-            action: "contact.create",
-            subject_kind: "contact",
-            subject_id: Some(it.id),
-            before: None,
-            after: Some(json!({ "email": it.email })),
-        };
-        audit::record(tx, now, actor, change).await?;
-    }
+    let facts: Vec<_> = made.iter().map(|it| (it.id, json!({ "email": it.email }))).collect();
+    audit::record_made(tx, now, actor, "contact.create", "contact", &facts).await?;
     Ok(made.into_iter().map(|it| ContactId(it.id)).collect())
 }

@@ -476,7 +476,8 @@ async fn touched(
     record(tx, now, actor, action, id, None, Some(what)).await
 }
 
-async fn record(
+/// Note in the audit what was done to a list.
+pub(super) async fn record(
     tx: &mut Tx<'_>,
     now: DateTime<Utc>,
     actor: &Actor,

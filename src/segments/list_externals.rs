@@ -5,7 +5,6 @@
 use super::{list, list_bulk};
 use crate::{
     access::{Actor, Permission},
-    audit,
     chile::text::tidy,
     contacts::{by_address, contact},
     db::Tx,
@@ -53,8 +52,9 @@ pub async fn make_contacts(tx: &mut Tx<'_>, now: DateTime<Utc>, actor: &Actor, i
     list::open(&mut **tx, id).await?;
     // Whoever had the address before they were joined with another is that other.
     let standing = sqlx::query_scalar!(
-        r#"delete from list_members m using former_owners o
-           where m.list_id = $1 and m.email = o.address returning o.contact_id as "contact_id!""#,
+        r#"delete from list_members m where m.list_id = $1 and m.email in (select address from former_owners)
+           returning (select o.contact_id from former_owners o
+                      where o.address = m.email order by o.merge_id desc limit 1) as "contact_id!""#,
         id.0
     )
     .fetch_all(&mut **tx)
@@ -69,15 +69,7 @@ pub async fn make_contacts(tx: &mut Tx<'_>, now: DateTime<Utc>, actor: &Actor, i
     .await?;
     let made = by_address::create(tx, now, actor, &emails).await?;
     let made = u64::try_from(made.len()).unwrap_or(u64::MAX);
-    let after = Some(json!({ "contacts": made }));
-    let change = audit::Change {
-        action: "list.make_contacts",
-        subject_kind: "list",
-        subject_id: Some(id.0),
-        before: None,
-        after,
-    };
-    audit::record(tx, now, actor, change).await?;
+    list::record(tx, now, actor, "list.make_contacts", id, None, Some(json!({ "contacts": made }))).await?;
     Ok(made)
 }
 

@@ -208,6 +208,14 @@ async fn addresses_of_nobody_are_made_contacts_who_agreed_to_nothing(db: PgPool)
             .await
             .unwrap();
     assert_eq!(made, [("eva@x.example".to_owned(), None), ("luz@x.example".to_owned(), None)]);
+    let told: Vec<String> = sqlx::query_scalar(
+        "select after ->> 'email' from audit_events e join contacts c on c.id = e.subject_id
+         where action = 'contact.create' and staff_user_id is not null order by 1",
+    )
+    .fetch_all(&db)
+    .await
+    .unwrap();
+    assert_eq!(told, ["eva@x.example", "luz@x.example"]);
 
     // A telephone alone tells nobody apart.
     let member: i64 = sqlx::query_scalar("select id from list_members where phone is not null")
@@ -289,4 +297,32 @@ async fn a_telephone_of_several_people_adds_nobody_until_one_is_chosen(db: PgPoo
             .await
             .unwrap();
     assert_eq!(on_it, [luz.0]);
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn an_address_of_two_joinings_is_of_who_stayed_last(db: PgPool) {
+    let app = TestApp::new(db.clone());
+    let id = new_list(&db, "Feria").await;
+    app.post(&format!("/lists/{id}/members"), &[("addresses", "vieja@x.example")]).await;
+    let mut stayed = Vec::new();
+    for (kept, gone) in [("Eva", "Eva Soto"), ("Luz", "Luz Soto"), ("Ana", "Ana Soto")] {
+        let (kept, gone) = (person(&db, kept, 0, 0).await, person(&db, gone, 0, 0).await);
+        sqlx::query(
+            "with joined as (
+                 insert into contact_merges (kept_id, gone_id, before_kept, before_gone, after_kept, moved, merged_at)
+                 values ($1, $2, '{}', '{}', '{}', '{}', '2026-01-01') returning id
+             )
+             insert into former_addresses (address, merge_id, contact_id) select 'vieja@x.example', id, $1 from joined",
+        )
+        .bind(kept.0)
+        .bind(gone.0)
+        .execute(&db)
+        .await
+        .unwrap();
+        stayed.push(kept);
+    }
+    app.post(&format!("/lists/{id}/contacts"), &[]).await;
+    let on_it: Vec<Option<i64>> =
+        sqlx::query_scalar("select contact_id from list_members").fetch_all(&db).await.unwrap();
+    assert_eq!(on_it, [Some(stayed[2].0)]);
 }
