@@ -1,9 +1,9 @@
-//! Campaigns: their list, and the page of one with its checklist or its live counts.
+//! The page of a campaign, with its checklist or its live counts.
 
 use super::{
-    campaigns_actions, campaigns_form,
+    campaigns_actions, campaigns_audience, campaigns_form,
     campaigns_letter::{self, Tried},
-    filters,
+    campaigns_list, filters,
     html::{self, Answer},
     routes::Route,
     shell::Shell,
@@ -11,8 +11,8 @@ use super::{
 use crate::{
     access::Permission,
     campaigns::{
-        audience::{self, Named, Person, Preview, Question, Which},
-        campaign::{self, Campaign, Status, Summary},
+        audience::{self, Named},
+        campaign::{self, Campaign, Status},
         checklist::{self, Checklist, Level},
         outlook,
         progress::{self, Progress},
@@ -20,10 +20,7 @@ use crate::{
     chile::{comunas, format},
     error::Result,
     ids::{CampaignId, ContactId},
-    messaging::{
-        kinds::{BlockReason, DeferReason, Status as MessageStatus},
-        template,
-    },
+    messaging::kinds::{DeferReason, Status as MessageStatus},
     segments::{field::Field, words::Names},
     state::AppState,
 };
@@ -36,18 +33,12 @@ use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use sqlx::PgConnection;
 
-/// Lines of a page of any list here.
-const PAGE: usize = 50;
-
-/// One more than a page shows whether another follows.
-const ASKED: i64 = 51;
-
 pub(super) fn routes() -> Vec<Route> {
     let mut all = vec![
-        Route::get("/campaigns", Permission::View, list),
+        campaigns_list::route(),
         Route::get("/campaigns/{id}", Permission::View, show),
         Route::get("/campaigns/{id}/progress", Permission::View, live),
-        Route::get("/campaigns/{id}/audience", Permission::View, people),
+        campaigns_audience::route(),
     ];
     all.extend(campaigns_form::routes());
     all.extend(campaigns_letter::routes());
@@ -74,68 +65,6 @@ pub(super) fn status_icon(status: Status) -> &'static str {
         Status::Finished => "circle-check",
         Status::Cancelled => "ban",
     }
-}
-
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct ListQuery {
-    status: String,
-    before: Option<i64>,
-}
-
-struct Tab {
-    label: &'static str,
-    href: String,
-    count: i64,
-    active: bool,
-}
-
-#[derive(Template)]
-#[template(path = "campaigns/list.html")]
-struct ListPage {
-    shell: Shell,
-    now: DateTime<Utc>,
-    tabs: Vec<Tab>,
-    campaigns: Vec<Summary>,
-    newer: String,
-    older: String,
-    filtered: bool,
-}
-
-async fn list(State(state): State<AppState>, shell: Shell, Query(query): Query<ListQuery>) -> Answer {
-    let status = Status::from_code(&query.status);
-    let before = query.before.map(CampaignId);
-    let mut campaigns = campaign::list(&state.db, status, before, ASKED).await?;
-    let more = campaigns.len() > PAGE;
-    campaigns.truncate(PAGE);
-    let counts = campaign::counts(&state.db).await?;
-    let all = Tab {
-        label: "Todas",
-        href: "/campaigns".to_owned(),
-        count: counts.iter().map(|it| it.1).sum(),
-        active: status.is_none(),
-    };
-    let tabs = std::iter::once(all)
-        .chain(counts.iter().map(|(it, count)| Tab {
-            label: it.label(),
-            href: format!("/campaigns?status={}", it.code()),
-            count: *count,
-            active: status == Some(*it),
-        }))
-        .collect();
-    let base = status.map_or("/campaigns?".to_owned(), |it| format!("/campaigns?status={}&", it.code()));
-    let older =
-        campaigns.last().filter(|_| more).map_or(String::new(), |it| format!("{base}before={}", it.id));
-    let newer = if before.is_some() { base.trim_end_matches(['?', '&']).to_owned() } else { String::new() };
-    html::page(&ListPage {
-        shell,
-        now: state.clock.now(),
-        tabs,
-        campaigns,
-        newer,
-        older,
-        filtered: status.is_some(),
-    })
 }
 
 /// A number with the people behind it.
@@ -412,20 +341,6 @@ pub(super) async fn some_people(
     }
 }
 
-pub(super) fn question<'a>(
-    campaign: &'a Campaign,
-    required: &'a [&'a str],
-    now: DateTime<Utc>,
-) -> Question<'a> {
-    Question {
-        rule: &campaign.audience,
-        channel: campaign.channel,
-        message_type: campaign.message_type,
-        required,
-        now,
-    }
-}
-
 #[derive(Deserialize, Default)]
 #[serde(default)]
 struct LiveQuery {
@@ -465,56 +380,6 @@ async fn live(
         response = ([("hx-refresh", "true")], response).into_response();
     }
     Ok(response)
-}
-
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct PeopleQuery {
-    reason: String,
-    after: Option<i64>,
-}
-
-#[derive(Template)]
-#[template(path = "campaigns/audience.html")]
-struct PeoplePage {
-    shell: Shell,
-    campaign: Campaign,
-    preview: Preview,
-    which: Which,
-    people: Vec<Person>,
-    newer: String,
-    older: String,
-}
-
-impl PeoplePage {
-    fn chosen(&self, reason: BlockReason) -> bool {
-        self.which == Which::LeftOut(reason)
-    }
-}
-
-/// The people of the audience, and why some would be left out.
-async fn people(
-    State(state): State<AppState>,
-    shell: Shell,
-    Path(id): Path<CampaignId>,
-    Query(query): Query<PeopleQuery>,
-) -> Answer {
-    let mut db = state.db.acquire().await?;
-    let campaign = campaign::get(&mut db, id).await?;
-    let required = template::compile(&campaign.source).map(|it| it.required()).unwrap_or_default();
-    let which = match query.reason.as_str() {
-        "reachable" => Which::Reachable,
-        code => BlockReason::from_code(code).map_or(Which::All, Which::LeftOut),
-    };
-    let asked = question(&campaign, &required, state.clock.now());
-    let preview = audience::preview(&mut db, asked).await?;
-    let mut people = audience::people(&mut db, asked, which, query.after.map(ContactId), ASKED).await?;
-    let more = people.len() > PAGE;
-    people.truncate(PAGE);
-    let base = format!("/campaigns/{id}/audience?reason={}", query.reason);
-    let older = people.last().filter(|_| more).map_or(String::new(), |it| format!("{base}&after={}", it.id));
-    let newer = if query.after.is_some() { base } else { String::new() };
-    html::page(&PeoplePage { shell, campaign, preview, which, people, newer, older })
 }
 
 /// Colour, icon and word of a checklist's item.

@@ -55,7 +55,7 @@ const OWNERS: &[(&str, &[&str])] = &[
         ],
     ),
     ("imports", &["imports", "import_chunks", "import_rows", "import_changes", "import_corrections"]),
-    ("campaigns", &["campaigns"]),
+    ("campaigns", &["campaigns", "campaign_tallies"]),
     ("accounts", &["staff_users", "staff_sessions", "login_failures"]),
     ("scheduler", &["job_runs"]),
 ];

@@ -50,9 +50,9 @@ async fn the_ready_made_campaign_reads_well_and_is_as_old_as_the_database(db: Pg
         body.replace("{{ company }}", "Salmones Ltda.").replace("{{ business_name }}", "Termas Ltda.");
     assert!(!filled.contains(".."), "{filled}");
     let fresh: bool = sqlx::query_scalar(
-        "select bool_and(c.updated_at between now() - interval '1 hour' and now() and c.created_at = c.updated_at
-             and t.created_at = c.created_at)
-         from campaigns c join message_templates t on t.id = c.template_id",
+        "select bool_and(c.created_at = m.installed_on and c.updated_at = c.created_at and t.created_at = c.created_at)
+         from campaigns c join message_templates t on t.id = c.template_id
+             join _sqlx_migrations m on m.description = 'prospeccion los lagos'",
     )
     .fetch_one(&app.state.db)
     .await
