@@ -2,13 +2,16 @@
 //! for it: who has no row yet is queued, campaigns that may not go on are paused,
 //! the queue is drained, and what came to its end is settled.
 
-use super::{launch, progress, status, text};
+use super::{launch, progress, refused, status, text};
 use crate::{
     channels::Channel,
     chile::{business_hours::BusinessHours, format},
     error::{Error, Result},
     ids::CampaignId,
-    messaging::drain::{self, Engine, Options, Run},
+    messaging::{
+        drain::{self, Engine, Options, Run},
+        inbound,
+    },
     settings::{self, EmailChannel},
 };
 use chrono::{DateTime, Utc};
@@ -65,6 +68,8 @@ pub async fn run_once(engine: &Engine, options: &Options) -> Result<RunReport> {
     let mut paused = Vec::new();
     let mut unread = 0;
     if !options.dry_run {
+        // What came back counts before anything more leaves.
+        while inbound::run_once(&engine.db, now).await? != inbound::Pass::Idle {}
         // One campaign in disorder must not hold up the others: what is queued goes out all the same.
         if let Err(error) = launch::run_once(&engine.db, now).await {
             if error.is_database_away() {
@@ -73,6 +78,7 @@ pub async fn run_once(engine: &Engine, options: &Options) -> Result<RunReport> {
             unread = 1;
         }
         status::settle(&engine.db, now).await?;
+        paused.extend(refused::run_once(&engine.db, now).await?);
         unread = unread.max(pause_the_unfit(engine, now, &mut paused).await?);
     }
     let run = drain::run(engine, options).await?;

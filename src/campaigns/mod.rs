@@ -15,3 +15,4 @@ pub mod progress;
 pub mod trial;
 pub mod copies;
 pub mod drip;
+pub mod refused;

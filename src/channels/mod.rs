@@ -2,6 +2,8 @@
 //! contact, no campaign and no database (but for the built-in outbox, which is one).
 
 pub mod email;
+pub mod feedback;
+pub mod callbacks;
 pub mod outbox;
 
 use crate::config::Config;

@@ -238,6 +238,18 @@ codes! {
         Cancelled = "CANCELLED", "Se canceló";
         /// The recipient unsubscribed by its link.
         Unsubscribed = "UNSUBSCRIBED", "La persona se dio de baja";
+        /// It reached the mailbox.
+        Delivered = "DELIVERED", "Se entregó";
+        /// The receiver takes its time; it is still tried.
+        Delayed = "DELAYED", "Se demora";
+        /// It came back.
+        Bounced = "BOUNCED", "Rebotó";
+        /// The recipient reported it as spam.
+        Complained = "COMPLAINED", "La persona lo marcó como spam";
+        /// A person answered.
+        Replied = "REPLIED", "La persona respondió";
+        /// A machine answered.
+        AutoReplied = "AUTO_REPLIED", "Llegó una respuesta automática";
     }
 }
 
@@ -256,8 +268,8 @@ codes! {
     SuppressionReason {
         /// The person asked.
         Unsubscribed = "UNSUBSCRIBED", "Se dio de baja";
-        /// The address does not exist.
-        HardBounce = "HARD_BOUNCE", "La dirección no existe";
+        /// The address does not exist, or its mailbox takes nothing for long.
+        HardBounce = "HARD_BOUNCE", "La dirección no recibe";
         /// The person reported spam.
         Complaint = "COMPLAINT", "Marcó un mensaje como spam";
         /// Someone on the staff decided.

@@ -100,6 +100,19 @@ pub async fn holder(db: &mut PgConnection, token: Uuid) -> Result<Holder> {
 /// # Errors
 /// When the database fails.
 pub async fn unsubscribe(tx: &mut Tx<'_>, now: DateTime<Utc>, holder: &Holder) -> Result<()> {
+    unsubscribe_as_told(tx, now, holder, "Enlace de baja").await
+}
+
+/// The same, told in another way, which `source` says in words.
+///
+/// # Errors
+/// When the database fails.
+pub(super) async fn unsubscribe_as_told(
+    tx: &mut Tx<'_>,
+    now: DateTime<Utc>,
+    holder: &Holder,
+    source: &str,
+) -> Result<()> {
     if holder.origin == OriginKind::Test {
         return Ok(());
     }
@@ -116,16 +129,8 @@ pub async fn unsubscribe(tx: &mut Tx<'_>, now: DateTime<Utc>, holder: &Holder) -
         && (has_basis(tx, contact, holder.channel).await?
             || !consent::said_no(tx, contact, holder.channel.code()).await?)
     {
-        consent::withdraw(
-            tx,
-            now,
-            &Actor::System,
-            contact,
-            holder.channel,
-            "Enlace de baja",
-            Some(holder.message),
-        )
-        .await?;
+        consent::withdraw(tx, now, &Actor::System, contact, holder.channel, source, Some(holder.message))
+            .await?;
     }
     sqlx::query!(
         "with marked as (

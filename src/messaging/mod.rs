@@ -26,3 +26,4 @@ pub mod drain;
 pub mod health;
 pub mod story;
 pub mod links;
+pub mod inbound;

@@ -9,10 +9,10 @@ pub mod slots;
 use crate::{
     accounts::keys,
     bulk_actions::run as bulk_actions,
-    campaigns::launch,
+    campaigns::{launch, refused},
     error::{Error, Result},
     imports::run as imports,
-    messaging::evidence::seal,
+    messaging::{evidence::seal, inbound},
     state::AppState,
 };
 use jobs::{JOBS, Job};
@@ -52,6 +52,13 @@ pub fn start_engines(state: &AppState, stop: &CancellationToken, all: &mut JoinS
     all.spawn(keep_going("evidence", state.clone(), stop.clone(), |state: AppState| async move {
         let key = keys::evidence(&state.config)?;
         Ok(matches!(seal::run_once(&state.db, state.clock.now(), &key).await?, seal::Pass::Sealed(_)))
+    }));
+    all.spawn(keep_going("inbound", state.clone(), stop.clone(), |state: AppState| async move {
+        let pass = inbound::run_once(&state.db, state.clock.now()).await?;
+        if pass != inbound::Pass::Idle {
+            refused::run_once(&state.db, state.clock.now()).await?;
+        }
+        Ok(pass != inbound::Pass::Idle)
     }));
     all.spawn(keep_going("campaign queue", state.clone(), stop.clone(), |state: AppState| async move {
         Ok(launch::run_once(&state.db, state.clock.now()).await? > 0)

@@ -1,6 +1,9 @@
 //! How states look: word, icon and colour together, the same on every page.
 
-use crate::messaging::kinds::{DeferReason, Status};
+use crate::{
+    channels::feedback::Kind,
+    messaging::kinds::{DeferReason, Status},
+};
 
 /// A state as shown.
 pub(super) struct Badge {
@@ -27,6 +30,21 @@ pub(super) fn message(status: Status, deferred: Option<DeferReason>) -> Badge {
         Status::Bounced | Status::Failed => badge("red", "alert-circle"),
         Status::Blocked => badge("red", "ban"),
         Status::Cancelled => badge("secondary", "x"),
+    }
+}
+
+/// What came back of a message.
+pub(super) fn inbound(kind: Kind) -> Badge {
+    let badge = |tone, icon| Badge { label: kind.label(), tone, icon };
+    match kind {
+        Kind::Delivered => badge("green", "check"),
+        Kind::Reply => badge("green", "mail-opened"),
+        Kind::Deferred => badge("yellow", "calendar-time"),
+        Kind::SoftBounce => badge("yellow", "mail-off"),
+        Kind::HardBounce => badge("red", "mail-off"),
+        Kind::SenderRefused => badge("orange", "alert-triangle"),
+        Kind::Complaint | Kind::OptOut => badge("red", "ban"),
+        Kind::AutoReply => badge("secondary", "robot"),
     }
 }
 

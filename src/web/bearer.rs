@@ -2,9 +2,8 @@
 
 use crate::config::Secret;
 use axum::http::{HeaderMap, header};
-use sha2::{Digest as _, Sha256};
 
-/// Whether the request carries `token`. Compared by digest, so that time tells nothing of the token, its length included.
+/// Whether the request carries `token`.
 pub(super) fn is_authorised(headers: &HeaderMap, token: &Secret) -> bool {
     let given = headers
         .get(header::AUTHORIZATION)
@@ -12,10 +11,7 @@ pub(super) fn is_authorised(headers: &HeaderMap, token: &Secret) -> bool {
         .and_then(|it| it.split_once(' '))
         .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
         .map_or("", |(_, given)| given.trim());
-    let hash = |text: &str| Sha256::digest(text.as_bytes());
-    // Every byte is looked at, whatever the first ones say.
-    let differing = hash(given).iter().zip(hash(token.reveal())).fold(0, |seen, (a, b)| seen | (a ^ b));
-    !given.is_empty() && differing == 0
+    token.is(given)
 }
 
 #[cfg(test)]

@@ -384,6 +384,12 @@ fn step(event: Event) -> Step {
             EventKind::Failed => "alert-circle",
             EventKind::Unconfirmed => "mail-question",
             EventKind::Cancelled => "x",
+            EventKind::Delivered => "check",
+            EventKind::Delayed => "clock",
+            EventKind::Bounced => "mail-off",
+            EventKind::Complained => "ban",
+            EventKind::Replied => "mail-opened",
+            EventKind::AutoReplied => "robot",
         },
         event,
     }
@@ -409,7 +415,13 @@ fn meaning(message: &Message, is_simulated: bool) -> String {
             "El envío se cortó justo al entregar el mensaje, así que no sabemos si llegó. No se reenvía solo, para no duplicarlo: decide tú.".to_owned()
         }
         Status::Cancelled => "Se canceló antes de salir.".to_owned(),
-        Status::Bounced => "Volvió: la dirección no lo recibió.".to_owned(),
+        Status::Bounced => match &line.error {
+            Some(answer) => format!("Volvió sin entregarse. El servidor de la persona dijo: {answer}"),
+            None => "Volvió sin entregarse.".to_owned(),
+        },
+        Status::Replied => "La persona lo respondió. Su respuesta está en su ficha.".to_owned(),
+        Status::Opened | Status::Clicked => "La persona lo abrió.".to_owned(),
+        Status::Delivered => "Llegó a la casilla de la persona.".to_owned(),
         _ if is_simulated => {
             "El correo está simulado: el mensaje quedó en la bandeja de salida y nada salió a internet.".to_owned()
         }

@@ -38,6 +38,7 @@ mod home;
 mod imports;
 mod imports_actions;
 mod imports_rows;
+mod inbound;
 mod internal;
 mod jobs;
 mod lists;
@@ -53,6 +54,7 @@ mod setup;
 mod staff;
 mod suppressions;
 mod tasks;
+mod webhooks;
 
 pub use routes::{Access, Body, Route, table};
 

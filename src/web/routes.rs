@@ -138,6 +138,7 @@ pub fn table() -> Vec<Route> {
         super::imports::routes(),
         super::imports_actions::routes(),
         super::imports_rows::routes(),
+        super::inbound::routes(),
         super::internal::routes(),
         super::jobs::routes(),
         super::lists::routes(),
@@ -153,6 +154,7 @@ pub fn table() -> Vec<Route> {
         super::staff::routes(),
         super::suppressions::routes(),
         super::tasks::routes(),
+        super::webhooks::routes(),
     ]
     .into_iter()
     .flatten()

@@ -178,6 +178,7 @@ const NAVIGATION: &[(&str, &str, &[Entry])] = &[
         &[
             ("Campañas", "send", "/campaigns", Permission::View),
             ("Mensajes", "mail", "/messages", Permission::View),
+            ("Rebotes y respuestas", "mail-off", "/inbound", Permission::View),
             ("Lista de exclusión", "ban", "/suppressions", Permission::View),
             ("Bandeja de salida", "inbox", "/outbox", Permission::View),
         ],

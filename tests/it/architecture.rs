@@ -52,6 +52,8 @@ const OWNERS: &[(&str, &[&str])] = &[
             "suppression_key",
             "frequency_caps",
             "warm_up_days",
+            "inbound_events",
+            "mailbox_positions",
         ],
     ),
     ("imports", &["imports", "import_chunks", "import_rows", "import_changes", "import_corrections"]),

@@ -16,6 +16,7 @@ mod errors;
 mod evidence;
 mod home;
 mod imports;
+mod inbound;
 mod jobs;
 mod joined;
 mod kill;

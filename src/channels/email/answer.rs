@@ -1,8 +1,7 @@
-//! What an SMTP server's answer means for one message: pure, a table over the
-//! reply code, the enhanced code (RFC 3463) and, where servers give none, their
-//! words. It knows no connection. When in doubt, a person is never marked:
-//! only answers that surely speak of the address say that it is dead.
+//! What an SMTP server's answer means for one message: pure, over the moment in the
+//! conversation and whose fault it is ([`super::blame`]). It knows no connection.
 
+use super::blame::{self, Blame};
 use crate::channels::SendError;
 
 /// Where in the conversation an answer was given.
@@ -43,100 +42,26 @@ impl Answer {
         (200..300).contains(&self.code)
     }
 
-    /// Subject and detail of the enhanced code: (1, 1) of `550 5.1.1`.
-    fn enhanced(&self) -> Option<(u16, u16)> {
-        let word = self.text.split([' ', ':', ';', ',']).next()?;
-        let mut parts = word.split('.');
-        let class: u16 = parts.next()?.parse().ok()?;
-        let subject = parts.next()?.parse().ok()?;
-        let detail = parts.next()?.parse().ok()?;
-        (parts.next().is_none() && (2..=5).contains(&class)).then_some((subject, detail))
-    }
-
     /// The answer as it may be stored and shown: no address in it, at most 500 characters.
     pub(super) fn shown(&self, recipient: &str) -> String {
-        let line = format!("{} {}", self.code, mask(&self.text, recipient));
+        let line = format!("{} {}", self.code, blame::without_addresses(&self.text, recipient));
         line.trim_end().chars().take(500).collect()
     }
 }
 
-/// Words of servers that give no enhanced code (or a vague one), in lower case.
-const UNKNOWN: [&str; 24] = [
-    "user unknown",
-    "unknown user",
-    "no such user",
-    "no such recipient",
-    "no such mailbox",
-    "no such address",
-    "no such person",
-    "no mailbox here",
-    "does not exist",
-    "doesn't exist",
-    "doesn't have a",
-    "not a valid mailbox",
-    "unknown recipient",
-    "recipient unknown",
-    "recipient not found",
-    "user not found",
-    "mailbox not found",
-    "mailbox unavailable",
-    "invalid recipient",
-    "invalid mailbox",
-    "unrouteable address",
-    "usuario desconocido",
-    "destinatario desconocido",
-    "no existe",
-];
-const FULL: [&str; 5] = ["full", "quota", "storage", "too big", "too large"];
-const LIMIT: [&str; 7] = [
-    "sending limit",
-    "daily limit",
-    "hourly limit",
-    "rate limit",
-    "too many messages",
-    "too many emails",
-    "try again later",
-];
-const POLICY: [&str; 21] = [
-    "spam",
-    "blacklist",
-    "blocklist",
-    "block list",
-    "blocked",
-    "denylist",
-    "listed",
-    "reputation",
-    "policy",
-    "spf",
-    "dkim",
-    "dmarc",
-    "authenti",
-    "relay",
-    "not permitted",
-    "not allowed",
-    "access denied",
-    "reverse dns",
-    "ptr record",
-    "helo",
-    "sender",
-];
-
 /// What a refusal means. `recipient` is masked out of what is kept.
 pub(super) fn classify(stage: Stage, answer: &Answer, recipient: &str) -> SendError {
     let shown = answer.shown(recipient);
-    let text = answer.text.to_lowercase();
-    let says = |words: &[&str]| words.iter().any(|it| text.contains(it));
     let temporary = || SendError::Temporary { answer: shown.clone() };
     let unavailable = || SendError::Unavailable { answer: shown.clone() };
     let sender = || SendError::Sender { answer: shown.clone() };
     let recipient = |dead| SendError::Recipient { answer: shown.clone(), dead };
 
-    let enhanced = answer.enhanced();
     if (400..500).contains(&answer.code) {
         return if matches!(stage, Stage::Opening | Stage::Mail) { unavailable() } else { temporary() };
     }
-    // A sending quota is spent (Gmail, Microsoft): tomorrow it goes, whoever it is for.
-    if enhanced == Some((4, 5)) || says(&LIMIT) {
+    let blame = blame::of_refusal(Some(answer.code), blame::enhanced(&answer.text), &answer.text);
+    if blame == Blame::Quota {
         return unavailable();
     }
     if !(500..600).contains(&answer.code) {
@@ -144,52 +69,18 @@ pub(super) fn classify(stage: Stage, answer: &Answer, recipient: &str) -> SendEr
         // taken, after it nobody knows.
         return if stage == Stage::Body { SendError::Uncertain { answer: shown } } else { temporary() };
     }
-    // 552 5.7.x is Gmail's word for forbidden content.
-    let too_big = matches!(enhanced, Some((2, 3) | (3, 4)))
-        || (answer.code == 552 && !matches!(enhanced, Some((7, _))));
-    if too_big && stage != Stage::Opening {
-        return recipient(false);
-    }
     if matches!(stage, Stage::Opening | Stage::Mail) {
-        return sender();
+        // Before a recipient is named only the size of the message is not about us.
+        let too_big =
+            stage == Stage::Mail && (blame == Blame::TooBig || answer.code == 552 && blame == Blame::Full);
+        return if too_big { recipient(false) } else { sender() };
     }
-    match (answer.code, enhanced) {
-        // Out of order, encryption or a password wanted, no mail service: ours to mend.
-        (500 | 502..=504 | 521 | 523..=525 | 530 | 534 | 535 | 538, _) => sender(),
-        (556, _) => recipient(true),
-        // Who is refused in X.1.0 is only told by the words; 7 and 8 are the sender's address.
-        (_, Some((1, 0))) if says(&["sender"]) => sender(),
-        (_, Some((1, 0..=3 | 6 | 10) | (4, 4) | (7, 17 | 18))) => recipient(true),
-        // Closed for now, or to strangers (Exchange groups): theirs, and not for ever.
-        (_, Some((2, _) | (7, 13 | 124 | 129 | 133..=136))) => recipient(false),
-        (_, Some((1, 7 | 8) | (7, _))) => sender(),
-        (550 | 551 | 553 | 554, None) if says(&UNKNOWN) && !says(&["sender"]) => recipient(true),
-        (_, Some((1, _))) => recipient(false),
-        _ if says(&FULL) => recipient(false),
-        _ if says(&POLICY) || (answer.code == 554 && enhanced.is_none()) => sender(),
-        _ => recipient(false),
+    match blame {
+        Blame::Dead => recipient(true),
+        Blame::Sender => sender(),
+        Blame::Quota => unavailable(),
+        Blame::Disabled | Blame::Full | Blame::TooBig | Blame::Refused | Blame::Passing => recipient(false),
     }
-}
-
-/// `text` with every address, and the recipient's name before the @, hidden:
-/// answers are stored and shown, and must say nothing about a person.
-fn mask(text: &str, recipient: &str) -> String {
-    let is_inside =
-        |it: char| it.is_alphanumeric() || matches!(it, '.' | '_' | '+' | '-' | '=' | '\'' | '/' | '@' | '%');
-    let local = recipient.rsplit_once('@').map_or("", |(local, _)| local).to_lowercase();
-    let mut masked = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(first) = rest.chars().next() {
-        let inside = is_inside(first);
-        let end = rest.find(|it| is_inside(it) != inside).unwrap_or(rest.len());
-        let (word, after) = rest.split_at(end);
-        let hidden = inside
-            && (word.contains('@')
-                || (local.len() > 2 && word.trim_end_matches(['.', '\'']).to_lowercase() == local));
-        masked.push_str(if hidden { "(dirección)" } else { word });
-        rest = after;
-    }
-    masked
 }
 
 #[cfg(test)]
@@ -324,7 +215,6 @@ mod tests {
         let lines = ["550-5.1.1 The account".to_owned(), "550 5.1.1 does not\u{0} exist".to_owned()];
         let answer = Answer::parse(&lines).unwrap();
         assert_eq!(answer.text, "5.1.1 The account 5.1.1 does not  exist");
-        assert_eq!(answer.enhanced(), Some((1, 1)));
         assert_eq!(Answer::parse(&["hola".to_owned()]), None);
         assert_eq!(Answer::parse(&["2é0 x".to_owned()]), None);
     }

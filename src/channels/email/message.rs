@@ -12,6 +12,9 @@ use lettre::{
     },
 };
 
+/// Carries the Message-ID a second time: some providers put their own in its place, and reports quote the headers.
+pub(crate) const OWN_HEADER: &str = "X-Llovizna-Message";
+
 /// What SMTP needs of an email.
 #[derive(Debug)]
 pub(super) struct Built {
@@ -59,6 +62,8 @@ pub(super) fn build(email: &Email) -> Result<Built, SendError> {
             .ok_or_else(|| sender("La dirección de respuesta del remitente no es válida."))?;
         builder = builder.reply_to(Mailbox::new(None, reply_to));
     }
+    let own = HeaderName::new_from_ascii_str(OWN_HEADER);
+    builder = builder.raw_header(HeaderValue::new(own, email.message_id.clone()));
     for (name, value) in list_headers(email)? {
         builder = builder.raw_header(HeaderValue::new(HeaderName::new_from_ascii_str(name), value));
     }

@@ -2,13 +2,14 @@
 //! few connections that are kept. It knows no contact and no campaign.
 
 mod answer;
+pub mod blame;
 mod connection;
 mod dkim;
 mod message;
 mod quoted_printable;
 mod wire;
 
-pub(super) use message::readable_headers;
+pub(super) use message::{OWN_HEADER, readable_headers};
 pub use wire::Timeouts;
 
 use super::{Accepted, Checking, Email, Outgoing, SendError, Sender, Sending};

@@ -308,12 +308,17 @@ async fn messages(tx: &mut Tx<'_>, report: &mut Report) -> Result<Option<Broken>
                        when e.kind in ('QUEUED', 'ALLOWED', 'DEFERRED', 'RETRY', 'REQUEUED')
                            then page.status in ('PENDING', 'SENDING') and page.sent_at is null
                        when e.kind in ('SENT', 'CONFIRMED')
-                           then page.status in ('SENT', 'DELIVERED', 'OPENED', 'CLICKED', 'REPLIED', 'BOUNCED')
-                               and page.sent_at is not null
+                           then page.sent_at is not null and (page.status in ('OPENED', 'CLICKED') or page.status = (
+                               select coalesce(max(kind) filter (where kind = 'REPLIED'), max(kind) filter (where kind = 'BOUNCED'),
+                                   max(kind) filter (where kind = 'DELIVERED'), 'SENT')
+                               from communication_events where communication_log_id = page.id))
                        else page.status = e.kind and page.sent_at is null
                    end as fits
                    from communication_events e
-                   where e.communication_log_id = page.id and e.kind <> 'UNSUBSCRIBED'
+                   where e.communication_log_id = page.id
+                       -- What came back says nothing of how it left.
+                       and e.kind not in ('UNSUBSCRIBED', 'DELIVERED', 'DELAYED', 'BOUNCED', 'COMPLAINED', 'OPENED', 'CLICKED',
+                           'REPLIED', 'AUTO_REPLIED')
                    order by e.id desc limit 1
                ) fits on true"#,
             last,

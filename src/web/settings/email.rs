@@ -9,11 +9,12 @@ use super::{
 use crate::{
     access::{Actor, Permission},
     audit::{self, Change},
-    channels::{self, Accepted, Channel, Email, Outgoing, SendError},
+    channels::{self, Accepted, Channel, Email, Outgoing, SendError, callbacks, feedback::Source},
     config::{Config, SmtpTls},
     error::{Error, Result},
     messaging::{
         compose::Sender,
+        inbound::ledger,
         suppression,
         warm_up::{self, Day},
     },
@@ -23,7 +24,9 @@ use crate::{
 };
 use askama::Template;
 use axum::{extract::State, response::Response};
+use chrono::{DateTime, Utc};
 use serde::Deserialize;
+use sqlx::PgConnection;
 use std::time::Duration;
 use tokio::time::error::Elapsed;
 
@@ -72,6 +75,44 @@ impl Server {
     }
 }
 
+/// A provider that may tell what became of messages.
+struct Teller {
+    label: &'static str,
+    is_connected: bool,
+    /// Environment variable that connects it.
+    variable: &'static str,
+    /// The address to paste at the provider's.
+    address: String,
+    /// When it told something last.
+    last: Option<DateTime<Utc>>,
+}
+
+async fn tellers(state: &AppState, db: &mut PgConnection) -> Result<Vec<Teller>> {
+    let mut found = Vec::new();
+    for source in Source::PROVIDERS {
+        found.push(Teller {
+            label: source.label(),
+            is_connected: callbacks::is_connected(&state.config.callbacks, source),
+            variable: callbacks::variable(source),
+            address: callback_address(&state.config.public_url, source),
+            last: ledger::last_of(&mut *db, source).await?,
+        });
+    }
+    // Those in use first.
+    found.sort_by_key(|it| !it.is_connected);
+    Ok(found)
+}
+
+/// The address that a provider calls, with a place for the secret where it signs nothing.
+fn callback_address(public_url: &str, source: Source) -> String {
+    let address = format!("{public_url}/webhooks/email/{}", source.path());
+    match source {
+        Source::Postmark => address.replacen("://", "://llovizna:TU_CLAVE@", 1),
+        Source::Brevo => format!("{address}?token=TU_CLAVE"),
+        _ => address,
+    }
+}
+
 #[derive(Template)]
 #[template(path = "settings/email.html")]
 struct EmailPage {
@@ -85,6 +126,9 @@ struct EmailPage {
     days: Vec<Day>,
     /// What may leave today; none: no cap.
     cap_today: Option<u32>,
+    tellers: Vec<Teller>,
+    /// Providers reach the panel from outside.
+    is_public: bool,
 }
 
 #[derive(Default, Deserialize)]
@@ -156,7 +200,9 @@ async fn page(state: &AppState, shell: Shell, form: EmailForm, errors: Errors) -
     let channel: EmailChannel = settings::load(&mut *db, &state.config.first_values).await?;
     let days = if channel.warm_up { warm_up::days(&mut db, Channel::Email, DAYS).await? } else { Vec::new() };
     let cap_today = warm_up::email_cap(&mut db, state.clock.now(), &channel).await?;
-    let page = EmailPage { shell, form, errors, server, sender, days, cap_today };
+    let tellers = tellers(state, &mut db).await?;
+    let is_public = state.config.is_https();
+    let page = EmailPage { shell, form, errors, server, sender, days, cap_today, tellers, is_public };
     if failed { html::invalid(&page) } else { html::page(&page) }
 }
 

@@ -1,0 +1,1 @@
+msg_03065627d4f45d0dae357f6a94317fb8 v1,KnXTl7MSQ3Cel+cJ6hEs/twaTUtwUnLMbvZOi1h9QoY=
