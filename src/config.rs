@@ -1,7 +1,10 @@
 //! What the environment says: the only place that reads it. Everything is
 //! optional; a wrong value is one Spanish sentence at start, never a guess.
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
+mod feedback;
+
+pub use feedback::{Callbacks, Imap, ImapTls, PublicKey};
+
 use sha2::{Digest as _, Sha256};
 use std::{collections::HashMap, fmt, net::SocketAddr, path::PathBuf};
 
@@ -74,50 +77,6 @@ pub struct Dkim {
     pub key_pem: Secret,
 }
 
-/// A public key on the curve P-256.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PublicKey(Vec<u8>);
-
-impl PublicKey {
-    /// From the Base64 of its DER form (SubjectPublicKeyInfo), with or without the lines of PEM.
-    fn read(text: &str) -> Option<PublicKey> {
-        /// What stands before the point, the same for every key on that curve.
-        const HEAD: [u8; 26] = [
-            0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a,
-            0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00,
-        ];
-        let lines = text.replace("\\n", "\n");
-        let base64: String =
-            lines.lines().filter(|it| !it.starts_with("-----")).flat_map(str::split_whitespace).collect();
-        let der = STANDARD.decode(base64).ok()?;
-        let point = der.strip_prefix(&HEAD)?;
-        (point.len() == 65 && point[0] == 4).then(|| PublicKey(point.to_vec()))
-    }
-
-    /// The uncompressed point.
-    #[must_use]
-    pub fn point(&self) -> &[u8] {
-        &self.0
-    }
-}
-
-/// What tells that a provider's call is the provider's; none: that provider is not heard.
-#[derive(Clone, Debug, Default)]
-pub struct Callbacks {
-    /// `SES_SNS_TOPIC_ARN`.
-    pub ses_topic: Option<String>,
-    /// `SENDGRID_WEBHOOK_PUBLIC_KEY`.
-    pub sendgrid_key: Option<PublicKey>,
-    /// `MAILGUN_WEBHOOK_SIGNING_KEY`.
-    pub mailgun_key: Option<Secret>,
-    /// `POSTMARK_WEBHOOK_SECRET`.
-    pub postmark_secret: Option<Secret>,
-    /// `BREVO_WEBHOOK_SECRET`.
-    pub brevo_secret: Option<Secret>,
-    /// `RESEND_WEBHOOK_SECRET`: `whsec_…`.
-    pub resend_secret: Option<Secret>,
-}
-
 /// Log output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
@@ -176,6 +135,8 @@ pub struct Config {
     pub default_from: Option<String>,
     /// DKIM signing.
     pub dkim: Option<Dkim>,
+    /// `IMAP_URL`: the mailbox of bounces and answers.
+    pub imap: Option<Imap>,
     /// Providers that tell us what became of messages.
     pub callbacks: Callbacks,
     /// `DRIP_TOKEN`: bearer token of `POST /internal/drip`.
@@ -282,7 +243,8 @@ impl Config {
             smtp: smtp(&get)?,
             default_from: get("DEFAULT_FROM_EMAIL"),
             dkim: dkim(&get)?,
-            callbacks: callbacks(&get)?,
+            imap: feedback::imap(&get)?,
+            callbacks: feedback::callbacks(&get)?,
             drip_token: get("DRIP_TOKEN").map(Secret::new),
             metrics_token: get("METRICS_TOKEN").map(Secret::new),
             demo_public: switch(&get, "DEMO_PUBLIC", false)?,
@@ -392,46 +354,6 @@ fn smtp(get: &impl Fn(&str) -> Option<String>) -> Result<Option<Smtp>, ConfigErr
     }))
 }
 
-fn callbacks(get: &impl Fn(&str) -> Option<String>) -> Result<Callbacks, ConfigError> {
-    // What stands in an address that is pasted somewhere must not be guessed.
-    let secret = |name: &str| match get(name) {
-        Some(text) if text.len() < 16 => Err(wrong(name, "una clave de al menos 16 caracteres")),
-        text => Ok(text.map(Secret::new)),
-    };
-    let ses_topic = get("SES_SNS_TOPIC_ARN");
-    if ses_topic.as_ref().is_some_and(|it| !it.starts_with("arn:aws")) {
-        return Err(wrong(
-            "SES_SNS_TOPIC_ARN",
-            "el ARN del tema de SNS, como arn:aws:sns:us-east-1:123456789012:rebotes",
-        ));
-    }
-    let sendgrid_key = get("SENDGRID_WEBHOOK_PUBLIC_KEY")
-        .map(|text| {
-            PublicKey::read(&text).ok_or_else(|| {
-                wrong("SENDGRID_WEBHOOK_PUBLIC_KEY", "la «Verification Key» que muestra SendGrid, en Base64")
-            })
-        })
-        .transpose()?;
-    let resend_secret = secret("RESEND_WEBHOOK_SECRET")?;
-    if resend_secret.as_ref().is_some_and(|it| {
-        let key = it.reveal();
-        STANDARD.decode(key.strip_prefix("whsec_").unwrap_or(key)).is_err()
-    }) {
-        return Err(wrong(
-            "RESEND_WEBHOOK_SECRET",
-            "el «Signing Secret» que muestra Resend, que empieza con whsec_",
-        ));
-    }
-    Ok(Callbacks {
-        ses_topic,
-        sendgrid_key,
-        mailgun_key: secret("MAILGUN_WEBHOOK_SIGNING_KEY")?,
-        postmark_secret: secret("POSTMARK_WEBHOOK_SECRET")?,
-        brevo_secret: secret("BREVO_WEBHOOK_SECRET")?,
-        resend_secret,
-    })
-}
-
 fn dkim(get: &impl Fn(&str) -> Option<String>) -> Result<Option<Dkim>, ConfigError> {
     let key = match (get("DKIM_PRIVATE_KEY"), get("DKIM_PRIVATE_KEY_FILE")) {
         (Some(pem), _) => Some(pem.replace("\\n", "\n")),
@@ -490,6 +412,10 @@ mod tests {
             ("SENDGRID_WEBHOOK_PUBLIC_KEY", "bm8gZXMgdW5hIGNsYXZl"),
             ("RESEND_WEBHOOK_SECRET", "whsec_no es base64 !!"),
             ("SES_SNS_TOPIC_ARN", "rebotes"),
+            ("IMAP_URL", "imap.proveedor.cl"),
+            ("IMAP_URL", "imaps://imap.proveedor.cl/INBOX"),
+            ("IMAP_URL", "imaps://a:b@imap.proveedor.cl/INBOX?tls=none"),
+            ("IMAP_URL", "imaps://a:b%0ac@imap.proveedor.cl"),
         ] {
             let error = read(&[(name, value)]).unwrap_err().to_string();
             assert!(error.contains(name), "{error}");

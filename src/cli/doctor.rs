@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     accounts::staff,
-    channels::{self, Channel},
+    channels::{self, Channel, email::imap::Mailbox},
     config::Config,
     db, demo,
     error::Result,
@@ -93,6 +93,7 @@ impl Report {
 pub(super) async fn run(mut config: Config, as_json: bool) -> Result<Said> {
     let mut report = Report::default();
     check_configuration(&mut config, &mut report);
+    check_mailbox(&config, &mut report).await;
     match Database::open(&config).await {
         Ok(database) => {
             match database.pool(2).await {
@@ -197,6 +198,18 @@ async fn check_with_database(
     }
     check_email(config, db, Some(&Sender::of_email(config, &business, &email)), report).await;
     Ok(())
+}
+
+/// Without one nothing is wrong: providers may tell instead.
+async fn check_mailbox(config: &Config, report: &mut Report) {
+    let Some(imap) = &config.imap else { return };
+    match Mailbox::open(imap, None).await {
+        Ok(mailbox) => {
+            mailbox.close().await;
+            report.add(Verdict::Ok, "Casilla de rebotes", imap.name());
+        }
+        Err(trouble) => report.add(Verdict::Failure, "Casilla de rebotes", trouble),
+    }
 }
 
 async fn check_email(config: &Config, db: &PgPool, sender: Option<&Sender>, report: &mut Report) {

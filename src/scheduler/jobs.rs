@@ -10,6 +10,7 @@ use crate::{
     error::{Error, Result},
     messaging::{
         drain::{Engine, Options},
+        inbound::mailbox,
         runs::Trigger,
     },
     state::AppState,
@@ -42,6 +43,13 @@ pub const JOBS: &[Job] = &[
         about: "Envía lo que está en la cola, de a poco y dentro del horario.",
         when: When::EveryMinutes(10),
         run: |state, stop| Box::pin(drip(state, stop)),
+    },
+    Job {
+        name: "mailbox",
+        label: "Casilla de rebotes y respuestas",
+        about: "Lee los correos nuevos de la casilla: qué rebotó, quién reclamó y quién respondió.",
+        when: When::EveryMinutes(10),
+        run: |state, stop| Box::pin(read_mailbox(state, stop)),
     },
     Job {
         name: "inactivity",
@@ -99,6 +107,18 @@ async fn drip(state: AppState, stop: CancellationToken) -> Result<String> {
         format::count(i64::from(report.deferred), "pospuesto", "pospuestos"),
         format::count(i64::from(report.blocked), "bloqueado", "bloqueados"),
         format::count(i64::from(report.failed), "fallido", "fallidos"),
+    ))
+}
+
+async fn read_mailbox(state: AppState, stop: CancellationToken) -> Result<String> {
+    let Some(imap) = &state.config.imap else {
+        return Ok("No hay casilla conectada: define IMAP_URL donde corre Llovizna.".to_owned());
+    };
+    let read = mailbox::run_once(&state.db, state.clock.now(), imap, None, &stop).await?;
+    Ok(format!(
+        "{}, {}.",
+        format::count(i64::try_from(read.read).unwrap_or(i64::MAX), "correo leído", "correos leídos"),
+        format::count(i64::try_from(read.new).unwrap_or(i64::MAX), "novedad", "novedades"),
     ))
 }
 

@@ -13,6 +13,7 @@ use crate::{
     contacts::tasks,
     demo,
     error::Error,
+    messaging::inbound::ledger,
     reports::home,
     state::AppState,
 };
@@ -98,6 +99,8 @@ pub(super) struct Shell {
     pub demo_is_open: bool,
     /// Messages of which nobody knows if they left.
     pub unconfirmed: i64,
+    /// What came back and nobody could match.
+    pub unmatched: i64,
     /// Tasks of the person at hand for today or before.
     pub tasks: i64,
     /// Path of the page.
@@ -125,6 +128,7 @@ impl Shell {
             demo_is_open: demo::is_open(&state.db).await.unwrap_or_default(),
             // A frame without its counts is better than no page.
             unconfirmed: home::unconfirmed(&state.db, 100).await.unwrap_or_default(),
+            unmatched: ledger::waiting(&state.db, 100).await.unwrap_or_default(),
             tasks: tasks::waiting(&state.db, session.staff, time::local_date(state.clock.now()), 100)
                 .await
                 .unwrap_or_default(),
@@ -227,6 +231,7 @@ impl Shell {
                         waiting: match *path {
                             "/messages" => self.unconfirmed,
                             "/tasks" => self.tasks,
+                            "/inbound" => self.unmatched,
                             _ => 0,
                         },
                     })

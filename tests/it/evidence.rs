@@ -9,15 +9,19 @@ use chrono::TimeDelta;
 use llovizna::{
     accounts::keys,
     campaigns::drip,
-    channels::{Channel, SendError},
+    channels::{
+        Channel, SendError,
+        feedback::{Kind, Report, Source},
+    },
     db::MIGRATIONS,
     messaging::{
         drain::{Engine, Options},
         evidence::{
             Key,
             seal::{self, Pass},
-            verify::{self, Broken, Fault, Question, Report},
+            verify::{self, Broken, Fault, Question, Report as Verified},
         },
+        inbound,
         runs::Trigger,
     },
 };
@@ -57,7 +61,7 @@ async fn sealed(app: &TestApp) -> usize {
     }
 }
 
-async fn verified(app: &TestApp) -> Report {
+async fn verified(app: &TestApp) -> Verified {
     verify::all(&app.state.db, &key(app), &Question::default()).await.unwrap()
 }
 
@@ -88,6 +92,45 @@ async fn what_happened_is_sealed_and_stands(db: PgPool) {
     );
     assert_eq!((report.messages, report.unsealed, report.foreign, report.broken), (12, 0, 0, None));
     assert!(report.head.is_some());
+}
+
+#[sqlx::test(migrator = "MIGRATIONS")]
+async fn what_came_back_is_part_of_the_proof(db: PgPool) {
+    let app = app(db);
+    dripped(&app).await;
+    let ids: Vec<String> =
+        sqlx::query_scalar("select external_id from communication_logs where status = 'SENT' order by id")
+            .fetch_all(&app.state.db)
+            .await
+            .unwrap();
+    let told = |kind, place: usize| {
+        Report::new(kind, format!("{place} {kind:?}"))
+            .about([ids[place].as_str()])
+            .said(None, Some("552 5.2.2 full"))
+    };
+    let told = [
+        told(Kind::Delivered, 0),
+        told(Kind::SoftBounce, 1).bounced(None),
+        told(Kind::Delivered, 2),
+        told(Kind::Reply, 2),
+        told(Kind::Complaint, 3),
+        told(Kind::AutoReply, 4),
+    ];
+    let mut db = app.state.db.acquire().await.unwrap();
+    inbound::record(&mut db, app.now(), Source::Mailbox, &told).await.unwrap();
+    drop(db);
+    inbound::run_once(&app.state.db, app.now()).await.unwrap();
+    sealed(&app).await;
+    let report = verified(&app).await;
+    assert_eq!((report.messages, report.unsealed, report.broken), (12, 0, None));
+    for lie in [
+        "update communication_logs set status = 'DELIVERED' where status = 'BOUNCED'",
+        "update communication_logs set status = 'REPLIED' where status = 'DELIVERED'",
+    ] {
+        behind_its_back(&app, lie).await;
+        let broken = verified(&app).await.broken.unwrap();
+        assert_eq!(broken.fault, Fault::StatusChanged, "{lie}");
+    }
 }
 
 #[sqlx::test(migrator = "MIGRATIONS")]

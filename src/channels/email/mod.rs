@@ -1,12 +1,14 @@
 //! Email by SMTP: builds, signs and hands over one message at a time, over a
-//! few connections that are kept. It knows no contact and no campaign.
+//! few connections that are kept; and reads what comes back to a mailbox. It knows no contact and no campaign.
 
 mod answer;
 pub mod blame;
 mod connection;
 mod dkim;
+pub mod imap;
 mod message;
 mod quoted_printable;
+pub mod returned;
 mod wire;
 
 pub(super) use message::{OWN_HEADER, readable_headers};

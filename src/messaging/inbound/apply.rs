@@ -145,7 +145,10 @@ async fn match_by_recipient(tx: &mut Tx<'_>, ids: &[i64]) -> Result<()> {
              cross join lateral (
                  select l.id from (
                      select c.id union all select id from contacts where merged_into = c.id
-                 ) person join communication_logs l on l.contact_id = person.id
+                 ) person cross join lateral (
+                     -- By person, which offset 0 sees to: statistics from before a run would have it read whole.
+                     select * from communication_logs where contact_id = person.id offset 0
+                 ) l
                  where l.communication_type = e.communication_type and l.destination = e.recipient
                    and l.status not in ('PENDING', 'BLOCKED', 'CANCELLED', 'FAILED')
                    and coalesce(l.sent_at, l.claimed_at) <= e.occurred_at + interval '5 minutes'

@@ -17,7 +17,7 @@ use crate::{
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
-use sqlx::PgConnection;
+use sqlx::{PgConnection, PgExecutor};
 
 /// Which events to list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -162,7 +162,7 @@ pub async fn is_empty(db: &mut PgConnection) -> Result<bool> {
 ///
 /// # Errors
 /// When the database fails.
-pub async fn waiting(db: &mut PgConnection, most: i64) -> Result<i64> {
+pub async fn waiting(db: impl PgExecutor<'_>, most: i64) -> Result<i64> {
     Ok(sqlx::query_scalar!(
         r#"select count(*) as "count!" from (
                select from inbound_events where status = 'UNMATCHED' and kind not in ('DELIVERED', 'DEFERRED') limit $1) counted"#,
@@ -243,7 +243,7 @@ pub async fn candidates(db: &mut PgConnection, event: &Event, limit: i64) -> Res
         r#"select l.id, l.subject, l.status, l.sent_at, k.name as "campaign?"
            from contacts c
            cross join lateral (select c.id union all select id from contacts where merged_into = c.id) person
-           join communication_logs l on l.contact_id = person.id
+           cross join lateral (select * from communication_logs where contact_id = person.id offset 0) l
            left join campaigns k on k.id = l.campaign_id
            where c.email = $1 and l.communication_type = $2 and coalesce(l.sent_at, l.claimed_at) <= $3
            order by l.id desc limit $4"#,

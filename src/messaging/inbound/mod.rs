@@ -5,6 +5,7 @@
 mod apply;
 mod consequences;
 pub mod ledger;
+pub mod mailbox;
 
 pub use apply::{Pass, run_once};
 

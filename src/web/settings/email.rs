@@ -10,11 +10,11 @@ use crate::{
     access::{Actor, Permission},
     audit::{self, Change},
     channels::{self, Accepted, Channel, Email, Outgoing, SendError, callbacks, feedback::Source},
-    config::{Config, SmtpTls},
+    config::{Config, Imap, SmtpTls},
     error::{Error, Result},
     messaging::{
         compose::Sender,
-        inbound::ledger,
+        inbound::{ledger, mailbox},
         suppression,
         warm_up::{self, Day},
     },
@@ -75,15 +75,15 @@ impl Server {
     }
 }
 
-/// A provider that may tell what became of messages.
+/// A provider, or the mailbox, that may tell what became of messages.
 struct Teller {
     label: &'static str,
     is_connected: bool,
     /// Environment variable that connects it.
     variable: &'static str,
-    /// The address to paste at the provider's.
+    /// The address to paste at the provider's; which mailbox it is.
     address: String,
-    /// When it told something last.
+    /// When it told something last; when the mailbox was read last.
     last: Option<DateTime<Utc>>,
 }
 
@@ -98,6 +98,17 @@ async fn tellers(state: &AppState, db: &mut PgConnection) -> Result<Vec<Teller>>
             last: ledger::last_of(&mut *db, source).await?,
         });
     }
+    let imap = state.config.imap.as_ref();
+    found.push(Teller {
+        label: Source::Mailbox.label(),
+        is_connected: imap.is_some(),
+        variable: callbacks::variable(Source::Mailbox),
+        address: imap.map(Imap::name).unwrap_or_default(),
+        last: match imap {
+            Some(imap) => mailbox::last_read(&mut *db, imap).await?,
+            None => None,
+        },
+    });
     // Those in use first.
     found.sort_by_key(|it| !it.is_connected);
     Ok(found)

@@ -1,6 +1,7 @@
 //! What comes back: written down, applied in any order, listed.
 
 mod callbacks;
+mod mailbox;
 mod order;
 mod pages;
 mod people;
@@ -82,13 +83,17 @@ async fn settle(app: &TestApp) {
 }
 
 async fn drip(app: &TestApp) -> drip::RunReport {
+    drip_of(app, Some(1000)).await
+}
+
+async fn drip_of(app: &TestApp, batch_size: Option<u32>) -> drip::RunReport {
     let engine = Engine {
         db: app.state.db.clone(),
         senders: app.state.senders.clone(),
         config: app.state.config.clone(),
         clock: app.state.clock.clone(),
     };
-    let options = Options { batch_size: Some(1000), ..Options::new(Channel::Email, Trigger::CommandLine) };
+    let options = Options { batch_size, ..Options::new(Channel::Email, Trigger::CommandLine) };
     drip::run_once(&engine, &options).await.unwrap()
 }
 
