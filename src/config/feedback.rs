@@ -2,6 +2,7 @@
 
 use super::{ConfigError, Secret, wrong};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use std::borrow::Cow;
 
 /// How the line to the mailbox is protected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,7 +43,7 @@ impl Imap {
     fn read(text: &str) -> Option<Imap> {
         let url = url::Url::parse(text).ok()?;
         let plain =
-            |it: &str| percent_encoding::percent_decode_str(it).decode_utf8().ok().map(|it| it.into_owned());
+            |it: &str| percent_encoding::percent_decode_str(it).decode_utf8().ok().map(Cow::into_owned);
         let tls = match (url.scheme(), url.query()) {
             ("imaps", None) => ImapTls::Tls,
             ("imap", None) => ImapTls::StartTls,

@@ -67,7 +67,7 @@ fn signed(envelope: &Value) -> Vec<u8> {
     let mut signed = String::new();
     for name in names {
         if let Some(value) = envelope[*name].as_str() {
-            signed.push_str(&format!("{name}\n{value}\n"));
+            signed.extend([*name, "\n", value, "\n"]);
         }
     }
     signed.into_bytes()

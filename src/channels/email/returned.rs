@@ -10,6 +10,7 @@ use crate::{
 use chrono::{DateTime, Utc};
 use mail_parser::{Message, MessageParser, MessagePart, MimeHeaders};
 use sha2::{Digest as _, Sha256};
+use std::borrow::Cow;
 
 /// Recipients of one report that are read, at most: ours names one.
 const RECIPIENTS: usize = 50;
@@ -83,7 +84,7 @@ impl Found {
                 _ => (),
             }
         }
-        found.text = mail.body_text(0).map(|it| it.into_owned()).unwrap_or_default();
+        found.text = mail.body_text(0).map(Cow::into_owned).unwrap_or_default();
         found
     }
 

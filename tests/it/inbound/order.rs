@@ -1,6 +1,6 @@
 //! However late, often and out of order it is told, it ends the same.
 
-use super::{bounce, message, report, settle, status_of, tell};
+use super::{bounce, message, report, settle, status_of, tell, text};
 use crate::{campaigns::app, support::TestApp};
 use chrono::TimeDelta;
 use llovizna::channels::feedback::{Kind, Report, Source};
@@ -105,6 +105,12 @@ async fn nothing_moves_a_message_back(db: PgPool) {
         settle(&app).await;
         assert_eq!(status_of(&app, id).await, expected, "{}", it.event_id);
     }
+    let left = "select string_agg(distinct status, ',') from inbound_events";
+    assert_eq!(
+        text(&app.state.db, left).await,
+        "APPLIED",
+        "each did what it could, and none is tried for ever"
+    );
     for back in ["SENT", "DELIVERED", "BOUNCED", "OPENED", "PENDING", "FAILED"] {
         let done =
             sqlx::query("update communication_logs set status = $1").bind(back).execute(&app.state.db).await;
