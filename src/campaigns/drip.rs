@@ -68,8 +68,16 @@ pub async fn run_once(engine: &Engine, options: &Options) -> Result<RunReport> {
     let mut paused = Vec::new();
     let mut unread = 0;
     if !options.dry_run {
-        // What came back counts before anything more leaves.
-        while inbound::run_once(&engine.db, now).await? != inbound::Pass::Idle {}
+        if let Err(error) = hear(engine, now, &mut paused).await {
+            if error.is_database_away() {
+                return Err(error);
+            }
+            // The engine tries it again; meanwhile nobody waits for it.
+            tracing::error!(
+                error = error.description(),
+                "What came back could not be applied before a drip run"
+            );
+        }
         // One campaign in disorder must not hold up the others: what is queued goes out all the same.
         if let Err(error) = launch::run_once(&engine.db, now).await {
             if error.is_database_away() {
@@ -78,7 +86,6 @@ pub async fn run_once(engine: &Engine, options: &Options) -> Result<RunReport> {
             unread = 1;
         }
         status::settle(&engine.db, now).await?;
-        paused.extend(refused::run_once(&engine.db, now).await?);
         unread = unread.max(pause_the_unfit(engine, now, &mut paused).await?);
     }
     let run = drain::run(engine, options).await?;
@@ -122,6 +129,20 @@ pub async fn run_once(engine: &Engine, options: &Options) -> Result<RunReport> {
     report.pending = pending(engine, options.channel).await?;
     report.paused = paused;
     Ok(report)
+}
+
+/// Passes over what came back before a run, at most: what is left is the engine's.
+const PASSES: u32 = 100;
+
+/// What came back counts before anything more leaves.
+async fn hear(engine: &Engine, now: DateTime<Utc>, paused: &mut Vec<Paused>) -> Result<()> {
+    for _ in 0..PASSES {
+        if inbound::run_once(&engine.db, now).await? == inbound::Pass::Idle {
+            break;
+        }
+    }
+    paused.extend(refused::run_once(&engine.db, now).await?);
+    Ok(())
 }
 
 /// Pause the campaigns whose text or sender no longer is what the law asks, before their people are blocked for
