@@ -1,24 +1,24 @@
 -- What a message costs in the queue is mostly entries in indexes: each row of the log and each change of its status
 -- makes one in all of them. So they are as few and as narrow as what is asked allows.
 
+drop index communication_logs_by_campaign, communication_logs_by_status, communication_logs_by_contact,
+    communication_logs_campaign_contact_once, communication_logs_campaign_destination_once, communication_logs_in_hand;
+
 -- Codes are compared byte by byte, not as words of some language.
 alter table communication_logs
     alter status type text collate "C", alter origin type text collate "C", alter communication_type type text collate "C";
 
 -- Ascending, for new rows then come at the end of each group: pages fill up instead of splitting in halves. Read
 -- backwards where the newest come first. States are counted in campaign_tallies.
-drop index communication_logs_by_campaign, communication_logs_by_status;
 create index communication_logs_by_campaign on communication_logs (campaign_id, status, id);
 create index communication_logs_by_status on communication_logs (status, id);
 
 -- A person's messages, and a campaign's once a person, in one.
-drop index communication_logs_by_contact, communication_logs_campaign_contact_once;
 create unique index communication_logs_by_contact on communication_logs
     (contact_id, (case when origin = 'CAMPAIGN' then -campaign_id else id end));
 comment on index communication_logs_by_contact is
     'what makes it unique: a campaign reaches a person once; other messages are as many as are asked for';
 
-drop index communication_logs_campaign_destination_once;
 create unique index communication_logs_campaign_destination_once
     on communication_logs (campaign_id, destination collate "C") where origin = 'CAMPAIGN' and status <> 'BLOCKED';
 
@@ -36,7 +36,6 @@ comment on column communication_logs.drip_run_id is
 insert into communication_reservations
     select id, drip_run_id, claimed_at from communication_logs where status = 'PENDING' and drip_run_id is not null;
 update communication_logs set drip_run_id = null, claimed_at = null where status = 'PENDING' and drip_run_id is not null;
-drop index communication_logs_in_hand;
 
 -- Hardly any event is a person's, so that there is mostly nobody to look for.
 create or replace function communication_events_refer() returns trigger language plpgsql as $$
