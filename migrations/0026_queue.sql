@@ -34,7 +34,7 @@ comment on table communication_reservations is
 comment on column communication_logs.drip_run_id is
     'the run that sends it or sent it. No foreign key: runs are never deleted, and a check for each message is felt in a drip';
 insert into communication_reservations
-    select id, drip_run_id, claimed_at from communication_logs where status = 'PENDING' and drip_run_id is not null;
+    select id, drip_run_id, coalesce(claimed_at, created_at) from communication_logs where status = 'PENDING' and drip_run_id is not null;
 update communication_logs set drip_run_id = null, claimed_at = null where status = 'PENDING' and drip_run_id is not null;
 
 -- Hardly any event is a person's, so that there is mostly nobody to look for.
