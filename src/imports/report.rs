@@ -89,8 +89,9 @@ macro_rules! report_rows {
     };
 }
 
-/// Rows without a remark that are kept together.
-pub(super) const QUIET_BLOCK: i64 = 500;
+/// Rows without a remark that are kept together: few enough for the database not to compress them, which takes
+/// longer than writing them.
+pub(super) const QUIET_BLOCK: i64 = 150;
 
 /// The rows of `id` with `verdict` (none: all; `WARNED`: those with a reservation) below row `after`.
 ///

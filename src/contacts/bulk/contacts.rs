@@ -358,16 +358,15 @@ async fn insert(tx: &mut Tx<'_>, now: DateTime<Utc>, import: ImportId, basis: &B
          overriding system value
          select made.id, i.company_id, coalesce(s.first_name, ''), coalesce(s.last_name, ''), s.email, s.phone, s.job_title,
             s.birth_date, s.comuna, coalesce(s.source, 'IMPORT'), s.notes,
-            case when r.basis is not null and s.email is not null and s.accepts and not m.refused
+            case when $3::text is not null and s.email is not null and s.accepts and m.row_number is null
                 and x.destination is null
                 and not exists (select from suppressions h where h.communication_type = 'EMAIL' and h.destination is null
                     and h.lifted_at is null
-                    and h.address_hash = suppression_hash((select key from suppression_key), s.email)) then r.basis end,
+                    and h.address_hash = suppression_hash((select key from suppression_key), s.email)) then $3::text end,
             s.search_key, $1, $2, $2
          from import_staging s
          join import_made made on made.row_number = s.row_number
-         join import_matches m on m.row_number = s.row_number
-         cross join import_rules r
+         left join (select row_number from import_matches where refused) m on m.row_number = s.row_number
          left join import_companies i on i.ident = s.company_ident
          left join (select distinct destination from suppressions
             where communication_type = 'EMAIL' and lifted_at is null) x on x.destination = s.email",
@@ -375,6 +374,7 @@ async fn insert(tx: &mut Tx<'_>, now: DateTime<Utc>, import: ImportId, basis: &B
     .persistent(false)
     .bind(import.0)
     .bind(now)
+    .bind(basis.basis)
     .execute(&mut **tx)
     .await?;
     if basis.basis.is_some() {

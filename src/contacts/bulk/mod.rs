@@ -138,6 +138,8 @@ pub async fn stage(tx: &mut Tx<'_>, rules: Rules<'_>) -> Result<()> {
         .bind(rules.writes)
         .execute(&mut **tx)
         .await?;
+    // One row: the planner would suppose a thousand, and each person of the file a thousand times.
+    run(tx, "analyze import_rules").await?;
     Ok(())
 }
 
