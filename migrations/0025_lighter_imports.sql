@@ -1,18 +1,5 @@
 -- What each person of an import costs, less.
 
--- Addresses, telephones and codes are ASCII: they are compared byte by byte, whatever language the server sorts in.
-drop trigger list_members_find_address on contacts;
-alter table contacts
-    drop constraint contacts_email_normal,
-    alter column email type text collate "C",
-    alter column phone type text collate "C",
-    alter column comuna type text collate "C";
-alter table contacts add constraint contacts_email_normal check (email = lower(email collate "default"));
-create trigger list_members_find_address after update of email, phone on contacts for each row
-    when (new.merged_into is null and (old.email is distinct from new.email or old.phone is distinct from new.phone))
-    execute function list_members_follow_address();
-alter table companies alter column rut type text collate "C", alter column comuna type text collate "C";
-
 -- A foreign key looks at each row that comes, also at those that refer to nobody: of a file, all of them. These
 -- look at the others only, refuse what it would, and under its name.
 create function refer_to_owner() returns trigger language plpgsql as $$
