@@ -43,6 +43,7 @@ async fn leafed(db: &PgPool, id: i64, verdict: Option<&str>) -> Vec<(i32, String
     loop {
         let page = report::rows(db, ImportId(id), verdict, after, 101).await.unwrap();
         let Some(last) = page.last() else { return all };
+        assert!(last.row_number > after, "a page is below the one before");
         after = last.row_number;
         all.extend(page.into_iter().map(|it| (it.row_number, it.verdict, it.email.unwrap_or_default())));
     }
