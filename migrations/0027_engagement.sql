@@ -20,3 +20,9 @@ on conflict (contact_id) do update set last_opened_at = excluded.last_opened_at,
 drop index communication_logs_opened;
 drop index communication_logs_clicked;
 drop index communication_logs_replied;
+
+-- Counting everybody, or those of a stage, takes the index alone: whoever was joined into another never counts.
+drop index contacts_by_creation;
+create index contacts_by_creation on contacts (created_at, id) where merged_into is null;
+drop index contacts_by_lifecycle;
+create index contacts_by_lifecycle on contacts (lifecycle, id) where lifecycle <> 'LEAD' and merged_into is null;

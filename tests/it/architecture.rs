@@ -55,7 +55,17 @@ const OWNERS: &[(&str, &[&str])] = &[
             "warm_up_days",
         ],
     ),
-    ("imports", &["imports", "import_chunks", "import_rows", "import_changes", "import_corrections"]),
+    (
+        "imports",
+        &[
+            "imports",
+            "import_chunks",
+            "import_rows",
+            "import_quiet_rows",
+            "import_changes",
+            "import_corrections",
+        ],
+    ),
     ("campaigns", &["campaigns", "campaign_tallies"]),
     ("accounts", &["staff_users", "staff_sessions", "login_failures"]),
     ("scheduler", &["job_runs"]),
