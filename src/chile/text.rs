@@ -123,7 +123,8 @@ mod tests {
         fn all_paths_agree(text in "[ -~]{0,40}", spanish in "[ -~À-ÿ]{0,40}") {
             prop_assert_eq!(fold(&format!("{text}é")), fold(&format!("{text}e")));
             // What no shortcut takes: a letter beyond them.
-            prop_assert_eq!(fold(&format!("{spanish} ē")), format!("{} e", fold(&spanish)).trim_start());
+            let mixed = format!("{} e", fold(&spanish));
+            prop_assert_eq!(fold(&format!("{spanish} ē")), mixed.trim_start());
         }
     }
 }
