@@ -13,7 +13,17 @@
 )]
 
 use chrono::Utc;
-use llovizna::{accounts::session, db, ids::StaffId};
+use llovizna::{
+    access::Actor,
+    accounts::session,
+    db,
+    ids::StaffId,
+    segments::{
+        field::{Event, Field, Op},
+        rule::{Condition, Group},
+        segment,
+    },
+};
 use sqlx::{ConnectOptions as _, Connection as _, PgConnection, PgPool, postgres::PgConnectOptions};
 use std::{
     fs,
@@ -86,6 +96,7 @@ async fn measure(options: &PgConnectOptions) {
         .fetch_one(&pool)
         .await
         .unwrap();
+    let measured = measured_segment(&pool).await;
     for (what, path) in [
         ("contact list, first page", "/contacts".to_owned()),
         ("contact list, a deep page", format!("/contacts?after={middle}")),
@@ -101,7 +112,7 @@ async fn measure(options: &PgConnectOptions) {
         ("messages", "/messages".to_owned()),
         ("segment, count", "/segments/{segment}/count".to_owned()),
     ] {
-        let path = path.replace("{segment}", &segment(&pool).await.to_string());
+        let path = path.replace("{segment}", &measured.to_string());
         asker.ask(what, &path, middle, &mut program).await;
     }
     program.kill().ok();
@@ -131,19 +142,30 @@ async fn fill(pool: &PgPool, contacts: usize) {
 }
 
 /// A rule of three conditions, messages among them.
-async fn segment(pool: &PgPool) -> i64 {
-    sqlx::query_scalar(
-        r#"insert into segments (name, rule, created_at, updated_at)
-           values ('Medición', '{"join": "ALL", "items": [
-               {"field": "SPENT", "op": "MORE_THAN", "values": ["100000"]},
-               {"field": "LIFECYCLE", "op": "IS", "values": ["CLIENTE"]},
-               {"field": "OPENED", "op": "WITHIN_DAYS", "values": ["90"]}]}', now(), now())
-           on conflict (lower(name)) where deleted_at is null do update set updated_at = excluded.updated_at
-           returning id"#,
-    )
-    .fetch_one(pool)
-    .await
-    .unwrap()
+async fn measured_segment(pool: &PgPool) -> i64 {
+    const NAME: &str = "Medición";
+    let there = sqlx::query_scalar("select id from segments where name = $1 and deleted_at is null")
+        .bind(NAME)
+        .fetch_optional(pool)
+        .await
+        .unwrap();
+    if let Some(id) = there {
+        return id;
+    }
+    let opened = Condition {
+        event: Some(Event::Opened),
+        days: "90".to_owned(),
+        ..Condition::with(Field::Message, Op::Did, &[])
+    };
+    let rule = Group::all([
+        Condition::with(Field::Spent, Op::MoreThan, &["100000"]),
+        Condition::with(Field::Lifecycle, Op::Is, &["CLIENTE"]),
+        opened,
+    ]);
+    let mut tx = pool.begin().await.unwrap();
+    let id = segment::create(&mut tx, Utc::now(), &Actor::CommandLine, NAME, &rule).await.unwrap();
+    tx.commit().await.unwrap();
+    id.0
 }
 
 async fn sign_in(pool: &PgPool) -> String {

@@ -67,6 +67,9 @@ from generate_series(0, 9) k, contacts c, lateral (
 insert into campaign_tallies (campaign_id, status, reason, unsubscribed, messages)
 select campaign_id, status, campaign_tally_reason(status, block_reason, defer_reason), unsubscribed_at is not null, count(*)
 from communication_logs group by 1, 2, 3, 4;
+update contact_metrics m set last_opened_at = o.opened_at, last_clicked_at = o.clicked_at
+from (select contact_id, max(opened_at) as opened_at, max(clicked_at) as clicked_at from communication_logs where opened_at is not null group by 1) o
+where o.contact_id = m.contact_id;
 insert into communication_events (communication_log_id, at, kind, reason)
 select id, created_at, case when status = 'BLOCKED' then 'BLOCKED' else 'QUEUED' end, block_reason from communication_logs
 union all

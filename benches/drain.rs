@@ -6,7 +6,8 @@
 //! `llovizna_bench_drain` on that server and drops it; without the variable only
 //! the sender is measured. A sink is started as a process of its own;
 //! `SINK=127.0.0.1:2525` takes another. `MESSAGES`, `CONNECTIONS` and `KEYS`
-//! (`unsigned,RSA-2048,Ed25519`) choose other sizes.
+//! (`unsigned,RSA-2048,Ed25519`) choose other sizes. `QUEUE=500000` measures instead
+//! how fast a campaign queues that many people, and the gate alone decides on them.
 #![expect(
     clippy::print_stdout,
     clippy::disallowed_methods,
@@ -19,12 +20,14 @@ mod smtp;
 
 use chrono::{DateTime, Utc};
 use llovizna::{
-    access::Actor,
+    access::{Actor, Role},
+    campaigns::launch,
     channels::{self, Channel, Email, Outgoing, Sender, email::Smtp},
+    chile::business_hours::BusinessHours,
     clock::Clock,
     config::{self, Config, Dkim, Secret, SmtpTls},
     db,
-    ids::{CampaignId, ContactId, TemplateId},
+    ids::{CampaignId, ContactId, StaffId, TemplateId},
     messaging::{
         drain::{self, Engine, Options, Run},
         evidence::{
@@ -32,10 +35,13 @@ use llovizna::{
             seal::{self, Pass},
             verify,
         },
-        kinds::MessageType,
+        gate::{self, Asked, Decision, Rules},
+        kinds::{MessageType, OriginKind},
+        limits,
         outbox::{self, Draft, Origin},
         runs::Trigger,
     },
+    settings,
 };
 use ring::hmac;
 use sqlx::{Connection as _, PgConnection, PgPool, postgres::PgConnectOptions};
@@ -55,6 +61,11 @@ use std::{
 fn main() {
     if std::env::args().any(|it| it == "--sink") {
         return sink();
+    }
+    if let Ok(people) = std::env::var("QUEUE") {
+        let url = std::env::var("DATABASE_URL").expect("DATABASE_URL");
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+        return runtime.block_on(queue_all(&url, people.parse().expect("a number")));
     }
     let messages = choice("MESSAGES", 20_000);
     let connections = choice("CONNECTIONS", 4);
@@ -161,26 +172,122 @@ async fn send_all(smtp: Arc<Smtp>, messages: usize, lanes: usize) {
     }
 }
 
-/// Queue `messages` to as many people in a database of our own, and empty the queue.
-async fn drain_queue(url: &str, messages: usize, key: &str, smtp: Smtp) {
-    const NAME: &str = "llovizna_bench_drain";
+/// Queue all of a campaign's `count` people as its engine does, then decide on each as a run would.
+async fn queue_all(url: &str, count: usize) {
+    let (mut server, pool) = own_database(url).await;
+    println!("load before: {}", std::fs::read_to_string("/proc/loadavg").unwrap_or_default().trim());
+    let clock = noon();
+    let (campaign, _) = campaign(&pool, &clock).await;
+    people(&pool, &clock, count).await;
+    sqlx::raw_sql(
+        "update campaigns set enqueue_done = false;
+         insert into staff_users (name, email, password_hash, role, created_at, updated_at)
+             values ('Ana', 'ana@ejemplo.cl', '', 'ADMIN', '2026-11-23', '2026-11-23');
+         insert into companies (name, name_key, created_at, updated_at)
+             select 'Empresa ' || i, 'empresa ' || i, '2026-11-23', '2026-11-23' from generate_series(1, 1000) i;
+         update contacts set company_id = (select min(id) from companies) + id % 1000;",
+    )
+    .execute(&pool)
+    .await
+    .unwrap();
+    sqlx::raw_sql("vacuum analyze contacts").execute(&pool).await.unwrap();
+    sqlx::raw_sql("checkpoint").execute(&pool).await.unwrap();
+    let actor = Actor::Staff { id: StaffId(1), name: "Ana".to_owned(), role: Role::Admin };
+    let started = Instant::now();
+    let done = launch::enqueue_rest(&pool, clock.now(), &actor, campaign).await.unwrap();
+    report("queued by a campaign", count, started);
+    assert_eq!(usize::try_from(done.queued).unwrap(), count, "{done:?}");
+
+    let rehearsed = count.min(100_000);
+    let engine = Engine {
+        db: pool.clone(),
+        senders: Arc::new(HashMap::from([(
+            Channel::Email,
+            Arc::new(sender("127.0.0.1:9".parse().unwrap(), 1, "")) as Arc<dyn Sender>,
+        )])),
+        config: Arc::new(config()),
+        clock,
+    };
+    let options = Options {
+        batch_size: Some(u32::try_from(rehearsed).unwrap()),
+        dry_run: true,
+        ..Options::new(Channel::Email, Trigger::CommandLine)
+    };
+    let started = Instant::now();
+    drain::run(&engine, &options).await.unwrap();
+    report("decided and set apart, and taken back", rehearsed, started);
+    gate_alone(&engine, rehearsed).await;
+    pool.close().await;
+    sqlx::raw_sql("drop database llovizna_bench_drain").execute(&mut server).await.unwrap();
+}
+
+/// Facts and decision for pages of 1 000, nothing written.
+async fn gate_alone(engine: &Engine, count: usize) {
+    let mut db = engine.db.acquire().await.unwrap();
+    let now = engine.clock.now();
+    let calendar = settings::calendar(&mut *db).await.unwrap();
+    let caps = limits::of_channel(&mut *db, Channel::Email).await.unwrap();
+    let hours = BusinessHours::default();
+    let ids: Vec<i64> = sqlx::query_scalar("select id from contacts order by id limit $1")
+        .bind(i64::try_from(count).unwrap())
+        .fetch_all(&mut *db)
+        .await
+        .unwrap();
+    let started = Instant::now();
+    for page in ids.chunks(1000) {
+        let kind = MessageType::Promocional;
+        let asked: Vec<Asked> = page
+            .iter()
+            .map(|id| Asked { contact: Some(ContactId(*id)), destination: None, kind, is_test: false })
+            .collect();
+        let since = now - chrono::Days::new(31);
+        let rules = Rules {
+            calendar: &calendar,
+            hours: &hours,
+            caps: &caps,
+            channel_left: None,
+            campaign_left: None,
+        };
+        for facts in gate::facts(&mut db, Channel::Email, &asked, Some(since)).await.unwrap() {
+            let decision = gate::decide(OriginKind::Campaign, kind, &["first_name"], &facts, &rules, now);
+            assert_eq!(decision, Decision::Allow);
+        }
+    }
+    report("decided by the gate alone", count, started);
+}
+
+/// An empty database of our own, migrated.
+async fn own_database(url: &str) -> (PgConnection, PgPool) {
     let options: PgConnectOptions = url.parse().expect("DATABASE_URL");
     let mut server = PgConnection::connect_with(&options).await.expect("the server answers");
     sqlx::raw_sql("drop database if exists llovizna_bench_drain").execute(&mut server).await.unwrap();
     sqlx::raw_sql("create database llovizna_bench_drain").execute(&mut server).await.unwrap();
-    let pool = db::connect(options.database(NAME), 10).await.unwrap();
+    let pool = db::connect(options.database("llovizna_bench_drain"), 10).await.unwrap();
     db::migrate(&pool).await.unwrap();
-    let fsync: String = sqlx::query_scalar("show fsync").fetch_one(&pool).await.unwrap();
+    (server, pool)
+}
 
-    // A Monday at noon in Chile: the business window is open.
-    let clock = Clock::fixed("2026-11-23T15:00:00Z".parse().unwrap());
-    let config = Config::read(|name| match name {
+/// A Monday at noon in Chile: the business window is open.
+fn noon() -> Clock {
+    Clock::fixed("2026-11-23T15:00:00Z".parse().unwrap())
+}
+
+fn config() -> Config {
+    Config::read(|name| match name {
         "BUSINESS_NAME" => Some("Turismo Ñirehue".to_owned()),
         "BUSINESS_ADDRESS" => Some("San Francisco 100, Puerto Varas".to_owned()),
         "BUSINESS_EMAIL" => Some("ventas@llovizna.example".to_owned()),
         "EMAIL_DAILY_CAP" => Some("0".to_owned()),
         _ => None,
-    });
+    })
+    .unwrap()
+}
+
+/// Queue `messages` to as many people in a database of our own, and empty the queue.
+async fn drain_queue(url: &str, messages: usize, key: &str, smtp: Smtp) {
+    let (mut server, pool) = own_database(url).await;
+    let fsync: String = sqlx::query_scalar("show fsync").fetch_one(&pool).await.unwrap();
+    let clock = noon();
     let (campaign, template) = campaign(&pool, &clock).await;
     let people = people(&pool, &clock, messages).await;
     let started = Instant::now();
@@ -201,7 +308,7 @@ async fn drain_queue(url: &str, messages: usize, key: &str, smtp: Smtp) {
 
     let sender: Arc<dyn Sender> = Arc::new(smtp);
     let senders: channels::Senders = Arc::new(HashMap::from([(Channel::Email, sender)]));
-    let engine = Engine { db: pool.clone(), senders, config: Arc::new(config.unwrap()), clock };
+    let engine = Engine { db: pool.clone(), senders, config: Arc::new(config()), clock };
     let options = Options {
         batch_size: Some(u32::try_from(messages).unwrap()),
         ..Options::new(Channel::Email, Trigger::CommandLine)

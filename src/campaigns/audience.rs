@@ -336,14 +336,14 @@ pub async fn first_of(
     named(db, ids.into_iter().map(|it| it.0).collect()).await
 }
 
-/// The first `limit` people to whom `campaign` has a message.
+/// `limit` people to whom `campaign` has a message, those before the others to whom it left or may leave.
 ///
 /// # Errors
 /// When the database fails.
 pub async fn first_written_to(db: &mut PgConnection, campaign: CampaignId, limit: i64) -> Result<Vec<Named>> {
     let ids = sqlx::query_scalar!(
         r#"select contact_id as "id!" from communication_logs
-           where campaign_id = $1 and origin = 'CAMPAIGN' and contact_id is not null order by contact_id limit $2"#,
+           where campaign_id = $1 and origin = 'CAMPAIGN' and contact_id is not null order by status desc, id desc limit $2"#,
         campaign.0,
         limit
     )

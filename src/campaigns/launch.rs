@@ -1,6 +1,7 @@
 //! Starting a campaign, and the engine that gives each of its people their row
-//! in the queue: by pages of ids above a checkpoint, each page in one transaction
-//! with the move of the checkpoint, so that a kill at any moment costs nothing.
+//! in the queue: by pages of ids above a checkpoint, which moves in one transaction
+//! with a page. Another page may be queued beside it and stand before the checkpoint
+//! has passed it: a kill then costs that its people are asked for twice, which adds nothing.
 
 use super::{
     audience,
@@ -14,7 +15,7 @@ use crate::{
     config::Config,
     db::Tx,
     error::{Error, Result},
-    ids::{CampaignId, StaffId, TemplateId},
+    ids::{CampaignId, ContactId, StaffId, TemplateId},
     messaging::{
         kinds::MessageType,
         outbox::{self, Draft, Enqueued, Origin},
@@ -128,10 +129,7 @@ pub async fn run_once(db: &PgPool, now: DateTime<Utc>) -> Result<u64> {
 async fn enqueue_all(db: &PgPool, now: DateTime<Utc>, id: CampaignId) -> Result<(u64, Enqueued)> {
     let (mut people, mut all) = (0, Enqueued::default());
     loop {
-        let mut tx = db.begin().await?;
-        let page = enqueue_page(&mut tx, now, id).await?;
-        tx.commit().await?;
-        let Some(page) = page else { return Ok((people, all)) };
+        let Some(page) = enqueue_pages(db, now, id).await? else { return Ok((people, all)) };
         people += page.people;
         all.add(&page.enqueued);
         if page.last {
@@ -162,49 +160,132 @@ struct Page {
 
 /// Queue the next page of one campaign. None: it does not run, has all its rows, or another process holds it.
 async fn enqueue_page(tx: &mut Tx<'_>, now: DateTime<Utc>, id: CampaignId) -> Result<Option<Page>> {
-    let Some(it) = sqlx::query!(
-        r#"select c.communication_type, c.message_type, c.audience, c.template_id, c.enqueued_through,
-                  s.id as "staff_id?", s.name as "staff_name?", s.role as "staff_role?"
-           from campaigns c left join staff_users s on s.id = c.launched_by
-           where c.id = $1 and c.status = 'RUNNING' and not c.enqueue_done for update of c skip locked"#,
-        id.0
-    )
-    .fetch_optional(&mut **tx)
-    .await?
-    else {
-        return Ok(None);
+    let Some(order) = Order::open(tx, id).await? else { return Ok(None) };
+    let people = order.next(tx, now, PAGE).await?;
+    let enqueued = order.queue(tx, now, &people).await?;
+    order.checkpoint(tx, &people, PAGE, enqueued).await.map(Some)
+}
+
+/// Queue the next two pages of one campaign side by side, where nothing stands against it. None: as above.
+async fn enqueue_pages(db: &PgPool, now: DateTime<Utc>, id: CampaignId) -> Result<Option<Page>> {
+    let mut tx = db.begin().await?;
+    let Some(order) = Order::open(&mut tx, id).await? else { return Ok(None) };
+    // Only addresses of email are one person's alone: elsewhere the two could wait for each other's.
+    let beside = if order.channel == Channel::Email { db.try_begin().await? } else { None };
+    let limit = if beside.is_some() { 2 * PAGE } else { PAGE };
+    let people = order.next(&mut tx, now, limit).await?;
+    let (first, second) = people.split_at(people.len().min(PAGE.unsigned_abs() as usize));
+    let queue_second = async {
+        let Some(mut beside) = beside else { return Ok(Enqueued::default()) };
+        order.hold(&mut beside).await?;
+        let enqueued = order.queue(&mut beside, now, second).await?;
+        beside.commit().await?;
+        Ok::<_, Error>(enqueued)
     };
-    let unreadable = || Error::Internal(format!("campaign {id} can't be queued"));
-    let rule = serde_json::from_value(it.audience).map_err(|_| unreadable())?;
-    let template = it.template_id.map(TemplateId).ok_or_else(unreadable)?;
-    let people = audience::page(tx, now, &rule, it.enqueued_through, PAGE).await?;
-    let last = i64::try_from(people.len()).is_ok_and(|n| n < PAGE);
-    let mut enqueued = Enqueued::default();
-    if let Some(through) = people.last() {
+    let (first, second) = tokio::join!(order.queue(&mut tx, now, first), queue_second);
+    let mut enqueued = first?;
+    enqueued.add(&second?);
+    let page = order.checkpoint(&mut tx, &people, limit, enqueued).await?;
+    tx.commit().await?;
+    Ok(Some(page))
+}
+
+/// What is to be queued of one campaign, which is held from any change as long as the transaction lasts.
+struct Order {
+    id: CampaignId,
+    rule: audience::Rule,
+    channel: Channel,
+    message_type: MessageType,
+    template: TemplateId,
+    required: Vec<&'static str>,
+    /// Who started the campaign asks for each message, also on later pages.
+    asker: Actor,
+    through: i64,
+}
+
+impl Order {
+    async fn open(tx: &mut Tx<'_>, id: CampaignId) -> Result<Option<Order>> {
+        // The key may still be referred to, by messages that another transaction writes.
+        let Some(it) = sqlx::query!(
+            r#"select c.communication_type, c.message_type, c.audience, c.template_id, c.enqueued_through,
+                      s.id as "staff_id?", s.name as "staff_name?", s.role as "staff_role?"
+               from campaigns c left join staff_users s on s.id = c.launched_by
+               where c.id = $1 and c.status = 'RUNNING' and not c.enqueue_done for no key update of c skip locked"#,
+            id.0
+        )
+        .fetch_optional(&mut **tx)
+        .await?
+        else {
+            return Ok(None);
+        };
+        let unreadable = || Error::Internal(format!("campaign {id} can't be queued"));
+        let template = it.template_id.map(TemplateId).ok_or_else(unreadable)?;
         let (source, _) = template::version(tx, template).await?;
-        let required = template::compile(&source).map(|it| it.required()).unwrap_or_default();
-        // Who asked for each message is who started the campaign, also on later pages.
         let asker = match (it.staff_id, it.staff_name, it.staff_role.as_deref().and_then(Role::from_code)) {
             (Some(staff), Some(name), Some(known)) => Actor::Staff { id: StaffId(staff), name, role: known },
             _ => Actor::System,
         };
-        let draft = Draft {
-            origin: Origin::Campaign(id),
+        Ok(Some(Order {
+            id,
+            rule: serde_json::from_value(it.audience).map_err(|_| unreadable())?,
             channel: Channel::from_code(&it.communication_type).ok_or_else(unreadable)?,
             message_type: MessageType::from_code(&it.message_type).ok_or_else(unreadable)?,
             template,
-            required: &required,
+            required: template::compile(&source).map(|it| it.required()).unwrap_or_default(),
+            asker,
+            through: it.enqueued_through,
+        }))
+    }
+
+    /// Keep others from pausing or cancelling it, by a transaction beside the one that opened it and should that one
+    /// lose its connection.
+    async fn hold(&self, tx: &mut Tx<'_>) -> Result<()> {
+        sqlx::query!(
+            "select id from campaigns where id = $1 and status = 'RUNNING' for key share",
+            self.id.0
+        )
+        .fetch_one(&mut **tx)
+        .await?;
+        Ok(())
+    }
+
+    async fn next(&self, tx: &mut Tx<'_>, now: DateTime<Utc>, limit: i64) -> Result<Vec<ContactId>> {
+        audience::page(tx, now, &self.rule, self.through, limit).await
+    }
+
+    async fn queue(&self, tx: &mut Tx<'_>, now: DateTime<Utc>, people: &[ContactId]) -> Result<Enqueued> {
+        if people.is_empty() {
+            return Ok(Enqueued::default());
+        }
+        let draft = Draft {
+            origin: Origin::Campaign(self.id),
+            channel: self.channel,
+            message_type: self.message_type,
+            template: self.template,
+            required: &self.required,
             scheduled_at: now,
         };
-        enqueued = outbox::enqueue(tx, now, &asker, &draft, &people).await?;
-        sqlx::query!("update campaigns set enqueued_through = $2 where id = $1", id.0, through.0)
-            .execute(&mut **tx)
-            .await?;
+        outbox::enqueue(tx, now, &self.asker, &draft, people).await
     }
-    if last {
-        sqlx::query!("update campaigns set enqueue_done = true where id = $1", id.0)
-            .execute(&mut **tx)
-            .await?;
+
+    /// `people`, of `limit` that were asked for, have their row.
+    async fn checkpoint(
+        &self,
+        tx: &mut Tx<'_>,
+        people: &[ContactId],
+        limit: i64,
+        enqueued: Enqueued,
+    ) -> Result<Page> {
+        let last = i64::try_from(people.len()).is_ok_and(|n| n < limit);
+        let through = people.last().map_or(self.through, |it| it.0);
+        sqlx::query!(
+            "update campaigns set enqueued_through = $2, enqueue_done = $3 where id = $1",
+            self.id.0,
+            through,
+            last
+        )
+        .execute(&mut **tx)
+        .await?;
+        Ok(Page { people: people.len() as u64, enqueued, last })
     }
-    Ok(Some(Page { people: people.len() as u64, enqueued, last }))
 }

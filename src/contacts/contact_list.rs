@@ -147,6 +147,10 @@ const ALIKE: i64 = 50;
 /// # Errors
 /// When the database fails.
 pub async fn similar(db: &mut PgConnection, filter: &Filter) -> Result<Option<Filter>> {
+    // Where only certain rows are let through, none is let through for its likeness.
+    if filter.among.is_some() {
+        return Ok(None);
+    }
     match Found::search(db, &filter.q).await? {
         Found::Rows(ids) if ids.is_empty() => {}
         _ => return Ok(None),
@@ -246,10 +250,46 @@ async fn page_of(
     size: usize,
 ) -> Result<Page<Row>> {
     match sort {
-        Sort::Given => return given(db, filter, size).await,
-        Sort::Activity => return by_activity(db, filter, found, place, size).await,
-        Sort::Newest | Sort::Name => {}
+        Sort::Given => given(db, filter, size).await,
+        Sort::Activity => by_activity(db, filter, found, place, size).await,
+        Sort::Newest if !matches!(found, Found::All) => called_first(db, filter, found, place, size).await,
+        Sort::Newest | Sort::Name => by_row(db, filter, found, sort, place, size, &[]).await,
     }
+}
+
+/// What was searched for, newest first, but ahead of all who is called so.
+async fn called_first(
+    db: &mut PgConnection,
+    filter: &Filter,
+    found: &Found,
+    place: Place,
+    size: usize,
+) -> Result<Page<Row>> {
+    let called = found::called(db, &filter.q).await?;
+    if called.is_empty() {
+        return by_row(db, filter, found, Sort::Newest, place, size, &[]).await;
+    }
+    let among = Filter { q: String::new(), among: Some(called.clone()), ..filter.clone() };
+    let first = given(db, &among, size).await?.rows;
+    // All that follows the first page is without them, so that nobody is listed twice.
+    let rest = if place == Place::First { size - first.len() } else { size };
+    let mut page = by_row(db, filter, found, Sort::Newest, place, rest, &called).await?;
+    if !page.has_previous {
+        page.rows.splice(0..0, first);
+    }
+    Ok(page)
+}
+
+/// A page newest first, or by name, without `except`.
+async fn by_row(
+    db: &mut PgConnection,
+    filter: &Filter,
+    found: &Found,
+    sort: Sort,
+    place: Place,
+    size: usize,
+    except: &[i64],
+) -> Result<Page<Row>> {
     let edge = match place.edge() {
         None => None,
         // The address tells the row only: a name has no place in logs.
@@ -276,6 +316,9 @@ async fn page_of(
     query.push(" from (select id, search_key from (select c.id, c.search_key from contacts c where c.merged_into is null");
     found.push(&mut query, fenced);
     filter.push(&mut query);
+    if !except.is_empty() {
+        query.push(" and c.id <> all (").push_bind(except.to_vec()).push(")");
+    }
     match edge {
         Some(edge) if sort == Sort::Newest => {
             query.push(if up { " and c.id > " } else { " and c.id < " }).push_bind(edge.id);

@@ -76,6 +76,25 @@ impl Found {
     }
 }
 
+/// Most people who are shown ahead of the others.
+const CALLED: i64 = 10;
+
+/// The rows of the people whose names begin with what `q` says, by name: whoever types a whole name means them, and not
+/// the many who bear one of its words. Empty where `q` is too short to mean anybody.
+pub(super) async fn called(db: &mut PgConnection, q: &str) -> Result<Vec<i64>> {
+    let Some(name) = Search::parse(q).and_then(|it| it.name()) else { return Ok(Vec::new()) };
+    Ok(sqlx::query_scalar!(
+        "select id from contacts where merged_into is null and search_key >= $1 and search_key < $2
+         order by search_key, id limit $3",
+        name,
+        // After every letter that a name may go on with.
+        format!("{name}\u{10ffff}"),
+        CALLED
+    )
+    .fetch_all(db)
+    .await?)
+}
+
 /// Most candidates whose likeness is weighed.
 const WEIGHED: i64 = 500;
 

@@ -108,7 +108,10 @@ pub(super) async fn sum_up(tx: &mut Tx<'_>, now: DateTime<Utc>, contacts: &[i64]
                select id, merged_into from contacts where merged_into = any($1)
            ), answers as (
                select w.contact_id, min(least(opened_at, clicked_at, replied_at)) as first_at,
-                   max(greatest(opened_at, clicked_at, replied_at)) as last_at
+                   max(greatest(opened_at, clicked_at, replied_at)) as last_at,
+                   max(opened_at) filter (where origin <> 'TEST') as opened_at,
+                   max(clicked_at) filter (where origin <> 'TEST') as clicked_at,
+                   max(replied_at) filter (where origin <> 'TEST') as replied_at
                from written_to w join communication_logs l on l.contact_id = w.id
                where coalesce(opened_at, clicked_at, replied_at) is not null
                group by w.contact_id
@@ -116,7 +119,8 @@ pub(super) async fn sum_up(tx: &mut Tx<'_>, now: DateTime<Utc>, contacts: &[i64]
                select c.id as contact_id, coalesce(h.visits, 0) as visits, coalesce(h.purchases, 0) as purchases,
                    coalesce(h.enrolments, 0) as enrolments, coalesce(h.spent, 0) as spent, h.last_visit_on,
                    h.last_purchase_on, least(h.first_at, l.first_at, a.first_at) as first_activity_at,
-                   greatest(h.last_at, l.last_at, a.last_at) as last_activity_at
+                   greatest(h.last_at, l.last_at, a.last_at) as last_activity_at,
+                   a.opened_at as last_opened_at, a.clicked_at as last_clicked_at, a.replied_at as last_replied_at
                from contacts c
                left join history h on h.contact_id = c.id
                left join log l on l.contact_id = c.id
@@ -131,20 +135,22 @@ pub(super) async fn sum_up(tx: &mut Tx<'_>, now: DateTime<Utc>, contacts: &[i64]
                    f.last_activity_at > coalesce(m.last_activity_at, '-infinity') as stirred
                from fresh f left join contact_metrics m on m.contact_id = f.contact_id
                where (f.visits, f.purchases, f.enrolments, f.spent, f.last_visit_on, f.last_purchase_on,
-                       f.first_activity_at, f.last_activity_at)
+                       f.first_activity_at, f.last_activity_at, f.last_opened_at, f.last_clicked_at, f.last_replied_at)
                    is distinct from
                    (coalesce(m.visits, 0), coalesce(m.purchases, 0), coalesce(m.enrolments, 0), coalesce(m.spent, 0),
-                       m.last_visit_on, m.last_purchase_on, m.first_activity_at, m.last_activity_at)
+                       m.last_visit_on, m.last_purchase_on, m.first_activity_at, m.last_activity_at, m.last_opened_at,
+                       m.last_clicked_at, m.last_replied_at)
            ), kept as (
                insert into contact_metrics (contact_id, visits, purchases, enrolments, spent, last_visit_on,
-                   last_purchase_on, first_activity_at, last_activity_at)
+                   last_purchase_on, first_activity_at, last_activity_at, last_opened_at, last_clicked_at, last_replied_at)
                select contact_id, visits, purchases, enrolments, spent, last_visit_on, last_purchase_on,
-                   first_activity_at, last_activity_at
+                   first_activity_at, last_activity_at, last_opened_at, last_clicked_at, last_replied_at
                from compared
                on conflict (contact_id) do update set visits = excluded.visits, purchases = excluded.purchases,
                    enrolments = excluded.enrolments, spent = excluded.spent, last_visit_on = excluded.last_visit_on,
                    last_purchase_on = excluded.last_purchase_on, first_activity_at = excluded.first_activity_at,
-                   last_activity_at = excluded.last_activity_at
+                   last_activity_at = excluded.last_activity_at, last_opened_at = excluded.last_opened_at,
+                   last_clicked_at = excluded.last_clicked_at, last_replied_at = excluded.last_replied_at
            )
            select coalesce(array_agg(contact_id) filter (where bought), '{}') as "bought!",
                coalesce(array_agg(contact_id) filter (where emptied), '{}') as "emptied!",

@@ -45,6 +45,12 @@ impl Search {
         query.push(")");
     }
 
+    /// The words as a name has them, in the order typed; none: too short for one, or a number.
+    pub(super) fn name(&self) -> Option<String> {
+        let name = self.words.join(" ");
+        (name.chars().filter(|it| it.is_alphabetic()).count() >= LONG_ENOUGH).then_some(name)
+    }
+
     /// Whether a slip of the finger can be told from another word at all.
     pub(super) fn may_be_misspelt(&self) -> bool {
         self.words.iter().any(|it| is_name(it))

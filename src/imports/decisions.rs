@@ -79,7 +79,13 @@ pub async fn cancel(tx: &mut Tx<'_>, now: DateTime<Utc>, actor: &Actor, id: Impo
 pub(super) async fn forget(tx: &mut Tx<'_>, id: ImportId) -> Result<()> {
     files::forget(tx, id).await?;
     corrections::forget(tx, id).await?;
+    forget_rows(tx, id).await
+}
+
+/// Let the rows of an import go.
+pub(super) async fn forget_rows(tx: &mut Tx<'_>, id: ImportId) -> Result<()> {
     sqlx::query!("delete from import_rows where import_id = $1", id.0).execute(&mut **tx).await?;
+    sqlx::query!("delete from import_quiet_rows where import_id = $1", id.0).execute(&mut **tx).await?;
     Ok(())
 }
 

@@ -89,19 +89,23 @@ macro_rules! report_rows {
     };
 }
 
+/// Rows without a remark that are kept together: few enough for the database not to compress them, which takes
+/// longer than writing them.
+pub(super) const QUIET_BLOCK: i64 = 150;
+
 /// The rows of `id` with `verdict` (none: all; `WARNED`: those with a reservation) below row `after`.
 ///
 /// # Errors
 /// When the database fails.
 pub async fn rows(
-    db: impl PgExecutor<'_>,
+    db: &PgPool,
     id: ImportId,
     verdict: Option<&str>,
     after: i32,
     limit: i64,
 ) -> Result<Vec<ReportRow>> {
     // Each has its own index: one statement for all would walk the whole import.
-    let rows = match verdict {
+    let mut rows = match verdict {
         None => report_rows!("true", id.0, after, limit).fetch_all(db).await?,
         Some("WARNED") => {
             report_rows!(
@@ -115,7 +119,58 @@ pub async fn rows(
         }
         Some(verdict) => report_rows!("r.verdict = $4", id.0, after, limit, verdict).fetch_all(db).await?,
     };
+    rows.extend(quiet_rows(db, id, verdict, after, limit).await?);
+    rows.sort_unstable_by_key(|it| it.row_number);
+    rows.truncate(usize::try_from(limit).unwrap_or(0));
     Ok(rows)
+}
+
+/// Those of [`rows`] that a written import keeps in blocks.
+async fn quiet_rows(
+    db: &PgPool,
+    id: ImportId,
+    verdict: Option<&str>,
+    after: i32,
+    limit: i64,
+) -> Result<Vec<ReportRow>> {
+    let verdicts: Vec<String> = ["CREATED", "UNCHANGED"]
+        .into_iter()
+        .filter(|it| verdict.is_none_or(|verdict| verdict == *it))
+        .map(str::to_owned)
+        .collect();
+    // The first block may begin above the page, and the last one need not be full.
+    let blocks = limit / QUIET_BLOCK + 2;
+    Ok(sqlx::query_as!(
+        ReportRow,
+        r#"select q.row_number as "row_number!", q.verdict as "verdict!",
+            coalesce(nullif(trim(concat_ws(' ', c.first_name, c.last_name)), ''), k.name, '') as "name!",
+            employer.name as "company?", coalesce(c.email, k.email) as email, coalesce(c.phone, k.phone) as phone,
+            null::text as "column", null::text as value, null::text as reason, null::text as warning,
+            null::text as event_kind, null::date as event_on, null::text as item, null::bigint as amount,
+            null::int as quantity, c.id as "contact_id?", k.id as "company_id?"
+         from (
+            select b.verdict, one.row_number, one.subject_id
+            from unnest($4::text[]) as wanted (verdict)
+            cross join lateral (
+                select verdict, row_numbers, subject_ids from import_quiet_rows
+                where import_id = $1 and verdict = wanted.verdict and last_row > $2 order by last_row limit $5
+            ) b
+            cross join lateral unnest(b.row_numbers, b.subject_ids) as one (row_number, subject_id)
+            where one.row_number > $2 order by one.row_number limit $3
+         ) q
+         join imports i on i.id = $1
+         left join contacts c on i.kind <> 'companies' and c.id = q.subject_id
+         left join companies k on i.kind = 'companies' and k.id = q.subject_id
+         left join companies employer on employer.id = c.company_id
+         order by q.row_number"#,
+        id.0,
+        after,
+        limit,
+        &verdicts,
+        blocks,
+    )
+    .fetch_all(db)
+    .await?)
 }
 
 /// One rejected row, as programs read it.

@@ -130,6 +130,13 @@ impl Line<'_> {
             self.out.extend_from_slice(b"\\N");
             return;
         };
+        // Hardly any cell has something to escape, and looking first is quicker than byte by byte.
+        let plain =
+            value.bytes().fold(true, |plain, it| plain & !matches!(it, b'\\' | b'\t' | b'\n' | b'\r'));
+        if plain {
+            self.out.extend_from_slice(value.as_bytes());
+            return;
+        }
         for byte in value.bytes() {
             match byte {
                 b'\\' => self.out.extend_from_slice(b"\\\\"),

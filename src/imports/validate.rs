@@ -88,7 +88,8 @@ pub struct Checked {
 pub struct Validator {
     kind: Kind,
     columns: Vec<String>,
-    at: HashMap<Field, usize>,
+    /// The column of each field, by the field's place among all.
+    at: Vec<Option<usize>>,
     today: NaiveDate,
     usual: HistoryKind,
     company_keys: HashMap<String, String>,
@@ -99,7 +100,12 @@ impl Validator {
     /// For a file of `kind` with these columns, meaning this, judged on the day `today`.
     #[must_use]
     pub fn new(kind: Kind, columns: &[String], mapping: &Mapping, today: NaiveDate) -> Validator {
-        let at = mapping.iter().enumerate().filter_map(|(at, it)| it.map(|field| (field, at))).collect();
+        let mut at = Vec::new();
+        for (column, field) in mapping.iter().enumerate().filter_map(|(at, it)| it.map(|field| (at, field))) {
+            let place = field as usize;
+            at.resize(at.len().max(place + 1), None);
+            at[place] = Some(column);
+        }
         Validator {
             kind,
             columns: columns.to_vec(),
@@ -121,7 +127,7 @@ impl Validator {
     /// What `row` says.
     pub fn check(&mut self, row: &Row) -> Checked {
         let mut it = Checked::default();
-        if row.cells().any(|cell| cell.contains('\0')) {
+        if row.holds('\0') {
             let column = (0..row.len()).find(|&at| row.cell(at).contains('\0')).unwrap_or(0);
             it.reject(
                 self.column_name(column),
@@ -276,7 +282,7 @@ impl Validator {
         }
         if nameless && it.email.is_none() {
             let field =
-                if self.at.contains_key(&Field::FirstName) { Field::FirstName } else { Field::FullName };
+                if self.place(Field::FirstName).is_some() { Field::FirstName } else { Field::FullName };
             self.reject(it, field, row, "Falta el nombre");
         } else if it.email.is_none() && it.phone.is_none() {
             let (field, reason) = match self.text(row, Field::Phone) {
@@ -290,8 +296,12 @@ impl Validator {
         }
     }
 
+    fn place(&self, field: Field) -> Option<usize> {
+        self.at.get(field as usize).copied().flatten()
+    }
+
     fn text<'r>(&self, row: &'r Row, field: Field) -> Option<Cow<'r, str>> {
-        let cell = row.cell(*self.at.get(&field)?).trim();
+        let cell = row.cell(self.place(field)?).trim();
         if cell.is_empty() {
             return None;
         }
@@ -338,8 +348,8 @@ impl Validator {
     }
 
     fn reject(&self, it: &mut Checked, field: Field, row: &Row, reason: &str) {
-        let (column, value) = match self.at.get(&field) {
-            Some(&at) => (self.column_name(at), row.cell(at)),
+        let (column, value) = match self.place(field) {
+            Some(at) => (self.column_name(at), row.cell(at)),
             None => (field.label(), ""),
         };
         it.reject(column, value, reason);

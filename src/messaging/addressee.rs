@@ -35,7 +35,7 @@ pub(super) async fn second_messages(tx: &mut Tx<'_>, ids: &[i64]) -> Result<Hash
              cross join lateral (
                  select coalesce(merged_into, id) as id, merged_into from contacts where id = l.contact_id offset 0
              ) person
-             where l.id = any($1) and l.origin = 'CAMPAIGN' and (person.merged_into is not null
+             where l.id = any($1) and l.origin is not distinct from 'CAMPAIGN' and (person.merged_into is not null
                  or exists (select from contacts gone where gone.merged_into = person.id))
          )
          select l.id from two l where exists (
@@ -76,11 +76,11 @@ pub(super) async fn follow_changes(
     // One by one, since each refusal may free an address for the next; such rows are few.
     for it in changed {
         let moved = sqlx::query!(
-            "update communication_logs l set destination = $2
+            r#"update communication_logs l set destination = $2
              where l.id = $1 and l.status = 'PENDING' and not exists (
                  select 1 from communication_logs o
-                 where o.campaign_id = l.campaign_id and o.destination = $2 and o.id <> l.id
-                   and o.origin = 'CAMPAIGN' and o.status <> 'BLOCKED')",
+                 where o.campaign_id = l.campaign_id and o.destination collate "C" = $2 and o.id <> l.id
+                   and o.origin = 'CAMPAIGN' and o.status <> 'BLOCKED')"#,
             it.id,
             it.address
         )

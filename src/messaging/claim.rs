@@ -18,7 +18,10 @@ use crate::{
 };
 use chrono::{DateTime, Days, Utc};
 use sqlx::PgConnection;
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 use uuid::Uuid;
 
 /// Messages looked at in one transaction, at most.
@@ -99,7 +102,9 @@ pub(super) async fn streams(
     let free = sqlx::query_scalar!(
         r#"select exists (select 1 from communication_logs
                where communication_type = $1 and campaign_id is null and status = 'PENDING'
-                 and drip_run_id is null and next_attempt_at <= $2) as "due!""#,
+                 and next_attempt_at <= $2 and (
+                     select drip_run_id from communication_reservations where communication_log_id = communication_logs.id
+                 ) is null) as "due!""#,
         channel.code(),
         now
     )
@@ -110,7 +115,9 @@ pub(super) async fn streams(
          where status = 'RUNNING' and communication_type = $1
            and exists (select 1 from communication_logs l
                        where l.communication_type = $1 and l.campaign_id = c.id and l.status = 'PENDING'
-                         and l.origin <> 'TEST' and l.drip_run_id is null and l.next_attempt_at <= $2)
+                         and l.origin <> 'TEST' and l.next_attempt_at <= $2 and (
+                             select drip_run_id from communication_reservations where communication_log_id = l.id
+                         ) is null)
          order by id",
         channel.code(),
         now
@@ -193,7 +200,7 @@ pub(super) async fn only(
     let rows = sqlx::query!(
         "select id, token, origin, message_type, contact_id, destination, template_id, attempts
          from communication_logs
-         where id = $1 and communication_type = $2 and status = 'PENDING' and drip_run_id is null
+         where id = $1 and communication_type = $2 and status = 'PENDING'
          for update skip locked",
         id.0,
         book.channel.code()
@@ -202,7 +209,7 @@ pub(super) async fn only(
     .await?;
     let due = rows
         .into_iter()
-        .filter_map(|it| {
+        .map(|it| {
             due_of(
                 it.id,
                 it.token,
@@ -215,6 +222,7 @@ pub(super) async fn only(
             )
         })
         .collect();
+    let due = unreserved(tx, due).await?;
     let stream =
         Stream { campaign: None, template: None, batch: 1, daily_cap: None, hours: None, spacing: 0 };
     decide_and_write(tx, now, run, book, &stream, due, 1).await
@@ -256,7 +264,8 @@ async fn lock_due(
             "select id, token, origin, message_type, contact_id, destination, template_id, attempts
              from communication_logs
              where communication_type = $1 and campaign_id = $2 and status = 'PENDING' and origin <> 'TEST'
-               and drip_run_id is null and next_attempt_at <= $3
+               and next_attempt_at <= $3
+               and (select drip_run_id from communication_reservations where communication_log_id = communication_logs.id) is null
              order by next_attempt_at, id limit $4 for update skip locked",
             channel.code(),
             campaign.0,
@@ -284,7 +293,8 @@ async fn lock_due(
             "select id, token, origin, message_type, contact_id, destination, template_id, attempts
              from communication_logs
              where communication_type = $1 and campaign_id is null and status = 'PENDING'
-               and drip_run_id is null and next_attempt_at <= $2
+               and next_attempt_at <= $2
+               and (select drip_run_id from communication_reservations where communication_log_id = communication_logs.id) is null
              order by next_attempt_at, id limit $3 for update skip locked",
             channel.code(),
             now,
@@ -307,7 +317,22 @@ async fn lock_due(
         })
         .collect()
     };
-    Ok(due.into_iter().flatten().collect())
+    unreserved(tx, due).await
+}
+
+/// Of the messages that are locked now, those that no run has reserved: asked anew, for another may have done so and
+/// let go of them since the statement that locked them set out.
+async fn unreserved(tx: &mut Tx<'_>, due: Vec<Option<Due>>) -> Result<Vec<Due>> {
+    let due: Vec<Due> = due.into_iter().flatten().collect();
+    let ids: Vec<i64> = due.iter().map(|it| it.id).collect();
+    let taken = sqlx::query_scalar!(
+        "select communication_log_id from communication_reservations where communication_log_id = any($1)",
+        &ids
+    )
+    .fetch_all(&mut **tx)
+    .await?;
+    let taken: HashSet<i64> = taken.into_iter().collect();
+    Ok(due.into_iter().filter(|it| !taken.contains(&it.id)).collect())
 }
 
 async fn decide_and_write(
@@ -475,8 +500,14 @@ async fn left_today(
                group by campaign_id
                union all
                select campaign_id, count(*) from communication_logs
-               where communication_type = $1 and sent_at is null and claimed_at >= $2 and drip_run_id is not null
-                 and status in ('PENDING', 'SENDING', 'UNCONFIRMED') and origin <> 'TEST' and message_type = any($4)
+               where communication_type = $1 and sent_at is null and claimed_at >= $2
+                 and status in ('SENDING', 'UNCONFIRMED') and origin <> 'TEST' and message_type = any($4)
+               group by campaign_id
+               union all
+               select campaign_id, count(*)
+               from communication_reservations r join communication_logs l on l.id = r.communication_log_id
+               where communication_type = $1 and status = 'PENDING' and reserved_at >= $2
+                 and origin <> 'TEST' and message_type = any($4)
                group by campaign_id
            )
            select coalesce(sum(n), 0)::bigint as "all!",

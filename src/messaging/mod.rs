@@ -14,6 +14,7 @@ pub mod warm_up;
 pub mod suppression;
 pub mod refusal;
 pub mod gate;
+mod insertion;
 pub mod outbox;
 pub mod evidence;
 pub mod compose;

@@ -4,6 +4,7 @@
 
 use super::{
     gate::{self, Asked},
+    insertion::{self, NewRows},
     kinds::{BlockReason, DeferReason, MessageType, OriginKind},
 };
 use crate::{
@@ -54,7 +55,7 @@ impl Origin {
         }
     }
 
-    fn campaign(&self) -> Option<i64> {
+    pub(super) fn campaign(&self) -> Option<i64> {
         match self {
             Origin::Campaign(id) => Some(id.0),
             _ => None,
@@ -133,115 +134,13 @@ pub async fn enqueue(
         let refusal = gate::eligible(draft.origin.kind(), draft.message_type, draft.required, facts).err();
         rows.push(person, draft.origin.dedupe_key(person), facts.destination.clone(), refusal);
     }
-    let mut done = insert(tx, now, actor, draft, &rows).await?;
+    let mut done = insertion::insert(tx, now, actor, draft, &rows).await?;
     if draft.origin.campaign().is_some() && done.inserted < rows.contacts.len() {
         // Left over are those already there, and those whose address another recipient has.
         rows.block_all(BlockReason::DuplicateAddress);
-        done.add(&insert(tx, now, actor, draft, &rows).await?);
+        done.add(&insertion::insert(tx, now, actor, draft, &rows).await?);
     }
     Ok(done.enqueued)
-}
-
-#[derive(Default)]
-struct NewRows {
-    contacts: Vec<i64>,
-    keys: Vec<Option<String>>,
-    destinations: Vec<Option<String>>,
-    reasons: Vec<Option<String>>,
-    details: Vec<Option<String>>,
-}
-
-impl NewRows {
-    fn push(
-        &mut self,
-        contact: ContactId,
-        key: Option<String>,
-        destination: Option<String>,
-        refusal: Option<(BlockReason, String)>,
-    ) {
-        let (reason, detail) = refusal.unzip();
-        self.contacts.push(contact.0);
-        self.keys.push(key);
-        self.destinations.push(destination);
-        self.reasons.push(reason.map(|it| it.code().to_owned()));
-        self.details.push(detail.filter(|it| !it.is_empty()));
-    }
-
-    fn block_all(&mut self, reason: BlockReason) {
-        self.reasons = vec![Some(reason.code().to_owned()); self.contacts.len()];
-        self.details = vec![None; self.contacts.len()];
-    }
-}
-
-#[derive(Default)]
-struct Inserted {
-    inserted: usize,
-    enqueued: Enqueued,
-}
-
-impl Inserted {
-    fn add(&mut self, other: &Inserted) {
-        self.inserted += other.inserted;
-        self.enqueued.add(&other.enqueued);
-    }
-}
-
-async fn insert(
-    tx: &mut Tx<'_>,
-    now: DateTime<Utc>,
-    actor: &Actor,
-    draft: &Draft<'_>,
-    rows: &NewRows,
-) -> Result<Inserted> {
-    let step = if let Origin::Workflow { step, .. } = draft.origin { Some(step) } else { None };
-    let counts = sqlx::query!(
-        r#"with wanted as (
-               select * from unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[])
-                   as w (contact_id, dedupe_key, destination, reason, detail)
-           ), made as (
-               insert into communication_logs
-                   (origin, campaign_id, workflow_step_id, contact_id, dedupe_key, destination, communication_type,
-                    message_type, template_id, status, block_reason, scheduled_at, next_attempt_at, requested_by, created_at)
-               select $6, $7, $8, contact_id, dedupe_key, destination, $9, $10, $11,
-                      case when reason is null then 'PENDING' else 'BLOCKED' end, reason, $12, $12, $13, $14
-               from wanted
-               on conflict do nothing
-               returning id, contact_id, block_reason
-           ), told as (
-               insert into communication_events (communication_log_id, at, kind, reason, answer, staff_user_id)
-               select made.id, $14, case when made.block_reason is null then 'QUEUED' else 'BLOCKED' end,
-                      made.block_reason, wanted.detail, $13
-               from made join wanted using (contact_id)
-               returning reason
-           )
-           select reason, count(*) as "count!" from told group by reason"#,
-        &rows.contacts,
-        &rows.keys as &[Option<String>],
-        &rows.destinations as &[Option<String>],
-        &rows.reasons as &[Option<String>],
-        &rows.details as &[Option<String>],
-        draft.origin.kind().code(),
-        draft.origin.campaign(),
-        step,
-        draft.channel.code(),
-        draft.message_type.code(),
-        draft.template.0,
-        draft.scheduled_at,
-        actor.staff_id().map(|it| it.0),
-        now
-    )
-    .fetch_all(&mut **tx)
-    .await?;
-    let mut result = Inserted::default();
-    for row in counts {
-        let count = u64::try_from(row.count).unwrap_or_default();
-        result.inserted += usize::try_from(count).unwrap_or_default();
-        match row.reason.as_deref().and_then(BlockReason::from_code) {
-            None => result.enqueued.queued += count,
-            Some(reason) => *result.enqueued.blocked.entry(reason).or_default() += count,
-        }
-    }
-    Ok(result)
 }
 
 /// Queue a test of a campaign's text to `destination`, as `contact` would get it. It leaves at the next chance,
@@ -285,12 +184,12 @@ pub async fn enqueue_test(
 pub(super) async fn reserve(tx: &mut Tx<'_>, now: DateTime<Utc>, run: DripRunId, ids: &[i64]) -> Result<()> {
     sqlx::query!(
         "with held as (
-             update communication_logs set drip_run_id = $2, claimed_at = $3, defer_reason = null
-             where id = any($1) and status = 'PENDING' and drip_run_id is null
-             returning id
+             insert into communication_reservations (communication_log_id, drip_run_id, reserved_at)
+             select id, $2, $3 from unnest($1::bigint[]) as given (id)
+             returning communication_log_id
          )
          insert into communication_events (communication_log_id, at, kind, drip_run_id)
-         select id, $3, 'ALLOWED', $2 from held",
+         select communication_log_id, $3, 'ALLOWED', $2 from held",
         ids,
         run.0,
         now
@@ -326,7 +225,7 @@ pub(super) async fn defer(
              select * from unnest($1::bigint[], $2::timestamptz[], $3::text[], $4::text[]) as g (id, until, reason, detail)
          ), put as (
              update communication_logs l set next_attempt_at = g.until, defer_reason = g.reason
-             from given g where l.id = g.id and l.status = 'PENDING'
+             from given g where l.id = g.id and l.status is not distinct from 'PENDING'
              returning l.id
          )
          insert into communication_events (communication_log_id, at, kind, reason, until, answer, drip_run_id)
@@ -367,7 +266,7 @@ pub(super) async fn block(
              select * from unnest($1::bigint[], $2::text[], $3::text[]) as g (id, reason, detail)
          ), put as (
              update communication_logs l set status = 'BLOCKED', block_reason = g.reason, defer_reason = null
-             from given g where l.id = g.id and l.status = 'PENDING'
+             from given g where l.id = g.id and l.status is not distinct from 'PENDING'
              returning l.id
          )
          insert into communication_events (communication_log_id, at, kind, reason, answer, drip_run_id)
@@ -408,42 +307,48 @@ pub(super) async fn begin(
     let templates: Vec<i64> = starts.iter().map(|it| it.template.0).collect();
     let external: Vec<String> = starts.iter().map(|it| it.external_id.clone()).collect();
     let bodies: Vec<Vec<u8>> = starts.iter().map(|it| it.body.clone()).collect();
-    // "is not distinct from", so that rows are found by their id: on a table without statistics the planner
-    // would rather walk all rows of the run, for each few that begin.
     let begun = sqlx::query_scalar!(
-        "with ordered as (
+        "with held as (
              -- In one order with whoever cancels or retries, so that no two wait for each other.
-             select id from communication_logs where id = any($1) order by id for update
+             select l.id, r.reserved_at
+             from communication_reservations r join communication_logs l on l.id = r.communication_log_id
+             where r.communication_log_id = any($1) and r.drip_run_id = $5
+             order by l.id for update
+         ), begun as (
+             update communication_logs l
+             set status = 'SENDING', attempts = l.attempts + 1, subject = g.subject, template_id = g.template_id,
+                 external_id = g.external_id, body_sha256 = g.body, drip_run_id = $5, claimed_at = held.reserved_at,
+                 defer_reason = null
+             from unnest($1::bigint[], $2::text[], $3::bigint[], $4::text[], $8::bytea[])
+                 as g (id, subject, template_id, external_id, body)
+             join held using (id)
+             where l.id = g.id and l.status is not distinct from 'PENDING'
+               and (l.origin = 'TEST' or l.campaign_id is null
+                    or exists (select 1 from campaigns c where c.id = l.campaign_id and c.status = 'RUNNING'))
+               and not exists (
+                   select 1 from suppressions s
+                   where s.communication_type = $6 and s.destination = l.destination and s.lifted_at is null
+                     and (s.scope = 'ALL' or (l.origin <> 'TEST' and l.message_type = any($7))))
+               and not exists (
+                   select 1 from suppressions s
+                   where s.communication_type = $6 and s.destination is null and s.lifted_at is null
+                     and s.address_hash = suppression_hash((select key from suppression_key), l.destination)
+                     and (s.scope = 'ALL' or (l.origin <> 'TEST' and l.message_type = any($7))))
+               and (l.origin = 'TEST' or l.contact_id is null or not exists (
+                   select 1 from contact_preferences p
+                   where p.contact_id = (select coalesce(merged_into, id) from contacts where id = l.contact_id)
+                     and p.communication_type = $6 and p.message_type = l.message_type
+                     and not p.allowed))
+               and (l.origin = 'TEST' or l.contact_id is null or l.message_type <> all($7) or exists (
+                   select 1 from contacts asked join contacts c on c.id = coalesce(asked.merged_into, asked.id)
+                   where asked.id = l.contact_id
+                     and (asked.merged_into is null or l.destination = case $6 when 'EMAIL' then c.email else c.phone end)
+                     and case $6 when 'EMAIL' then c.email_basis when 'SMS' then c.sms_basis else c.whatsapp_basis end is not null))
+             returning l.id
+         ), taken as (
+             delete from communication_reservations r using begun where r.communication_log_id = begun.id
          )
-         update communication_logs l
-         set status = 'SENDING', attempts = l.attempts + 1, subject = g.subject, template_id = g.template_id,
-             external_id = g.external_id, body_sha256 = g.body
-         from unnest($1::bigint[], $2::text[], $3::bigint[], $4::text[], $8::bytea[])
-             as g (id, subject, template_id, external_id, body)
-         join ordered using (id)
-         where l.id = g.id and l.status = 'PENDING' and l.drip_run_id is not distinct from $5
-           and (l.origin = 'TEST' or l.campaign_id is null
-                or exists (select 1 from campaigns c where c.id = l.campaign_id and c.status = 'RUNNING'))
-           and not exists (
-               select 1 from suppressions s
-               where s.communication_type = $6 and s.destination = l.destination and s.lifted_at is null
-                 and (s.scope = 'ALL' or (l.origin <> 'TEST' and l.message_type = any($7))))
-           and not exists (
-               select 1 from suppressions s
-               where s.communication_type = $6 and s.destination is null and s.lifted_at is null
-                 and s.address_hash = suppression_hash((select key from suppression_key), l.destination)
-                 and (s.scope = 'ALL' or (l.origin <> 'TEST' and l.message_type = any($7))))
-           and (l.origin = 'TEST' or l.contact_id is null or not exists (
-               select 1 from contact_preferences p
-               where p.contact_id = (select coalesce(merged_into, id) from contacts where id = l.contact_id)
-                 and p.communication_type = $6 and p.message_type = l.message_type
-                 and not p.allowed))
-           and (l.origin = 'TEST' or l.contact_id is null or l.message_type <> all($7) or exists (
-               select 1 from contacts asked join contacts c on c.id = coalesce(asked.merged_into, asked.id)
-               where asked.id = l.contact_id
-                 and (asked.merged_into is null or l.destination = case $6 when 'EMAIL' then c.email else c.phone end)
-                 and case $6 when 'EMAIL' then c.email_basis when 'SMS' then c.sms_basis else c.whatsapp_basis end is not null))
-         returning l.id",
+         select id from begun",
         &ids,
         &subjects,
         &templates,
@@ -505,7 +410,8 @@ pub(super) async fn finish(tx: &mut Tx<'_>, run: DripRunId, all: &[Finished]) ->
                  claimed_at = case when g.status = 'PENDING' then null else l.claimed_at end
              from given g
              where l.id = g.id and l.drip_run_id is not distinct from $8
-               and (l.status = 'SENDING' or (l.status = 'UNCONFIRMED' and g.status <> 'UNCONFIRMED'))
+               and (l.status is not distinct from 'SENDING'
+                    or (l.status is not distinct from 'UNCONFIRMED' and g.status <> 'UNCONFIRMED'))
              returning l.id, l.attempts, case when l.status = 'SENT' then message_facts(l) end as facts
          )
          insert into communication_events (communication_log_id, at, kind, attempt, answer, until, drip_run_id, facts)
@@ -535,7 +441,8 @@ async fn follow_cancelled(tx: &mut Tx<'_>, ids: &[i64], at: DateTime<Utc>) -> Re
         "with gone as (
              update communication_logs l set status = 'CANCELLED', defer_reason = null
              from campaigns c
-             where l.id = any($1) and l.status = 'PENDING' and c.id = l.campaign_id and c.status = 'CANCELLED'
+             where l.id = any($1) and l.status is not distinct from 'PENDING' and c.id = l.campaign_id
+               and c.status = 'CANCELLED'
              returning l.id
          )
          insert into communication_events (communication_log_id, at, kind) select id, $2, 'CANCELLED' from gone",
@@ -581,12 +488,9 @@ impl OutcomeRows {
 
 /// PENDING and reserved -> PENDING and free: what a run set apart and did not begin.
 pub(super) async fn release(tx: &mut Tx<'_>, run: DripRunId) -> Result<u64> {
-    let done = sqlx::query!(
-        "update communication_logs set drip_run_id = null, claimed_at = null where drip_run_id = $1 and status = 'PENDING'",
-        run.0
-    )
-    .execute(&mut **tx)
-    .await?;
+    let done = sqlx::query!("delete from communication_reservations where drip_run_id = $1", run.0)
+        .execute(&mut **tx)
+        .await?;
     Ok(done.rows_affected())
 }
 

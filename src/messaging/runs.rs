@@ -128,9 +128,10 @@ impl Live {
         error: Option<&str>,
     ) -> Result<()> {
         let mut tx = db.begin().await?;
+        // What it sets out to begin at this moment, it has begun or has lost after this.
+        outbox::release(&mut tx, self.id).await?;
         // Whatever is still being sent was not written down: nobody knows if it left.
         let cut = outbox::cut_off(&mut tx, now, self.id).await?;
-        outbox::release(&mut tx, self.id).await?;
         let unconfirmed = counts.unconfirmed + u32::try_from(cut).unwrap_or(u32::MAX);
         close(&mut tx, now, self.id, &Counts { unconfirmed, ..*counts }, ending, error).await?;
         tx.commit().await?;
@@ -195,8 +196,8 @@ pub async fn bury_the_dead(db: &PgPool, now: DateTime<Utc>) -> Result<u64> {
         if !dead {
             continue;
         }
-        let cut = outbox::cut_off(&mut tx, now, DripRunId(id)).await?;
         outbox::release(&mut tx, DripRunId(id)).await?;
+        let cut = outbox::cut_off(&mut tx, now, DripRunId(id)).await?;
         sqlx::query!(
             "update drip_runs set status = 'INTERRUPTED', finished_at = $2, unconfirmed = $3
              where id = $1 and status = 'RUNNING'",

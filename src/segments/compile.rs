@@ -6,6 +6,8 @@ use super::{
     evaluate::{DEEPEST, Library},
     field::{Event, Field},
     meaning::{Meaning, Test},
+    on_metrics::{self, Asked},
+    ranges::{Query, push_instants, push_range},
     rule::{Condition, Group, Join, Node},
 };
 use crate::{
@@ -13,9 +15,6 @@ use crate::{
     chile::{comunas, time},
 };
 use chrono::{Datelike as _, NaiveDate};
-use sqlx::{Postgres, QueryBuilder};
-
-type Query = QueryBuilder<Postgres>;
 
 /// What a rule is read with.
 #[derive(Clone, Copy, Debug)]
@@ -29,44 +28,110 @@ pub struct Context<'a> {
 /// Push `rule` as one condition on `contacts c`, in parentheses. What cannot be
 /// understood lets nobody through.
 pub fn push(query: &mut Query, rule: &Group, context: Context<'_>) {
-    push_group(query, rule, context, 0);
+    if is_alternative(rule, context, false, 0) {
+        // Lookups below an `or` cannot become joins: the sums are joined once for all of them.
+        query.push(
+            "c.id in (select c.id from contacts c left join contact_metrics m on m.contact_id = c.id where ",
+        );
+        push_group(query, rule, Reading { context, sums: Sums::Joined }, 0);
+        query.push(")");
+    } else {
+        push_group(query, rule, Reading { context, sums: Sums::LookedUp }, 0);
+    }
 }
 
-fn push_group(query: &mut Query, group: &Group, context: Context<'_>, depth: usize) {
+/// Where the sums of a person are found.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sums {
+    LookedUp,
+    /// As `contact_metrics m`.
+    Joined,
+}
+
+#[derive(Clone, Copy)]
+struct Reading<'a> {
+    context: Context<'a>,
+    sums: Sums,
+}
+
+fn on_sums(item: &Node, context: Context<'_>) -> Option<Asked> {
+    match item {
+        Node::Group(_) => None,
+        Node::Condition(it) => Meaning::of(it, context.today).ok().and_then(|it| Asked::of(&it)),
+    }
+}
+
+/// Whether the sums of a person are asked about as one of several ways to fit, beside what something else tells.
+fn is_alternative(group: &Group, context: Context<'_>, below_or: bool, depth: usize) -> bool {
+    let alone = group.join == Join::All
+        || group.items.len() < 2
+        || group.items.iter().all(|it| on_sums(it, context).is_some());
+    let below_or = below_or || !alone;
+    group.items.iter().any(|item| match item {
+        Node::Group(inner) => is_alternative(inner, context, below_or, depth),
+        Node::Condition(it) if it.field == Field::Segment && depth < DEEPEST => {
+            let asked = it.values.iter().filter_map(|it| context.library.get(&it.parse().ok()?));
+            // One of several segments is as good as another.
+            let below_or = below_or || it.values.len() > 1 || it.op.is_negative();
+            asked.into_iter().any(|rule| is_alternative(rule, context, below_or, depth + 1))
+        }
+        Node::Condition(_) => below_or && on_sums(item, context).is_some(),
+    })
+}
+
+fn push_group(query: &mut Query, group: &Group, reading: Reading<'_>, depth: usize) {
     if group.items.is_empty() {
         query.push(if group.join == Join::All { "true" } else { "false" });
         return;
     }
-    query.push("(");
-    for (place, item) in group.items.iter().enumerate() {
-        if place > 0 {
-            query.push(if group.join == Join::All { " and " } else { " or " });
+    let (mut sums, mut others) = (Vec::new(), Vec::new());
+    for item in &group.items {
+        match on_sums(item, reading.context) {
+            Some(it) => sums.push(it),
+            None => others.push(item),
         }
+    }
+    let mut parts = 0;
+    let mut next = |query: &mut Query| {
+        query.push(if parts == 0 { "(" } else { group.join.sql() });
+        parts += 1;
+    };
+    if reading.sums == Sums::Joined {
+        for it in &sums {
+            next(query);
+            it.push_joined(query);
+        }
+    } else if !sums.is_empty() {
+        next(query);
+        on_metrics::push(query, &sums, group.join);
+    }
+    for item in others {
+        next(query);
         match item {
-            Node::Group(inner) => push_group(query, inner, context, depth),
-            Node::Condition(it) => push_condition(query, it, context, depth),
+            Node::Group(inner) => push_group(query, inner, reading, depth),
+            Node::Condition(it) => push_condition(query, it, reading, depth),
         }
     }
     query.push(")");
 }
 
-fn push_condition(query: &mut Query, condition: &Condition, context: Context<'_>, depth: usize) {
-    let Ok(meaning) = Meaning::of(condition, context.today) else {
+fn push_condition(query: &mut Query, condition: &Condition, reading: Reading<'_>, depth: usize) {
+    let Ok(meaning) = Meaning::of(condition, reading.context.today) else {
         query.push("false");
         return;
     };
     if !meaning.negated {
         query.push("(");
-        push_test(query, &meaning, context, depth);
+        push_test(query, &meaning, reading, depth);
         query.push(")");
     } else if looks_up(meaning.field) {
         // Never null, and `not exists` may become a join where `is not true` may not.
         query.push("not (");
-        push_test(query, &meaning, context, depth);
+        push_test(query, &meaning, reading, depth);
         query.push(")");
     } else {
         query.push("(");
-        push_test(query, &meaning, context, depth);
+        push_test(query, &meaning, reading, depth);
         query.push(") is not true");
     }
 }
@@ -83,22 +148,18 @@ fn looks_up(field: Field) -> bool {
             | Field::List
             | Field::Bought
             | Field::Message
-            | Field::LastVisit
-            | Field::LastPurchase
-            | Field::LastActivity
     )
 }
 
-fn push_test(query: &mut Query, meaning: &Meaning, context: Context<'_>, depth: usize) {
+fn push_test(query: &mut Query, meaning: &Meaning, reading: Reading<'_>, depth: usize) {
     let field = meaning.field;
     match &meaning.test {
         Test::Words(words) => push_words(query, field, words),
         Test::Codes(codes) => push_codes(query, field, codes),
-        Test::Ids(ids) if field == Field::Segment => push_segments(query, ids, context, depth),
+        Test::Ids(ids) if field == Field::Segment => push_segments(query, ids, reading, depth),
         Test::Ids(ids) => push_ids(query, field, ids),
         Test::Known => push_known(query, field),
-        Test::Number(low, high) if field == Field::Age => push_age(query, *low, *high, context.today),
-        Test::Number(low, high) => push_metric(query, field, *low, *high),
+        Test::Number(low, high) => push_age(query, *low, *high, reading.context.today),
         Test::Day(from, until) => push_day(query, field, *from, *until),
         Test::Message(event, since, campaign) => push_message(query, *event, *since, *campaign),
     }
@@ -239,15 +300,15 @@ fn push_ids(query: &mut Query, field: Field, ids: &[i64]) {
     }
 }
 
-fn push_segments(query: &mut Query, ids: &[i64], context: Context<'_>, depth: usize) {
-    let rules: Vec<&Group> = ids.iter().filter_map(|it| context.library.get(it)).collect();
+fn push_segments(query: &mut Query, ids: &[i64], reading: Reading<'_>, depth: usize) {
+    let rules: Vec<&Group> = ids.iter().filter_map(|it| reading.context.library.get(it)).collect();
     if rules.is_empty() || depth >= DEEPEST {
         query.push("false");
         return;
     }
     for (place, rule) in rules.into_iter().enumerate() {
         query.push(if place > 0 { " or " } else { "" });
-        push_group(query, rule, context, depth + 1);
+        push_group(query, rule, reading, depth + 1);
     }
 }
 
@@ -257,52 +318,8 @@ fn push_known(query: &mut Query, field: Field) {
         Field::Phone => "c.phone is not null",
         Field::Owner => "c.owner_id is not null",
         Field::BirthDate => "c.birth_date is not null",
-        Field::LastVisit => {
-            "exists (select 1 from contact_metrics m where m.contact_id = c.id and m.last_visit_on is not null)"
-        }
-        Field::LastPurchase => {
-            "exists (select 1 from contact_metrics m where m.contact_id = c.id and m.last_purchase_on is not null)"
-        }
-        Field::LastActivity => {
-            "exists (select 1 from contact_metrics m where m.contact_id = c.id and m.last_activity_at is not null)"
-        }
         _ => "false",
     });
-}
-
-/// `column between low and high`, either open.
-fn push_range<T>(query: &mut Query, column: &'static str, low: Option<T>, high: Option<T>)
-where
-    T: 'static + Send + Sync + for<'q> sqlx::Encode<'q, Postgres> + sqlx::Type<Postgres>,
-{
-    query.push("true");
-    if let Some(low) = low {
-        query.push(" and ").push(column).push(" >= ").push_bind(low);
-    }
-    if let Some(high) = high {
-        query.push(" and ").push(column).push(" <= ").push_bind(high);
-    }
-}
-
-/// Somebody without a row of metrics has zeros: where zero fits, it is those
-/// who do not fit that are looked up.
-fn push_metric(query: &mut Query, field: Field, low: Option<i64>, high: Option<i64>) {
-    let column = match field {
-        Field::Visits => "m.visits",
-        Field::Purchases => "m.purchases",
-        Field::Enrolments => "m.enrolments",
-        Field::AverageTicket => {
-            "case when m.purchases + m.enrolments > 0
-                  then (m.spent + (m.purchases + m.enrolments) / 2) / (m.purchases + m.enrolments) else 0 end"
-        }
-        _ => "m.spent",
-    };
-    let zero_fits = low.is_none_or(|it| it <= 0) && high.is_none_or(|it| it >= 0);
-    query.push(if zero_fits { "not " } else { "" });
-    query.push("exists (select 1 from contact_metrics m where m.contact_id = c.id and ");
-    query.push(if zero_fits { "not (" } else { "(" });
-    push_range(query, column, low, high);
-    query.push("))");
 }
 
 /// `years` before `today`; of 29 February in a common year, the day before.
@@ -325,32 +342,11 @@ fn push_age(query: &mut Query, low: Option<i64>, high: Option<i64>, today: Naive
 }
 
 fn push_day(query: &mut Query, field: Field, from: Option<NaiveDate>, until: Option<NaiveDate>) {
-    match field {
-        Field::Created => push_instants(query, "c.created_at", from, until),
-        Field::BirthDate => {
-            query.push("c.birth_date is not null and ");
-            push_range(query, "c.birth_date", from, until);
-        }
-        _ => {
-            query.push("exists (select 1 from contact_metrics m where m.contact_id = c.id and ");
-            match field {
-                Field::LastVisit => push_range(query, "m.last_visit_on", from, until),
-                Field::LastPurchase => push_range(query, "m.last_purchase_on", from, until),
-                _ => push_instants(query, "m.last_activity_at", from, until),
-            }
-            query.push(")");
-        }
-    }
-}
-
-/// Local days, as instants.
-fn push_instants(query: &mut Query, column: &'static str, from: Option<NaiveDate>, until: Option<NaiveDate>) {
-    query.push("true");
-    if let Some(from) = from {
-        query.push(" and ").push(column).push(" >= ").push_bind(time::start_of_day(from));
-    }
-    if let Some(next) = until.and_then(|it| it.succ_opt()) {
-        query.push(" and ").push(column).push(" < ").push_bind(time::start_of_day(next));
+    if field == Field::Created {
+        push_instants(query, "c.created_at", from, until);
+    } else {
+        query.push("c.birth_date is not null and ");
+        push_range(query, "c.birth_date", from, until);
     }
 }
 

@@ -5,6 +5,8 @@ pub mod field;
 pub mod rule;
 mod meaning;
 pub mod evaluate;
+mod ranges;
+mod on_metrics;
 pub mod compile;
 pub mod facts;
 pub mod members;

@@ -37,6 +37,14 @@ impl Join {
             Join::Any => "ANY",
         }
     }
+
+    /// Between two conditions, in SQL.
+    pub(super) fn sql(self) -> &'static str {
+        match self {
+            Join::All => " and ",
+            Join::Any => " or ",
+        }
+    }
 }
 
 /// A part of a group.

@@ -19,7 +19,7 @@ use llovizna::{
         suppression::{self, Entry},
     },
 };
-use sqlx::{Connection as _, PgPool};
+use sqlx::{Connection as _, PgConnection, PgPool};
 use std::{collections::BTreeMap, sync::Arc};
 
 /// A Monday, 12:00 in Santiago.
@@ -159,6 +159,14 @@ impl World {
 
     async fn execute(&self, sql: &'static str) {
         sqlx::query(sql).execute(&self.db).await.unwrap();
+    }
+
+    /// Messages that a run has set apart.
+    async fn reserved(&self) -> i64 {
+        sqlx::query_scalar("select count(*) from communication_reservations")
+            .fetch_one(&self.db)
+            .await
+            .unwrap()
     }
 }
 
@@ -405,14 +413,78 @@ async fn a_run_that_was_cut_off_leaves_what_it_was_handing_over_unconfirmed(db: 
         )
         .await;
     world
-        .execute("update communication_logs set drip_run_id = (select max(id) from drip_runs), claimed_at = '2026-11-23 14:00Z' where destination <> 'p3@x.example'")
+        .execute(
+            "update communication_logs set status = 'SENDING', drip_run_id = (select max(id) from drip_runs),
+                 claimed_at = '2026-11-23 14:00Z'
+             where destination = 'p1@x.example'",
+        )
         .await;
     world
-        .execute("update communication_logs set status = 'SENDING' where destination = 'p1@x.example'")
+        .execute(
+            "insert into communication_reservations
+             select l.id, r.id, r.started_at from communication_logs l, drip_runs r where destination = 'p2@x.example'",
+        )
         .await;
     world.drip().await;
     assert_eq!(world.mailbox.addresses(), ["p2@x.example", "p3@x.example"]);
+    assert_eq!(world.reserved().await, 0);
     assert_eq!(world.statuses().await, counted(&[("SENT", 2), ("UNCONFIRMED", 1)]));
+}
+
+#[sqlx::test(migrator = "MIGRATIONS")]
+async fn what_a_living_run_has_set_apart_no_other_takes_and_caps_count_it(db: PgPool) {
+    let world = World::new(db);
+    let people = world.people(1).await;
+    let (first, second) = (world.campaign().await, world.campaign().await);
+    world.enqueue(first, &people).await;
+    world.enqueue(second, &people).await;
+    let run = llovizna::messaging::runs::start(&world.db, world.now(), Channel::Email, Trigger::Panel, false)
+        .await
+        .unwrap()
+        .unwrap();
+    sqlx::query("insert into communication_reservations select min(id), $1, $2 from communication_logs")
+        .bind(run.id.0)
+        .bind(world.now())
+        .execute(&world.db)
+        .await
+        .unwrap();
+    let report = world.drip().await;
+    assert_eq!((report.counts.sent, report.counts.deferred), (0, 1), "the cap is one a week");
+    let mut tx = world.db.begin().await.unwrap();
+    let asked =
+        Asked { contact: Some(people[0]), destination: None, kind: MessageType::Promocional, is_test: false };
+    let facts = gate::facts(&mut tx, Channel::Email, &[asked], Some(world.now() - TimeDelta::days(7))).await;
+    assert_eq!(facts.unwrap()[0].history.len(), 1);
+    drop(tx);
+    let ending = llovizna::messaging::runs::Ending::Failed;
+    run.end(&world.db, world.now(), &llovizna::messaging::runs::Counts::default(), ending, None)
+        .await
+        .unwrap();
+    assert_eq!(world.reserved().await, 0);
+    assert_eq!(world.drip().await.counts.sent, 1, "what was not begun is free again");
+    assert_eq!(world.reserved().await, 0);
+}
+
+#[sqlx::test(migrator = "MIGRATIONS")]
+async fn each_message_of_a_run_is_looked_up_by_its_id_though_nothing_tells_how_many_wait(db: PgPool) {
+    let world = World::new(db);
+    world.execute("alter table communication_logs set (autovacuum_enabled = false)").await;
+    let people = world.people(15_000).await;
+    let campaign = world.campaign().await;
+    world.enqueue(campaign, &people).await;
+    world.execute("update campaigns set batch_size = 1000").await;
+    assert_eq!(world.drip().await.counts.sent, 1000);
+    // Connections tell what they read when they end.
+    let mut alone = PgConnection::connect_with(&world.db.connect_options()).await.unwrap();
+    world.db.close().await;
+    let rows: i64 = sqlx::query_scalar(
+        "select seq_tup_read + idx_tup_fetch from pg_stat_user_tables where relname = 'communication_logs'",
+    )
+    .fetch_one(&mut alone)
+    .await
+    .unwrap();
+    // A few times for each page all are read in one go, which is no more than a thousand look-ups.
+    assert!(rows <= 100_000, "{rows} rows looked at for 1000 messages of 15 000");
 }
 
 #[sqlx::test(migrator = "MIGRATIONS")]
@@ -577,12 +649,11 @@ async fn what_an_ended_run_left_half_done_is_unconfirmed(db: PgPool) {
         .await
         .unwrap()
         .unwrap();
-    sqlx::query("update communication_logs set drip_run_id = $1")
+    sqlx::query("update communication_logs set status = 'SENDING', drip_run_id = $1")
         .bind(run.id.0)
         .execute(&world.db)
         .await
         .unwrap();
-    world.execute("update communication_logs set status = 'SENDING'").await;
     let ending = llovizna::messaging::runs::Ending::Failed;
     run.end(&world.db, world.now(), &llovizna::messaging::runs::Counts::default(), ending, None)
         .await

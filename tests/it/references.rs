@@ -39,11 +39,21 @@ async fn nothing_refers_to_what_is_not_there(db: PgPool) {
     };
     let person = "insert into contacts (company_id, email, search_key, created_at, updated_at)
         select case when n = 2 then 999 else 700 end, n || '@sur.example', 'n', '2026-01-01', '2026-01-01' from generate_series(1, 2) n";
+    let company = "insert into companies (owner_id, name, name_key, created_at, updated_at)
+        select case when n = 2 then 999 else 700 end, n, n, '2026-01-01', '2026-01-01' from generate_series(1, 2) n";
+    let joined = "insert into contacts (merged_into, search_key, created_at, updated_at)
+        select case when n = 2 then 999 else 700 end, 'n', '2026-01-01', '2026-01-01' from generate_series(1, 2) n";
     let event = "insert into communication_events (communication_log_id, at, kind, staff_user_id) values (700, '2026-01-01', 'SENT', 999)";
     for (statement, constraint) in [
         (person.to_owned(), "contacts_company_id_fkey"),
         ("update contacts set company_id = 999".to_owned(), "contacts_company_id_fkey"),
         ("delete from companies".to_owned(), "contacts_company_id_fkey"),
+        ("update contacts set owner_id = 999".to_owned(), "contacts_owner_id_fkey"),
+        (person.replace("company_id", "owner_id"), "contacts_owner_id_fkey"),
+        ("update companies set owner_id = 999".to_owned(), "companies_owner_id_fkey"),
+        (company.to_owned(), "companies_owner_id_fkey"),
+        ("update contacts set merged_into = 999, email = null".to_owned(), "contacts_merged_into_fkey"),
+        (joined.to_owned(), "contacts_merged_into_fkey"),
         (message("campaign_id"), "communication_logs_campaign_id_fkey"),
         (message("contact_id"), "communication_logs_contact_id_fkey"),
         (message("template_id"), "communication_logs_template_id_fkey"),
@@ -95,4 +105,37 @@ async fn whoever_deletes_waits_for_whoever_refers_and_is_refused(db: PgPool) {
     refers.commit().await.unwrap();
     let refused = deletes.await.unwrap().unwrap_err();
     assert_eq!(refused.as_database_error().unwrap().constraint(), Some("contacts_company_id_fkey"));
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn who_goes_owns_no_more_and_whom_others_became_stays(db: PgPool) {
+    sqlx::raw_sql(SEED).execute(&db).await.unwrap();
+    sqlx::raw_sql(
+        "insert into staff_users (id, email, name, role, password_hash, created_at, updated_at)
+            overriding system value values (8, 'leo@sur.example', 'Leo', 'ADMIN', 'none', '2026-01-01', '2026-01-01');
+        update contacts set owner_id = 8;
+        update companies set owner_id = 8;
+        insert into contacts (id, merged_into, search_key, created_at, updated_at)
+            overriding system value values (8, 700, 'n', '2026-01-01', '2026-01-01')",
+    )
+    .execute(&db)
+    .await
+    .unwrap();
+    sqlx::raw_sql("delete from staff_users where id = 8").execute(&db).await.unwrap();
+    let owned = sqlx::query_scalar!(
+        r#"select (select count(*) from contacts where owner_id is not null)
+            + (select count(*) from companies where owner_id is not null) as "count!""#
+    );
+    assert_eq!(owned.fetch_one(&db).await.unwrap(), 0);
+    sqlx::raw_sql(
+        "insert into contacts (id, email, search_key, created_at, updated_at)
+            overriding system value values (9, 'n@sur.example', 'n', '2026-01-01', '2026-01-01');
+        update contacts set merged_into = 9 where id = 8",
+    )
+    .execute(&db)
+    .await
+    .unwrap();
+    let refused = sqlx::raw_sql("delete from contacts where id = 9").execute(&db).await.unwrap_err();
+    assert_eq!(refused.as_database_error().unwrap().constraint(), Some("contacts_merged_into_fkey"));
+    sqlx::raw_sql("delete from contacts where id in (8, 9)").execute(&db).await.unwrap();
 }

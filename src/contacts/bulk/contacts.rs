@@ -99,7 +99,7 @@ async fn note(tx: &mut Tx<'_>) -> Result<()> {
             and (m.contact_id is null or (not r.skip and (c.company_id is null or r.overwrite)))",
     )
     .await?;
-    // Those who refuse in this very file are told by their answer.
+    // Those who refuse in this very file are told by their answer. Few ever said no: the search begins with them.
     run(
         tx,
         "insert into import_notes (row_number, note, unsubscribed)
@@ -107,19 +107,23 @@ async fn note(tx: &mut Tx<'_>) -> Result<()> {
             case when said.no then 'Se dio de baja antes: sigue sin recibir promociones'
                 else 'Su correo está en la lista de exclusión: sigue sin recibir promociones' end,
             said.no
-         from import_matches m
-         join import_staging s on s.row_number = m.row_number
-         left join contacts c on c.id = m.contact_id and c.email_basis is null
-         left join lateral (
-            select e.contact_id, e.basis = 'WITHDRAWN' as no from consent_events e
-            where e.contact_id = c.id and e.communication_type = 'EMAIL' order by e.id desc limit 1
-         ) silent on silent.no
-         left join (
-            select destination, bool_or(reason = 'UNSUBSCRIBED') as unsubscribed from suppressions
-            where communication_type = 'EMAIL' and lifted_at is null and destination is not null group by destination
-         ) x on x.destination = s.email
-         cross join lateral (select silent.contact_id is not null or coalesce(x.unsubscribed, false) as no) said
-         where m.duplicate_of is null and not m.refused and (silent.contact_id is not null or x.destination is not null)",
+         from (
+            select row_number, bool_or(no) as no from (
+                select m.row_number, true as no
+                from (
+                    select distinct contact_id from consent_events where communication_type = 'EMAIL' and basis = 'WITHDRAWN'
+                ) once
+                join import_matches m on m.contact_id = once.contact_id
+                join contacts c on c.id = once.contact_id and c.email_basis is null
+                where (select e.basis = 'WITHDRAWN' from consent_events e
+                    where e.contact_id = c.id and e.communication_type = 'EMAIL' order by e.id desc limit 1)
+                union all
+                select s.row_number, x.reason = 'UNSUBSCRIBED' from suppressions x join import_staging s on s.email = x.destination
+                where x.communication_type = 'EMAIL' and x.lifted_at is null
+            ) heard group by row_number
+         ) said
+         join import_matches m on m.row_number = said.row_number
+         where m.duplicate_of is null and not m.refused",
     )
     .await?;
     Ok(())
@@ -133,27 +137,27 @@ async fn hold(tx: &mut Tx<'_>) -> Result<bool> {
          select contact_id from (
             select contact_id from import_matches where contact_id is not null union select contact_id from import_refused
          ) whom
-         where (select writes from import_rules)
-         on conflict do nothing",
+         where (select writes from import_rules) and not exists (select from import_whom w where w.id = whom.contact_id)",
     )
     .await?;
     hold_matched(tx).await
 }
 
 /// The first row of each address is the person; a row without address is known by its telephone.
+/// Most addresses stand in one row, which says all about itself: only the others are gathered.
 async fn match_by_email(tx: &mut Tx<'_>) -> Result<()> {
     run(
         tx,
         "create temp table import_matches on commit drop as
          with by_email as (
             select email, min(row_number) as first, bool_or(accepts is false) as refused
-            from import_staging where verdict is null and email is not null group by email
+            from import_staging where verdict is null and email is not null group by email having count(*) > 1
          ), by_phone as (
             select phone_ident, coalesce(min(row_number) filter (where email is not null), min(row_number)) as first
             from import_staging
             where verdict is null and phone_ident is not null
                 and exists (select from import_staging where verdict is null and email is null)
-            group by phone_ident
+            group by phone_ident having count(*) > 1
          )
          select s.row_number,
             case when s.email is not null then nullif(e.first, s.row_number) else nullif(p.first, s.row_number) end
@@ -349,40 +353,55 @@ pub async fn write_contacts(
 
 async fn insert(tx: &mut Tx<'_>, now: DateTime<Utc>, import: ImportId, basis: &Basis<'_>) -> Result<()> {
     sqlx::query(
-        "with created as (
-            insert into contacts (id, company_id, first_name, last_name, email, phone, job_title, birth_date, comuna, source,
-                notes, email_basis, search_key, import_id, created_at, updated_at)
-            overriding system value
-            select made.id, i.company_id, coalesce(s.first_name, ''), coalesce(s.last_name, ''), s.email, s.phone, s.job_title,
-                s.birth_date, s.comuna, coalesce(s.source, 'IMPORT'), s.notes,
-                case when r.basis is not null and s.email is not null and s.accepts and not m.refused
-                    and x.destination is null
-                    and not exists (select from suppressions h where h.communication_type = 'EMAIL' and h.destination is null
-                        and h.lifted_at is null
-                        and h.address_hash = suppression_hash((select key from suppression_key), s.email)) then r.basis end,
-                s.search_key, $1, $2, $2
-            from import_staging s
-            join import_made made on made.row_number = s.row_number
-            join import_matches m on m.row_number = s.row_number
-            cross join import_rules r
-            left join import_companies i on i.ident = s.company_ident
-            left join (select distinct destination from suppressions
-                where communication_type = 'EMAIL' and lifted_at is null) x on x.destination = s.email
-            returning id, email, email_basis
-         )
-         insert into consent_events (contact_id, communication_type, basis, source, obtained_on, import_id, at)
-         select c.id, 'EMAIL', coalesce(c.email_basis, 'WITHDRAWN'),
-            case when c.email_basis is null then $5 else $3 end, case when c.email_basis is not null then $4::date end, $1, $2
-         from created c
-         left join (select s.email from import_staging s join import_matches m on m.row_number = s.row_number
-            where m.refused and m.duplicate_of is null and s.email is not null) refused on refused.email = c.email
-         where c.email_basis is not null or refused.email is not null",
+        "insert into contacts (id, company_id, first_name, last_name, email, phone, job_title, birth_date, comuna, source,
+            notes, email_basis, search_key, import_id, created_at, updated_at)
+         overriding system value
+         select made.id, i.company_id, coalesce(s.first_name, ''), coalesce(s.last_name, ''), s.email, s.phone, s.job_title,
+            s.birth_date, s.comuna, coalesce(s.source, 'IMPORT'), s.notes,
+            case when $3::text is not null and s.email is not null and s.accepts and m.row_number is null
+                and x.destination is null
+                and not exists (select from suppressions h where h.communication_type = 'EMAIL' and h.destination is null
+                    and h.lifted_at is null
+                    and h.address_hash = suppression_hash((select key from suppression_key), s.email)) then $3::text end,
+            s.search_key, $1, $2, $2
+         from import_staging s
+         join import_made made on made.row_number = s.row_number
+         left join (select row_number from import_matches where refused) m on m.row_number = s.row_number
+         left join import_companies i on i.ident = s.company_ident
+         left join (select distinct destination from suppressions
+            where communication_type = 'EMAIL' and lifted_at is null) x on x.destination = s.email",
     )
     .persistent(false)
     .bind(import.0)
     .bind(now)
-    .bind(basis.source)
-    .bind(basis.obtained_on)
+    .bind(basis.basis)
+    .execute(&mut **tx)
+    .await?;
+    if basis.basis.is_some() {
+        sqlx::query(
+            "insert into consent_events (contact_id, communication_type, basis, source, obtained_on, import_id, at)
+             select c.id, 'EMAIL', c.email_basis, $3, $4, $1, $2
+             from import_made made join contacts c on c.id = made.id where c.email_basis is not null",
+        )
+        .persistent(false)
+        .bind(import.0)
+        .bind(now)
+        .bind(basis.source)
+        .bind(basis.obtained_on)
+        .execute(&mut **tx)
+        .await?;
+    }
+    sqlx::query(
+        "insert into consent_events (contact_id, communication_type, basis, source, import_id, at)
+         select made.id, 'EMAIL', 'WITHDRAWN', $3, $1, $2
+         from import_matches m
+         join import_made made on made.row_number = m.row_number
+         join import_staging s on s.row_number = m.row_number
+         where m.refused and s.email is not null",
+    )
+    .persistent(false)
+    .bind(import.0)
+    .bind(now)
     .bind(basis.file)
     .execute(&mut **tx)
     .await?;

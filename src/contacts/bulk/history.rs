@@ -145,8 +145,8 @@ async fn hold(tx: &mut Tx<'_>) -> Result<bool> {
     run(
         tx,
         "insert into import_whom (id)
-         select distinct contact_id from import_matches where contact_id is not null and (select writes from import_rules)
-         on conflict do nothing",
+         select distinct contact_id from import_matches m where contact_id is not null and (select writes from import_rules)
+            and not exists (select from import_whom w where w.id = m.contact_id)",
     )
     .await?;
     hold_matched(tx).await

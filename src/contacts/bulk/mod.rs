@@ -127,7 +127,7 @@ pub async fn stage(tx: &mut Tx<'_>, rules: Rules<'_>) -> Result<()> {
     .await?;
     run(
         tx,
-        "create temp table import_whom (id bigint primary key, held boolean not null default false) on commit drop",
+        "create temp table import_whom (id bigint not null, held boolean not null default false) on commit drop",
     )
     .await?;
     sqlx::query("insert into import_rules values ($1, $2, $3, $4)")
@@ -138,6 +138,8 @@ pub async fn stage(tx: &mut Tx<'_>, rules: Rules<'_>) -> Result<()> {
         .bind(rules.writes)
         .execute(&mut **tx)
         .await?;
+    // One row: the planner would suppose a thousand, and each person of the file a thousand times.
+    run(tx, "analyze import_rules").await?;
     Ok(())
 }
 
@@ -161,16 +163,14 @@ async fn look_out(tx: &mut Tx<'_>) -> Result<()> {
 /// another address. Then whom each row is about has to be looked for again.
 async fn hold_matched(tx: &mut Tx<'_>) -> Result<bool> {
     run(tx, "analyze import_whom").await?;
-    run(
-        tx,
-        "select count(*) from (
-            select from contacts c join import_whom w on w.id = c.id where not w.held order by c.id for no key update of c
-         ) held",
-    )
-    .await?;
+    // What is held is its newest version, whatever this statement saw when it began.
     let changed: bool = sqlx::query_scalar(
-        "select exists (select from contacts c join import_whom w on w.id = c.id cross join import_rules r
-             where not w.held and age(c.xmin) <= age(r.since))",
+        "select coalesce(bool_or(age(held.version) <= age(r.since)), false)
+         from (
+            select c.xmin as version from contacts c join import_whom w on w.id = c.id
+            where not w.held order by c.id for no key update of c
+         ) held
+         cross join import_rules r",
     )
     .persistent(false)
     .fetch_one(&mut **tx)

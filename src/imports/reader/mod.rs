@@ -75,6 +75,18 @@ impl Row {
         self.text.trim().is_empty()
     }
 
+    /// Whether `sign` stands in any cell.
+    #[must_use]
+    pub fn holds(&self, sign: char) -> bool {
+        self.text.contains(sign)
+    }
+
+    /// How many bytes its cells have together.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.text.len()
+    }
+
     /// The text of the cell at `column`, empty where the row is shorter.
     #[must_use]
     pub fn cell(&self, column: usize) -> &str {

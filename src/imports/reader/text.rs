@@ -89,6 +89,7 @@ impl TextSource {
             .from_reader(bounded);
         let (mut record, mut row) = (csv::ByteRecord::new(), Row::default());
         let (mut number, mut line) = (0_u32, reader.position().line());
+        let mut width = 0;
         loop {
             since_record.set(0);
             let more = reader.read_byte_record(&mut record).map_err(|it| broken(it, number + 1))?;
@@ -104,9 +105,13 @@ impl TextSource {
                 continue;
             }
             row.start(number);
+            width = width.max(record.len());
             for cell in record.iter().take(MAX_COLUMNS * 100) {
                 if cell.len() > MAX_CELL_BYTES {
                     return Err(cell_too_long(number));
+                }
+                if inside > 1 && swallows_rows(cell, self.delimiter, width) {
+                    return Err(open_quote(number));
                 }
                 match std::str::from_utf8(cell) {
                     Ok(cell) => row.push(cell),
@@ -124,6 +129,28 @@ impl TextSource {
             }
         }
     }
+}
+
+/// Whether a cell holds what was meant as rows: a quote was opened and is closed far below, or nowhere. A note of
+/// several lines is not cut, line by line, into as many cells as the widest row.
+fn swallows_rows(cell: &[u8], delimiter: u8, width: usize) -> bool {
+    let lines: Vec<&[u8]> = cell.split(|&it| it == b'\n').collect();
+    let whole = lines.iter().skip(1).rev().skip(1).filter(|it| !it.trim_ascii().is_empty());
+    let (mut all, mut rows) = (0, 0);
+    for line in whole {
+        all += 1;
+        let cells = line.iter().filter(|&&it| it == delimiter).count() + 1;
+        // The quote may have been opened on the row that is widest.
+        rows += usize::from(cells >= 2 && cells + 1 >= width);
+    }
+    // One comma in a line is nothing out of the ordinary.
+    rows == all && all >= if width > 2 { 1 } else { 3 }
+}
+
+fn open_quote(number: u32) -> ReadError {
+    ReadError::unreadable(format!(
+        "En la fila {number} se abren unas comillas (\") que no se cierran, y las filas que siguen quedarían dentro de una sola celda. No se guardó nada. Borra o cierra esas comillas en el archivo y vuelve a subirlo."
+    ))
 }
 
 /// What a failure of the parser at row `number` means.
@@ -311,5 +338,23 @@ impl<R: Read> Read for Transcoder<R> {
         buffer[..count].copy_from_slice(&self.text[self.given..self.given + count]);
         self.given += count;
         Ok(count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quote_that_is_not_closed_is_told_from_a_note_of_several_lines() {
+        let swallows = |cell: &str, width| swallows_rows(cell.as_bytes(), b';', width);
+        assert!(swallows("nota\nAna;ana@x.cl;912345678\nLuis;luis@x.cl;\n", 3));
+        assert!(swallows("nota\r\nAna;ana@x.cl;912345678\r\nLuis;luis@x.cl;", 3));
+        // It was opened in the first of four cells: no row was seen whole.
+        assert!(swallows("Rosa;rosa@x.cl\nAna;ana@x.cl;9;x\nLuis;luis@x.cl;9;y\n", 1));
+        assert!(!swallows("Llamar el lunes; después de las 10\nprefiere correo; no teléfono\nVIP", 4));
+        assert!(!swallows("uno\ndos\ntres\ncuatro", 3));
+        assert!(!swallows("Calle 1; depto 2\nOsorno; Chile\nfin", 2));
+        assert!(!swallows("una sola línea; con punto y coma", 2));
     }
 }

@@ -7,9 +7,10 @@ use crate::{
     db::{Tx, locks},
     error::Error,
     imports::{
-        Counts, Import, Kind, Status, corrections, files,
+        Counts, Import, Kind, Status, corrections, decisions, files,
         mapping::{Field, Mapping},
         record,
+        report::QUIET_BLOCK,
     },
 };
 use chrono::{DateTime, Utc};
@@ -185,7 +186,7 @@ async fn remember(tx: &mut Tx<'_>, import: &Import) -> Result<(), Stop> {
 
 /// The staged rows with their verdicts, for people to look at, and to be staged again.
 pub(super) async fn keep_simulated(tx: &mut Tx<'_>, import: &Import) -> Result<(), Stop> {
-    sqlx::query!("delete from import_rows where import_id = $1", import.id.0).execute(&mut **tx).await?;
+    decisions::forget_rows(tx, import.id).await?;
     let columns = SHARED.replace("row_number", "s.row_number");
     let mut query =
         sqlx::QueryBuilder::new("insert into import_rows (import_id, verdict, reason, subject_id, note, ");
@@ -202,22 +203,36 @@ pub(super) async fn keep_simulated(tx: &mut Tx<'_>, import: &Import) -> Result<(
 }
 
 /// What became of each row. Once written, what a row says stands in the base:
-/// here is kept whom it became, and everything of those that stayed out.
+/// here is kept whom it became, and everything of those that stayed out. Where there is nothing to
+/// say but whom, a row is one of a block: each by itself would take as long as a third of writing the people.
 async fn keep_written(tx: &mut Tx<'_>, import: &Import) -> Result<(), Stop> {
-    sqlx::query!("delete from import_rows where import_id = $1", import.id.0).execute(&mut **tx).await?;
+    decisions::forget_rows(tx, import.id).await?;
+    sqlx::query(
+        "create temp table import_remarked on commit drop as
+         select row_number from import_decided where verdict not in ('CREATED', 'UNCHANGED')
+         union select row_number from import_notes
+         union select row_number from import_staging where verdict is null and (warning is not null or event_kind is not null)",
+    )
+    .persistent(false)
+    .execute(&mut **tx)
+    .await?;
+    sqlx::query("analyze import_remarked").persistent(false).execute(&mut **tx).await?;
+    keep_quiet(tx, import, "CREATED", "select row_number, id as subject_id from import_made").await?;
+    let unchanged = "select row_number, subject_id from import_decided where verdict = 'UNCHANGED'";
+    keep_quiet(tx, import, "UNCHANGED", unchanged).await?;
     let mut query = sqlx::QueryBuilder::new(
         "insert into import_rows (import_id, row_number, verdict, reason, subject_id, warning, note, event_kind, event_on, item,
             amount, quantity) select ",
     );
     query.push_bind(import.id.0);
     query.push(
-        ", d.row_number, d.verdict, d.reason, coalesce(made.id, d.subject_id, same_made.id, same.subject_id), s.warning,
+        ", d.row_number, d.verdict, d.reason, coalesce(d.subject_id, made.id, same.subject_id), s.warning,
             n.note, s.event_kind, s.event_on, s.item, s.amount, s.quantity
-         from import_decided d
-         join import_staging s on s.row_number = d.row_number
-         left join import_made made on made.row_number = d.row_number
+         from import_remarked r
+         join import_decided d on d.row_number = r.row_number
+         join import_staging s on s.row_number = r.row_number
+         left join import_made made on made.row_number = coalesce(d.same_row, d.row_number)
          left join import_decided same on same.row_number = d.same_row
-         left join import_made same_made on same_made.row_number = d.same_row
          left join ",
     );
     query.push(NOTES);
@@ -230,6 +245,27 @@ async fn keep_written(tx: &mut Tx<'_>, import: &Import) -> Result<(), Stop> {
     query.push(", verdict, reason, ");
     query.push(SHARED);
     query.push(" from import_staging where verdict = 'REJECTED'");
+    query.build().persistent(false).execute(&mut **tx).await?;
+    Ok(())
+}
+
+/// Keep, in blocks, those of the `rows` without a remark; all of them came to `verdict`.
+async fn keep_quiet(tx: &mut Tx<'_>, import: &Import, verdict: &str, rows: &str) -> Result<(), Stop> {
+    let mut query = sqlx::QueryBuilder::new(
+        "insert into import_quiet_rows (import_id, verdict, last_row, row_numbers, subject_ids) select ",
+    );
+    query.push_bind(import.id.0);
+    query.push(", ").push_bind(verdict);
+    query.push(
+        ", max(row_number), array_agg(row_number), array_agg(subject_id)
+         from (select *, (row_number() over (order by row_number) - 1) / ",
+    );
+    query.push_bind(QUIET_BLOCK).push(" as block from (");
+    query.push(rows);
+    query.push(
+        ") rows where not exists (select from import_remarked r where r.row_number = rows.row_number) order by row_number
+         ) numbered group by block",
+    );
     query.build().persistent(false).execute(&mut **tx).await?;
     Ok(())
 }

@@ -10,7 +10,7 @@ use crate::{
         corrections::{self, Corrected},
         files,
         mapping::{self, Mapping},
-        reader::{self, Layout, ReadError, Source},
+        reader::{self, Layout, ReadError, Row, Source},
         staging,
         validate::Validator,
     },
@@ -30,6 +30,18 @@ use tokio::{sync::mpsc, task::JoinError};
 const BATCH_BYTES: usize = 256 * 1024;
 /// How often progress is shown.
 const TELL_EVERY: Duration = Duration::from_millis(400);
+
+/// How much is judged at once, and how many rows at most.
+const PAGE_BYTES: usize = 64 * 1024;
+const PAGE_ROWS: usize = 256;
+
+/// Rows as they stand in the file, and how far it has been read.
+#[derive(Default)]
+struct Page {
+    rows: Vec<Row>,
+    bytes: usize,
+    share: f32,
+}
 
 /// Rows in the format of `copy`, and how far the file has been read.
 struct Batch {
@@ -153,35 +165,53 @@ struct Reading<'a> {
 
 async fn copy(db: &PgPool, tx: &mut Tx<'_>, import: &Import, reading: Reading<'_>) -> Result<i64, Stop> {
     let (sender, mut batches) = mpsc::channel::<Batch>(4);
+    let (shows, pages) = std::sync::mpsc::sync_channel::<Page>(4);
     let Reading { source, layout, mut validator, mut corrected } = reading;
     let (kind, sheet, header_row) = (import.kind, layout.sheet.clone(), layout.header_row);
+    // Taking a workbook apart takes as long as judging its rows: a core each.
     let reading = tokio::task::spawn_blocking(move || {
-        let mut batch = Batch { bytes: Vec::with_capacity(BATCH_BYTES + 4096), rows: 0, share: 0.0 };
+        let mut page = Page::default();
         source.each_row(sheet.as_deref(), &mut |row, share| {
             if row.number <= header_row {
                 return ControlFlow::Continue(());
             }
-            let anew = corrected.remove(&row.number);
-            let row = anew.as_ref().unwrap_or(row);
-            let checked = validator.check(row);
-            staging::encode(&mut batch.bytes, kind, row, &checked);
-            batch.rows += 1;
-            batch.share = share;
-            if batch.bytes.len() < BATCH_BYTES {
+            page.bytes += row.bytes();
+            page.share = share;
+            page.rows.push(row.clone());
+            if page.bytes < PAGE_BYTES && page.rows.len() < PAGE_ROWS {
                 return ControlFlow::Continue(());
             }
-            let full = std::mem::replace(&mut batch.bytes, Vec::with_capacity(BATCH_BYTES + 4096));
-            let full = Batch { bytes: full, ..batch };
             // Nobody takes it any more: the import was cancelled, or the database is gone.
-            if sender.blocking_send(full).is_err() {
+            if shows.send(std::mem::take(&mut page)).is_err() {
                 ControlFlow::Break(())
             } else {
                 ControlFlow::Continue(())
             }
         })?;
+        let _ = shows.send(page);
+        Ok::<(), ReadError>(())
+    });
+    let judging = tokio::task::spawn_blocking(move || {
+        let mut batch = Batch { bytes: Vec::with_capacity(BATCH_BYTES + 4096), rows: 0, share: 0.0 };
+        for page in pages {
+            for row in &page.rows {
+                let anew = corrected.remove(&row.number);
+                let row = anew.as_ref().unwrap_or(row);
+                let checked = validator.check(row);
+                staging::encode(&mut batch.bytes, kind, row, &checked);
+                batch.rows += 1;
+            }
+            batch.share = page.share;
+            if batch.bytes.len() >= BATCH_BYTES {
+                let full = std::mem::replace(&mut batch.bytes, Vec::with_capacity(BATCH_BYTES + 4096));
+                if sender.blocking_send(Batch { bytes: full, ..batch }).is_err() {
+                    return batch.rows;
+                }
+            }
+        }
         let rows = batch.rows;
         let _ = sender.blocking_send(batch);
-        Ok::<i64, ReadError>(rows)
+        rows
     });
     let more = if kind == Kind::History { format!(", {}", bulk::HISTORY_COLUMNS) } else { String::new() };
     let statement = format!("copy import_staging ({}{more}) from stdin", bulk::COLUMNS);
@@ -199,7 +229,9 @@ async fn copy(db: &PgPool, tx: &mut Tx<'_>, import: &Import, reading: Reading<'_
             }
         }
     }
-    match reading.await.map_err(broken_off).and_then(|it| it.map_err(stop)) {
+    // Rows that were judged are all of the file only if it was read to its end.
+    let read = reading.await.map_err(broken_off).and_then(|it| it.map_err(stop));
+    match judging.await.map_err(broken_off).and_then(|rows| read.map(|()| rows)) {
         Ok(rows) => {
             copy.finish().await?;
             Ok(rows)

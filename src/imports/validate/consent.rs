@@ -124,7 +124,7 @@ pub(super) fn yes_or_no(text: &str) -> Option<bool> {
 
 impl Validator {
     pub(super) fn check_consent(&self, row: &Row, it: &mut Checked) {
-        let Some(&column) = self.at.get(&Field::Accepts) else {
+        let Some(column) = self.place(Field::Accepts) else {
             // No such column: what the uploader states holds for everybody.
             it.accepts = Some(true);
             return;

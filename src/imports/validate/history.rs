@@ -42,7 +42,7 @@ impl Validator {
         if it.rejections.is_empty() && it.email.is_none() && it.phone.is_none() {
             let named = it.first_name.is_some() || it.last_name.is_some();
             if it.rut.is_none() || !named {
-                let field = if self.at.contains_key(&Field::Email) { Field::Email } else { Field::Phone };
+                let field = if self.place(Field::Email).is_some() { Field::Email } else { Field::Phone };
                 self.reject(
                     it,
                     field,

@@ -114,7 +114,45 @@ impl Asked {
         Asked { columns, ..asked }
     }
 
+    /// The first filter whose value cannot be read, by its name and as typed.
+    pub(super) fn unread(&self) -> Option<(&'static str, &str)> {
+        let filter = self.read();
+        let figure = |typed: &str| pesos::whole(typed).filter(|it| *it >= 0);
+        [
+            ("Etapa", &self.lifecycle, filter.lifecycle.is_some()),
+            ("Origen", &self.source, filter.source.is_some()),
+            ("Responsable", &self.owner, filter.owner.is_some()),
+            ("Interés", &self.interest, filter.interest.is_some()),
+            ("Promociones por correo", &self.contactable, filter.contactable.is_some()),
+            ("Tipo", &self.kind, filter.kind.is_some()),
+            ("Comuna o región", &self.comuna, filter.comuna.is_some()),
+            ("Empresa", &self.company, filter.company.is_some()),
+            ("Importación", &self.import, filter.import.is_some()),
+            ("Creado desde", &self.created_from, filter.created_from.is_some()),
+            ("Creado hasta", &self.created_until, filter.created_until.is_some()),
+            ("Mes de cumpleaños", &self.birth_month, filter.birth_month.is_some()),
+            (
+                "Visitas, al menos",
+                &self.visits,
+                figure(&self.visits).is_some_and(|it| i32::try_from(it).is_ok()),
+            ),
+            ("Gastado, al menos", &self.spent, figure(&self.spent).is_some()),
+            ("Con actividad desde", &self.active_from, filter.active_from.is_some()),
+            ("Sin actividad desde", &self.quiet_from, filter.quiet_from.is_some()),
+        ]
+        .into_iter()
+        .find(|(_, typed, is_read)| !typed.trim().is_empty() && !is_read)
+        .map(|(name, typed, _)| (name, typed.as_str()))
+    }
+
+    /// Whom it asks for. A value that cannot be read asks for nobody: leaving it out would show everybody, and what is
+    /// done to all of a list would be done to them.
     pub(in crate::web) fn filter(&self) -> Filter {
+        let nobody = self.unread().map(|_| Vec::new());
+        Filter { among: nobody, ..self.read() }
+    }
+
+    fn read(&self) -> Filter {
         let text = |it: &String| Some(tidy(it)).filter(|it| !it.is_empty());
         let day = |it: &String| it.trim().parse::<NaiveDate>().ok();
         Filter {
@@ -150,7 +188,7 @@ impl Asked {
 
     /// What it shows, to be kept.
     pub(in crate::web) fn shows(&self) -> Shows {
-        Shows { filter: self.filter(), sort: self.sort(), columns: self.columns() }
+        Shows { filter: self.read(), sort: self.sort(), columns: self.columns() }
     }
 
     /// How many of the panel's filters are chosen.
@@ -385,10 +423,19 @@ mod tests {
         let again = Asked::of(&asked.shows());
         assert_eq!(again.shows(), asked.shows());
         assert_eq!(Asked::parse(&again.query()).unwrap().shows(), asked.shows());
-        assert_eq!(
-            Asked::parse("lifecycle=VIP&birth_month=13&created_from=ayer").unwrap().filter(),
-            Filter::default()
-        );
+        for unread in [
+            "lifecycle=VIP",
+            "birth_month=13",
+            "created_from=ayer",
+            "visits=seis",
+            "visits=9999999999",
+            "import=x",
+        ] {
+            let asked = Asked::parse(unread).unwrap();
+            assert!(asked.unread().is_some(), "{unread}");
+            assert_eq!(asked.filter().among, Some(Vec::new()), "{unread}: nobody");
+        }
+        assert_eq!(Asked::parse("visits=0&spent=$50.000&comuna=10").unwrap().unread(), None);
         assert!(Asked::parse("q=ana&q=beto").is_err(), "not everybody");
         assert_eq!(Asked::parse("segment=x").unwrap().filter().segment, Some(SegmentId(0)), "nobody");
     }

@@ -152,7 +152,7 @@ pub(super) async fn all(
         newer: if newer.is_empty() { newer } else { asked.with(|it| it.before = newer) },
         older: if older.is_empty() { older } else { asked.with(|it| it.after = older) },
         rows: page.rows.into_iter().map(row).collect(),
-        is_filtered: !filter.is_empty(),
+        is_filtered: !filter.is_empty() || asked.unread().is_some(),
         is_alike: alike.is_some(),
         now: state.clock.now(),
         asked,

@@ -6,7 +6,7 @@ use llovizna::{
     contacts::bulk::OnDuplicate,
     error::Error,
     ids::ImportId,
-    imports::{self, Status, run, undo},
+    imports::{self, Status, report, run, undo},
 };
 use proptest::{prelude::*, test_runner::TestRunner};
 use sqlx::PgPool;
@@ -35,6 +35,63 @@ async fn a_dry_run_counts_and_writes_nothing(db: PgPool) {
     assert_eq!(it.rejections[0].column, "RUT Empresa");
     assert_eq!(it.rejections[0].value, "760864281");
     assert_eq!(population(&db).await, (0, 0));
+}
+
+/// Row numbers and names on all pages of `verdict`, as somebody who leafs through them reads them.
+async fn leafed(db: &PgPool, id: i64, verdict: Option<&str>) -> Vec<(i32, String, String)> {
+    let (mut all, mut after) = (Vec::new(), 0);
+    loop {
+        let page = report::rows(db, ImportId(id), verdict, after, 101).await.unwrap();
+        let Some(last) = page.last() else { return all };
+        assert!(last.row_number > after, "a page is below the one before");
+        after = last.row_number;
+        all.extend(page.into_iter().map(|it| (it.row_number, it.verdict, it.email.unwrap_or_default())));
+    }
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn every_row_is_on_its_page_with_whom_it_became(db: PgPool) {
+    const ROWS: i32 = 2300;
+    let file = |from: i32| {
+        let row = |n: i32| match n {
+            _ if n % 700 == 0 => format!("Ana,p{}@x.example,\n", from + 1),
+            _ if n % 900 == 0 => "Ana,nada,\n".to_owned(),
+            // A telephone without a reading is a remark.
+            _ if n % 800 == 0 => format!("Ana,p{}@x.example,sin\n", from + n),
+            _ => format!("Ana,p{}@x.example,\n", from + n),
+        };
+        "Nombre,Email,Teléfono\n".to_owned() + &(1..=ROWS).map(row).collect::<String>()
+    };
+    let first = Attempt::contacts(file(0)).applied().run(&db).await;
+    let second = Attempt::contacts(file(1100)).applied().run(&db).await;
+    for (import, known) in [(&first, 0), (&second, 1200 - 5)] {
+        let all = leafed(&db, import.import_id, None).await;
+        assert_eq!(all.iter().map(|it| it.0).collect::<Vec<_>>(), (2..=ROWS + 1).collect::<Vec<_>>());
+        for (row, verdict, email) in &all {
+            if matches!(verdict.as_str(), "CREATED" | "UNCHANGED") {
+                let n = if import.import_id == first.import_id { row - 1 } else { row - 1 + 1100 };
+                assert_eq!(email, &format!("p{n}@x.example"), "row {row}");
+            }
+        }
+        let counts = &import.counts;
+        assert_eq!((counts.duplicates, counts.rejected), (3, 2));
+        assert!((counts.unchanged - known).abs() < 10, "{counts:?}");
+        for (verdict, count) in
+            [("CREATED", counts.created), ("UNCHANGED", counts.unchanged), ("DUPLICATE", counts.duplicates)]
+        {
+            let own: Vec<_> = all.iter().filter(|it| it.1 == verdict).cloned().collect();
+            assert_eq!(i64::try_from(own.len()).unwrap(), count, "{verdict}");
+            assert_eq!(leafed(&db, import.import_id, Some(verdict)).await, own, "{verdict}");
+        }
+        let warned: Vec<_> =
+            leafed(&db, import.import_id, Some("WARNED")).await.iter().map(|it| it.0).collect();
+        assert_eq!(warned, [801, 1601]);
+    }
+    let blocks = sqlx::query_scalar!(
+        r#"select count(*) as "count!" from import_quiet_rows where import_id = $1"#,
+        first.import_id
+    );
+    assert_eq!(blocks.fetch_one(&db).await.unwrap(), 16, "a row of their own would be too dear for them");
 }
 
 #[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]

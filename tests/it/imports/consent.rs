@@ -1,7 +1,7 @@
 //! Nobody becomes reachable without a stated basis, and no import undoes a no.
 
 use super::{Attempt, now, population};
-use llovizna::contacts::bulk::OnDuplicate;
+use llovizna::{contacts::bulk::OnDuplicate, ids::ImportId, imports::report};
 use sqlx::PgPool;
 
 async fn basis_of(db: &PgPool, email: &str) -> Option<String> {
@@ -202,13 +202,8 @@ async fn a_row_says_that_its_person_unsubscribed_and_the_import_counts_them(db: 
         );
         let counted = sqlx::query_scalar!("select unsubscribed from imports where id = $1", it.import_id);
         assert_eq!(counted.fetch_one(&db).await.unwrap(), 2);
-        let said = sqlx::query_scalar!(
-            r#"select coalesce(note, '') as "note!" from import_rows where import_id = $1 order by row_number"#,
-            it.import_id
-        )
-        .fetch_all(&db)
-        .await
-        .unwrap();
+        let rows = report::rows(&db, ImportId(it.import_id), None, 0, 10).await.unwrap();
+        let said: Vec<String> = rows.into_iter().map(|it| it.warning.unwrap_or_default()).collect();
         assert!(
             said[0].contains("Se dio de baja antes") && said[1].contains("Se dio de baja antes"),
             "{said:?}"

@@ -37,7 +37,8 @@ async fn contact(db: &PgPool) -> ContactId {
 /// Chunks and rows that are kept.
 async fn kept(db: &PgPool) -> (i64, i64) {
     let it = sqlx::query!(
-        r#"select (select count(*) from import_chunks) as "chunks!", (select count(*) from import_rows) as "rows!""#
+        r#"select (select count(*) from import_chunks) as "chunks!", (select count(*) from import_rows)
+            + (select coalesce(sum(cardinality(row_numbers)), 0) from import_quiet_rows) as "rows!""#
     )
     .fetch_one(db)
     .await

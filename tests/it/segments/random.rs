@@ -359,11 +359,13 @@ async fn ties(db: &PgPool, id: i64, person: &Person, facts: &Facts) {
     let has_row = facts.visits + facts.purchases + facts.enrolments + facts.spent > 0
         || facts.last_visit.is_some()
         || facts.last_purchase.is_some()
-        || facts.last_activity.is_some();
+        || facts.last_activity.is_some()
+        || facts.messages.iter().any(|it| it.opened_at.or(it.clicked_at).or(it.replied_at).is_some());
     if has_row {
         sqlx::query(
-            "insert into contact_metrics (contact_id, visits, purchases, enrolments, spent, last_visit_on, last_purchase_on, last_activity_at)
-             values ($1, $2, $3, $4, $5, $6, $7, $8)",
+            "insert into contact_metrics (contact_id, visits, purchases, enrolments, spent, last_visit_on, last_purchase_on,
+                 last_activity_at, last_opened_at, last_clicked_at, last_replied_at)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
         )
         .bind(id)
         .bind(facts.visits)
@@ -373,6 +375,9 @@ async fn ties(db: &PgPool, id: i64, person: &Person, facts: &Facts) {
         .bind(facts.last_visit)
         .bind(facts.last_purchase)
         .bind(facts.last_activity)
+        .bind(facts.messages.iter().filter_map(|it| it.opened_at).max())
+        .bind(facts.messages.iter().filter_map(|it| it.clicked_at).max())
+        .bind(facts.messages.iter().filter_map(|it| it.replied_at).max())
         .execute(db)
         .await
         .unwrap();
