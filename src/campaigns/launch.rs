@@ -174,7 +174,7 @@ async fn enqueue_pages(db: &PgPool, now: DateTime<Utc>, id: CampaignId) -> Resul
     let beside = if order.channel == Channel::Email { db.try_begin().await? } else { None };
     let limit = if beside.is_some() { 2 * PAGE } else { PAGE };
     let people = order.next(&mut tx, now, limit).await?;
-    let (first, second) = people.split_at(people.len().min(PAGE.unsigned_abs() as usize));
+    let (first, second) = people.split_at(people.len().min(usize::try_from(PAGE).unwrap_or(usize::MAX)));
     let queue_second = async {
         let Some(mut beside) = beside else { return Ok(Enqueued::default()) };
         order.hold(&mut beside).await?;

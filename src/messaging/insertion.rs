@@ -127,7 +127,9 @@ pub(super) async fn insert(
                 attempt.commit().await?;
                 return Ok(Inserted::of(counts));
             }
-            Err(error) if error.as_database_error().is_some_and(|it| it.is_unique_violation()) => {
+            Err(error)
+                if error.as_database_error().is_some_and(sqlx::error::DatabaseError::is_unique_violation) =>
+            {
                 attempt.rollback().await?;
             }
             Err(error) => return Err(error.into()),
