@@ -234,7 +234,7 @@ async fn set_aside(State(state): State<AppState>, actor: Actor, Path(id): Path<i
         tx.commit().await?;
     }
     let said = Flash::good("Quedó descartado. No se borra: lo encuentras por su fecha.");
-    Ok(done_or_refused(done, said, "/inbound?kind=unmatched")?)
+    done_or_refused(done, said, "/inbound?kind=unmatched")
 }
 
 #[cfg(test)]

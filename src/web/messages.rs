@@ -376,18 +376,15 @@ fn step(event: Event) -> Step {
         when: format::datetime(event.at),
         until: event.until.map(until).unwrap_or_default(),
         icon: match event.kind {
-            EventKind::Queued | EventKind::Requeued => "clock",
-            EventKind::Allowed | EventKind::Confirmed => "check",
+            EventKind::Queued | EventKind::Requeued | EventKind::Delayed => "clock",
+            EventKind::Allowed | EventKind::Confirmed | EventKind::Delivered => "check",
             EventKind::Deferred | EventKind::Retry => "calendar-time",
-            EventKind::Blocked | EventKind::Unsubscribed => "ban",
+            EventKind::Blocked | EventKind::Unsubscribed | EventKind::Complained => "ban",
             EventKind::Sent => "send",
             EventKind::Failed => "alert-circle",
             EventKind::Unconfirmed => "mail-question",
             EventKind::Cancelled => "x",
-            EventKind::Delivered => "check",
-            EventKind::Delayed => "clock",
             EventKind::Bounced => "mail-off",
-            EventKind::Complained => "ban",
             EventKind::Replied => "mail-opened",
             EventKind::AutoReplied => "robot",
         },
@@ -425,7 +422,7 @@ fn meaning(message: &Message, is_simulated: bool) -> String {
         _ if is_simulated => {
             "El correo está simulado: el mensaje quedó en la bandeja de salida y nada salió a internet.".to_owned()
         }
-        _ => "El servidor de correo lo recibió.".to_owned(),
+        Status::Sent => "El servidor de correo lo recibió.".to_owned(),
     }
 }
 

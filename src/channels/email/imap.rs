@@ -21,7 +21,7 @@ use tokio_rustls::{
 };
 
 /// How long the server may take to answer one command.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Bytes read of one mail: a report is at its beginning.
 const LARGEST: u32 = 256 * 1024;
@@ -58,7 +58,7 @@ impl Mailbox {
         let mut roots = RootCertStore::empty();
         match authority {
             Some(it) => {
-                roots.add(CertificateDer::from(it)).map_err(|_| "El certificado no sirve.".to_owned())?
+                roots.add(CertificateDer::from(it)).map_err(|_| "El certificado no sirve.".to_owned())?;
             }
             None => roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
         }

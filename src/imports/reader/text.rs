@@ -351,7 +351,7 @@ mod tests {
         assert!(swallows("nota\nAna;ana@x.cl;912345678\nLuis;luis@x.cl;\n", 3));
         assert!(swallows("nota\r\nAna;ana@x.cl;912345678\r\nLuis;luis@x.cl;", 3));
         // It was opened in the first of four cells: no row was seen whole.
-        assert!(swallows("Rosa;rosa@x.cl\nAna;ana@x.cl;9;x\nLuis;luis@x.cl;9;y\n", 1));
+        assert!(swallows("Rosa;rosa@x.cl\nAna;ana@x.cl;9;x\nLuis;luis@x.cl;9;y\nEva;eva@x.cl;9;z\n", 1));
         assert!(!swallows("Llamar el lunes; después de las 10\nprefiere correo; no teléfono\nVIP", 4));
         assert!(!swallows("uno\ndos\ntres\ncuatro", 3));
         assert!(!swallows("Calle 1; depto 2\nOsorno; Chile\nfin", 2));
