@@ -391,7 +391,8 @@ async fn no_page_of_the_list_reads_all_companies(db: PgPool) {
 
 #[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
 async fn a_name_that_another_bears_wants_a_rut_of_its_own(db: PgPool) {
-    let app = TestApp::new(db.clone()).admin().await;
+    let panel = TestApp::new(db.clone());
+    let app = panel.admin().await;
     let with_rut = [("name", "Academia Puyehue Sur Ltda."), ("rut", "76.086.428-5")];
     let first = app.post("/companies", &with_rut).await.location().to_owned();
     let bare = [("name", "  academia PUYEHÚE   sur ltda")];

@@ -74,11 +74,18 @@ async fn a_message_to_who_was_joined_says_where_they_went(db: PgPool) {
     let said = "Se pidió para la ficha de Ana María Soto Paz, que se unió a Ana Soto";
     assert!(page.text().contains(said), "{}", page.text());
     assert!(page.body.contains(&format!("href=\"/contacts/{kept}\">Ana Soto</a>")), "{}", page.body);
-    sqlx::query("update communication_logs set status = 'SENT', sent_at = '2026-11-02'")
-        .execute(&db)
-        .await
-        .unwrap();
-    assert!(app.get(&path).await.text().contains("Se envió a la ficha de Ana María Soto Paz"));
+    let sent: i64 = sqlx::query_scalar(
+        "insert into communication_logs (origin, contact_id, dedupe_key, communication_type, message_type, destination, status,
+             scheduled_at, next_attempt_at, created_at, sent_at)
+         values ('MANUAL', $1, 'x', 'EMAIL', 'OTHER', 'anamaria@dos.example', 'SENT', '2026-11-20', '2026-11-20', '2026-11-20',
+             '2026-11-20 15:00Z') returning id",
+    )
+    .bind(gone.0)
+    .fetch_one(&db)
+    .await
+    .unwrap();
+    let page = app.get(&format!("/messages/{sent}")).await.text();
+    assert!(page.contains("Se envió a la ficha de Ana María Soto Paz, que se unió a Ana Soto"), "{page}");
     let found = app.get("/messages?to=ana@uno.example").await.body;
     assert!(found.contains(&format!("href=\"{path}\"")), "theirs are those of the joined: {found}");
 }
