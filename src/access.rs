@@ -81,6 +81,7 @@ impl Role {
             P::SendCampaigns
             | P::DecideMessages
             | P::EditSettings
+            | P::Delete
             | P::ManageStaff
             | P::ViewAudit
             | P::ExportAll
@@ -99,6 +100,8 @@ pub enum Permission {
     View,
     /// Create and change contacts and companies.
     EditContacts,
+    /// Delete lists and segments, which others may work with.
+    Delete,
     /// Upload, confirm and cancel imports, and undo one's own.
     RunImports,
     /// Undo what others imported, and so delete the people whom it created.

@@ -79,6 +79,10 @@
       var next = event.key === "ArrowDown" ? at + 1 : at - 1;
       var to = next < 0 ? palette.querySelector("input") : hits[Math.min(next, hits.length - 1)];
       if (to) to.focus();
+    } else if (event.key === "Escape") {
+      // The browser would first empty the box and only then close.
+      event.preventDefault();
+      palette.close();
     } else if (event.key === "Enter" && at < 0 && window.htmx) {
       event.preventDefault();
       palette.dataset.going = "";
@@ -342,6 +346,18 @@
     if (board) boardLeft = board.scrollLeft;
   });
   document.addEventListener("htmx:afterSwap", readyBoard);
+  // A card that was moved from its own form keeps the focus where it now stands.
+  document.addEventListener("htmx:afterSettle", function (event) {
+    var form = event.detail.requestConfig && event.detail.requestConfig.elt;
+    if (!(form instanceof Element) || !form.classList.contains("deal-move")) return;
+    if (document.activeElement && document.activeElement !== document.body) return;
+    var select = document.getElementById(form.querySelector("select").id);
+    var card = select ? select.closest("[data-deal]") : null;
+    var button = card ? card.querySelector(".deal-move button") : null;
+    if (!button) return;
+    button.focus({ preventScroll: true });
+    card.scrollIntoView({ block: "nearest", inline: "nearest" });
+  });
   function laneAt(x, y) {
     var under = document.elementFromPoint(x, y);
     return under ? under.closest("[data-lane]") : null;

@@ -195,6 +195,15 @@ pub async fn get(db: impl PgExecutor<'_>, id: CompanyId) -> Result<Company> {
     })
 }
 
+/// The names of those of `ids` that exist.
+///
+/// # Errors
+/// When the database fails.
+pub async fn names(db: impl PgExecutor<'_>, ids: &[i64]) -> Result<Vec<(CompanyId, String)>> {
+    let rows = sqlx::query!("select id, name from companies where id = any($1)", ids).fetch_all(db).await?;
+    Ok(rows.into_iter().map(|it| (CompanyId(it.id), it.name)).collect())
+}
+
 /// A company that stands in the way of another.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rival {
@@ -207,17 +216,16 @@ pub struct Rival {
 }
 
 /// The company other than `own` that `draft` would collide with: it has the RUT,
-/// or the name where neither has a RUT.
+/// or the name where `draft` has no RUT that tells them apart.
 ///
 /// # Errors
 /// When the database fails.
 pub async fn rival(db: impl PgExecutor<'_>, own: Option<CompanyId>, draft: &Draft) -> Result<Option<Rival>> {
     let rut = draft.rut.parse::<Rut>().ok().map(Rut::stored);
     let found = sqlx::query!(
-        r#"select id, name, rut is not null as "by_rut!" from companies
-           where id is distinct from $1
-             and (rut = $2 or ($2::text is null and rut is null and name_key = $3))
-           limit 1"#,
+        r#"select id, name, rut is not distinct from $2::text and rut is not null as "by_rut!" from companies
+           where id is distinct from $1 and (rut = $2 or ($2::text is null and name_key = $3))
+           order by id limit 1"#,
         own.map(|it| it.0),
         rut,
         text::fold(&draft.name)
@@ -229,6 +237,33 @@ pub async fn rival(db: impl PgExecutor<'_>, own: Option<CompanyId>, draft: &Draf
         name: it.name,
         field: if it.by_rut { "rut" } else { "name" },
     }))
+}
+
+/// A company other than `own` that is called `name` too, in any case, spacing or accents.
+///
+/// # Errors
+/// When the database fails.
+pub async fn namesake(
+    db: impl PgExecutor<'_>,
+    own: Option<CompanyId>,
+    name: &str,
+) -> Result<Option<CompanyId>> {
+    let found = sqlx::query_scalar!(
+        "select id from companies where name_key = $1 and id is distinct from $2 order by id limit 1",
+        text::fold(name),
+        own.map(|it| it.0)
+    )
+    .fetch_optional(db)
+    .await?;
+    Ok(found.map(CompanyId))
+}
+
+/// Refuse a name that another company bears, where no RUT tells the two apart.
+async fn refuse_namesake(tx: &mut Tx<'_>, own: Option<CompanyId>, details: &Details) -> Result<()> {
+    if details.rut.is_none() && namesake(&mut **tx, own, &details.name).await?.is_some() {
+        return Err(name_taken());
+    }
+    Ok(())
 }
 
 fn name_taken() -> Error {
@@ -257,6 +292,7 @@ pub async fn create(
     details: &Details,
 ) -> Result<CompanyId> {
     actor.require(Permission::EditContacts)?;
+    refuse_namesake(tx, None, details).await?;
     let id = sqlx::query_scalar!(
         "insert into companies (name, name_key, rut, industry, comuna, address, website, phone, email, notes, owner_id,
              created_at, updated_at)
@@ -314,6 +350,10 @@ pub async fn update(
     }
     if company.updated_at != seen {
         return Ok(Outcome::Stale);
+    }
+    // Namesakes that an import brought stay as they are until one is called otherwise.
+    if text::fold(&before.name) != text::fold(&details.name) || before.rut != details.rut {
+        refuse_namesake(tx, Some(id), details).await?;
     }
     sqlx::query!(
         "update companies set name = $2, name_key = $3, rut = $4, industry = $5, comuna = $6, address = $7,

@@ -49,6 +49,12 @@ impl Found {
             .push(") union (select c.id from companies k join contacts c on c.company_id = k.id where ");
         push_company(&mut query, &search);
         query.push(" limit ").push_bind(FEW + 1).push(")");
+        // An address that was left out of a joining leads to who stayed.
+        if let Some(address) = &search.address {
+            query
+                .push(" union select o.contact_id from former_owners o where o.address = ")
+                .push_bind(address.clone());
+        }
         let ids: Vec<i64> = query.build_query_scalar().fetch_all(db).await?;
         let few = i64::try_from(ids.len()).is_ok_and(|it| it <= FEW);
         Ok(if few { Found::Rows(ids) } else { Found::Many(search) })

@@ -1,5 +1,6 @@
 //! What people type into a search box, as conditions on a folded key. Knows no table.
 
+use super::address::EmailAddress;
 use crate::chile::{phone::Phone, rut::Rut, text::fold};
 use sqlx::{Postgres, QueryBuilder};
 
@@ -19,6 +20,8 @@ pub(super) struct Search {
     words: Vec<String>,
     /// The RUT that it may be, as stored.
     pub(super) rut: Option<String>,
+    /// The email address or telephone that it is as a whole, as stored.
+    pub(super) address: Option<String>,
 }
 
 impl Search {
@@ -29,7 +32,7 @@ impl Search {
             Some(digits) => vec![digits],
             None => words(&text),
         };
-        (!words.is_empty()).then_some(Search { words, rut: rut(&text) })
+        (!words.is_empty()).then_some(Search { words, rut: rut(&text), address: address(&text) })
     }
 
     /// Every word occurs in `column`: anywhere, or at the start of a word where
@@ -203,6 +206,12 @@ fn digits(text: &str) -> Option<String> {
     (is_number(text) && digits.len() >= 5).then_some(digits)
 }
 
+/// The email address or telephone that `text` is, as stored.
+fn address(text: &str) -> Option<String> {
+    let email = text.parse::<EmailAddress>().ok().map(|it| it.as_str().to_owned());
+    email.or_else(|| text.parse::<Phone>().ok().map(|it| it.as_str().to_owned()))
+}
+
 /// The RUT that `text` may be, whole or without its check digit.
 fn rut(text: &str) -> Option<String> {
     if let Ok(rut) = text.parse::<Rut>() {
@@ -240,6 +249,10 @@ mod tests {
         assert_eq!(Search::parse("125319092").unwrap().rut.as_deref(), Some("12531909-2"));
         assert_eq!(Search::parse("12.531.909").unwrap().rut.as_deref(), Some("12531909-2"));
         assert_eq!(Search::parse("9 8765 4321").unwrap().rut, None);
+        let address = |text: &str| Search::parse(text).and_then(|it| it.address);
+        assert_eq!(address(" mailto:Ana.Perez@Sur.cl ").as_deref(), Some("ana.perez@sur.cl"));
+        assert_eq!(address("9 8765 4321").as_deref(), Some("+56987654321"));
+        assert_eq!(address("ana.perez"), None);
         assert_eq!(Search::parse(" %_ "), None);
         assert_eq!(words(&"a ".repeat(50)).len(), MAX_WORDS);
     }

@@ -279,9 +279,26 @@ codes! {
     }
 }
 
+impl SuppressionReason {
+    /// Its label after a colon: in lower case, but for the register's own name.
+    #[must_use]
+    pub fn in_sentence(self) -> String {
+        match self {
+            SuppressionReason::NoMolestar => self.label().to_owned(),
+            other => other.label().to_lowercase(),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_name_of_the_register_keeps_its_capitals() {
+        assert_eq!(SuppressionReason::NoMolestar.in_sentence(), "No Molestar (SERNAC)");
+        assert_eq!(SuppressionReason::Unsubscribed.in_sentence(), "se dio de baja");
+    }
 
     #[test]
     fn codes_are_read_back() {

@@ -4,6 +4,7 @@
 use super::kinds::{BlockReason, DeferReason, EventKind, MessageType, OriginKind, Status};
 use crate::{
     channels::Channel,
+    contacts::contact::full_name,
     error::{Error, Result},
     ids::{CampaignId, ContactId, MessageId, TemplateId},
 };
@@ -144,7 +145,11 @@ fn narrow(sql: &mut QueryBuilder<Postgres>, filter: &Filter) {
     }
     if let Some(recipients) = &filter.recipients {
         let ids: Vec<i64> = recipients.iter().map(|it| it.0).collect();
-        sql.push(" and l.contact_id = any(").push_bind(ids).push(")");
+        // Theirs are also those of whoever was joined into them.
+        sql.push(" and l.contact_id = any(array(select unnest(").push_bind(ids.clone());
+        sql.push("::bigint[]) union all select id from contacts where merged_into = any(")
+            .push_bind(ids)
+            .push(")))");
     }
     if let Some(status) = filter.status {
         sql.push(" and l.status = ").push_bind(status.code());
@@ -239,6 +244,8 @@ pub struct Message {
     pub requested_by: Option<String>,
     /// When its recipient unsubscribed by it.
     pub unsubscribed_at: Option<DateTime<Utc>>,
+    /// Whom its recipient was joined into since: row and name.
+    pub joined_into: Option<(ContactId, String)>,
 }
 
 /// One thing that happened to a message.
@@ -271,15 +278,22 @@ pub async fn message(db: &mut PgConnection, id: MessageId) -> Result<Message> {
     let line = found.pop().ok_or(Error::NotFound)?;
     let it = sqlx::query!(
         r#"select l.token, l.message_type, l.template_id, t.version as "version?", l.external_id, l.attempts,
-               s.name as "requested_by?", l.unsubscribed_at
+               s.name as "requested_by?", l.unsubscribed_at, k.id as "survivor?", k.first_name as "first_name?",
+               k.last_name as "last_name?", k.email, k.phone
            from communication_logs l
            left join message_templates t on t.id = l.template_id
            left join staff_users s on s.id = l.requested_by
+           left join contacts c on c.id = l.contact_id
+           left join contacts k on k.id = c.merged_into
            where l.id = $1"#,
         id.0
     )
     .fetch_one(db)
     .await?;
+    let joined_into = it.survivor.map(|survivor| {
+        let (first, last) = (it.first_name.unwrap_or_default(), it.last_name.unwrap_or_default());
+        (ContactId(survivor), full_name(&first, &last, it.email.as_deref(), it.phone.as_deref()))
+    });
     Ok(Message {
         line,
         token: it.token,
@@ -290,6 +304,7 @@ pub async fn message(db: &mut PgConnection, id: MessageId) -> Result<Message> {
         attempts: it.attempts,
         requested_by: it.requested_by,
         unsubscribed_at: it.unsubscribed_at,
+        joined_into,
     })
 }
 

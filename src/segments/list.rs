@@ -1,11 +1,12 @@
 //! A list: contacts, and bare addresses of people who are none, put together by
 //! hand, by pasting, or from a segment as it stands.
 
+use super::pasted::{Pasted, Unread};
 use crate::{
     access::{Actor, Permission},
     audit,
-    chile::{phone::Phone, text::tidy},
-    contacts::{address::EmailAddress, contact::full_name},
+    chile::text::tidy,
+    contacts::contact::full_name,
     db::{
         Tx,
         keyset::{Page, Place},
@@ -16,7 +17,6 @@ use crate::{
 use chrono::{DateTime, Utc};
 use serde_json::json;
 use sqlx::{PgConnection, PgExecutor};
-use std::collections::BTreeSet;
 
 /// A list.
 #[derive(Clone, Debug)]
@@ -170,7 +170,7 @@ pub async fn update(
 /// # Errors
 /// [`Error::Forbidden`], [`Error::NotFound`], [`Error::Refused`], or the database's.
 pub async fn delete(tx: &mut Tx<'_>, now: DateTime<Utc>, actor: &Actor, id: ListId) -> Result<()> {
-    actor.require(Permission::EditContacts)?;
+    actor.require(Permission::Delete)?;
     let it = get(&mut **tx, id).await?;
     let user = sqlx::query_scalar!(
         r#"select 'la campaña «' || name || '»' as "user!" from campaigns
@@ -222,8 +222,10 @@ pub struct Added {
     pub shared: Vec<Shared>,
     /// What was on it already, or was there twice.
     pub already: u64,
-    /// Numbers of the lines that hold neither an email address nor a telephone.
-    pub unread: Vec<usize>,
+    /// What could not be read, in its order.
+    pub unread: Vec<Unread>,
+    /// Addresses of people who are no contacts, with the names that stood beside them: a list has no place for these.
+    pub names: Vec<(String, String)>,
 }
 
 /// A telephone that several contacts have.
@@ -233,41 +235,6 @@ pub struct Shared {
     pub phone: String,
     /// Who they are: rows and names, the oldest first.
     pub people: Vec<(ContactId, String)>,
-}
-
-/// Email addresses and telephones as they were pasted, one a line or parted by commas and semicolons.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Pasted {
-    emails: BTreeSet<String>,
-    phones: BTreeSet<String>,
-    read: u64,
-    unread: Vec<usize>,
-}
-
-impl Pasted {
-    fn read(text: &str) -> Pasted {
-        let mut pasted = Pasted::default();
-        for (place, line) in text.lines().enumerate() {
-            let mut understood = line.trim().is_empty();
-            for piece in line.split([',', ';', '\t']).map(str::trim).filter(|it| !it.is_empty()) {
-                let is_mark = |it: char| it.is_whitespace() || "<>()\"'".contains(it);
-                let email = piece.split(is_mark).find_map(|it| it.parse::<EmailAddress>().ok());
-                if let Some(email) = email {
-                    pasted.emails.insert(email.as_str().to_owned());
-                } else if let Ok(phone) = piece.parse::<Phone>() {
-                    pasted.phones.insert(phone.as_str().to_owned());
-                } else {
-                    continue;
-                }
-                understood = true;
-                pasted.read += 1;
-            }
-            if !understood {
-                pasted.unread.push(place + 1);
-            }
-        }
-        pasted
-    }
 }
 
 /// Put pasted addresses on a list: those of contacts as contacts, the others as they are. A
@@ -284,7 +251,7 @@ pub async fn add_pasted(
 ) -> Result<Added> {
     actor.require(Permission::EditContacts)?;
     open(&mut **tx, id).await?;
-    let pasted = Pasted::read(text);
+    let mut pasted = Pasted::read(text);
     if pasted.read == 0 {
         return Err(Error::invalid(
             "addresses",
@@ -314,10 +281,12 @@ pub async fn add_pasted(
                       $1::bigint, contact_id, case when contact_id is null then email end,
                       case when contact_id is null then phone end, $4::timestamptz
                from found
-               on conflict do nothing returning contact_id
+               on conflict do nothing returning contact_id, email
            )
            select count(*) filter (where contact_id is not null) as "contacts!",
-                  count(*) filter (where contact_id is null) as "externals!" from added"#,
+                  count(*) filter (where contact_id is null) as "externals!",
+                  coalesce(array_agg(email order by email) filter (where email is not null), '{}') as "bare!: Vec<String>"
+           from added"#,
         id.0,
         &emails,
         &phones,
@@ -335,6 +304,7 @@ pub async fn add_pasted(
         already: pasted.read.saturating_sub(told),
         shared,
         unread: pasted.unread,
+        names: added.bare.into_iter().filter_map(|it| pasted.names.remove_entry(&it)).collect(),
     })
 }
 
@@ -488,19 +458,4 @@ pub(super) async fn record(
 ) -> Result<()> {
     let change = audit::Change { action, subject_kind: "list", subject_id: Some(id.0), before, after };
     audit::record(tx, now, actor, change).await
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_pasted_is_read_however_it_stands() {
-        let it = Pasted::read(
-            "Ana Muñoz <ANA@sur.example>\n9 8765 4321; pedro@sur.example\n\nsin dirección\n+56987654321\tx",
-        );
-        assert_eq!(it.emails.into_iter().collect::<Vec<_>>(), ["ana@sur.example", "pedro@sur.example"]);
-        assert_eq!(it.phones.into_iter().collect::<Vec<_>>(), ["+56987654321"]);
-        assert_eq!((it.read, it.unread), (4, vec![4]));
-    }
 }

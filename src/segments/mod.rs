@@ -13,6 +13,7 @@ pub mod members;
 pub mod words;
 pub mod segment;
 pub mod value;
+pub mod pasted;
 pub mod list;
 pub mod list_bulk;
 pub mod list_externals;

@@ -365,7 +365,7 @@ pub(super) async fn keep_version(
 /// # Errors
 /// [`Error::Forbidden`], [`Error::NotFound`], [`Error::Refused`] with what uses it, or the database's.
 pub async fn delete(tx: &mut Tx<'_>, now: DateTime<Utc>, actor: &Actor, id: SegmentId) -> Result<()> {
-    actor.require(Permission::EditContacts)?;
+    actor.require(Permission::Delete)?;
     let it = get(&mut **tx, id).await?;
     if it.kind != Kind::Rule {
         return Err(Error::refused("Este segmento es automático y siempre está: no se eliminó."));

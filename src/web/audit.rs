@@ -11,6 +11,8 @@ use crate::{
     accounts::staff::{self, StaffUser},
     audit::{self, Entry, Filter, Place},
     chile::format,
+    contacts::{company, pipeline::stages},
+    error::Result,
     ids::StaffId,
     state::AppState,
 };
@@ -19,6 +21,8 @@ use axum::extract::{Query, State};
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use serde_json::Value;
+use sqlx::PgConnection;
+use std::collections::{BTreeSet, HashMap};
 
 /// Changes of one page.
 const PAGE: usize = 50;
@@ -135,11 +139,13 @@ async fn list(State(state): State<AppState>, shell: Shell, Query(query): Query<A
         chosen: code == query.kind,
         code,
     });
+    let people = staff::list(&state.db).await?;
+    let names = Names::load(&mut *state.db.acquire().await?, &entries, &people).await?;
     html::page(&AuditPage {
         now: state.clock.now(),
         shell,
-        lines: entries.into_iter().map(line).collect(),
-        people: staff::list(&state.db).await?,
+        lines: entries.into_iter().map(|it| line(it, &names)).collect(),
+        people,
         staff: filter.staff,
         kinds: kinds.collect(),
         is_filtered: filter.staff.is_some() || filter.subject_kind.is_some() || filter.subject_id.is_some(),
@@ -148,13 +154,69 @@ async fn list(State(state): State<AppState>, shell: Shell, Query(query): Query<A
     })
 }
 
-fn line(entry: Entry) -> Line {
+/// What rows are called, by the field that tells them and their id.
+#[derive(Default)]
+struct Names(HashMap<(&'static str, i64), String>);
+
+/// The table that `field` tells a row of; none: its number is a number.
+fn table_of(field: &str) -> Option<&'static str> {
+    Some(match field {
+        "company" | "company_id" => "company",
+        "stage" | "stage_id" => "stage",
+        "owner" | "owner_id" => "staff",
+        _ => return None,
+    })
+}
+
+impl Names {
+    /// The names of all that `entries` tell by their ids.
+    async fn load(db: &mut PgConnection, entries: &[Entry], people: &[StaffUser]) -> Result<Names> {
+        let mut companies = BTreeSet::new();
+        for value in entries.iter().flat_map(|it| [&it.before, &it.after]).flatten() {
+            told_companies(value, &mut companies);
+        }
+        let companies: Vec<i64> = companies.into_iter().collect();
+        let mut names: HashMap<_, _> =
+            people.iter().map(|it| (("staff", it.id.0), it.name.clone())).collect();
+        for (id, name) in company::names(&mut *db, &companies).await? {
+            names.insert(("company", id.0), name);
+        }
+        for (id, name) in stages::names(&mut *db).await? {
+            names.insert(("stage", id.0), name);
+        }
+        Ok(Names(names))
+    }
+
+    /// The number `id` of `field` in words: a name, or the number of what has none any more.
+    fn of(&self, field: &str, id: i64) -> Option<String> {
+        let table = table_of(field)?;
+        Some(self.0.get(&(table, id)).map_or_else(|| format!("n.º {id}"), Clone::clone))
+    }
+}
+
+/// Add the ids of companies that `value` tells, however deep.
+fn told_companies(value: &Value, found: &mut BTreeSet<i64>) {
+    match value {
+        Value::Object(fields) => {
+            for (name, it) in fields {
+                match it.as_i64() {
+                    Some(id) if table_of(name) == Some("company") => drop(found.insert(id)),
+                    _ => told_companies(it, found),
+                }
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|it| told_companies(it, found)),
+        _ => {}
+    }
+}
+
+fn line(entry: Entry, names: &Names) -> Line {
     let link = entry.subject_id.and_then(|id| page_of(&entry.subject_kind, id));
     let (what, subject) = audit_words::phrase(&entry.action, &entry.subject_kind, entry.subject_id);
     Line {
         at: entry.at,
         what,
-        fields: differences(entry.before.as_ref(), entry.after.as_ref()),
+        fields: differences(entry.before.as_ref(), entry.after.as_ref(), names),
         actor: entry.actor,
         link,
         subject,
@@ -179,7 +241,7 @@ fn page_of(kind: &str, id: i64) -> Option<String> {
 }
 
 /// The fields whose values differ, in the order of their names.
-fn differences(before: Option<&Value>, after: Option<&Value>) -> Vec<Field> {
+fn differences(before: Option<&Value>, after: Option<&Value>, called: &Names) -> Vec<Field> {
     let empty = serde_json::Map::new();
     let object = |it: Option<&Value>| it.and_then(Value::as_object).cloned().unwrap_or_else(|| empty.clone());
     let (old, new) = (object(before), object(after));
@@ -195,23 +257,25 @@ fn differences(before: Option<&Value>, after: Option<&Value>) -> Vec<Field> {
                 Some(Value::Object(_)) if *name == "source" => "contenido".to_owned(),
                 _ => audit_words::field_name(name).to_owned(),
             },
-            before: old.get(name).and_then(|it| said(name, it)),
-            after: new.get(name).and_then(|it| said(name, it)),
+            before: old.get(name).and_then(|it| said(name, it, called)),
+            after: new.get(name).and_then(|it| said(name, it, called)),
         })
         .filter(|it| it.before != it.after)
         .collect()
 }
 
 /// The value of a field in words; nothing for nothing.
-fn said(name: &str, value: &Value) -> Option<String> {
+fn said(name: &str, value: &Value, called: &Names) -> Option<String> {
     let text = match value {
         Value::Null => return None,
         Value::Bool(true) => "sí".to_owned(),
         Value::Bool(false) => "no".to_owned(),
         Value::String(text) => audit_words::value(name, text),
-        Value::Number(number) => number.to_string(),
+        Value::Number(number) => {
+            number.as_i64().and_then(|id| called.of(name, id)).unwrap_or_else(|| number.to_string())
+        }
         Value::Array(items) => {
-            items.iter().map(|it| said(name, it).unwrap_or_default()).collect::<Vec<_>>().join(", ")
+            items.iter().map(|it| said(name, it, called).unwrap_or_default()).collect::<Vec<_>>().join(", ")
         }
         Value::Object(_) if name == "rule" => {
             let conditions = i64::try_from(conditions(value)).unwrap_or(i64::MAX);
@@ -219,7 +283,9 @@ fn said(name: &str, value: &Value) -> Option<String> {
         }
         Value::Object(fields) => fields
             .iter()
-            .filter_map(|(name, it)| Some(format!("{}: {}", audit_words::field_name(name), said(name, it)?)))
+            .filter_map(|(name, it)| {
+                Some(format!("{}: {}", audit_words::field_name(name), said(name, it, called)?))
+            })
             .collect::<Vec<_>>()
             .join(", "),
     };
@@ -251,6 +317,7 @@ mod tests {
         let fields = differences(
             Some(&json!({ "name": "Ana", "role": "STAFF", "active": true })),
             Some(&json!({ "name": "Ana", "role": "ADMIN", "active": false, "notes": "" })),
+            &Names::default(),
         );
         let told: Vec<_> =
             fields.iter().map(|it| (it.name.as_str(), it.before.as_deref(), it.after.as_deref())).collect();
@@ -266,7 +333,7 @@ mod tests {
             "communication_type": "EMAIL", "basis": "CONSENT", "obtained_on": "2026-11-21", "lifecycle": "CLIENTE",
             "status": "APPLYING", "scope": "PROMOTIONAL", "refused": ["NEWSLETTER", "BIRTHDAY"],
         });
-        let told = differences(None, Some(&after));
+        let told = differences(None, Some(&after), &Names::default());
         let told: Vec<_> = told.iter().map(|it| (it.name.as_str(), it.after.as_deref().unwrap())).collect();
         assert_eq!(
             told,
@@ -280,5 +347,31 @@ mod tests {
                 ("estado", "Guardando"),
             ]
         );
+    }
+
+    #[test]
+    fn rows_are_told_by_their_names() {
+        let names = Names(HashMap::from([
+            (("company", 61), "Salmones Quellón".to_owned()),
+            (("stage", 1), "Nuevo".to_owned()),
+        ]));
+        let (before, after) = (
+            json!({ "stage_id": 1, "position": 1 }),
+            json!({ "stage_id": 2, "position": 2, "kept": { "company_id": 61 } }),
+        );
+        let told = differences(Some(&before), Some(&after), &names);
+        let told: Vec<_> =
+            told.iter().map(|it| (it.name.as_str(), it.before.as_deref(), it.after.as_deref())).collect();
+        assert_eq!(
+            told,
+            [
+                ("ficha que queda", None, Some("empresa: Salmones Quellón")),
+                ("lugar", Some("1"), Some("2")),
+                ("etapa", Some("Nuevo"), Some("n.º 2")),
+            ]
+        );
+        let mut found = BTreeSet::new();
+        told_companies(&after, &mut found);
+        assert_eq!(found, BTreeSet::from([61]));
     }
 }

@@ -6,7 +6,10 @@ use crate::{
     campaigns::campaign,
     channels::Channel,
     chile::{comunas, format},
-    contacts::vocabulary::{Basis, InteractionKind, Lifecycle, Source},
+    contacts::{
+        pipeline::stages::Meaning,
+        vocabulary::{Basis, InteractionKind, Lifecycle, Source},
+    },
     imports,
     messaging::kinds::{MessageType, Scope, Status, SuppressionReason},
 };
@@ -197,6 +200,10 @@ const FIELDS: &[(&str, &str)] = &[
     ("communication_type", "canal"),
     ("message_type", "tipo de mensaje"),
     ("basis", "base"),
+    ("email_basis", "base legal para correo"),
+    ("sms_basis", "base legal para SMS"),
+    ("whatsapp_basis", "base legal para WhatsApp"),
+    ("meaning", "significado"),
     ("consent_basis", "base"),
     ("consent_source", "cómo se obtuvo"),
     ("source", "origen"),
@@ -294,9 +301,22 @@ fn code(field: &str, code: &str) -> Option<&'static str> {
     match field {
         "communication_type" => Channel::from_code(code).map(Channel::label),
         "message_type" | "refused" => MessageType::from_code(code).map(MessageType::label),
-        "basis" | "consent_basis" => Basis::from_code(code).map(Basis::label),
+        "basis" | "consent_basis" | "email_basis" | "sms_basis" | "whatsapp_basis" => {
+            Basis::from_code(code).map(Basis::label)
+        }
         "lifecycle" => Lifecycle::from_code(code).map(Lifecycle::label),
         "source" => Source::from_code(code).map(Source::label),
+        "meaning" => Meaning::from_code(code).map(Meaning::label),
+        // What is changed of many people at once.
+        "action" => Some(match code {
+            "TAG" => "Agregar un interés",
+            "UNTAG" => "Quitar un interés",
+            "OWNER" => "Cambiar el responsable",
+            "LIFECYCLE" => "Cambiar la etapa",
+            "STAGE" => "Mover en el embudo",
+            "LIST" => "Agregar a una lista",
+            _ => return None,
+        }),
         "role" => Role::from_code(code).map(Role::label),
         "scope" => Scope::from_code(code).map(Scope::label),
         "reason" => SuppressionReason::from_code(code).map(SuppressionReason::label),
@@ -413,6 +433,9 @@ mod tests {
             ("quiet_from", "21:30:00", "21:30"),
             ("source", "Formulario en recepción", "Formulario en recepción"),
             ("notes", "LEAD", "LEAD"),
+            ("email_basis", "CONSENT", "Consentimiento"),
+            ("action", "LIFECYCLE", "Cambiar la etapa"),
+            ("meaning", "WON", "Ganado"),
         ] {
             assert_eq!(value(field, text), told);
         }

@@ -15,9 +15,11 @@ use crate::{
     chile::{comunas, format, phone::Phone},
     contacts::{
         contact::{self, Contact},
+        contact_list::{self, Filter, Row, Sort},
         duplicates::{self, Pair, Reason},
         merge::{self, Field, LeftOut, Weight},
     },
+    db::keyset::Place,
     error::Error,
     ids::ContactId,
     state::AppState,
@@ -34,6 +36,7 @@ use std::collections::{BTreeSet, HashMap};
 pub(super) fn routes() -> Vec<Route> {
     vec![
         Route::get("/duplicates", Permission::View, list),
+        Route::get("/contacts/{id}/other", Permission::EditContacts, choose),
         Route::get("/duplicates/{first}/{second}", Permission::View, show),
         Route::post("/duplicates/{first}/{second}", Permission::EditContacts, join),
         Route::post("/duplicates/{first}/{second}/dismissal", Permission::EditContacts, dismiss),
@@ -83,6 +86,56 @@ async fn list(State(state): State<AppState>, shell: Shell, Query(asked): Query<A
         .unwrap_or_default();
     let newer = if asked.after().is_some() { "/duplicates".to_owned() } else { String::new() };
     html::page(&ListPage { shell, pairs, waiting, newer, older })
+}
+
+/// Hits that are shown: who is not among them is looked for by more words.
+const HITS: usize = 20;
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Sought {
+    q: String,
+}
+
+#[derive(Template)]
+#[template(path = "duplicates/choose.html")]
+struct ChoosePage {
+    shell: Shell,
+    contact: Contact,
+    q: String,
+    hits: Vec<Row>,
+    /// Nobody is called as searched for: these look like it.
+    is_alike: bool,
+    has_more: bool,
+}
+
+/// Look for the other ficha of somebody, where nothing proposed it.
+async fn choose(
+    State(state): State<AppState>,
+    shell: Shell,
+    Path(id): Path<ContactId>,
+    Query(sought): Query<Sought>,
+) -> Answer {
+    let mut db = state.db.acquire().await?;
+    let contact = contact::get(&mut *db, id).await?;
+    let q = sought.q.trim().to_owned();
+    let filter = Filter { q: q.clone(), ..Filter::default() };
+    let (mut hits, mut is_alike) = (Vec::new(), false);
+    // What holds no letter and no digit would let everyone through.
+    if !filter.is_empty() {
+        // Two more than are shown: the person at hand may be one of them, and the other tells that there are more.
+        hits = contact_list::page(&mut db, &filter, Sort::Newest, Place::First, HITS + 2).await?.rows;
+        if hits.is_empty()
+            && let Some(alike) = contact_list::similar(&mut db, &filter).await?
+        {
+            hits = contact_list::page(&mut db, &alike, Sort::Given, Place::First, HITS + 2).await?.rows;
+            is_alike = true;
+        }
+    }
+    hits.retain(|it| it.id != id);
+    let has_more = hits.len() > HITS;
+    hits.truncate(HITS);
+    html::page(&ChoosePage { shell, contact, q, hits, is_alike, has_more })
 }
 
 /// A line of the comparison.

@@ -18,6 +18,7 @@ use crate::{
     segments::{
         list::{self, Added, List, Member, Shared},
         list_externals::{self, Externals},
+        pasted::{self, Unread},
         segment::{self, Segment},
     },
     state::AppState,
@@ -31,14 +32,14 @@ use std::time::Duration;
 const PAGE: usize = 50;
 
 pub(super) fn routes() -> Vec<Route> {
-    use Permission::{EditContacts, View};
+    use Permission::{Delete, EditContacts, View};
     vec![
         Route::get("/lists", View, all),
         Route::post("/lists", EditContacts, create),
         Route::get("/lists/new", EditContacts, new),
         Route::get("/lists/{id}", View, show),
         Route::post("/lists/{id}", EditContacts, update),
-        Route::delete("/lists/{id}", EditContacts, delete),
+        Route::delete("/lists/{id}", Delete, delete),
         Route::get("/lists/{id}/edit", EditContacts, edit),
         Route::post("/lists/{id}/restoration", EditContacts, restore),
         Route::post("/lists/{id}/members", EditContacts, add).within(Duration::from_mins(2)),
@@ -181,8 +182,23 @@ struct ShowPage {
     told: String,
     /// Telephones of which somebody is to be chosen.
     shared: Vec<Shared>,
+    /// What was pasted and could not be read.
+    unread: Vec<Unread>,
+    /// Names that stood beside addresses of nobody.
+    names: Vec<(String, String)>,
     form: AddForm,
     errors: Errors,
+}
+
+/// Most things that were not understood and are told one by one; the box holds all.
+const TOLD: usize = 50;
+
+impl ShowPage {
+    /// The name that stood beside the address of `member`; empty: none did.
+    fn name_beside(&self, member: &Member) -> &str {
+        let email = member.email.as_deref().unwrap_or_default();
+        self.names.iter().find(|it| it.0 == email).map_or("", |it| it.1.as_str())
+    }
 }
 
 async fn page(
@@ -209,6 +225,8 @@ async fn page(
         externals: list_externals::count(&mut *db, id).await?,
         told: String::new(),
         shared: Vec::new(),
+        unread: Vec::new(),
+        names: Vec::new(),
         form,
         errors,
     })
@@ -237,19 +255,26 @@ fn told(added: &Added) -> String {
         1 => " 1 dirección ya estaba o venía repetida.".to_owned(),
         n => format!(" {} ya estaban o venían repetidas.", count(n, "dirección", "direcciones")),
     };
-    let lines: Vec<String> = added.unread.iter().take(10).map(usize::to_string).collect();
-    let unread = match (lines.is_empty(), added.unread.len() > 10) {
-        (true, _) => String::new(),
-        (false, true) => format!(" No entendimos las líneas {} y otras.", lines.join(", ")),
-        (false, false) if lines.len() == 1 => format!(" No entendimos la línea {}.", lines[0]),
-        (false, false) => format!(" No entendimos las líneas {}.", lines.join(", ")),
+    let unread = match added.unread.len() {
+        0 => "",
+        1 => " Algo no lo entendimos: sigue en el cuadro para que lo corrijas.",
+        _ => " Lo que no entendimos sigue en el cuadro para que lo corrijas.",
+    };
+    let names = match added.names.len() {
+        0 => "",
+        1 => {
+            " Una lista no guarda el nombre que venía junto a una dirección suelta: créale su contacto para no perderlo."
+        }
+        _ => {
+            " Una lista no guarda los nombres que venían junto a direcciones sueltas: crea sus contactos para no perderlos."
+        }
     };
     let bare = match added.externals {
         0 => "",
         1 => " No es de ningún contacto: créalo aquí mismo para poder escribirle.",
         _ => " No son de ningún contacto: créalos aquí mismo para poder escribirles.",
     };
-    format!("Agregamos {contacts}{externals}.{bare}{already}{unread}")
+    format!("Agregamos {contacts}{externals}.{bare}{already}{unread}{names}")
 }
 
 async fn add(
@@ -270,21 +295,26 @@ async fn add(
         list::add_pasted(&mut tx, now, &actor, id, &form.addresses).await
     };
     match added {
-        Ok(added) if added.shared.is_empty() => {
+        Ok(added) if added.shared.is_empty() && added.unread.is_empty() && added.names.is_empty() => {
             tx.commit().await?;
             Ok(Flash::good(told(&added)).to(&format!("/lists/{id}")))
         }
         Ok(added) => {
             tx.commit().await?;
-            // Whom they meant is asked here: an address that said it would keep telephones in logs.
-            let page =
-                page(&state, shell, id, &Asked::default(), AddForm::default(), Errors::default()).await?;
-            html::page(&ShowPage { told: told(&added), shared: added.shared, ..page })
+            // What is left to do is told here: an address that said it would keep people's names and telephones in logs.
+            let lines: Vec<&str> = added.unread.iter().map(|it| it.text.as_str()).collect();
+            let form = AddForm { addresses: lines.join("\n"), ..AddForm::default() };
+            let page = page(&state, shell, id, &Asked::default(), form, Errors::default()).await?;
+            let told = told(&added);
+            let Added { shared, unread, names, .. } = added;
+            html::page(&ShowPage { told, shared, unread, names, ..page })
         }
         Err(error) => {
             tx.rollback().await?;
             let errors = Errors::from_error(error)?;
-            html::invalid(&page(&state, shell, id, &Asked::default(), form, errors).await?)
+            let unread = pasted::unread(&form.addresses);
+            let page = page(&state, shell, id, &Asked::default(), form, errors).await?;
+            html::invalid(&ShowPage { unread, ..page })
         }
     }
 }

@@ -76,6 +76,21 @@ const ACTIONS: &[(&str, &str, &str, Permission)] = &[
     ("Mi cuenta y contraseña", "user", "/profile", Permission::View),
 ];
 
+/// Other words by which people look for a page.
+const CALLED_TOO: &[(&str, &str)] = &[
+    ("/settings", "ajustes configuración empresa razón social"),
+    ("/settings/email", "ajustes configuración correo email remitente"),
+    ("/settings/limits", "ajustes configuración topes horarios"),
+    ("/settings/segments", "ajustes configuración"),
+    ("/settings/holidays", "ajustes configuración festivos"),
+    ("/staff", "ajustes configuración usuarios cuentas"),
+    ("/audit", "ajustes configuración historial registro"),
+    ("/contacts", "personas clientes"),
+    ("/pipeline", "pipeline ventas tablero"),
+    ("/suppressions", "bajas no molestar"),
+    ("/duplicates", "repetidos unir fichas"),
+];
+
 async fn search(
     State(state): State<AppState>,
     headers: HeaderMap,
@@ -108,10 +123,14 @@ fn pages(shell: &Shell, q: &str) -> Group {
         .nav()
         .into_iter()
         .flat_map(|group| group.items.into_iter().map(move |it| (group.label, it)))
-        .filter(|(_, it)| is_called(it.label, q))
+        .filter(|(_, it)| {
+            let too = CALLED_TOO.iter().find(|(path, _)| *path == it.path).map_or("", |it| it.1);
+            is_called(&format!("{} {too}", it.label), q)
+        })
         .map(|(group, it)| Hit {
             label: it.label.to_owned(),
-            detail: if group == it.label { String::new() } else { group.to_owned() },
+            // Only of the settings the group tells more than the name does.
+            detail: if group == "Ajustes" { group.to_owned() } else { String::new() },
             icon: it.icon,
             path: it.path.to_owned(),
         })

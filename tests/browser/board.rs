@@ -48,6 +48,8 @@ async fn a_card_is_moved_by_keyboard_and_by_mouse() {
     window.key(&format!("Prop{}{}", char::from(Key::Tab), char::from(Key::Enter))).await;
     window.sees("Ana pasó a «Propuesta»").await;
     assert_eq!(stands(&app, "Ana").await, "Propuesta");
+    // Whoever works by keyboard goes on from the card.
+    window.seen("[data-lane='4'] [data-deal]:has(a[href='/contacts/1']) button:focus").await;
     window.picture("board-keyboard").await;
 
     // By mouse, from its grip and from its body; a press on its name still opens it.

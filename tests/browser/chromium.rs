@@ -297,7 +297,7 @@ impl Window {
     }
 
     /// The first element that `css` names and that shows.
-    async fn seen(&self, css: &str) -> Element {
+    pub(crate) async fn seen(&self, css: &str) -> Element {
         let began = Instant::now();
         loop {
             for found in self.client.find_all(Locator::Css(css)).await.unwrap() {

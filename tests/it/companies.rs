@@ -388,3 +388,33 @@ async fn no_page_of_the_list_reads_all_companies(db: PgPool) {
         );
     }
 }
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn a_name_that_another_bears_wants_a_rut_of_its_own(db: PgPool) {
+    let panel = TestApp::new(db.clone());
+    let app = panel.admin().await;
+    let with_rut = [("name", "Academia Puyehue Sur Ltda."), ("rut", "76.086.428-5")];
+    let first = app.post("/companies", &with_rut).await.location().to_owned();
+    let bare = [("name", "  academia PUYEHÚE   sur ltda")];
+    let refused = app.post("/companies", &bare).await;
+    assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", refused.text());
+    assert!(refused.text().contains("Ya existe una empresa con este nombre"), "{}", refused.text());
+    assert!(refused.body.contains(&format!("href=\"{first}\"")), "a link to the other");
+    // Another RUT tells them apart: two companies may share a name.
+    let other = app.post("/companies", &[bare[0], ("rut", "76.354.771-K")]).await;
+    assert_eq!(other.status, StatusCode::SEE_OTHER, "{}", other.text());
+    let second = other.location().to_owned();
+    let page = app.get(&second).await;
+    assert!(page.text().contains("hay otra empresa con el mismo nombre"), "{}", page.text());
+    assert!(page.body.contains(&format!("href=\"{first}\"")));
+    // Neither loses its RUT nor takes a name that is taken; what stands so already may be worked on.
+    let id = CompanyId(second.rsplit_once('/').unwrap().1.parse().unwrap());
+    let seen = company::get(&db, id).await.unwrap().updated_at.to_rfc3339();
+    let lost = app.post(&second, &[bare[0], ("seen", &seen)]).await;
+    assert_eq!(lost.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", lost.text());
+    sqlx::query("update companies set rut = null where id = $1").bind(id.0).execute(&db).await.unwrap();
+    let kept = app.post(&second, &[bare[0], ("industry", "Danza"), ("seen", &seen)]).await;
+    assert_eq!(kept.status, StatusCode::SEE_OTHER, "{}", kept.text());
+    let quiet = app.post("/companies", &[("name", "Otra")]).await;
+    assert!(!app.get(quiet.location()).await.text().contains("mismo nombre"));
+}

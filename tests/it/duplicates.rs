@@ -328,3 +328,23 @@ async fn the_page_joins_and_gives_a_way_back(db: PgPool) {
     assert_eq!(refused.status, StatusCode::FORBIDDEN);
     assert!(!reader.get("/duplicates").await.text().contains("Son dos personas"));
 }
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn any_two_are_joined_from_the_page_of_one(db: PgPool) {
+    let (kept, gone) = twice(&db).await;
+    let app = TestApp::new(db.clone());
+    let staff = app.as_role(Role::Staff).await;
+    let path = format!("/contacts/{kept}/other");
+    let link = format!("href=\"{path}\"");
+    assert!(staff.get(&format!("/contacts/{kept}")).await.body.contains(&link));
+    assert!(!staff.get(&path).await.body.contains("/duplicates/"), "nothing was looked for");
+    let found = staff.get(&format!("{path}?q=soto")).await.body;
+    assert!(found.contains(&format!("href=\"/duplicates/{kept}/{gone}\"")), "{found}");
+    assert!(!found.contains(&format!("/duplicates/{kept}/{kept}")), "nobody is joined with themselves");
+    let alike = staff.get(&format!("{path}?q=mrai")).await.text();
+    assert!(alike.contains("Parecidos a «mrai»") || alike.contains("No hay otra ficha"), "{alike}");
+    assert!(staff.get(&format!("{path}?q=wxyzk")).await.text().contains("No hay otra ficha"));
+    let reader = app.as_role(Role::ReadOnly).await;
+    assert!(!reader.get(&format!("/contacts/{kept}")).await.body.contains(&link));
+    assert_eq!(reader.get(&path).await.status, StatusCode::FORBIDDEN);
+}

@@ -157,6 +157,10 @@ async fn the_palette_goes_to_pages_people_companies_and_campaigns(db: PgPool) {
     assert!(found.text().contains("Empresas Salmones Quellón 76.086.428-5"), "{}", found.text());
     let found = app.get("/search?q=prospeccion").await.text();
     assert!(found.contains("Campañas Prospección Los Lagos Borrador"), "{found}");
+    let pages = app.get("/search?q=ajustes").await.text();
+    assert!(pages.contains("Negocio Ajustes") && pages.contains("Límites y horarios Ajustes"), "{pages}");
+    assert!(app.get("/search?q=configuracion").await.text().contains("Negocio Ajustes"));
+    assert!(!all.text().contains("Empresas Personas"), "{}", all.text());
     let found = app.get("/search?q=gonsales").await.text();
     assert!(found.contains("Contactos parecidos a «gonsales» Rosa González"), "{found}");
     let found = app.get("/search?q=wxyzk").await.text();

@@ -4,6 +4,7 @@
 use crate::{
     access::Actor,
     accounts::staff::{self, StaffUser},
+    chile::text::fold,
     contacts::{
         company::{self, Draft, Outcome, Rival},
         company_list,
@@ -79,6 +80,17 @@ pub(super) async fn new(State(state): State<AppState>, shell: Shell) -> Answer {
     html::page(&FormPage::load(&state, shell, None, CompanyForm::default()).await?)
 }
 
+/// `done`, and that another company is called `name` too where one is: their RUT tells them apart.
+async fn done(state: &AppState, done: &str, id: CompanyId, name: &str) -> Result<Flash, Error> {
+    Ok(match company::namesake(&state.db, Some(id), name).await? {
+        Some(other) => Flash::plain(format!(
+            "{done} Ojo: hay otra empresa con el mismo nombre. Las distingue el RUT; si es la misma, corrige una de las dos."
+        ))
+        .link("Ver la otra", format!("/companies/{other}")),
+        None => Flash::good(done),
+    })
+}
+
 pub(super) async fn create(
     State(state): State<AppState>,
     actor: Actor,
@@ -93,7 +105,10 @@ pub(super) async fn create(
         Ok::<_, Error>(id)
     };
     match made.await {
-        Ok(id) => Ok(Flash::good("Empresa creada.").to(&format!("/companies/{id}"))),
+        Ok(id) => {
+            let said = done(&state, "Empresa creada.", id, &form.draft.name).await?;
+            Ok(said.to(&format!("/companies/{id}")))
+        }
         Err(error) => {
             let errors = Errors::from_error(error)?;
             FormPage::load(&state, shell, None, form).await?.wrong(&state, errors).await
@@ -116,6 +131,7 @@ pub(super) async fn update(
 ) -> Answer {
     let id = CompanyId(id);
     let seen = form.seen.parse::<DateTime<Utc>>().unwrap_or_default();
+    let named = company::get(&state.db, id).await?.name;
     let saved = async {
         let details = form.draft.check()?;
         let mut tx = state.db.begin().await?;
@@ -127,7 +143,14 @@ pub(super) async fn update(
     };
     let path = format!("/companies/{id}");
     match saved.await {
-        Ok(Outcome::Saved) => Ok(Flash::good("Cambios guardados.").to(&path)),
+        Ok(Outcome::Saved) => {
+            let is_renamed = fold(&named) != fold(&form.draft.name);
+            let said = match is_renamed {
+                true => done(&state, "Cambios guardados.", id, &form.draft.name).await?,
+                false => Flash::good("Cambios guardados."),
+            };
+            Ok(said.to(&path))
+        }
         Ok(Outcome::Unchanged) => Ok(Flash::plain("No había nada que cambiar.").to(&path)),
         Ok(Outcome::Stale) => {
             let current = company::get(&state.db, id).await?;

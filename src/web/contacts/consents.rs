@@ -169,10 +169,7 @@ fn reach(contact: &Contact, channel: Channel, suppressions: Vec<Suppression>) ->
         let all = suppressions.iter().any(|it| it.scope == Scope::All);
         let what = if all { "No recibe nada" } else { "No recibe promociones" };
         let since = format::date(time::local_date(it.created_at));
-        (
-            badge("Excluido", "red", "ban"),
-            format!("{what} desde el {since}: {}.", it.reason.label().to_lowercase()),
-        )
+        (badge("Excluido", "red", "ban"), format!("{what} desde el {since}: {}.", it.reason.in_sentence()))
     } else if let Some(basis) = basis {
         (
             badge("Recibe promociones", "green", "circle-check"),

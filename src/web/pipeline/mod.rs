@@ -149,6 +149,13 @@ fn back(headers: &HeaderMap) -> String {
     session::referring_path(headers).unwrap_or_else(|| "/pipeline".to_owned())
 }
 
+/// The same, at the card of `contact` where that is the board: without script too one goes on from it.
+fn back_to(headers: &HeaderMap, contact: ContactId) -> String {
+    let path = back(headers);
+    let is_board = path == "/pipeline" || path.starts_with("/pipeline?");
+    if is_board { format!("{path}#deal-{contact}") } else { path }
+}
+
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct StageForm {
@@ -198,7 +205,7 @@ async fn put(
         (true, None) => Flash::good(format!("{name} está ahora en el embudo, en «{label}»."))
             .undo(format!("/pipeline/cards/{id}/stage?_method=DELETE")),
     };
-    Ok(flash.to(&back(&headers)))
+    Ok(flash.to(&back_to(&headers, contact)))
 }
 
 async fn take_off(

@@ -1,14 +1,14 @@
 //! The page on which the stages of the board are named, ordered, added and removed.
 
-use super::{Form, Shell, filters, html};
+use super::{Form, Shell, StageId, filters, html};
 use crate::{
     access::Actor,
     contacts::pipeline::stages::{self, Meaning, Stage},
     error::{Error, Result},
-    ids::StageId,
     state::AppState,
     web::{
         flash::{self, Flash},
+        form::Errors,
         html::Answer,
     },
 };
@@ -24,25 +24,64 @@ const PAGE: &str = "/pipeline/stages";
 struct StagesPage {
     shell: Shell,
     stages: Vec<Stage>,
+    /// What was typed and not saved: at a stage, or for a new one.
+    typed: Option<(Option<StageId>, StageForm)>,
+    errors: Errors,
+}
+
+impl StagesPage {
+    /// What was typed for the stage `at`, or for the new one.
+    fn typed_at(&self, at: Option<&StageId>) -> Option<&StageForm> {
+        self.typed.as_ref().filter(|it| it.0.as_ref() == at).map(|it| &it.1)
+    }
+
+    fn name_of<'a>(&'a self, it: &'a Stage) -> &'a str {
+        self.typed_at(Some(&it.id)).map_or(&it.name, |it| &it.name)
+    }
+
+    fn meaning_of(&self, it: &Stage) -> Meaning {
+        self.typed_at(Some(&it.id)).map_or(it.meaning, StageForm::meaning)
+    }
+
+    fn new_name(&self) -> &str {
+        self.typed_at(None).map_or("", |it| &it.name)
+    }
+
+    fn new_meaning(&self) -> Meaning {
+        self.typed_at(None).map_or(Meaning::Open, StageForm::meaning)
+    }
+
+    /// Whether what is wrong is wrong there.
+    fn is_wrong(&self, at: Option<&StageId>) -> bool {
+        self.errors.any() && self.typed_at(at).is_some()
+    }
 }
 
 pub(super) async fn list(State(state): State<AppState>, shell: Shell) -> Answer {
-    html::page(&StagesPage { shell, stages: stages::list(&state.db, None).await? })
+    let stages = stages::list(&state.db, None).await?;
+    html::page(&StagesPage { shell, stages, typed: None, errors: Errors::default() })
 }
 
-/// Wrong fields as a sentence: these forms are one line each, with what is wrong said above them.
-fn as_refusal(error: Error) -> Error {
-    match error {
-        Error::Invalid(fields) => {
-            let reasons: Vec<_> = fields.iter().map(|it| it.message.as_str()).collect();
-            Error::refused(format!("No se guardó. {}", reasons.join(" ")))
+/// Say `done`, or show the page again with what was typed `at` a stage and what is wrong with it.
+async fn saved(
+    state: &AppState,
+    shell: Shell,
+    at: Option<StageId>,
+    form: StageForm,
+    result: Result<()>,
+    done: &str,
+) -> Answer {
+    match result {
+        Err(Error::Invalid(fields)) => {
+            let stages = stages::list(&state.db, None).await?;
+            html::invalid(&StagesPage { shell, stages, typed: Some((at, form)), errors: Errors(fields) })
         }
-        other => other,
+        other => said(other, done),
     }
 }
 
 fn said(result: Result<()>, done: &str) -> Answer {
-    flash::done_or_refused(result.map_err(as_refusal), Flash::good(done), PAGE)
+    flash::done_or_refused(result, Flash::good(done), PAGE)
 }
 
 #[derive(Default, Deserialize)]
@@ -61,6 +100,7 @@ impl StageForm {
 pub(super) async fn create(
     State(state): State<AppState>,
     actor: Actor,
+    shell: Shell,
     Form(form): Form<StageForm>,
 ) -> Answer {
     let made = async {
@@ -68,21 +108,24 @@ pub(super) async fn create(
         stages::create(&mut tx, state.clock.now(), &actor, &form.name, form.meaning()).await?;
         Ok(tx.commit().await?)
     };
-    said(made.await, "La etapa quedó al final del embudo.")
+    let made = made.await;
+    saved(&state, shell, None, form, made, "La etapa quedó al final del embudo.").await
 }
 
 pub(super) async fn update(
     State(state): State<AppState>,
     actor: Actor,
+    shell: Shell,
     Path(id): Path<i64>,
     Form(form): Form<StageForm>,
 ) -> Answer {
-    let saved = async {
+    let changed = async {
         let mut tx = state.db.begin().await?;
         stages::update(&mut tx, state.clock.now(), &actor, StageId(id), &form.name, form.meaning()).await?;
         Ok(tx.commit().await?)
     };
-    said(saved.await, "La etapa quedó guardada.")
+    let changed = changed.await;
+    saved(&state, shell, Some(StageId(id)), form, changed, "La etapa quedó guardada.").await
 }
 
 pub(super) async fn remove(State(state): State<AppState>, actor: Actor, Path(id): Path<i64>) -> Answer {

@@ -12,7 +12,7 @@ use crate::access::Permission;
 use std::time::Duration;
 
 pub(super) fn routes() -> Vec<Route> {
-    use Permission::{EditContacts, EditSettings, View};
+    use Permission::{Delete, EditContacts, EditSettings, View};
     vec![
         Route::get("/segments", View, list::list),
         Route::post("/segments", EditContacts, edit::create),
@@ -22,7 +22,7 @@ pub(super) fn routes() -> Vec<Route> {
         Route::get("/segments/value", View, value::grid),
         Route::get("/segments/{id}", View, show::show),
         Route::post("/segments/{id}", EditContacts, edit::update),
-        Route::delete("/segments/{id}", EditContacts, edit::delete),
+        Route::delete("/segments/{id}", Delete, edit::delete),
         Route::get("/segments/{id}/edit", EditContacts, edit::edit),
         Route::get("/segments/{id}/count", View, list::count),
         Route::get("/segments/{id}/contacts/{contact_id}", View, show::why),

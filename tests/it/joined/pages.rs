@@ -61,3 +61,51 @@ async fn what_joining_leaves_out_is_said(db: PgPool) {
     let page = staff.get(&format!("/contacts/{kept}")).await.text();
     assert!(page.contains("Todo lo de la otra quedó aquí"), "{page}");
 }
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn a_message_to_who_was_joined_says_where_they_went(db: PgPool) {
+    let (kept, gone) = twice(&db).await;
+    let app = TestApp::new(db.clone());
+    let message: i64 = sqlx::query_scalar("select id from communication_logs").fetch_one(&db).await.unwrap();
+    let path = format!("/messages/{message}");
+    assert!(!app.get(&path).await.text().contains("que se unió a"));
+    join(&db, kept, gone, &[]).await.unwrap();
+    let page = app.get(&path).await;
+    let said = "Se pidió para la ficha de Ana María Soto Paz, que se unió a Ana Soto";
+    assert!(page.text().contains(said), "{}", page.text());
+    assert!(page.body.contains(&format!("href=\"/contacts/{kept}\">Ana Soto</a>")), "{}", page.body);
+    let sent: i64 = sqlx::query_scalar(
+        "insert into communication_logs (origin, contact_id, dedupe_key, communication_type, message_type, destination, status,
+             scheduled_at, next_attempt_at, created_at, sent_at)
+         values ('MANUAL', $1, 'x', 'EMAIL', 'OTHER', 'anamaria@dos.example', 'SENT', '2026-11-20', '2026-11-20', '2026-11-20',
+             '2026-11-20 15:00Z') returning id",
+    )
+    .bind(gone.0)
+    .fetch_one(&db)
+    .await
+    .unwrap();
+    let page = app.get(&format!("/messages/{sent}")).await.text();
+    assert!(page.contains("Se envió a la ficha de Ana María Soto Paz, que se unió a Ana Soto"), "{page}");
+    let found = app.get("/messages?to=ana@uno.example").await.body;
+    assert!(found.contains(&format!("href=\"{path}\"")), "theirs are those of the joined: {found}");
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn an_address_that_joining_left_out_finds_who_stays(db: PgPool) {
+    let (kept, gone) = twice(&db).await;
+    sqlx::query("update contacts set phone = '+56911112222' where id = $1")
+        .bind(kept.0)
+        .execute(&db)
+        .await
+        .unwrap();
+    join(&db, kept, gone, &[]).await.unwrap();
+    let app = TestApp::new(db.clone());
+    for typed in ["AnaMaria@dos.example", "9%208765%204321", "%2B56987654321"] {
+        for list in ["/contacts", "/search"] {
+            let page = app.get(&format!("{list}?q={typed}")).await.body;
+            assert!(page.contains(&format!("href=\"/contacts/{kept}\"")), "{list} {typed}: {page}");
+        }
+    }
+    let other = app.get("/contacts?q=maria@dos.example").await.body;
+    assert!(!other.contains(&format!("href=\"/contacts/{kept}\"")), "only the whole address");
+}

@@ -29,7 +29,9 @@ async fn a_card_is_moved_said_and_taken_back(db: PgPool) {
     let (new, offer) = (stage(&db, "Nuevo").await, stage(&db, "Propuesta").await);
     let path = format!("/pipeline/cards/{id}");
     let moved = who.post(&format!("{path}/stage"), &[("stage_id", &new.to_string())]).await;
-    assert_eq!((moved.status, moved.location()), (StatusCode::SEE_OTHER, "/pipeline"));
+    let there = format!("/pipeline#deal-{id}");
+    assert_eq!((moved.status, moved.location()), (StatusCode::SEE_OTHER, there.as_str()));
+    assert!(who.get("/pipeline").await.body.contains(&format!("id=\"deal-{id}\"")));
     who.post(&format!("{path}/stage"), &[("stage_id", &offer.to_string())]).await;
     let deal = format!("/contacts/{id}/card");
     who.post(&deal, &[("value", "1.250.000"), ("follow_up_on", "2026-11-20")]).await;
@@ -103,8 +105,19 @@ async fn stages_are_named_ordered_and_removed_when_empty_by_who_may(db: PgPool) 
     assert_eq!(staff.get("/pipeline/stages").await.status, StatusCode::FORBIDDEN);
     admin.post("/pipeline/stages", &form).await;
     let new = stage(&db, "Visita agendada").await;
-    admin.post("/pipeline/stages", &[("name", "VISITA AGENDADA")]).await;
-    assert!(admin.get("/pipeline/stages").await.text().contains("Ya hay una etapa con ese nombre."));
+    let taken = admin.post("/pipeline/stages", &[("name", "VISITA AGENDADA"), ("meaning", "WON")]).await;
+    assert_eq!(taken.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(taken.text().contains("Ya hay una etapa con ese nombre."), "{}", taken.text());
+    assert!(taken.body.contains("value=\"VISITA AGENDADA\""), "what was typed is kept: {}", taken.body);
+    let taken =
+        admin.post(&format!("/pipeline/stages/{new}"), &[("name", "GANADO"), ("meaning", "HOT")]).await;
+    assert_eq!(taken.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(
+        taken.body.contains("value=\"GANADO\"") && taken.body.contains("value=\"Ganado\""),
+        "{}",
+        taken.body
+    );
+    assert_eq!(taken.body.matches("id=\"field-name\"").count(), 1, "the summary leads to one box");
     admin.post(&format!("/pipeline/stages/{new}/position"), &[("towards", "start")]).await;
     admin.post(&format!("/pipeline/stages/{new}"), &[("name", "Visita"), ("meaning", "HOT")]).await;
     let names = |all: Vec<(StageId, String)>| all.into_iter().map(|it| it.1).collect::<Vec<_>>();

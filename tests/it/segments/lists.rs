@@ -48,7 +48,8 @@ async fn what_is_pasted_becomes_contacts_and_bare_addresses_once(db: PgPool) {
     let added =
         paste("ANA@x.example\n9 8765 4321\notro@x.example; +56 9 1234 5678\nnada aquí").await.unwrap();
     assert_eq!((added.contacts, added.externals, added.already), (1, 2, 1), "her phone is hers too");
-    assert_eq!(added.unread, [4]);
+    let unread: Vec<_> = added.unread.iter().map(|it| (it.line, it.text.as_str())).collect();
+    assert_eq!(unread, [(4, "nada aquí")]);
     let again = paste("otro@x.example, ana@x.example").await.unwrap();
     assert_eq!((again.contacts, again.externals, again.already), (0, 0, 2));
     assert!(matches!(paste("nada").await.unwrap_err(), Error::Invalid(_)));
@@ -325,4 +326,59 @@ async fn an_address_of_two_joinings_is_of_who_stayed_last(db: PgPool) {
     let on_it: Vec<Option<i64>> =
         sqlx::query_scalar("select contact_id from list_members").fetch_all(&db).await.unwrap();
     assert_eq!(on_it, [Some(stayed[2].0)]);
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn what_was_not_understood_comes_back_with_its_reason(db: PgPool) {
+    let app = TestApp::new(db.clone());
+    person(&db, "Ana", 0, 0).await;
+    let id = new_list(&db, "Feria").await;
+    let path = format!("/lists/{id}/members");
+    let text = "Ana <ana@x.example>\nMaría José <maria@x.example>\nluis@x\n9 8765 432\nnada aquí\n\
+                eva@x.example luz@x.example, otro@\n\"Soto, Iris\" <iris@x.example>; 12.531.909-2";
+    let asked = app.post(&path, &[("addresses", text)]).await;
+    assert_eq!(asked.status, axum::http::StatusCode::OK);
+    let told = asked.text();
+    for words in [
+        "Agregamos 1 contacto y 4 direcciones sueltas.",
+        "Línea 3, «luis@x»: el dominio está incompleto",
+        "Línea 4, «9 8765 432»: le falta un dígito",
+        "Línea 5, «nada aquí»: no trae correo ni teléfono.",
+        "Línea 6, «otro@»: no es un correo",
+        "María José, maria@x.example",
+        "Soto Iris, iris@x.example",
+    ] {
+        assert!(told.contains(words), "{words}: {told}");
+    }
+    assert!(asked.body.contains("\nluis@x\n9 8765 432\nnada aquí\notro@</textarea>"), "{}", asked.body);
+    assert!(asked.body.contains("name=\"name\" value=\"María José\""), "{}", asked.body);
+    assert!(!told.contains("Ana, ana@x.example") && !told.contains("12.531.909-2"), "{told}");
+    // Nothing of it is kept for the next page.
+    assert!(!app.get(&format!("/lists/{id}")).await.text().contains("María José"));
+    let nothing = app.post(&path, &[("addresses", "nada\nluis@x")]).await;
+    assert_eq!(nothing.status, axum::http::StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(nothing.text().contains("Línea 2, «luis@x»: el dominio"), "{}", nothing.text());
+    assert!(nothing.body.contains("nada\nluis@x</textarea>"));
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn only_who_may_delete_deletes_lists_and_segments(db: PgPool) {
+    use axum::http::StatusCode;
+    use llovizna::access::Role;
+    let app = TestApp::new(db.clone());
+    let segment = keep(&db, "Gastan", &spenders()).await.unwrap();
+    let list = new_list(&db, "Feria").await;
+    let (staff, admin) = (app.as_role(Role::Staff).await, app.as_role(Role::Admin).await);
+    for path in [format!("/lists/{list}"), format!("/segments/{segment}")] {
+        let delete = format!("{path}?_method=DELETE");
+        let seen = staff.get(&path).await.body;
+        assert!(!seen.contains(&delete) && seen.contains(&format!("{path}/edit")), "{seen}");
+        assert_eq!(staff.post(&delete, &[]).await.status, StatusCode::FORBIDDEN);
+        assert!(admin.get(&path).await.body.contains(&delete));
+        assert_eq!(admin.post(&delete, &[]).await.status, StatusCode::SEE_OTHER);
+        assert!(app.get(&path).await.text().contains("eliminad"));
+    }
+    let actor = Actor::Staff { id: llovizna::ids::StaffId(1), name: "Eva".to_owned(), role: Role::Staff };
+    let refused = list::delete(&mut db.begin().await.unwrap(), monday_noon(), &actor, list).await;
+    assert!(matches!(refused, Err(Error::Forbidden)));
 }
