@@ -2,7 +2,7 @@
 //!
 //! `reader` turns files into rows, `mapping` says what columns mean, `validate`
 //! judges rows one by one, `run` is the engine, `report` tells what became of
-//! each row. Companies and contacts are written by `contacts::bulk` alone.
+//! each row, `changes` what it changes in whom the base knew. Companies and contacts are written by `contacts::bulk` alone.
 
 pub mod changes;
 pub mod corrections;

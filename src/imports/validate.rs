@@ -255,7 +255,7 @@ impl Validator {
                     it,
                     Field::Email,
                     row,
-                    "Trae más de un correo en la misma celda: deja uno por fila, o uno por columna",
+                    "Trae más de un correo en la misma celda: deja uno solo y pon el otro en otra fila",
                 ),
                 Err(error) => self.reject(it, Field::Email, row, &sentence(&error.to_string())),
             }

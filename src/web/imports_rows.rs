@@ -174,10 +174,8 @@ async fn rows(
     let base = address(id, &verdict, why.as_ref());
     let updated: Vec<i32> =
         rows.iter().filter(|it| it.verdict == "UPDATED").map(|it| it.row_number).collect();
-    let changes = match updated.is_empty() {
-        true => HashMap::new(),
-        false => changes::of(&state.db, &import, &updated).await?,
-    };
+    let changes =
+        if updated.is_empty() { HashMap::new() } else { changes::of(&state.db, &import, &updated).await? };
     let older = rows.last().filter(|_| more).map(|it| format!("{base}&after={}", it.row_number));
     html::page(&RowsPage {
         shell,

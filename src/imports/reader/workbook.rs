@@ -359,7 +359,7 @@ mod tests {
         let mut shares = Vec::new();
         source
             .each_row(None, &mut |row, share| {
-                if row.number % (ROWS / 4) == 0 {
+                if row.number.is_multiple_of(ROWS / 4) {
                     shares.push(share);
                 }
                 ControlFlow::Continue(())

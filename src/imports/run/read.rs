@@ -164,9 +164,12 @@ async fn choose_fields(tx: &mut Tx<'_>, import: &Import, layout: &Layout) -> Res
     .await?;
     let remembered: Option<Mapping> = remembered.and_then(|it| serde_json::from_value(it).ok());
     Ok(remembered.map_or_else(
-        || match mapping::list_of_addresses(import.kind, layout) {
-            true => vec![Some(Field::Email)],
-            false => mapping::guess(import.kind, &layout.columns),
+        || {
+            if mapping::list_of_addresses(import.kind, layout) {
+                vec![Some(Field::Email)]
+            } else {
+                mapping::guess(import.kind, &layout.columns)
+            }
         },
         |it| mapping::sane(import.kind, &it, width),
     ))
