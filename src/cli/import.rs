@@ -46,7 +46,7 @@ pub struct Args {
     /// Qué hacer con las filas que ya están en la base: dejarlas, completarlas o reemplazarlas
     #[arg(long, value_enum, default_value = "fill", value_name = "MODO")]
     pub on_duplicate: OnDuplicate,
-    /// Hoja del libro; si no se indica, la primera
+    /// Hoja del libro; si no se indica, la primera cuyas columnas se entienden
     #[arg(long, value_name = "NOMBRE")]
     pub sheet: Option<String>,
     /// De dónde viene la autorización para enviar promociones

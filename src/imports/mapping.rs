@@ -3,8 +3,11 @@
 
 mod headers;
 
-use super::Kind;
-use crate::{chile::text::fold, contacts::bulk::HistoryKind};
+use super::{Kind, reader::Layout};
+use crate::{
+    chile::text::fold,
+    contacts::{address::EmailAddress, bulk::HistoryKind},
+};
 use headers::{COMPANY_NAMES, HISTORY_NAMES, NAMES};
 use serde::{Deserialize, Serialize};
 
@@ -257,6 +260,49 @@ pub fn guess(kind: Kind, columns: &[String]) -> Mapping {
     mapping
 }
 
+/// Whether the file is a bare list of addresses: one column without a header, all of whose first rows are addresses.
+#[must_use]
+pub fn list_of_addresses(kind: Kind, layout: &Layout) -> bool {
+    let is_address = |cell: &String| cell.parse::<EmailAddress>().is_ok();
+    kind == Kind::Contacts
+        && layout.header_row == 0
+        && layout.columns.len() == 1
+        && layout.sample.iter().all(|row| row.cells.first().is_some_and(is_address))
+}
+
+/// A column that isn't imported though rows hold something in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeftOut {
+    /// Its header.
+    pub column: String,
+    /// Rows that hold something in it.
+    pub rows: i64,
+    /// What it means too, with the header of the column that is taken for it.
+    pub repeats: Option<(Field, String)>,
+}
+
+/// The columns that hold something and aren't imported, in the order of the file.
+#[must_use]
+pub fn left_out(kind: Kind, columns: &[String], mapping: &Mapping, filled: &[i64]) -> Vec<LeftOut> {
+    let taken = |field: Field| {
+        let at = mapping.iter().position(|it| *it == Some(field))?;
+        Some((field, columns.get(at)?.clone()))
+    };
+    let all = columns.iter().zip(mapping).zip(filled);
+    all.filter(|((_, field), rows)| field.is_none() && **rows > 0)
+        .map(|((column, _), &rows)| LeftOut {
+            column: column.clone(),
+            rows,
+            repeats: meaning(kind, unnumbered(column)).and_then(|(field, _)| taken(field)),
+        })
+        .collect()
+}
+
+/// A header without the number at its end: "Email 2" is an Email.
+fn unnumbered(header: &str) -> &str {
+    header.trim_end().trim_end_matches(|it: char| it.is_ascii_digit() || "°º_-.() ".contains(it))
+}
+
 /// What the rows of a file of history are, where they don't say it themselves: by its headers.
 #[must_use]
 pub fn usual_history(columns: &[String], mapping: &Mapping) -> HistoryKind {
@@ -370,6 +416,18 @@ mod tests {
         let sentence = missing(Kind::Contacts, &guess(Kind::Contacts, &columns), &columns).unwrap();
         assert!(sentence.contains("el correo o el teléfono") && sentence.contains("«Color»"), "{sentence}");
         assert_eq!(missing(Kind::Companies, &vec![Some(Field::CompanyName)], &columns), None);
+    }
+
+    #[test]
+    fn what_is_left_out_is_told_with_what_it_repeats() {
+        let columns = ["Nombre", "Correo", "Email 2", "Talla", "Vacía"].map(str::to_owned);
+        let mapping = guess(Kind::Contacts, &columns);
+        let found = left_out(Kind::Contacts, &columns, &mapping, &[3, 2, 1, 3, 0]);
+        let left = |column: &str, rows, repeats| LeftOut { column: column.to_owned(), rows, repeats };
+        assert_eq!(
+            found,
+            [left("Email 2", 1, Some((Field::Email, "Correo".to_owned()))), left("Talla", 3, None)]
+        );
     }
 
     #[test]

@@ -2,8 +2,9 @@
 //!
 //! `reader` turns files into rows, `mapping` says what columns mean, `validate`
 //! judges rows one by one, `run` is the engine, `report` tells what became of
-//! each row. Companies and contacts are written by `contacts::bulk` alone.
+//! each row, `changes` what it changes in whom the base knew. Companies and contacts are written by `contacts::bulk` alone.
 
+pub mod changes;
 pub mod corrections;
 mod decisions;
 pub mod examples;
@@ -231,7 +232,7 @@ pub struct Order {
     pub on_duplicate: OnDuplicate,
     /// Basis for promotions; none: nobody becomes reachable by this import.
     pub consent: Option<Consent>,
-    /// Sheet of a workbook; none: the first.
+    /// Sheet of a workbook; none: the first that is understood.
     pub sheet: Option<String>,
     /// Write without waiting for a person (command line).
     pub apply_at_once: bool,
@@ -283,6 +284,8 @@ pub struct Import {
     pub layout: Option<Layout>,
     /// What the columns were taken to mean.
     pub fields: Vec<Option<Field>>,
+    /// In how many rows each column holds something; empty where nobody counted.
+    pub filled: Vec<i64>,
     /// How a file of history is taken.
     pub history: History,
     /// Percent of the running step.
@@ -323,6 +326,9 @@ pub(crate) struct Found {
     #[serde(flatten)]
     pub(crate) layout: Layout,
     pub(crate) fields: Vec<Option<Field>>,
+    /// In how many rows each column holds something.
+    #[serde(default)]
+    pub(crate) filled: Vec<i64>,
 }
 
 struct Record {
@@ -371,9 +377,9 @@ impl TryFrom<Record> for Import {
             (Some(basis), Some(source), Some(obtained_on)) => Some(Consent { basis, source, obtained_on }),
             _ => None,
         };
-        let (layout, fields) = match it.layout {
-            Some(Json(found)) => (Some(found.layout), found.fields),
-            None => (None, Vec::new()),
+        let (layout, fields, filled) = match it.layout {
+            Some(Json(found)) => (Some(found.layout), found.fields, found.filled),
+            None => (None, Vec::new(), Vec::new()),
         };
         Ok(Import {
             id: ImportId(it.id),
@@ -389,6 +395,7 @@ impl TryFrom<Record> for Import {
             mapping: it.mapping.map(|it| it.0),
             layout,
             fields,
+            filled,
             progress: it.progress,
             rows_read: it.rows_read,
             counts: Counts {

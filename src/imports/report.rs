@@ -93,7 +93,17 @@ macro_rules! report_rows {
 /// longer than writing them.
 pub(super) const QUIET_BLOCK: i64 = 150;
 
-/// The rows of `id` with `verdict` (none: all; `WARNED`: those with a reservation) below row `after`.
+/// A reason by which rows are looked for.
+#[derive(Clone, Debug)]
+pub struct Why {
+    /// The column that it is about; reservations name none.
+    pub column: String,
+    /// The reason, as [`reasons`] or [`observations`] give it.
+    pub reason: String,
+}
+
+/// The rows of `id` with `verdict` (none: all; `WARNED`: those with a reservation) below row `after`, and of
+/// the rejected and those with a reservation, where asked for, those for this reason alone.
 ///
 /// # Errors
 /// When the database fails.
@@ -101,24 +111,51 @@ pub async fn rows(
     db: &PgPool,
     id: ImportId,
     verdict: Option<&str>,
+    why: Option<&Why>,
     after: i32,
     limit: i64,
 ) -> Result<Vec<ReportRow>> {
     // Each has its own index: one statement for all would walk the whole import.
-    let mut rows = match verdict {
-        None => report_rows!("true", id.0, after, limit).fetch_all(db).await?,
-        Some("WARNED") => {
-            report_rows!(
-                "(r.warning is not null or r.note is not null) and r.verdict <> 'REJECTED'",
+    let mut rows =
+        match (verdict, why) {
+            (None, _) => report_rows!("true", id.0, after, limit).fetch_all(db).await?,
+            (Some("WARNED"), Some(why)) => {
+                report_rows!(
+                    "(r.warning is not null or r.note is not null) and r.verdict <> 'REJECTED'
+                    and $4 = any (string_to_array(
+                        regexp_replace(concat_ws('. ', r.warning, r.note), '«[^»]*»', '«…»', 'g'), '. '))",
+                    id.0,
+                    after,
+                    limit,
+                    why.reason
+                )
+                .fetch_all(db)
+                .await?
+            }
+            (Some("REJECTED"), Some(why)) => report_rows!(
+                "r.verdict = 'REJECTED' and coalesce(r.reason, '') = $4 and coalesce(r.column_name, '') = $5",
                 id.0,
                 after,
-                limit
+                limit,
+                why.reason,
+                why.column
             )
             .fetch_all(db)
-            .await?
-        }
-        Some(verdict) => report_rows!("r.verdict = $4", id.0, after, limit, verdict).fetch_all(db).await?,
-    };
+            .await?,
+            (Some("WARNED"), None) => {
+                report_rows!(
+                    "(r.warning is not null or r.note is not null) and r.verdict <> 'REJECTED'",
+                    id.0,
+                    after,
+                    limit
+                )
+                .fetch_all(db)
+                .await?
+            }
+            (Some(verdict), _) => {
+                report_rows!("r.verdict = $4", id.0, after, limit, verdict).fetch_all(db).await?
+            }
+        };
     rows.extend(quiet_rows(db, id, verdict, after, limit).await?);
     rows.sort_unstable_by_key(|it| it.row_number);
     rows.truncate(usize::try_from(limit).unwrap_or(0));
@@ -223,6 +260,32 @@ pub async fn reasons(db: impl PgExecutor<'_>, id: ImportId, limit: i64) -> Resul
         Reason,
         r#"select coalesce(column_name, '') as "column!", coalesce(reason, '') as "reason!", count(*) as "count!"
          from import_rows where import_id = $1 and verdict = 'REJECTED' group by 1, 2 order by 3 desc, 1, 2 limit $2"#,
+        id.0,
+        limit,
+    )
+    .fetch_all(db)
+    .await?)
+}
+
+/// What rows of `id` are taken with a reservation for, the most frequent first. What differs from row to row,
+/// in quotes, is left out: a row with two reservations counts for both.
+///
+/// # Errors
+/// When the database fails.
+pub async fn observations(db: impl PgExecutor<'_>, id: ImportId, limit: i64) -> Result<Vec<Reason>> {
+    Ok(sqlx::query_as!(
+        Reason,
+        r#"select '' as "column!", said.reason as "reason!", sum(alike.count)::bigint as "count!"
+         from (
+            select warning, note, count(*) as count from import_rows
+            where import_id = $1 and (warning is not null or note is not null) and verdict <> 'REJECTED'
+            group by warning, note
+         ) alike
+         cross join lateral (
+            select distinct unnest(string_to_array(
+                regexp_replace(concat_ws('. ', alike.warning, alike.note), '«[^»]*»', '«…»', 'g'), '. ')) as reason
+         ) said
+         group by said.reason order by 3 desc, 2 limit $2"#,
         id.0,
         limit,
     )

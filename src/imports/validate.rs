@@ -257,6 +257,12 @@ impl Validator {
         if let Some(text) = self.text(row, Field::Email) {
             match text.parse::<EmailAddress>() {
                 Ok(email) => it.email = Some(email.as_str().to_owned()),
+                Err(_) if holds_several_addresses(&text) => self.reject(
+                    it,
+                    Field::Email,
+                    row,
+                    "Trae más de un correo en la misma celda: deja uno solo y pon el otro en otra fila",
+                ),
                 Err(error) => self.reject(it, Field::Email, row, &sentence(&error.to_string())),
             }
         }
@@ -385,6 +391,12 @@ fn sentence(text: &str) -> String {
 fn shorten(text: &str) -> String {
     let text = tidy(text);
     if text.chars().count() > 40 { text.chars().take(40).chain(['…']).collect() } else { text }
+}
+
+/// Whether `text` is addresses one beside the other, however they are parted.
+fn holds_several_addresses(text: &str) -> bool {
+    let parts = text.split(|it: char| it.is_whitespace() || matches!(it, '/' | ',' | ';' | '|'));
+    parts.filter(|it| it.parse::<EmailAddress>().is_ok()).count() > 1
 }
 
 /// The telephone of a cell, and whether it is one of several.
@@ -537,6 +549,18 @@ mod tests {
         check(["", "", "Ana", "", "", "", "", ""], "Email", "Falta un correo o un teléfono");
         check(["", "", "Ana", "", "", "sin teléfono", "", ""], "Teléfono", "el teléfono no sirve");
         check(["", "", "A\0na", "", "a@x.example", "", "", ""], "Nombre", "byte nulo");
+    }
+
+    #[test]
+    fn two_addresses_in_one_cell_are_told_as_such() {
+        for text in
+            ["uno@x.example / dos@x.example", "uno@x.example;dos@x.example", "uno@x.example dos@x.example"]
+        {
+            let it = contact(["", "", "Ana", "", text, "", "", ""]);
+            assert!(it.rejections[0].reason.contains("más de un correo"), "{text}: {it:?}");
+        }
+        let one = contact(["", "", "Ana", "", "uno @x.example", "", "", ""]);
+        assert_eq!(reasons(&one), [("Email", "Lleva espacios")]);
     }
 
     #[test]

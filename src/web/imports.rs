@@ -14,7 +14,7 @@ use crate::{
     imports::{
         self, Consent, Import, Kind, Status,
         corrections::{self, Rejected},
-        mapping::{self, Field},
+        mapping::{self, Field, LeftOut},
         report, undo,
     },
     state::AppState,
@@ -29,8 +29,10 @@ use serde::Deserialize;
 
 /// Imports of one page.
 const PAGE: i64 = 25;
-/// Reasons for rejection that the summary names.
+/// Reasons for rejection, and for reservations, that the summary names.
 const REASONS: i64 = 8;
+/// Columns left out that the summary names.
+const LEFT_OUT: usize = 8;
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
@@ -179,6 +181,7 @@ struct ShowPage {
     tiles: Vec<Tile>,
     columns: Vec<Column>,
     reasons: Vec<report::Reason>,
+    observations: Vec<report::Reason>,
     wrong: Vec<Wrong>,
     earlier: Option<(ImportId, DateTime<Utc>)>,
     may_export: bool,
@@ -200,6 +203,21 @@ impl ShowPage {
         matches!(self.import.status, Status::Ready | Status::Failed)
             && !self.columns.is_empty()
             && self.shell.may(Permission::RunImports)
+    }
+
+    /// Columns that hold something and aren't imported: the first, and how many more.
+    fn left_out(&self) -> (Vec<LeftOut>, i64) {
+        let columns = self.import.layout.as_ref().map(|it| it.columns.as_slice()).unwrap_or_default();
+        let mut all = mapping::left_out(self.import.kind, columns, &self.import.fields, &self.import.filled);
+        let more = all.len().saturating_sub(LEFT_OUT);
+        all.truncate(LEFT_OUT);
+        (all, i64::try_from(more).unwrap_or(0))
+    }
+
+    /// Whether the file had no header and was taken as a bare list of addresses.
+    fn is_bare_list(&self) -> bool {
+        self.import.layout.as_ref().is_some_and(|it| mapping::list_of_addresses(self.import.kind, it))
+            && self.import.fields == [Some(Field::Email)]
     }
 
     /// Whether the basis for promotions may be stated anew.
@@ -246,6 +264,10 @@ async fn show(State(state): State<AppState>, actor: Actor, shell: Shell, Path(id
         0 => Vec::new(),
         _ => report::reasons(&state.db, id, REASONS).await?,
     };
+    let observations = match import.warned {
+        0 => Vec::new(),
+        _ => report::observations(&state.db, id, REASONS).await?,
+    };
     let wrong = match import.status {
         Status::Ready if import.counts.rejected > 0 && shell.may(Permission::RunImports) => {
             wrong(&import, corrections::rejected(&state.db, id).await?)
@@ -262,6 +284,7 @@ async fn show(State(state): State<AppState>, actor: Actor, shell: Shell, Path(id
         shell,
         import,
         reasons,
+        observations,
         earlier,
     })
 }
@@ -277,6 +300,7 @@ async fn live(State(state): State<AppState>, shell: Shell, Path(id): Path<Import
         shell,
         import,
         reasons: Vec::new(),
+        observations: Vec::new(),
         wrong: Vec::new(),
         earlier: None,
         may_export: false,

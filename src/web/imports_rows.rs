@@ -15,8 +15,10 @@ use crate::{
     error::Error,
     ids::ImportId,
     imports::{
-        self, Import, Kind, examples,
-        report::{self, ReportRow, VERDICTS},
+        self, Import, Kind,
+        changes::{self, Change},
+        examples,
+        report::{self, Reason, ReportRow, VERDICTS, Why},
     },
     state::AppState,
 };
@@ -28,6 +30,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde::Deserialize;
+use std::collections::HashMap;
 
 /// Rows of one page.
 const ROWS: i64 = 100;
@@ -64,7 +67,27 @@ fn download(name: &str, body: Body) -> Response {
 #[derive(Deserialize)]
 struct RowsQuery {
     verdict: Option<String>,
+    reason: Option<String>,
+    column: Option<String>,
     after: Option<i32>,
+}
+
+/// The address of the rows with `verdict` that have this reason.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "templates pass references")]
+pub(super) fn rows_for(id: &ImportId, verdict: &str, it: &Reason) -> String {
+    address(*id, verdict, Some(&Why { column: it.column.clone(), reason: it.reason.clone() }))
+}
+
+fn address(id: ImportId, verdict: &str, why: Option<&Why>) -> String {
+    let mut query = url::form_urlencoded::Serializer::new(format!("/imports/{id}/rows?"));
+    query.append_pair("verdict", verdict);
+    if let Some(why) = why {
+        query.append_pair("reason", &why.reason);
+        if !why.column.is_empty() {
+            query.append_pair("column", &why.column);
+        }
+    }
+    query.finish()
 }
 
 #[derive(Template)]
@@ -74,7 +97,9 @@ struct RowsPage {
     import: Import,
     tabs: Vec<Tile>,
     verdict: String,
+    why: Option<Why>,
     rows: Vec<ReportRow>,
+    changes: HashMap<i32, Vec<Change>>,
     newer: String,
     older: String,
     may_export: bool,
@@ -84,6 +109,11 @@ impl RowsPage {
     /// How the address of the tab at hand ends.
     fn mark(&self) -> String {
         format!("?verdict={}", self.verdict)
+    }
+
+    /// What the import changes in whom the row is about.
+    fn changes_of(&self, row: &ReportRow) -> &[Change] {
+        self.changes.get(&row.row_number).map_or(&[], Vec::as_slice)
     }
 }
 
@@ -131,13 +161,21 @@ async fn rows(
     let import = imports::get(&state.db, id).await?;
     let verdict = query.verdict.filter(|it| it == "WARNED" || VERDICTS.iter().any(|(code, _)| code == it));
     let after = query.after.unwrap_or(0);
-    let mut rows = report::rows(&state.db, id, verdict.as_deref(), after, ROWS + 1).await?;
+    let why = query
+        .reason
+        .filter(|_| matches!(verdict.as_deref(), Some("WARNED" | "REJECTED")))
+        .map(|reason| Why { column: query.column.unwrap_or_default(), reason });
+    let mut rows = report::rows(&state.db, id, verdict.as_deref(), why.as_ref(), after, ROWS + 1).await?;
     let more = i64::try_from(rows.len()).unwrap_or(ROWS) > ROWS;
     if more {
         rows.pop();
     }
     let verdict = verdict.unwrap_or_default();
-    let base = format!("/imports/{id}/rows?verdict={verdict}");
+    let base = address(id, &verdict, why.as_ref());
+    let updated: Vec<i32> =
+        rows.iter().filter(|it| it.verdict == "UPDATED").map(|it| it.row_number).collect();
+    let changes =
+        if updated.is_empty() { HashMap::new() } else { changes::of(&state.db, &import, &updated).await? };
     let older = rows.last().filter(|_| more).map(|it| format!("{base}&after={}", it.row_number));
     html::page(&RowsPage {
         shell,
@@ -145,6 +183,8 @@ async fn rows(
         may_export: import.counts.rejected > 0 && report::may_export(&actor, &import),
         import,
         rows,
+        changes,
+        why,
         newer: if after > 0 { base } else { String::new() },
         older: older.unwrap_or_default(),
         verdict,

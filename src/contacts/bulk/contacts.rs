@@ -89,7 +89,7 @@ async fn note(tx: &mut Tx<'_>) -> Result<()> {
         "insert into import_notes (row_number, note, unsubscribed)
          select s.row_number, 'Hay ' || i.namesakes || ' empresas llamadas «' || s.company_name || '» con distinto RUT: '
             || case when c.company_id is null then 'quedó sin empresa' else 'conserva la que tenía' end
-            || '. Agrega el RUT para saber cuál es', false
+            || '; agrega el RUT para saber cuál es', false
          from import_companies i
          join import_staging s on s.company_ident = i.ident
          join import_matches m on m.row_number = s.row_number

@@ -68,7 +68,9 @@ pub fn layout(
     }
     let header = find(&rows, known);
     // Some files name their columns twice, below each other: in two languages, or for print and for people.
-    let last = header.map(|at| at + rows[at + 1..].iter().take_while(|row| names_only(row, known)).count());
+    let last = header
+        .as_ref()
+        .map(|it| it.last + rows[it.last + 1..].iter().take_while(|row| names_only(row, known)).count());
     let first = last.map_or(0, |it| it + 1);
     let sample: Vec<SampleRow> = rows[first..].iter().take(SAMPLE_ROWS).map(preview).collect();
     if sample.is_empty() {
@@ -76,8 +78,8 @@ pub fn layout(
             "El archivo solo tiene el encabezado: no hay filas que importar. No se guardó nada.",
         ));
     }
-    let columns = if let Some(at) = header {
-        (0..rows[at].used()).map(|column| name(rows[at].cell(column), column)).collect()
+    let columns = if let Some(header) = header {
+        header.names.iter().enumerate().map(|(column, it)| name(it, column)).collect()
     } else {
         let width = rows.iter().map(Row::used).max().unwrap_or(0);
         (0..width).map(|column| name("", column)).collect()
@@ -92,8 +94,14 @@ pub fn layout(
     })
 }
 
-/// The header's place among the first rows; none where data begins at once.
-fn find(rows: &[Row], known: &dyn Fn(&str) -> bool) -> Option<usize> {
+/// The names of the columns as they stand, and the place of the row that ends them.
+struct Header {
+    last: usize,
+    names: Vec<String>,
+}
+
+/// The header among the first rows; none where data begins at once.
+fn find(rows: &[Row], known: &dyn Fn(&str) -> bool) -> Option<Header> {
     let searched = &rows[..rows.len().min(SEARCHED_ROWS)];
     let recognised = |row: &Row| row.cells().filter(|it| known(it)).count();
     let (at, score) = searched
@@ -102,15 +110,53 @@ fn find(rows: &[Row], known: &dyn Fn(&str) -> bool) -> Option<usize> {
         .map(|(at, row)| (at, recognised(row)))
         // The first of the best: later rows can hold words that are names of columns too.
         .max_by_key(|&(at, score)| (score, std::cmp::Reverse(at)))?;
+    if let Some(split) = split_in_two(searched, score, known) {
+        return Some(split);
+    }
+    let whole = |at: usize| Header {
+        last: at,
+        names: (0..searched[at].used()).map(|column| searched[at].cell(column).to_owned()).collect(),
+    };
     if score > 0 {
-        return Some(at);
+        return Some(whole(at));
     }
     let widest = searched.iter().map(Row::used).max().unwrap_or(0);
     let at = searched.iter().position(|it| it.used() == widest)?;
-    let holds_data = searched[at]
-        .cells()
-        .any(|it| it.contains('@') || it.chars().filter(char::is_ascii_digit).count() > 6);
-    (!holds_data).then_some(at)
+    (!holds_data(&searched[at])).then(|| whole(at))
+}
+
+/// A header whose names go on in the row below ("Correo" over "electrónico"), where more of them are
+/// understood together than the `best` row has by itself.
+fn split_in_two(rows: &[Row], best: usize, known: &dyn Fn(&str) -> bool) -> Option<Header> {
+    let mut found: Option<(usize, Header)> = None;
+    for (at, pair) in rows.windows(2).enumerate() {
+        let (upper, lower) = (&pair[0], &pair[1]);
+        if lower.number != upper.number + 1 || holds_data(upper) || holds_data(lower) {
+            continue;
+        }
+        let mut joined_any = false;
+        let names: Vec<String> = (0..upper.used().max(lower.used()))
+            .map(|column| {
+                let (above, below) = (upper.cell(column).trim(), lower.cell(column).trim());
+                let joined = if above == below { above.to_owned() } else { format!("{above} {below}") };
+                if !above.is_empty() && !below.is_empty() && above != below && known(&joined) {
+                    joined_any = true;
+                    return joined;
+                }
+                [below, above].into_iter().find(|it| known(it)).map_or(joined, str::to_owned)
+            })
+            .collect();
+        let score = names.iter().filter(|it| known(it)).count();
+        if joined_any && score > found.as_ref().map_or(best, |it| it.0) {
+            found = Some((score, Header { last: at + 1, names }));
+        }
+    }
+    found.map(|it| it.1)
+}
+
+/// Whether an address or a long number stands in `row`: no header has them.
+fn holds_data(row: &Row) -> bool {
+    row.cells().any(|it| it.contains('@') || it.chars().filter(char::is_ascii_digit).count() > 6)
 }
 
 /// Whether `row` holds nothing but names of columns, and more than one.

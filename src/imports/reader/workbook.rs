@@ -3,6 +3,7 @@
 use super::{
     MAX_COLUMNS, ReadError, Row, Visitor, cell_too_long, detect,
     merges::{Area, Merges},
+    zipped,
 };
 use calamine::{
     Data, DataRef, ExcelDateTime, Ods, OdsError, Reader, SheetType, SheetVisible, Xls, XlsError, Xlsx,
@@ -12,8 +13,12 @@ use chrono::Timelike;
 use std::{
     fmt::Write as _,
     fs::File,
-    io::BufReader,
+    io::{self, BufReader, Read, Seek, SeekFrom},
     path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 /// Formats of workbooks.
@@ -38,7 +43,7 @@ type Book<T> = Result<T, ReadError>;
 impl WorkbookSource {
     pub(super) fn open(path: &Path, kind: Kind, has_merges: bool) -> Book<WorkbookSource> {
         let sheets = match kind {
-            Kind::Xlsx => visible(xlsx(path)?.sheets_metadata()),
+            Kind::Xlsx => visible(xlsx(path)?.0.sheets_metadata()),
             Kind::Xls => visible(xls(path)?.sheets_metadata()),
             Kind::Ods => visible(ods(path)?.sheets_metadata()),
         };
@@ -91,16 +96,21 @@ impl WorkbookSource {
     }
 
     fn stream(&self, sheet: &str, visit: &mut Visitor<'_>) -> Book<()> {
-        let mut book = xlsx(&self.path)?;
+        let (mut book, position) = xlsx(&self.path)?;
         let mut merges = self.merges(&mut book, sheet)?;
         let mut cells = book.worksheet_cells_reader(sheet).map_err(xlsx_error)?;
+        // What a sheet says of its own height is often wrong or missing: its bytes can be counted.
+        let part = zipped::part_at(&self.path, position.load(Ordering::Relaxed))?;
         #[expect(clippy::cast_precision_loss, reason = "a progress bar")]
-        let height = cells.dimensions().end.0.max(1) as f32;
+        let share = || {
+            let done = position.load(Ordering::Relaxed).saturating_sub(part.start);
+            (done as f32 / (part.end - part.start) as f32).min(1.0)
+        };
         let mut building = Building::default();
         while let Some(cell) = cells.next_cell().map_err(xlsx_error)? {
             let (at, column) = cell.get_position();
             if building.index != Some(at) {
-                if building.flush(&mut merges, height, visit)?.is_break() {
+                if building.flush(&mut merges, share(), visit)?.is_break() {
                     return Ok(());
                 }
                 building.begin(at);
@@ -109,11 +119,11 @@ impl WorkbookSource {
                 building.place(column as usize, |text| write_ref(text, cell.get_value()))?;
             }
         }
-        let _ = building.flush(&mut merges, height, visit)?;
+        let _ = building.flush(&mut merges, share(), visit)?;
         Ok(())
     }
 
-    fn merges(&self, book: &mut Xlsx<BufReader<File>>, sheet: &str) -> Book<Merges> {
+    fn merges(&self, book: &mut Xlsx<BufReader<Tracked>>, sheet: &str) -> Book<Merges> {
         if !self.has_merges {
             return Ok(Merges::default());
         }
@@ -163,7 +173,7 @@ impl Building {
     fn flush(
         &mut self,
         merges: &mut Merges,
-        height: f32,
+        share: f32,
         visit: &mut Visitor<'_>,
     ) -> Book<std::ops::ControlFlow<()>> {
         let Some(index) = self.index else { return Ok(std::ops::ControlFlow::Continue(())) };
@@ -172,8 +182,7 @@ impl Building {
             return Ok(std::ops::ControlFlow::Continue(()));
         }
         self.row.check_limits()?;
-        #[expect(clippy::cast_precision_loss, reason = "a progress bar")]
-        Ok(visit(&self.row, index as f32 / height))
+        Ok(visit(&self.row, share))
     }
 }
 
@@ -185,8 +194,33 @@ fn visible(sheets: &[calamine::Sheet]) -> Vec<String> {
         .collect()
 }
 
-fn xlsx(path: &Path) -> Book<Xlsx<BufReader<File>>> {
-    Xlsx::new(BufReader::new(File::open(path)?)).map_err(xlsx_error)
+/// A file that tells how far it has been read.
+struct Tracked {
+    file: File,
+    position: Arc<AtomicU64>,
+}
+
+impl Read for Tracked {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.read(buffer)?;
+        self.position.fetch_add(read as u64, Ordering::Relaxed);
+        Ok(read)
+    }
+}
+
+impl Seek for Tracked {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let position = self.file.seek(to)?;
+        self.position.store(position, Ordering::Relaxed);
+        Ok(position)
+    }
+}
+
+/// The workbook at `path`, and how far its file has been read.
+fn xlsx(path: &Path) -> Book<(Xlsx<BufReader<Tracked>>, Arc<AtomicU64>)> {
+    let position = Arc::new(AtomicU64::new(0));
+    let file = Tracked { file: File::open(path)?, position: Arc::clone(&position) };
+    Ok((Xlsx::new(BufReader::new(file)).map_err(xlsx_error)?, position))
 }
 
 fn xls(path: &Path) -> Book<Xls<BufReader<File>>> {
@@ -231,7 +265,9 @@ fn each_of(range: &calamine::Range<Data>, visit: &mut Visitor<'_>) -> Book<()> {
         for (column, cell) in cells.iter().enumerate().filter(|(_, it)| !matches!(it, Data::Empty)) {
             building.place(first_column as usize + column, |text| write_owned(text, cell))?;
         }
-        if building.flush(&mut Merges::default(), height, visit)?.is_break() {
+        #[expect(clippy::cast_precision_loss, reason = "a progress bar")]
+        let share = offset as f32 / height;
+        if building.flush(&mut Merges::default(), share, visit)?.is_break() {
             break;
         }
     }
@@ -284,4 +320,54 @@ fn write_date(text: &mut String, date: &ExcelDateTime) {
         Some(it) if date.is_datetime() => write!(text, "{}", it.format("%d-%m-%Y %H:%M")),
         _ => write!(text, "{}", date.as_f64()),
     };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::imports::reader::Source;
+    use std::{io::Write, ops::ControlFlow};
+
+    /// A workbook of so many rows whose sheet says that it has one cell, as several programs do.
+    fn of_rows(rows: u32) -> Vec<u8> {
+        let mut book = rust_xlsxwriter::Workbook::new();
+        let sheet = book.add_worksheet();
+        for row in 0..rows {
+            sheet.write_string(row, 0, format!("{:x}@x.example", row.wrapping_mul(2_654_435_761))).unwrap();
+        }
+        let honest = book.save_to_buffer().unwrap();
+        let mut from = zip::ZipArchive::new(io::Cursor::new(honest)).unwrap();
+        let mut to = zip::ZipWriter::new(io::Cursor::new(Vec::new()));
+        for index in 0..from.len() {
+            let mut part = from.by_index(index).unwrap();
+            let name = part.name().unwrap().into_owned();
+            let mut content = String::new();
+            part.read_to_string(&mut content).unwrap();
+            let content = content.replace(&format!("ref=\"A1:A{rows}\""), "ref=\"A1\"");
+            to.start_file(name, zip::write::SimpleFileOptions::default()).unwrap();
+            to.write_all(content.as_bytes()).unwrap();
+        }
+        to.finish().unwrap().into_inner()
+    }
+
+    #[test]
+    fn the_share_moves_with_the_rows_whatever_the_sheet_says_of_its_height() {
+        const ROWS: u32 = 60_000;
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), of_rows(ROWS)).unwrap();
+        let source = Source::open(file.path()).unwrap();
+        let mut shares = Vec::new();
+        source
+            .each_row(None, &mut |row, share| {
+                if row.number.is_multiple_of(ROWS / 4) {
+                    shares.push(share);
+                }
+                ControlFlow::Continue(())
+            })
+            .unwrap();
+        for (share, expected) in shares.iter().zip([0.25, 0.5, 0.75, 1.0]) {
+            assert!((share - expected).abs() < 0.2, "{shares:?}");
+        }
+        assert_eq!(shares.len(), 4);
+    }
 }

@@ -5,6 +5,7 @@ use super::{ReadError, detect, shared};
 use std::{
     fs::File,
     io::{BufReader, Read},
+    ops::Range,
     path::Path,
 };
 
@@ -104,6 +105,20 @@ fn count(part: &mut impl Read, limit: u64, look_for_merges: bool) -> Result<(u64
             kept = 0;
         }
     }
+}
+
+/// The part of the ZIP at `path` that stands at `position`: where it begins and ends in the file.
+pub(super) fn part_at(path: &Path, position: u64) -> Result<Range<u64>, ReadError> {
+    let mut zip = zip::ZipArchive::new(BufReader::new(File::open(path)?)).map_err(|_| detect::damaged())?;
+    let mut found = 0..1;
+    for index in 0..zip.len() {
+        let part = zip.by_index_raw(index).map_err(|_| detect::damaged())?;
+        let start = part.header_start();
+        if (found.start..=position).contains(&start) {
+            found = start..start.saturating_add(part.compressed_size().max(1));
+        }
+    }
+    Ok(found)
 }
 
 /// How often `needle` occurs in `haystack`; skips by its rarest letter, so that 60 MB cost little.

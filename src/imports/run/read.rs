@@ -9,7 +9,7 @@ use crate::{
         Found, Import, Kind,
         corrections::{self, Corrected},
         files,
-        mapping::{self, Mapping},
+        mapping::{self, Field, Mapping},
         reader::{self, Layout, ReadError, Row, Source},
         staging,
         validate::Validator,
@@ -28,6 +28,8 @@ use tokio::{sync::mpsc, task::JoinError};
 
 /// How much goes to the database at once.
 const BATCH_BYTES: usize = 256 * 1024;
+/// How many sheets of a workbook are looked at for one that is understood.
+const SEARCHED_SHEETS: usize = 10;
 /// How often progress is shown.
 const TELL_EVERY: Duration = Duration::from_millis(400);
 
@@ -61,8 +63,11 @@ pub(super) async fn analyse(
     let path: Arc<Path> = Arc::from(file.path());
     let (source, layout) = look(Arc::clone(&path), import).await?;
     let fields = choose_fields(tx, import, &layout).await?;
-    keep_layout(db, import, &layout, &fields).await?;
-    if let Some(sentence) = mapping::missing(import.kind, &fields, &layout.columns) {
+    let mut found = Found { layout, fields, filled: Vec::new() };
+    keep(db, import, &found).await?;
+    let Found { layout, fields, .. } = &found;
+    if let Some(mut sentence) = mapping::missing(import.kind, fields, &layout.columns) {
+        sentence.push_str(&other_sheets(layout));
         return Err(Stop::Unreadable(sentence));
     }
     bulk::stage(
@@ -76,20 +81,23 @@ pub(super) async fn analyse(
     .await?;
     let today = time::local_date(now);
     let corrected = corrections::of(tx, import.id).await?;
-    let usual = import.history.kind.unwrap_or_else(|| mapping::usual_history(&layout.columns, &fields));
-    let validator = Validator::new(import.kind, &layout.columns, &fields, today).supposing(usual);
-    let rows = copy(db, tx, import, Reading { source, layout: &layout, validator, corrected }).await?;
+    let usual = import.history.kind.unwrap_or_else(|| mapping::usual_history(&layout.columns, fields));
+    let validator = Validator::new(import.kind, &layout.columns, fields, today).supposing(usual);
+    let (rows, filled) = copy(db, tx, import, Reading { source, layout, validator, corrected }).await?;
     if rows == 0 {
         return Err(Stop::Unreadable(
             "El archivo solo tiene el encabezado: no hay filas que importar. No se guardó nada.".to_owned(),
         ));
     }
+    found.filled = filled;
+    keep(db, import, &found).await?;
+    let Found { layout, fields, .. } = &found;
     bulk::staged(tx).await?;
     report_progress(db, import.id, 90, rows).await?;
     if import.apply_at_once {
-        return apply::write(db, tx, now, import, &layout.columns, &fields).await;
+        return apply::write(db, tx, now, import, &layout.columns, fields).await;
     }
-    apply::decide(tx, import, &layout.columns, &fields).await?;
+    apply::decide(tx, import, &layout.columns, fields).await?;
     apply::keep_simulated(tx, import).await?;
     let counts = apply::count(tx, import).await?;
     apply::finish(tx, now, import, &counts, None).await?;
@@ -100,12 +108,39 @@ async fn look(path: Arc<Path>, import: &Import) -> Result<(Source, Layout), Stop
     let (kind, sheet) = (import.kind, import.sheet.clone());
     tokio::task::spawn_blocking(move || {
         let source = Source::open(&path)?;
-        let layout = reader::layout(&source, sheet.as_deref(), &|text| mapping::is_known(kind, text))?;
+        let known = |text: &str| mapping::is_known(kind, text);
+        let layout = match sheet {
+            Some(name) => reader::layout(&source, Some(name.as_str()), &known)?,
+            None => match first_understood(&source, kind) {
+                Some(it) => it,
+                None => reader::layout(&source, None, &known)?,
+            },
+        };
         Ok((source, layout))
     })
     .await
     .map_err(broken_off)?
     .map_err(stop)
+}
+
+/// The first sheet of several that can be imported as it is: covers and instructions stand before it.
+fn first_understood(source: &Source, kind: Kind) -> Option<Layout> {
+    // Each look opens the workbook anew.
+    let searched = source.sheets().iter().take(SEARCHED_SHEETS).filter(|_| source.sheets().len() > 1);
+    searched
+        .filter_map(|it| {
+            reader::layout(source, Some(it.as_str()), &|text| mapping::is_known(kind, text)).ok()
+        })
+        .find(|it| mapping::missing(kind, &mapping::guess(kind, &it.columns), &it.columns).is_none())
+}
+
+/// What is said of a workbook of which the wrong sheet may have been read; starts with a blank.
+fn other_sheets(layout: &Layout) -> String {
+    let Some(read) = layout.sheet.as_ref().filter(|_| layout.sheets.len() > 1) else { return String::new() };
+    format!(
+        " El libro trae varias hojas ({}) y se leyó «{read}»: si los datos están en otra, elígela en «Hoja del libro» y vuelve a simular.",
+        layout.sheets.iter().take(20).map(|it| format!("«{it}»")).collect::<Vec<_>>().join(", ")
+    )
 }
 
 /// A parser that panics does so at every attempt: the file is at fault, whatever else is.
@@ -141,14 +176,19 @@ async fn choose_fields(tx: &mut Tx<'_>, import: &Import, layout: &Layout) -> Res
     .await?;
     let remembered: Option<Mapping> = remembered.and_then(|it| serde_json::from_value(it).ok());
     Ok(remembered.map_or_else(
-        || mapping::guess(import.kind, &layout.columns),
+        || {
+            if mapping::list_of_addresses(import.kind, layout) {
+                vec![Some(Field::Email)]
+            } else {
+                mapping::guess(import.kind, &layout.columns)
+            }
+        },
         |it| mapping::sane(import.kind, &it, width),
     ))
 }
 
 /// Shown while the rows are being read, and kept when they turn out to be unreadable.
-async fn keep_layout(db: &PgPool, import: &Import, layout: &Layout, fields: &Mapping) -> Result<(), Stop> {
-    let found = Found { layout: layout.clone(), fields: fields.clone() };
+async fn keep(db: &PgPool, import: &Import, found: &Found) -> Result<(), Stop> {
     sqlx::query!("update imports set layout = $2 where id = $1", import.id.0, json!(found))
         .execute(db)
         .await?;
@@ -163,11 +203,18 @@ struct Reading<'a> {
     corrected: Corrected,
 }
 
-async fn copy(db: &PgPool, tx: &mut Tx<'_>, import: &Import, reading: Reading<'_>) -> Result<i64, Stop> {
+/// Stage every row. Gives how many they are, and in how many of them each column holds something.
+async fn copy(
+    db: &PgPool,
+    tx: &mut Tx<'_>,
+    import: &Import,
+    reading: Reading<'_>,
+) -> Result<(i64, Vec<i64>), Stop> {
     let (sender, mut batches) = mpsc::channel::<Batch>(4);
     let (shows, pages) = std::sync::mpsc::sync_channel::<Page>(4);
     let Reading { source, layout, mut validator, mut corrected } = reading;
     let (kind, sheet, header_row) = (import.kind, layout.sheet.clone(), layout.header_row);
+    let mut filled = vec![0_i64; layout.columns.len()];
     // Taking a workbook apart takes as long as judging its rows: a core each.
     let reading = tokio::task::spawn_blocking(move || {
         let mut page = Page::default();
@@ -197,6 +244,9 @@ async fn copy(db: &PgPool, tx: &mut Tx<'_>, import: &Import, reading: Reading<'_
             for row in &page.rows {
                 let anew = corrected.remove(&row.number);
                 let row = anew.as_ref().unwrap_or(row);
+                for (column, rows) in filled.iter_mut().enumerate() {
+                    *rows += i64::from(!row.cell(column).trim().is_empty());
+                }
                 let checked = validator.check(row);
                 staging::encode(&mut batch.bytes, kind, row, &checked);
                 batch.rows += 1;
@@ -205,13 +255,13 @@ async fn copy(db: &PgPool, tx: &mut Tx<'_>, import: &Import, reading: Reading<'_
             if batch.bytes.len() >= BATCH_BYTES {
                 let full = std::mem::replace(&mut batch.bytes, Vec::with_capacity(BATCH_BYTES + 4096));
                 if sender.blocking_send(Batch { bytes: full, ..batch }).is_err() {
-                    return batch.rows;
+                    return (batch.rows, filled);
                 }
             }
         }
         let rows = batch.rows;
         let _ = sender.blocking_send(batch);
-        rows
+        (rows, filled)
     });
     let more = if kind == Kind::History { format!(", {}", bulk::HISTORY_COLUMNS) } else { String::new() };
     let statement = format!("copy import_staging ({}{more}) from stdin", bulk::COLUMNS);
@@ -231,10 +281,10 @@ async fn copy(db: &PgPool, tx: &mut Tx<'_>, import: &Import, reading: Reading<'_
     }
     // Rows that were judged are all of the file only if it was read to its end.
     let read = reading.await.map_err(broken_off).and_then(|it| it.map_err(stop));
-    match judging.await.map_err(broken_off).and_then(|rows| read.map(|()| rows)) {
-        Ok(rows) => {
+    match judging.await.map_err(broken_off).and_then(|judged| read.map(|()| judged)) {
+        Ok(judged) => {
             copy.finish().await?;
-            Ok(rows)
+            Ok(judged)
         }
         Err(stop) => {
             copy.abort("unreadable").await.ok();

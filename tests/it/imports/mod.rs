@@ -12,6 +12,7 @@ mod interruptions;
 mod meanwhile;
 mod undo;
 mod properties;
+mod told;
 mod web;
 
 use chrono::{DateTime, Utc};

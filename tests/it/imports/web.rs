@@ -8,7 +8,7 @@ use sqlx::PgPool;
 
 const FILE: &str = "Nombre;Apellidos;Correo;Empresa\r\nÍñigo;Muñoz;inigo@x.example;Ñandú SpA\r\n<b>Ana</b>;Pérez;malo;Uno\r\n";
 
-async fn upload(browser: &Browser<'_>, content: &[u8], fields: &[(&str, &str)]) -> Reply {
+pub(super) async fn upload(browser: &Browser<'_>, content: &[u8], fields: &[(&str, &str)]) -> Reply {
     let all = [&[("kind", "contacts"), ("on_duplicate", "fill"), ("consent_basis", "NONE")], fields].concat();
     browser.upload("/imports", &all, ("file", "clientes.csv", content)).await
 }
