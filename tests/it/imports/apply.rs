@@ -41,7 +41,7 @@ async fn a_dry_run_counts_and_writes_nothing(db: PgPool) {
 async fn leafed(db: &PgPool, id: i64, verdict: Option<&str>) -> Vec<(i32, String, String)> {
     let (mut all, mut after) = (Vec::new(), 0);
     loop {
-        let page = report::rows(db, ImportId(id), verdict, after, 101).await.unwrap();
+        let page = report::rows(db, ImportId(id), verdict, None, after, 101).await.unwrap();
         let Some(last) = page.last() else { return all };
         assert!(last.row_number > after, "a page is below the one before");
         after = last.row_number;
