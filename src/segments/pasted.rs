@@ -45,9 +45,9 @@ impl Pasted {
             }
             if !piece.contains('@') {
                 if is_dialled(piece) {
-                    wrong.push(piece)
+                    wrong.push(piece);
                 } else {
-                    words.push(piece)
+                    words.push(piece);
                 }
                 continue;
             }

@@ -145,9 +145,10 @@ pub(super) async fn update(
     match saved.await {
         Ok(Outcome::Saved) => {
             let is_renamed = fold(&named) != fold(&form.draft.name);
-            let said = match is_renamed {
-                true => done(&state, "Cambios guardados.", id, &form.draft.name).await?,
-                false => Flash::good("Cambios guardados."),
+            let said = if is_renamed {
+                done(&state, "Cambios guardados.", id, &form.draft.name).await?
+            } else {
+                Flash::good("Cambios guardados.")
             };
             Ok(said.to(&path))
         }
