@@ -483,8 +483,9 @@ async fn each_message_of_a_run_is_looked_up_by_its_id_though_nothing_tells_how_m
     .fetch_one(&mut alone)
     .await
     .unwrap();
-    // A few times for each page all are read in one go, which is no more than a thousand look-ups.
-    assert!(rows <= 100_000, "{rows} rows looked at for 1000 messages of 15 000");
+    // A few times for each page all are read in one go, which is no more than a thousand look-ups. Read so for each
+    // few messages that begin they would be 240 000 by one statement alone.
+    assert!(rows <= 200_000, "{rows} rows looked at for 1000 messages of 15 000");
 }
 
 #[sqlx::test(migrator = "MIGRATIONS")]

@@ -93,12 +93,10 @@ impl Sender for Interrupted {
         Box::pin(async move {
             if !self.done.swap(true, Ordering::SeqCst) {
                 let mut db = self.db.acquire().await.unwrap();
-                let claimed: i64 = sqlx::query_scalar(
-                    "select count(*) from communication_logs where status = 'PENDING' and drip_run_id is not null",
-                )
-                .fetch_one(&mut *db)
-                .await
-                .unwrap();
+                let claimed: i64 = sqlx::query_scalar("select count(*) from communication_reservations")
+                    .fetch_one(&mut *db)
+                    .await
+                    .unwrap();
                 assert!(claimed > 2, "the others are claimed by then: {claimed}");
                 let mut complaint = Report::new(Kind::Complaint, "late");
                 complaint.recipient = Some("sur5@x.example".to_owned());
