@@ -321,19 +321,13 @@ async fn history(
                union all
                select id, merged_into from contacts where merged_into = any($1)
            )
-           select who as "contact_id!", message_type, coalesce(sent_at, claimed_at, reserved_at) as "at!"
+           select who as "contact_id!", message_type as "message_type!", at as "at!"
            from people cross join lateral (
                -- By person, which offset 0 sees to: statistics from before a run say that hardly anything was sent,
                -- and all that was sent would be read again for each person.
-               select *, case when status = 'PENDING' then (
-                   select reserved_at from communication_reservations where communication_log_id = communication_logs.id
-               ) end as reserved_at
-               from communication_logs where contact_id = people.id offset 0
+               select * from messages_counted where contact_id = people.id offset 0
            ) l
-           where communication_type = $2 and origin <> 'TEST'
-             and coalesce(sent_at, claimed_at, reserved_at) >= $3
-             and (status in ('SENDING', 'UNCONFIRMED', 'SENT', 'DELIVERED', 'OPENED', 'CLICKED', 'REPLIED', 'BOUNCED')
-                  or reserved_at is not null)"#,
+           where communication_type = $2 and at >= $3"#,
         people,
         channel.code(),
         since

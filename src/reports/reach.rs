@@ -48,15 +48,8 @@ pub async fn used(
     let since = time::start_of_day(first_day(now, longest));
     let people: Vec<i64> = merge::all_of(&mut *db, contact).await?.into_iter().map(|it| it.0).collect();
     let rows = sqlx::query!(
-        r#"select communication_type, message_type, coalesce(sent_at, claimed_at, reserved_at) as "at!" from (
-               select *, case when status = 'PENDING' then (
-                   select reserved_at from communication_reservations where communication_log_id = communication_logs.id
-               ) end as reserved_at
-               from communication_logs where contact_id = any($1)) l
-           where origin <> 'TEST' and coalesce(sent_at, claimed_at, reserved_at) >= $2
-               and (status in ('SENDING', 'UNCONFIRMED', 'SENT', 'DELIVERED', 'OPENED', 'CLICKED', 'REPLIED', 'BOUNCED')
-                   or reserved_at is not null)
-           order by id desc limit 2000"#,
+        r#"select communication_type as "communication_type!", message_type as "message_type!", at as "at!"
+           from messages_counted where contact_id = any($1) and at >= $2 order by id desc limit 2000"#,
         &people,
         since
     )
