@@ -90,6 +90,20 @@ impl Status {
     }
 }
 
+/// What the stored `action` does, as people read it.
+#[must_use]
+pub fn action_label(action: &str) -> Option<&'static str> {
+    Some(match action {
+        "TAG" => "Agregar un interés",
+        "UNTAG" => "Quitar un interés",
+        "OWNER" => "Cambiar el responsable",
+        "LIFECYCLE" => "Cambiar la etapa",
+        "STAGE" => "Poner en el embudo",
+        "LIST" => "Agregar a una lista",
+        _ => return None,
+    })
+}
+
 /// What people are given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {

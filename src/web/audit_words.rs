@@ -3,6 +3,7 @@
 
 use crate::{
     access::Role,
+    bulk_actions,
     campaigns::campaign,
     channels::Channel,
     chile::{comunas, format},
@@ -307,16 +308,7 @@ fn code(field: &str, code: &str) -> Option<&'static str> {
         "lifecycle" => Lifecycle::from_code(code).map(Lifecycle::label),
         "source" => Source::from_code(code).map(Source::label),
         "meaning" => Meaning::from_code(code).map(Meaning::label),
-        // What is changed of many people at once.
-        "action" => Some(match code {
-            "TAG" => "Agregar un interés",
-            "UNTAG" => "Quitar un interés",
-            "OWNER" => "Cambiar el responsable",
-            "LIFECYCLE" => "Cambiar la etapa",
-            "STAGE" => "Mover en el embudo",
-            "LIST" => "Agregar a una lista",
-            _ => return None,
-        }),
+        "action" => bulk_actions::action_label(code),
         "role" => Role::from_code(code).map(Role::label),
         "scope" => Scope::from_code(code).map(Scope::label),
         "reason" => SuppressionReason::from_code(code).map(SuppressionReason::label),
