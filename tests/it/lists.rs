@@ -93,6 +93,37 @@ async fn whatever_is_pasted_into_the_box_finds_the_person(db: PgPool) {
 }
 
 #[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn whoever_is_called_as_searched_for_comes_first_and_nobody_comes_twice(db: PgPool) {
+    let angel = create(&db, &person("Ángel", "Muñoz", "angel@correo.example")).await;
+    for place in 0..50 {
+        create(&db, &person("Luis Ángel", "Muñoz", &format!("luis{place}@correo.example"))).await;
+    }
+    let db = &mut *db.acquire().await.unwrap();
+    let filter = q("Ángel Muñoz");
+    let (mut seen, mut place) = (Vec::new(), Place::First);
+    loop {
+        let page = contact_list::page(db, &filter, Sort::Newest, place, 20).await.unwrap();
+        assert!(page.rows.len() <= 20);
+        seen.extend(page.rows.iter().map(|it| it.id));
+        if !page.has_next {
+            break;
+        }
+        place = Place::After(page.rows.last().unwrap().id.0);
+    }
+    assert_eq!(seen[0], angel, "ahead of those who came later");
+    assert_eq!(seen.len(), 51);
+    let mut once = seen.clone();
+    once.sort_unstable_by_key(|it| it.0);
+    once.dedup();
+    assert_eq!(once.len(), 51, "{seen:?}");
+    let back = contact_list::page(db, &filter, Sort::Newest, Place::Before(seen[20].0), 20).await.unwrap();
+    assert_eq!(back.rows.iter().map(|it| it.id).collect::<Vec<_>>(), seen[..20], "and back again");
+    // One of their own name is not listed ahead where another filter leaves them out.
+    let clients = Filter { lifecycle: Some(Lifecycle::Customer), ..filter };
+    assert!(contact_list::page(db, &clients, Sort::Newest, Place::First, 20).await.unwrap().rows.is_empty());
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
 async fn a_slip_of_the_finger_is_forgiven_when_nobody_is_called_so(db: PgPool) {
     people(&db).await;
     // One who came in bulk and is not yet sorted into the index.
