@@ -237,8 +237,8 @@ impl Order {
         }))
     }
 
-    /// Keep others from pausing or cancelling it, by a transaction beside the one that opened it and should that one
-    /// lose its connection.
+    /// Keep others from pausing or cancelling it until `tx` ends too: the transaction that opened it may lose its
+    /// connection before.
     async fn hold(&self, tx: &mut Tx<'_>) -> Result<()> {
         sqlx::query!(
             "select id from campaigns where id = $1 and status = 'RUNNING' for key share",

@@ -99,6 +99,8 @@ pub(super) async fn streams(
     now: DateTime<Utc>,
     batch: Option<u32>,
 ) -> Result<Vec<Stream>> {
+    // Here and below the reservation is asked for as a value, one row at a time: `not exists` would become a join, and
+    // that reads all that waits before it gives the first.
     let free = sqlx::query_scalar!(
         r#"select exists (select 1 from communication_logs
                where communication_type = $1 and campaign_id is null and status = 'PENDING'
