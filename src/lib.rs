@@ -6,6 +6,7 @@
 
 // ground: no business words
 pub mod ids;
+pub mod codes;
 pub mod clock;
 pub mod error;
 pub mod config;

@@ -2,6 +2,7 @@
 //! in our mailbox, as one value. Pure; what it does to the message is not known here.
 
 use super::email::blame::{self, Blame};
+use crate::codes::codes;
 use chrono::{DateTime, Utc};
 
 /// Who tells.
@@ -69,79 +70,27 @@ impl Source {
     }
 }
 
-/// What came back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Kind {
-    /// It reached the mailbox.
-    Delivered,
-    /// It is late and still tried.
-    Deferred,
-    /// It came back: the address is dead.
-    HardBounce,
-    /// It came back for a reason that may pass.
-    SoftBounce,
-    /// It came back for a fault of ours.
-    SenderRefused,
-    /// Its recipient reported it as spam.
-    Complaint,
-    /// Its recipient wants no more.
-    OptOut,
-    /// A person answered.
-    Reply,
-    /// A machine answered: out of office.
-    AutoReply,
-}
-
-impl Kind {
-    /// Every one.
-    pub const ALL: [Kind; 9] = [
-        Kind::Delivered,
-        Kind::Deferred,
-        Kind::HardBounce,
-        Kind::SoftBounce,
-        Kind::SenderRefused,
-        Kind::Complaint,
-        Kind::OptOut,
-        Kind::Reply,
-        Kind::AutoReply,
-    ];
-
-    /// As stored.
-    #[must_use]
-    pub fn code(self) -> &'static str {
-        match self {
-            Kind::Delivered => "DELIVERED",
-            Kind::Deferred => "DEFERRED",
-            Kind::HardBounce => "HARD_BOUNCE",
-            Kind::SoftBounce => "SOFT_BOUNCE",
-            Kind::SenderRefused => "SENDER_REFUSED",
-            Kind::Complaint => "COMPLAINT",
-            Kind::OptOut => "OPT_OUT",
-            Kind::Reply => "REPLY",
-            Kind::AutoReply => "AUTO_REPLY",
-        }
-    }
-
-    /// From the stored code.
-    #[must_use]
-    pub fn from_code(code: &str) -> Option<Kind> {
-        Kind::ALL.into_iter().find(|it| it.code() == code)
-    }
-
-    /// As people read it.
-    #[must_use]
-    pub fn label(self) -> &'static str {
-        match self {
-            Kind::Delivered => "Entregado",
-            Kind::Deferred => "Demorado",
-            Kind::HardBounce => "Rebote definitivo",
-            Kind::SoftBounce => "Rebote pasajero",
-            Kind::SenderRefused => "Rechazo al remitente",
-            Kind::Complaint => "Reclamo de spam",
-            Kind::OptOut => "Baja",
-            Kind::Reply => "Respuesta",
-            Kind::AutoReply => "Respuesta automática",
-        }
+codes! {
+    /// What came back.
+    Kind {
+        /// It reached the mailbox.
+        Delivered = "DELIVERED", "Entregado";
+        /// It is late and still tried.
+        Deferred = "DEFERRED", "Demorado";
+        /// It came back: the address is dead.
+        HardBounce = "HARD_BOUNCE", "Rebote definitivo";
+        /// It came back for a reason that may pass.
+        SoftBounce = "SOFT_BOUNCE", "Rebote pasajero";
+        /// It came back for a fault of ours.
+        SenderRefused = "SENDER_REFUSED", "Rechazo al remitente";
+        /// Its recipient reported it as spam.
+        Complaint = "COMPLAINT", "Reclamo de spam";
+        /// Its recipient wants no more.
+        OptOut = "OPT_OUT", "Baja";
+        /// A person answered.
+        Reply = "REPLY", "Respuesta";
+        /// A machine answered: out of office.
+        AutoReply = "AUTO_REPLY", "Respuesta automática";
     }
 }
 

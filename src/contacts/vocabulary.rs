@@ -1,41 +1,8 @@
 //! The closed lists of the address book: as stored, and as people read them.
 
-use serde::{Deserialize, Serialize};
+use crate::codes::codes;
 
-macro_rules! vocabulary {
-    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $code:literal, $label:literal;)* }) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-        pub enum $name {
-            $($(#[$vdoc])* #[serde(rename = $code)] $variant,)*
-        }
-
-        impl $name {
-            /// Every one, in the order in which they are offered.
-            pub const ALL: &[$name] = &[$($name::$variant),*];
-
-            /// As stored.
-            #[must_use]
-            pub fn code(self) -> &'static str {
-                match self { $($name::$variant => $code,)* }
-            }
-
-            /// From the stored code.
-            #[must_use]
-            pub fn from_code(code: &str) -> Option<$name> {
-                match code { $($code => Some($name::$variant),)* _ => None }
-            }
-
-            /// As people read it.
-            #[must_use]
-            pub fn label(self) -> &'static str {
-                match self { $($name::$variant => $label,)* }
-            }
-        }
-    };
-}
-
-vocabulary! {
+codes! {
     /// Where a contact came from.
     Source {
         /// Instagram.
@@ -61,7 +28,7 @@ vocabulary! {
     }
 }
 
-vocabulary! {
+codes! {
     /// How far the relationship has come.
     Lifecycle {
         /// Known, nothing more.
@@ -75,7 +42,7 @@ vocabulary! {
     }
 }
 
-vocabulary! {
+codes! {
     /// Lawful basis for promotions (Ley 21.719 art. 12 and 13).
     Basis {
         /// The person said yes.
@@ -87,7 +54,7 @@ vocabulary! {
     }
 }
 
-vocabulary! {
+codes! {
     /// A person, or somebody at a company. Derived from having a company.
     Kind {
         /// Works at a company.
@@ -97,7 +64,7 @@ vocabulary! {
     }
 }
 
-vocabulary! {
+codes! {
     /// What staff writes into the log of a contact.
     InteractionKind {
         /// Talked by telephone.
@@ -113,7 +80,7 @@ vocabulary! {
     }
 }
 
-vocabulary! {
+codes! {
     /// What a row of the history is.
     HistoryKind {
         /// Bought something.

@@ -1,37 +1,6 @@
 //! The closed lists of messaging, each with its stored code and the words people read.
 
-macro_rules! codes {
-    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $code:literal, $label:literal;)* }) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
-        pub enum $name {
-            $($(#[$vdoc])* #[serde(rename = $code)] $variant,)*
-        }
-
-        impl $name {
-            /// Every one, in order.
-            pub const ALL: &[$name] = &[$($name::$variant),*];
-
-            /// As stored.
-            #[must_use]
-            pub fn code(self) -> &'static str {
-                match self { $($name::$variant => $code,)* }
-            }
-
-            /// As people read it.
-            #[must_use]
-            pub fn label(self) -> &'static str {
-                match self { $($name::$variant => $label,)* }
-            }
-
-            /// From the stored code.
-            #[must_use]
-            pub fn from_code(code: &str) -> Option<$name> {
-                match code { $($code => Some($name::$variant),)* _ => None }
-            }
-        }
-    };
-}
+use crate::codes::codes;
 
 codes! {
     /// What a message is for: `message_type` in the database.

@@ -1,7 +1,7 @@
 //! What a condition can ask about, and in which ways: codes as stored, words as
 //! people read them. Pure; how each is looked up is `compile`'s.
 
-use serde::{Deserialize, Serialize};
+use crate::codes::codes;
 
 /// What kind of thing a field holds, and so how it can be asked about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,39 +20,6 @@ pub enum Shape {
     Day,
     /// What came of messages.
     Message,
-}
-
-macro_rules! codes {
-    ($(#[$doc:meta])* $name:ident { $($variant:ident = $code:literal, $label:literal $(, $more:ident)*;)* }) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-        pub enum $name {
-            $(#[doc = $label] #[serde(rename = $code)] $variant,)*
-        }
-
-        impl $name {
-            /// Every one, in the order in which they are offered.
-            pub const ALL: &[$name] = &[$($name::$variant),*];
-
-            /// As stored.
-            #[must_use]
-            pub fn code(self) -> &'static str {
-                match self { $($name::$variant => $code,)* }
-            }
-
-            /// From the stored code.
-            #[must_use]
-            pub fn from_code(code: &str) -> Option<$name> {
-                match code { $($code => Some($name::$variant),)* _ => None }
-            }
-
-            /// As people read it.
-            #[must_use]
-            pub fn label(self) -> &'static str {
-                match self { $($name::$variant => $label,)* }
-            }
-        }
-    };
 }
 
 codes! {

@@ -3,74 +3,27 @@
 //! providers' callbacks all ask here. When in doubt, a person is never marked: only
 //! what surely speaks of the address says that it is dead.
 
-/// Whom a refusal is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Blame {
-    /// The address: it does not exist, and never will be reached.
-    Dead,
-    /// The mailbox, which is closed or suspended: perhaps not for ever.
-    Disabled,
-    /// The mailbox, which is full.
-    Full,
-    /// The message, which is too large.
-    TooBig,
-    /// The receiver, for reasons of its own that say nothing of the address.
-    Refused,
-    /// Us: policy, authentication, reputation, configuration.
-    Sender,
-    /// Our quota with the provider, or our pace.
-    Quota,
-    /// The moment: it passes by itself.
-    Passing,
-}
+use crate::codes::codes;
 
-impl Blame {
-    /// Every one.
-    pub const ALL: [Blame; 8] = [
-        Blame::Dead,
-        Blame::Disabled,
-        Blame::Full,
-        Blame::TooBig,
-        Blame::Refused,
-        Blame::Sender,
-        Blame::Quota,
-        Blame::Passing,
-    ];
-
-    /// As stored.
-    #[must_use]
-    pub fn code(self) -> &'static str {
-        match self {
-            Blame::Dead => "DEAD",
-            Blame::Disabled => "DISABLED",
-            Blame::Full => "FULL",
-            Blame::TooBig => "TOO_BIG",
-            Blame::Refused => "REFUSED",
-            Blame::Sender => "SENDER",
-            Blame::Quota => "QUOTA",
-            Blame::Passing => "PASSING",
-        }
-    }
-
-    /// From the stored code.
-    #[must_use]
-    pub fn from_code(code: &str) -> Option<Blame> {
-        Blame::ALL.into_iter().find(|it| it.code() == code)
-    }
-
-    /// As people read it, a sentence without its end.
-    #[must_use]
-    pub fn label(self) -> &'static str {
-        match self {
-            Blame::Dead => "La dirección no existe",
-            Blame::Disabled => "La casilla está desactivada",
-            Blame::Full => "La casilla está llena",
-            Blame::TooBig => "El mensaje es demasiado grande",
-            Blame::Refused => "El servidor de la persona no lo quiso recibir",
-            Blame::Sender => "Rechazó a tu negocio, no a la persona",
-            Blame::Quota => "Se superó la cuota o el ritmo de envío",
-            Blame::Passing => "Un problema pasajero del servidor de la persona",
-        }
+codes! {
+    /// Whom a refusal is about.
+    Blame {
+        /// The address: it does not exist, and never will be reached.
+        Dead = "DEAD", "La dirección no existe";
+        /// The mailbox, which is closed or suspended: perhaps not for ever.
+        Disabled = "DISABLED", "La casilla está desactivada";
+        /// The mailbox, which is full.
+        Full = "FULL", "La casilla está llena";
+        /// The message, which is too large.
+        TooBig = "TOO_BIG", "El mensaje es demasiado grande";
+        /// The receiver, for reasons of its own that say nothing of the address.
+        Refused = "REFUSED", "El servidor de la persona no lo quiso recibir";
+        /// Us: policy, authentication, reputation, configuration.
+        Sender = "SENDER", "Rechazó a tu negocio, no a la persona";
+        /// Our quota with the provider, or our pace.
+        Quota = "QUOTA", "Se superó la cuota o el ritmo de envío";
+        /// The moment: it passes by itself.
+        Passing = "PASSING", "Un problema pasajero del servidor de la persona";
     }
 }
 
