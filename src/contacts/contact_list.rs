@@ -160,6 +160,20 @@ pub async fn similar(db: &mut PgConnection, filter: &Filter) -> Result<Option<Fi
     Ok(alike.among.as_ref().is_some_and(|it| !it.is_empty()).then_some(alike))
 }
 
+/// The first `size` people whom `filter` searches for, and whether nobody is called so and these look like it.
+///
+/// # Errors
+/// When the database fails.
+pub async fn first(db: &mut PgConnection, filter: &Filter, size: usize) -> Result<(Page<Row>, bool)> {
+    let found = page(db, filter, Sort::Newest, Place::First, size).await?;
+    if found.rows.is_empty()
+        && let Some(alike) = similar(db, filter).await?
+    {
+        return Ok((given(db, &alike, size).await?, true));
+    }
+    Ok((found, false))
+}
+
 /// The first `size` of the rows that the filter lists, in its own order.
 async fn given(db: &mut PgConnection, filter: &Filter, size: usize) -> Result<Page<Row>> {
     let mut query = QueryBuilder::new(COLUMNS);

@@ -382,3 +382,46 @@ fn push_message(query: &mut Query, event: Event, since: Option<NaiveDate>, campa
     }
     query.push(") had where had.id = c.id)");
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{super::field::Op, *};
+
+    fn sql(rule: &Group, library: &Library) -> String {
+        let today = NaiveDate::from_ymd_opt(2026, 11, 23).unwrap();
+        let mut query = Query::new("");
+        push(&mut query, rule, Context { library, today });
+        query.into_string()
+    }
+
+    #[test]
+    fn the_sums_of_a_person_are_looked_at_once_however_many_questions_ask_for_them() {
+        let spent = Condition::with(Field::Spent, Op::MoreThan, &["100000"]);
+        let visits = Condition::with(Field::Visits, Op::LessThan, &["2"]);
+        let opened = Condition {
+            event: Some(Event::Opened),
+            days: "90".to_owned(),
+            ..Condition::with(Field::Message, Op::Did, &[])
+        };
+        let client = Condition::with(Field::Lifecycle, Op::Is, &["CLIENTE"]);
+        let none = Library::new();
+        let looks = |sql: &str| sql.matches("contact_metrics").count();
+        let all = sql(&Group::all([spent.clone(), client.clone(), visits.clone(), opened]), &none);
+        assert_eq!((looks(&all), all.contains("communication_logs")), (1, false), "{all}");
+        // Ways to fit of which one is no sum: joined, for each lookup below an `or` would be made a million times.
+        let mut either = Group::any([client.clone(), spent.clone()]);
+        either.items.push(Group::all([visits.clone()]).into());
+        let any = sql(&either, &none);
+        assert_eq!((looks(&any), any.contains("left join contact_metrics")), (1, true), "{any}");
+        assert!(!any.contains("exists"), "{any}");
+        // The same where another segment brings the question in.
+        let library = Library::from([(7, Group::all([spent.clone()]))]);
+        let within = Condition::with(Field::Segment, Op::Is, &["7"]);
+        let other = sql(&Group::any([client.clone(), within]), &library);
+        assert!(other.contains("left join contact_metrics"), "{other}");
+        // Sums alone need no join: one look tells all ways.
+        let sums = sql(&Group::any([spent, visits]), &none);
+        assert_eq!((looks(&sums), sums.contains("left join")), (1, false), "{sums}");
+        assert_eq!(looks(&sql(&Group::all([client]), &none)), 0);
+    }
+}

@@ -15,11 +15,10 @@ use crate::{
     chile::{comunas, format, phone::Phone},
     contacts::{
         contact::{self, Contact},
-        contact_list::{self, Filter, Row, Sort},
+        contact_list::{self, Filter, Row},
         duplicates::{self, Pair, Reason},
         merge::{self, Field, LeftOut, Weight},
     },
-    db::keyset::Place,
     error::Error,
     ids::ContactId,
     state::AppState,
@@ -124,13 +123,8 @@ async fn choose(
     // What holds no letter and no digit would let everyone through.
     if !filter.is_empty() {
         // Two more than are shown: the person at hand may be one of them, and the other tells that there are more.
-        hits = contact_list::page(&mut db, &filter, Sort::Newest, Place::First, HITS + 2).await?.rows;
-        if hits.is_empty()
-            && let Some(alike) = contact_list::similar(&mut db, &filter).await?
-        {
-            hits = contact_list::page(&mut db, &alike, Sort::Given, Place::First, HITS + 2).await?.rows;
-            is_alike = true;
-        }
+        let (found, alike) = contact_list::first(&mut db, &filter, HITS + 2).await?;
+        (hits, is_alike) = (found.rows, alike);
     }
     hits.retain(|it| it.id != id);
     let has_more = hits.len() > HITS;

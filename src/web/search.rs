@@ -13,7 +13,7 @@ use crate::{
     chile::{phone::Phone, rut::Rut, text::fold},
     contacts::{
         company_list,
-        contact_list::{self, Filter, Sort},
+        contact_list::{self, Filter},
     },
     db::keyset::Place,
     error::Result,
@@ -160,11 +160,7 @@ async fn contacts(db: &mut PgConnection, q: &str) -> Result<Group> {
     if filter.is_empty() {
         return Ok(Group { label: "Contactos", hits: Vec::new(), alike: "", more: String::new() });
     }
-    let mut found = contact_list::page(db, &filter, Sort::Newest, Place::First, SHOWN).await?;
-    let alike = if found.rows.is_empty() { contact_list::similar(db, &filter).await? } else { None };
-    if let Some(alike) = &alike {
-        found = contact_list::page(db, alike, Sort::Given, Place::First, SHOWN).await?;
-    }
+    let (found, is_alike) = contact_list::first(db, &filter, SHOWN).await?;
     let more = found.has_next || found.rows.len() == SHOWN;
     let hits = found.rows.into_iter().map(|it| {
         let phone = it.phone.as_deref().map(Phone::show);
@@ -174,7 +170,7 @@ async fn contacts(db: &mut PgConnection, q: &str) -> Result<Group> {
     Ok(Group {
         label: "Contactos",
         hits: hits.collect(),
-        alike: alike.map_or("", |_| "parecidos"),
+        alike: if is_alike { "parecidos" } else { "" },
         more: if more { list_of("/contacts", q) } else { String::new() },
     })
 }
