@@ -54,42 +54,32 @@ pub(super) async fn second_messages(tx: &mut Tx<'_>, ids: &[i64]) -> Result<Hash
     Ok(seconds.into_iter().collect())
 }
 
-/// A person whose address was corrected after queueing gets the message at the new
-/// one; where another recipient of the campaign has it, theirs is the message. Gives the ids that may not go.
+/// `moved` are waiting messages, in the order of their ids, to people whose address was corrected after queueing, and
+/// the new one. They go there; where another recipient of the campaign has it, theirs is the message. Gives the ids that may not go.
 pub(super) async fn follow_changes(
     tx: &mut Tx<'_>,
     now: DateTime<Utc>,
     run: DripRunId,
-    ids: &[i64],
+    moved: &[(i64, String)],
 ) -> Result<HashSet<i64>> {
-    let changed = sqlx::query!(
-        r#"select l.id, case l.communication_type when 'EMAIL' then c.email else c.phone end as "address!"
-           from communication_logs l join contacts asked on asked.id = l.contact_id
-           join contacts c on c.id = coalesce(asked.merged_into, asked.id)
-           where l.id = any($1) and case l.communication_type when 'EMAIL' then c.email else c.phone end <> l.destination
-           order by l.id"#,
-        ids
-    )
-    .fetch_all(&mut **tx)
-    .await?;
     let mut refused = HashSet::new();
     // One by one, since each refusal may free an address for the next; such rows are few.
-    for it in changed {
-        let moved = sqlx::query!(
+    for (id, address) in moved {
+        let done = sqlx::query!(
             r#"update communication_logs l set destination = $2
              where l.id = $1 and l.status = 'PENDING' and not exists (
                  select 1 from communication_logs o
                  where o.campaign_id = l.campaign_id and o.destination collate "C" = $2 and o.id <> l.id
                    and o.origin = 'CAMPAIGN' and o.status <> 'BLOCKED')"#,
-            it.id,
-            it.address
+            id,
+            address
         )
         .execute(&mut **tx)
         .await?;
-        if moved.rows_affected() == 0 {
-            let refusal = Refusal { id: it.id, reason: BlockReason::DuplicateAddress, detail: String::new() };
+        if done.rows_affected() == 0 {
+            let refusal = Refusal { id: *id, reason: BlockReason::DuplicateAddress, detail: String::new() };
             outbox::block(tx, now, run, &[refusal]).await?;
-            refused.insert(it.id);
+            refused.insert(*id);
         }
     }
     Ok(refused)

@@ -368,6 +368,7 @@ async fn decide_and_write(
     // What this page itself lets go counts for the same person's next message.
     let mut let_go: HashMap<ContactId, Vec<Counted>> = HashMap::new();
     let (mut deferrals, mut refusals) = (Vec::new(), Vec::new());
+    let mut moved = Vec::new();
     let hours = stream.hours.clone().unwrap_or_else(|| book.hours.clone());
     let closes = hours.window(time::local_date(now), &book.calendar).map(|(_, closes)| closes);
     for (it, mut facts) in due.into_iter().zip(facts) {
@@ -407,6 +408,9 @@ async fn decide_and_write(
                     }
                 }
                 let not_after = closes.filter(|_| it.kind.is_promotional() && it.origin != OriginKind::Test);
+                if it.contact.is_some() && facts.destination != it.destination {
+                    moved.extend(facts.destination.clone().map(|address| (it.id, address)));
+                }
                 page.allowed.extend(claimed(&it, facts, template, text, stream, not_after));
             }
             Decision::Defer { until, reason, detail } => {
@@ -424,7 +428,11 @@ async fn decide_and_write(
     }
     page.deferred = u32::try_from(deferrals.len()).unwrap_or(u32::MAX);
     page.blocked = u32::try_from(refusals.len()).unwrap_or(u32::MAX);
-    write(tx, now, run, &mut page, &deferrals, &refusals).await?;
+    moved.sort_unstable();
+    let refused = addressee::follow_changes(tx, now, run, &moved).await?;
+    page.blocked += u32::try_from(refused.len()).unwrap_or(u32::MAX);
+    page.allowed.retain(|it| !refused.contains(&it.id));
+    write(tx, now, run, &page, &deferrals, &refusals).await?;
     Ok(page)
 }
 
@@ -455,16 +463,12 @@ async fn write(
     tx: &mut Tx<'_>,
     now: DateTime<Utc>,
     run: DripRunId,
-    page: &mut Page,
+    page: &Page,
     deferrals: &[Deferral],
     refusals: &[Refusal],
 ) -> Result<()> {
-    let mut ids: Vec<i64> = page.allowed.iter().map(|it| it.id).collect();
-    if !ids.is_empty() {
-        let refused = addressee::follow_changes(tx, now, run, &ids).await?;
-        page.blocked += u32::try_from(refused.len()).unwrap_or(u32::MAX);
-        page.allowed.retain(|it| !refused.contains(&it.id));
-        ids.retain(|it| !refused.contains(it));
+    if !page.allowed.is_empty() {
+        let ids: Vec<i64> = page.allowed.iter().map(|it| it.id).collect();
         outbox::reserve(tx, now, run, &ids).await?;
     }
     if !deferrals.is_empty() {

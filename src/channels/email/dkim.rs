@@ -229,6 +229,11 @@ fn body_hash(body: &[u8]) -> digest::Digest {
         for _ in 0..std::mem::take(&mut empty_lines) {
             hash.update(b"\r\n");
         }
+        if is_relaxed(line) {
+            hash.update(line);
+            hash.update(b"\r\n");
+            continue;
+        }
         relaxed.clear();
         let mut blank = false;
         for byte in line {
@@ -244,6 +249,11 @@ fn body_hash(body: &[u8]) -> digest::Digest {
         hash.update(&relaxed);
     }
     hash.finish()
+}
+
+/// Whether a line without blanks at its end reads so already, as nearly all lines of a message do.
+fn is_relaxed(line: &[u8]) -> bool {
+    memchr::memchr(b'\t', line).is_none() && memchr::memmem::find(line, b"  ").is_none()
 }
 
 fn without_trailing_blanks(line: &[u8]) -> &[u8] {

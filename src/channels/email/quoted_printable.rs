@@ -6,36 +6,70 @@ const LINE: usize = 76;
 
 /// `text` as it travels.
 pub(super) fn encode(text: &str) -> Vec<u8> {
-    const HEX: &[u8; 16] = b"0123456789ABCDEF";
     let mut out = Vec::with_capacity(text.len() + text.len() / 8 + 64);
     for line in text.split_inclusive('\n') {
         let ended = line.strip_suffix('\n').map(|it| it.strip_suffix('\r').unwrap_or(it));
-        let line = ended.unwrap_or(line).as_bytes();
-        let mut column = 0;
-        for (at, byte) in line.iter().enumerate() {
-            let is_last = at + 1 == line.len();
-            // A blank at a line's end may be lost on the way.
-            let is_plain =
-                matches!(byte, b'!'..=b'<' | b'>'..=b'~') || (matches!(byte, b' ' | b'\t') && !is_last);
-            let width = if is_plain { 1 } else { 3 };
-            // What goes on in the next line needs a place for its "=".
-            if column + width > if is_last { LINE } else { LINE - 1 } {
-                out.extend_from_slice(b"=\r\n");
-                column = 0;
-            }
-            column += width;
-            if is_plain {
-                out.push(*byte);
-            } else {
-                let (high, low) = (usize::from(byte >> 4), usize::from(byte & 15));
-                out.extend_from_slice(&[b'=', HEX[high], HEX[low]]);
-            }
-        }
+        push_line(ended.unwrap_or(line).as_bytes(), &mut out);
         if ended.is_some() {
             out.extend_from_slice(b"\r\n");
         }
     }
     out
+}
+
+/// One line of a text, without its end, as one or more lines.
+fn push_line(line: &[u8], out: &mut Vec<u8>) {
+    const HEX: &[u8; 16] = b"0123456789ABCDEF";
+    // A blank at a line's end may be lost on the way.
+    let blank_at_end = line.last().filter(|it| matches!(it, b' ' | b'\t'));
+    let mut rest = &line[..line.len() - usize::from(blank_at_end.is_some())];
+    let mut column = 0;
+    loop {
+        // What goes on in the next line needs a place for its "=".
+        let room = LINE - 1 - column;
+        let plain = plain_run(&rest[..rest.len().min(room)]);
+        out.extend_from_slice(&rest[..plain]);
+        column += plain;
+        rest = &rest[plain..];
+        let (byte, is_last) = match (rest, blank_at_end) {
+            ([], None) => return,
+            ([], Some(blank)) => (*blank, true),
+            ([byte, after @ ..], _) => (*byte, after.is_empty() && blank_at_end.is_none()),
+        };
+        let width = if is_plain(byte) && !rest.is_empty() { 1 } else { 3 };
+        if column + width > if is_last { LINE } else { LINE - 1 } {
+            out.extend_from_slice(b"=\r\n");
+            column = 0;
+            continue;
+        }
+        if width == 1 {
+            out.push(byte);
+        } else {
+            out.extend_from_slice(&[b'=', HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]);
+        }
+        if is_last {
+            return;
+        }
+        column += width;
+        rest = &rest[1..];
+    }
+}
+
+/// Whether `byte` stands for itself anywhere but at a line's end.
+fn is_plain(byte: u8) -> bool {
+    matches!(byte, b' '..=b'<' | b'>'..=b'~' | b'\t')
+}
+
+/// How many bytes at the start of `bytes` stand for themselves. Most do, so they are looked at many at a time.
+fn plain_run(bytes: &[u8]) -> usize {
+    let mut run = 0;
+    for chunk in bytes.chunks_exact(16) {
+        if !chunk.iter().fold(true, |all, it| all & is_plain(*it)) {
+            break;
+        }
+        run += 16;
+    }
+    run + bytes[run..].iter().take_while(|it| is_plain(**it)).count()
 }
 
 #[cfg(test)]

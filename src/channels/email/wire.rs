@@ -222,14 +222,16 @@ impl<S: Line + 'static> Wire<S> {
 /// `data` as it travels: dots at line starts doubled, ended by a line with a dot.
 fn stuffed(data: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(data.len() + data.len() / 64 + 8);
-    let mut line_start = true;
-    for line in data.split_inclusive(|it| *it == b'\n') {
-        if line_start && line.first() == Some(&b'.') {
-            out.push(b'.');
-        }
-        out.extend_from_slice(line);
-        line_start = line.ends_with(b"\n");
+    if data.first() == Some(&b'.') {
+        out.push(b'.');
     }
+    let mut written = 0;
+    for at in memchr::memmem::find_iter(data, b"\n.") {
+        out.extend_from_slice(&data[written..=at]);
+        out.push(b'.');
+        written = at + 1;
+    }
+    out.extend_from_slice(&data[written..]);
     if !out.ends_with(b"\r\n") {
         out.extend_from_slice(b"\r\n");
     }
