@@ -8,6 +8,7 @@ use crate::{
     error::Result,
     ids::{CampaignId, CompanyId, ContactId},
     messaging::{
+        gate,
         kinds::{BlockReason, MessageType},
         limits,
     },
@@ -153,6 +154,7 @@ async fn verdicts(db: &mut PgConnection, question: Question<'_>) -> Result<Query
     query.push(
         " is null then 'NO_CONSENT'
                          when p.contact_id is not null then 'PREFERENCE'
+                         when w.contact_id is not null then 'PAUSED'
                          when m.missing is not null then 'MISSING_VARIABLE' end as reason
              from contacts c
              left join companies k on k.id = c.company_id
@@ -167,7 +169,11 @@ async fn verdicts(db: &mut PgConnection, question: Question<'_>) -> Result<Query
     query.push(if promotional { "" } else { " and scope = 'ALL'" });
     query.push(") s on s.destination = a.address left join contact_preferences p on p.contact_id = c.id and not p.allowed and p.communication_type = ");
     query.push_bind(question.channel.code()).push(" and p.message_type = ");
-    query.push_bind(question.message_type.code()).push(" where ");
+    query.push_bind(question.message_type.code());
+    query.push(" left join (select distinct coalesce(r.merged_into, r.id) as contact_id from (select distinct on (contact_id) contact_id, paused_until from contact_rhythms where communication_type = ");
+    query.push_bind(question.channel.code()).push(" order by contact_id, id desc) last join contacts r on r.id = last.contact_id where last.paused_until > ");
+    query.push_bind(gate::patience(question.now)).push(if promotional { "" } else { " and false" });
+    query.push(") w on w.contact_id = c.id where ");
     chosen.push(&mut query, question.rule);
     query.push(")");
     Ok(query)

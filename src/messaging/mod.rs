@@ -19,6 +19,7 @@ pub mod outbox;
 pub mod evidence;
 pub mod compose;
 mod addressee;
+pub mod room;
 pub mod claim;
 pub mod runs;
 mod lanes;

@@ -47,6 +47,8 @@ mod messages;
 mod outbox;
 mod pipeline;
 mod public;
+mod public_held;
+mod public_rhythm;
 mod search;
 mod segments;
 mod settings;
