@@ -11,6 +11,7 @@ pub mod text;
 pub mod checklist;
 pub mod status;
 pub mod launch;
+pub mod on_one;
 pub mod progress;
 pub mod trial;
 pub mod copies;

@@ -96,6 +96,14 @@ pub fn patience(now: DateTime<Utc>) -> NaiveDate {
     time::local_date(now) + Days::new(PATIENCE_DAYS)
 }
 
+/// The first local day on which neither a pause nor the rhythm of their own holds the person back; none: neither does.
+#[must_use]
+pub fn wish_ends(facts: &Facts, now: DateTime<Utc>) -> Option<NaiveDate> {
+    let pause = facts.rhythm.pause_on(time::local_date(now));
+    let soon = facts.rhythm.min_days.and_then(|days| limits::too_soon(days, &facts.history, now));
+    pause.max(soon.map(|it| it.frees_on))
+}
+
 /// Whether a message may be sent to this person at all: the first half of the gate.
 ///
 /// # Errors

@@ -27,5 +27,6 @@ mod outcomes;
 pub mod drain;
 pub mod health;
 pub mod story;
+pub mod why;
 pub mod links;
 pub mod inbound;

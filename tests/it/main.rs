@@ -37,3 +37,4 @@ mod support;
 mod tallies;
 mod warm_up;
 mod web;
+mod why;
