@@ -172,6 +172,12 @@ codes! {
     }
 }
 
+impl DeferReason {
+    /// Those that hold one person until a day of their own; the others hold all alike.
+    pub const OF_THE_PERSON: &[DeferReason] =
+        &[DeferReason::FrequencyCap, DeferReason::Paused, DeferReason::LessOften, DeferReason::QuietHours];
+}
+
 codes! {
     /// Who asks for a message.
     OriginKind {

@@ -1,7 +1,7 @@
 //! The page of a campaign, with its checklist or its live counts.
 
 use super::{
-    campaigns_actions, campaigns_audience, campaigns_form,
+    campaigns_actions, campaigns_audience, campaigns_calendar, campaigns_form,
     campaigns_letter::{self, Tried},
     campaigns_list, filters,
     html::{self, Answer},
@@ -39,6 +39,7 @@ pub(super) fn routes() -> Vec<Route> {
         Route::get("/campaigns/{id}", Permission::View, show),
         Route::get("/campaigns/{id}/progress", Permission::View, live),
         campaigns_audience::route(),
+        campaigns_calendar::route(),
     ];
     all.extend(campaigns_form::routes());
     all.extend(campaigns_letter::routes());
@@ -119,7 +120,8 @@ async fn live_of(
     let progress = progress::of(&mut *db, campaign.id).await?;
     let waits = campaign.status == Status::Running && progress.open() > 0;
     let sentence = if waits {
-        let capped = progress.deferred.get(&DeferReason::FrequencyCap).copied().unwrap_or_default();
+        let capped = [DeferReason::FrequencyCap, DeferReason::Paused, DeferReason::LessOften];
+        let capped = capped.iter().filter_map(|it| progress.deferred.get(it)).sum();
         outlook.sentence(campaign, progress.open(), capped, now)
     } else {
         None

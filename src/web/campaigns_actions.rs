@@ -73,17 +73,18 @@ async fn ask_launch(State(state): State<AppState>, shell: Shell, Path(id): Path<
         return Ok(Flash::plain("Esta campaña ya se inició.").to(&page_of(id)));
     }
     let checklist = checklist::of(&mut db, now, &state.config, &campaign).await?;
-    let people = checklist.preview.reachable;
-    let from = checklist.outlook.forecast(&campaign, people, now).map_or(String::new(), |it| {
-        if it.starts <= now {
-            ", desde ahora".to_owned()
-        } else {
-            format!(" desde el {}", outlook::day_and_hour(it.starts))
-        }
-    });
+    let people = checklist.preview.reachable.saturating_sub(checklist.later.left_out);
+    let from =
+        checklist.outlook.of_all(&campaign, people, &checklist.later, now).map_or(String::new(), |it| {
+            if it.starts <= now {
+                ", desde ahora".to_owned()
+            } else {
+                format!(" desde el {}", outlook::day_and_hour(it.starts))
+            }
+        });
     let count = format::count(i64::try_from(people).unwrap_or(i64::MAX), "persona", "personas");
     let sentence = format!("Se enviará a {count}{from}.");
-    let outlook = checklist.outlook.sentence(&campaign, people, checklist.capped, now);
+    let outlook = checklist.outlook.sentence(&campaign, people, checklist.later.people(), now);
     html::page(&LaunchPage { shell, campaign, checklist, sentence, outlook })
 }
 

@@ -26,6 +26,7 @@ mod bulk_actions;
 mod campaigns;
 mod campaigns_actions;
 mod campaigns_audience;
+mod campaigns_calendar;
 mod campaigns_fields;
 mod campaigns_form;
 mod campaigns_letter;

@@ -3,6 +3,7 @@
 mod accounts;
 mod architecture;
 mod campaign_pages;
+mod calendar;
 mod campaigns;
 mod cli;
 mod companies;
