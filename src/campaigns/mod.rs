@@ -12,6 +12,7 @@ pub mod text;
 pub mod checklist;
 pub mod status;
 pub mod launch;
+pub mod hold;
 pub mod on_one;
 pub mod progress;
 pub mod trial;

@@ -102,6 +102,8 @@ pub(super) struct Live {
     next: Option<String>,
     failed: i64,
     enqueueing: bool,
+    /// Nobody is queued yet: the launch may still be taken back.
+    held: bool,
 }
 
 impl Live {
@@ -166,6 +168,7 @@ async fn live_of(
         next,
         failed: int(progress.count(MessageStatus::Failed)),
         enqueueing: campaign.status.is_live() && !campaign.enqueue_done,
+        held: campaign.hold(now).is_some(),
     })
 }
 
@@ -274,6 +277,12 @@ impl ShowPage {
         campaigns_letter::height(self.tried.as_ref())
     }
 
+    /// Seconds in which the launch may still be taken back, and as a clock shows them.
+    fn hold(&self) -> Option<(i64, String)> {
+        let left = (self.campaign.hold(self.now)? - self.now).num_seconds().max(1);
+        Some((left, format!("{}:{:02}", left / 60, left % 60)))
+    }
+
     /// Whether the message is shown as `contact` gets it.
     fn is_for(&self, contact: ContactId) -> bool {
         self.contact == Some(contact.0)
@@ -338,6 +347,7 @@ pub(super) async fn some_people(
 ) -> Result<Vec<Named>> {
     const FEW: i64 = 25;
     match campaign.status {
+        _ if campaign.hold(now).is_some() => audience::first_of(db, now, &campaign.audience, FEW).await,
         Status::Draft => audience::first_of(db, now, &campaign.audience, FEW).await,
         _ => audience::first_written_to(db, campaign.id, FEW).await,
     }
@@ -347,6 +357,7 @@ pub(super) async fn some_people(
 #[serde(default)]
 struct LiveQuery {
     status: String,
+    held: bool,
 }
 
 /// The live counts alone, for the page that asks every few seconds. A status
@@ -359,8 +370,8 @@ async fn live(
 ) -> Answer {
     let mut db = state.db.acquire().await?;
     let campaign = campaign::get(&mut db, id).await?;
-    let changed = campaign.status.code() != query.status;
     let now = state.clock.now();
+    let changed = campaign.status.code() != query.status || campaign.hold(now).is_some() != query.held;
     let outlook = outlook::of(&mut db, now, &state.config, &campaign).await?;
     let live = live_of(&mut db, now, &campaign, &outlook).await?;
     let names = Names::load(&mut db, [&campaign.audience.chosen()]).await?;

@@ -117,13 +117,15 @@ async fn show(
     let mut db = state.db.acquire().await?;
     let now = state.clock.now();
     let campaign = campaign::get(&mut db, id).await?;
-    let coming = if campaign.status == Status::Draft {
-        of_audience(&mut db, now, &campaign).await?
+    let held = campaign.hold(now);
+    let from = held.unwrap_or(now);
+    let coming = if campaign.status == Status::Draft || held.is_some() {
+        of_audience(&mut db, from, &campaign).await?
     } else {
         of_queue(&mut db, now, &campaign).await?
     };
     let outlook = outlook::of(&mut db, now, &state.config, &campaign).await?;
-    let page = page(shell, campaign, coming, &outlook, now);
+    let page = page(shell, campaign, coming, &outlook, from);
     if guard::is_htmx(&headers) { html::page(&page.as_calendar()) } else { html::page(&page) }
 }
 

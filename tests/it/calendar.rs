@@ -88,7 +88,8 @@ async fn those_who_get_it_later_are_those_whom_the_gate_puts_off_and_on_the_same
     let foretold = foretold(&app, id).await;
     let campaign = get(&app, id).await;
     let mut db = app.state.db.acquire().await.unwrap();
-    let frame = Frame::open(&mut db, app.now(), &app.state.config.first_values, Channel::Email).await.unwrap();
+    let frame =
+        Frame::open(&mut db, app.now(), &app.state.config.first_values, Channel::Email).await.unwrap();
     let (mut days, mut left_out): (BTreeMap<NaiveDate, u64>, u64) = (BTreeMap::new(), 0);
     let mut reasons: BTreeMap<DeferReason, u64> = BTreeMap::new();
     for contact in &all {
@@ -138,8 +139,7 @@ async fn each_day_sends_as_many_as_was_foretold(db: PgPool) {
     let preview = audience::preview(&mut db, question(&campaign.audience, app.now())).await.unwrap();
     let later = later::of_audience(&mut db, question(&campaign.audience, app.now())).await.unwrap();
     let outlook = outlook::of(&mut db, app.now(), &app.state.config, &campaign).await.unwrap();
-    let forecast =
-        outlook.of_all(&campaign, preview.reachable - later.left_out, &later, app.now()).unwrap();
+    let forecast = outlook.of_all(&campaign, preview.reachable - later.left_out, &later, app.now()).unwrap();
     drop(db);
     start(&app, id).await.unwrap();
     let mut sent: Vec<(NaiveDate, u64, DateTime<Utc>, DateTime<Utc>)> = Vec::new();
@@ -194,20 +194,27 @@ async fn the_page_tells_the_days_and_leads_to_the_people(db: PgPool) {
     let people = app.get(&format!("{path}/audience?reason=later")).await.text();
     assert!(people.contains("sur10@x.example") && people.contains("sur70@x.example"), "{people}");
     assert!(!people.contains("sur11@x.example"), "{people}");
-    assert!(people.contains("Más tarde Tope de frecuencia de la persona: libre el viernes 27-11-2026"), "{people}");
+    assert!(
+        people.contains("Más tarde Tope de frecuencia de la persona: libre el viernes 27-11-2026"),
+        "{people}"
+    );
     // While it runs, what is left of it.
     start(&app, id).await.unwrap();
     run(&app).await;
     let text = app.get(&format!("{path}/calendar")).await.text();
     assert!(text.contains("Lo que falta por salir 39 mensajes en 3 días"), "{text}");
-    assert!(text.contains("martes 24-11-2026 12 09:00") && text.contains("viernes 27-11-2026 7 09:00"), "{text}");
+    assert!(
+        text.contains("martes 24-11-2026 12 09:00") && text.contains("viernes 27-11-2026 7 09:00"),
+        "{text}"
+    );
     // A second one shares what is left of the day, after it.
     let mut tx = app.state.db.begin().await.unwrap();
     let copy = copies::duplicate(&mut tx, app.now(), &Actor::CommandLine, id).await.unwrap();
     tx.commit().await.unwrap();
     let text = app.get(&format!("/campaigns/{copy}/calendar")).await.text();
     assert!(
-        text.contains("Cuenta con otra campaña") || text.contains("Cuenta con 1 otra campaña en curso que comparte el tope del canal, con"),
+        text.contains("Cuenta con otra campaña")
+            || text.contains("Cuenta con 1 otra campaña en curso que comparte el tope del canal, con"),
         "{text}"
     );
     let _ = Cause::Paused;

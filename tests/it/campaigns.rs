@@ -73,7 +73,9 @@ pub(crate) async fn get(app: &TestApp, id: CampaignId) -> Campaign {
 
 pub(crate) async fn start(app: &TestApp, id: CampaignId) -> llovizna::error::Result<launch::Launched> {
     let mut tx = app.state.db.begin().await.unwrap();
-    let done = launch::launch(&mut tx, app.now(), &Actor::CommandLine, &app.state.config, id).await;
+    let done =
+        launch::launch(&mut tx, app.now(), &Actor::CommandLine, &app.state.config, id, TimeDelta::zero())
+            .await;
     tx.commit().await.unwrap();
     done
 }

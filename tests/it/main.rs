@@ -2,8 +2,8 @@
 
 mod accounts;
 mod architecture;
-mod campaign_pages;
 mod calendar;
+mod campaign_pages;
 mod campaigns;
 mod cli;
 mod companies;
@@ -16,6 +16,7 @@ mod embedded;
 mod errors;
 mod evidence;
 mod gate;
+mod hold;
 mod home;
 mod imports;
 mod inbound;
