@@ -19,6 +19,7 @@ use crate::{
 };
 use chrono::{DateTime, Days, NaiveDate, Utc};
 use sqlx::{PgConnection, Postgres, QueryBuilder, Row as _, postgres::PgRow};
+use std::collections::BTreeMap;
 
 /// Why somebody waits.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,7 +93,7 @@ impl Later {
     /// How many are free on each day, in order.
     #[must_use]
     pub fn days(&self) -> Vec<(NaiveDate, u64)> {
-        let mut days = std::collections::BTreeMap::new();
+        let mut days = BTreeMap::new();
         for (day, people) in self.groups.iter().flat_map(|it| &it.days) {
             *days.entry(*day).or_default() += people;
         }
@@ -119,6 +120,13 @@ impl Later {
 struct Held {
     cause: Cause,
     free_on: NaiveDate,
+}
+
+impl Held {
+    /// What they asked for themselves outlasts what a message has to say.
+    fn is_old(&self, now: DateTime<Utc>) -> bool {
+        !matches!(self.cause, Cause::Cap(_)) && self.free_on > gate::patience(now)
+    }
 }
 
 /// Codes of what is no cap.
@@ -168,7 +176,7 @@ async fn counted(
     db: &mut PgConnection,
     question: Question<'_>,
     caps: &[Cap],
-    mut query: QueryBuilder<'_, Postgres>,
+    mut query: QueryBuilder<Postgres>,
     asked: &str,
 ) -> Result<Later> {
     push_held(&mut query, question, caps);
@@ -178,7 +186,7 @@ async fn counted(
     for row in query.build().fetch_all(db).await? {
         let people = u64::try_from(row.try_get::<i64, _>("people")?).unwrap_or_default();
         match held(&row, caps)? {
-            Some(it) if it.cause == Cause::LessOften && it.free_on > gate::patience(question.now) => {
+            Some(it) if it.is_old(question.now) => {
                 later.left_out += people;
             }
             Some(it) if it.free_on > time::local_date(question.now) => {
@@ -187,7 +195,9 @@ async fn counted(
             _ => (),
         }
     }
-    later.groups.iter_mut().for_each(|it| it.days.sort_unstable());
+    for group in &mut later.groups {
+        group.days.sort_unstable();
+    }
     later.groups.sort_by_key(|it| std::cmp::Reverse(it.people()));
     Ok(later)
 }
@@ -201,6 +211,8 @@ pub struct Waiting {
     pub cause: Cause,
     /// Until which local day.
     pub free_on: NaiveDate,
+    /// It is so far away that they are left out.
+    pub left_out: bool,
 }
 
 /// Those of an audience who would wait, with ids above `after`, at most `limit`, by id.
@@ -223,8 +235,10 @@ pub async fn people(
     query.push_bind(after.map_or(0, |it| it.0)).push(" order by id limit ").push_bind(limit);
     let mut all = Vec::new();
     for row in query.build().fetch_all(db).await? {
-        if let Some(Held { cause, free_on }) = held(&row, &caps)? {
-            all.push(Waiting { contact: ContactId(row.try_get("id")?), cause, free_on });
+        if let Some(it) = held(&row, &caps)? {
+            let left_out = it.is_old(question.now);
+            let contact = ContactId(row.try_get("id")?);
+            all.push(Waiting { contact, cause: it.cause, free_on: it.free_on, left_out });
         }
     }
     Ok(all)
@@ -246,7 +260,7 @@ fn held(row: &PgRow, caps: &[Cap]) -> sqlx::Result<Option<Held>> {
 
 /// `, held as (...)`: of each person, what holds them longest: place of the cap, its days, the message whose leaving the
 /// window makes room; or the day on which a pause ends.
-fn push_held(query: &mut QueryBuilder<'_, Postgres>, question: Question<'_>, caps: &[Cap]) {
+fn push_held(query: &mut QueryBuilder<Postgres>, question: Question<'_>, caps: &[Cap]) {
     let (mut places, mut since, mut most, mut days, mut kinds) =
         (Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let window = |days: u32| {

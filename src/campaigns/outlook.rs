@@ -27,6 +27,7 @@ pub struct Outlook {
     pub calendar: Calendar,
     /// Its own window or the channel's.
     pub hours: BusinessHours,
+    channel_hours: BusinessHours,
     /// The lower of its own cap and the channel's; none: neither.
     pub daily_cap: Option<u32>,
     /// The channel's cap today; none: no cap.
@@ -91,7 +92,8 @@ pub async fn of(
         growth: warm_up::Plan::of_email(&email),
         sent_today: (count(row.all), count(row.own)),
         others: others(db, campaign).await?,
-        hours: campaign.business_hours.clone().unwrap_or(email.business_hours),
+        hours: campaign.business_hours.clone().unwrap_or_else(|| email.business_hours.clone()),
+        channel_hours: email.business_hours,
     })
 }
 
@@ -143,7 +145,7 @@ impl Outlook {
             later,
         };
         let others = self.others.iter().map(|it| Stream {
-            hours: Some(it.campaign.business_hours.as_ref().unwrap_or(&self.hours)),
+            hours: Some(it.campaign.business_hours.as_ref().unwrap_or(&self.channel_hours)),
             batch_size: it.campaign.batch_size,
             spacing_seconds: it.campaign.spacing_seconds,
             daily_cap: it.campaign.daily_cap,

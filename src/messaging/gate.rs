@@ -181,15 +181,15 @@ pub fn decide(
         rules.hours.next_open(at, rules.calendar).unwrap_or(at + Days::new(1))
     };
     let tomorrow = || opens(time::start_of_day(time::local_date(now) + Days::new(1)));
-    if let Some(day) = facts.rhythm.pause_on(time::local_date(now)) {
-        let until = opens(time::start_of_day(day));
-        return Decision::Defer { until, reason: DeferReason::Paused, detail: until_day(day) };
-    }
     let soon = facts.rhythm.min_days.and_then(|days| limits::too_soon(days, &facts.history, now));
     if let Some(soon) = &soon
         && soon.frees_on > patience(now)
     {
         return Decision::Block { reason: BlockReason::LessOften, detail: soon.detail.clone() };
+    }
+    if let Some(day) = facts.rhythm.pause_on(time::local_date(now)) {
+        let until = opens(time::start_of_day(day));
+        return Decision::Defer { until, reason: DeferReason::Paused, detail: until_day(day) };
     }
     let full = limits::full(rules.caps, kind, &facts.history, now);
     if let Some(soon) = soon

@@ -15,7 +15,7 @@ use crate::{
     },
     chile::format,
     ids::{CampaignId, ContactId},
-    messaging::{gate, kinds::BlockReason, template},
+    messaging::{kinds::BlockReason, template},
     state::AppState,
 };
 use askama::Template;
@@ -73,7 +73,6 @@ struct PeoplePage {
     which: Shown,
     people: Vec<Person>,
     waiting: Vec<Waiting>,
-    now: DateTime<Utc>,
     newer: String,
     older: String,
 }
@@ -91,8 +90,7 @@ impl PeoplePage {
     fn waits(&self, id: ContactId) -> Option<(bool, String)> {
         let it = self.waiting.iter().find(|it| it.contact == id)?;
         let day = format::weekday_and_date(it.free_on);
-        let left_out = it.cause == later::Cause::LessOften && it.free_on > gate::patience(self.now);
-        Some((left_out, format!("{}: libre el {day}", it.cause.reason().label())))
+        Some((it.left_out, format!("{}: libre el {day}", it.cause.reason().label())))
     }
 }
 
@@ -129,5 +127,5 @@ async fn people(
     let base = format!("/campaigns/{id}/audience?reason={}", query.reason);
     let older = people.last().filter(|_| more).map_or(String::new(), |it| format!("{base}&after={}", it.id));
     let newer = if query.after.is_some() { base } else { String::new() };
-    html::page(&PeoplePage { shell, campaign, preview, later, which, people, waiting, now, newer, older })
+    html::page(&PeoplePage { shell, campaign, preview, later, which, people, waiting, newer, older })
 }
