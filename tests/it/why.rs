@@ -50,7 +50,6 @@ async fn written(app: &TestApp) -> i64 {
 async fn what_is_said_of_a_campaign_is_what_its_run_does(db: PgPool) {
     let app = app(db);
     let who = people(&app, "sur", 4).await;
-    let (writes, silent, capped, no) = (who[0], who[1], who[2], who[3]);
     let first = seeded(&app).await;
     start(&app, first).await.unwrap();
     run(&app).await;
@@ -65,7 +64,7 @@ async fn what_is_said_of_a_campaign_is_what_its_run_does(db: PgPool) {
     )
     .await;
     let mut tx = app.state.db.begin().await.unwrap();
-    consent::withdraw(&mut tx, app.now(), &Actor::CommandLine, no, Channel::Email, "Por teléfono", None)
+    consent::withdraw(&mut tx, app.now(), &Actor::CommandLine, who[3], Channel::Email, "Por teléfono", None)
         .await
         .unwrap();
     tx.commit().await.unwrap();
@@ -112,8 +111,7 @@ async fn what_is_said_of_a_campaign_is_what_its_run_does(db: PgPool) {
             }
         }
     }
-    assert!(asked(&app, second, writes).await.message.is_some(), "nobody gets it twice");
-    let _ = (silent, capped);
+    assert!(asked(&app, second, who[0]).await.message.is_some(), "nobody gets it twice");
 }
 
 #[sqlx::test(migrator = "MIGRATIONS")]
