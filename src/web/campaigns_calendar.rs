@@ -71,13 +71,11 @@ struct CalendarPage {
     left_out: Vec<Line>,
     shared: Option<String>,
     warms_up: bool,
+    /// Nobody is queued yet: it is a draft, or its launch may still be taken back.
+    is_ahead: bool,
 }
 
 impl CalendarPage {
-    fn is_draft(&self) -> bool {
-        self.campaign.status == Status::Draft
-    }
-
     fn first_days(&self) -> &[Day] {
         let days = self.forecast.as_ref().map_or(&[][..], |it| &it.days);
         &days[..days.len().min(SHOWN)]
@@ -119,13 +117,14 @@ async fn show(
     let campaign = campaign::get(&mut db, id).await?;
     let held = campaign.hold(now);
     let from = held.unwrap_or(now);
-    let coming = if campaign.status == Status::Draft || held.is_some() {
+    let is_ahead = campaign.status == Status::Draft || held.is_some();
+    let coming = if is_ahead {
         of_audience(&mut db, from, &campaign).await?
     } else {
         of_queue(&mut db, now, &campaign).await?
     };
     let outlook = outlook::of(&mut db, now, &state.config, &campaign).await?;
-    let page = page(shell, campaign, coming, &outlook, from);
+    let page = CalendarPage { is_ahead, ..page(shell, campaign, coming, &outlook, from) };
     if guard::is_htmx(&headers) { html::page(&page.as_calendar()) } else { html::page(&page) }
 }
 
@@ -147,6 +146,7 @@ fn page(
         left_out: coming.left_out,
         shared: outlook.shared(),
         warms_up: outlook.growth.is_some() && outlook.daily_cap.is_some(),
+        is_ahead: false,
         forecast,
         shell,
         campaign,
