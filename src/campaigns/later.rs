@@ -101,14 +101,11 @@ impl Later {
     }
 
     fn add(&mut self, cause: Cause, day: NaiveDate, people: u64) {
-        let group = match self.groups.iter().position(|it| it.cause == cause) {
-            Some(at) => &mut self.groups[at],
-            None => {
-                self.groups.push(Group { cause, days: Vec::new() });
-                let last = self.groups.len() - 1;
-                &mut self.groups[last]
-            }
-        };
+        let at = self.groups.iter().position(|it| it.cause == cause).unwrap_or_else(|| {
+            self.groups.push(Group { cause, days: Vec::new() });
+            self.groups.len() - 1
+        });
+        let group = &mut self.groups[at];
         match group.days.iter_mut().find(|it| it.0 == day) {
             Some((_, known)) => *known += people,
             None => group.days.push((day, people)),
