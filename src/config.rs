@@ -97,6 +97,8 @@ pub struct FirstValues {
     pub business_email: Option<String>,
     /// `EMAIL_DAILY_CAP`: messages a local day, 0 for none.
     pub email_daily_cap: Option<u32>,
+    /// `LAUNCH_HOLD_SECONDS`: time in which a launch may be taken back, 0 for none.
+    pub launch_hold_seconds: Option<u32>,
     /// Frequency caps, by the name of their variable.
     pub frequency_caps: HashMap<&'static str, u32>,
 }
@@ -254,6 +256,7 @@ impl Config {
                 business_address: get("BUSINESS_ADDRESS"),
                 business_email: get("BUSINESS_EMAIL"),
                 email_daily_cap: number(&get, "EMAIL_DAILY_CAP", 0, 10_000_000)?,
+                launch_hold_seconds: number(&get, "LAUNCH_HOLD_SECONDS", 0, 3600)?,
                 frequency_caps,
             },
             log_format: match get("LOG_FORMAT").as_deref() {

@@ -258,6 +258,45 @@ impl Subject for Relationship {
     }
 }
 
+/// What starting a campaign from the panel waits for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Launching {
+    /// Seconds in which nothing leaves and the launch may be taken back; 0: none.
+    pub hold_seconds: u32,
+}
+
+impl Default for Launching {
+    fn default() -> Launching {
+        Launching { hold_seconds: 120 }
+    }
+}
+
+impl Launching {
+    /// With a time that a person still waits for.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] otherwise.
+    pub fn checked(self) -> Result<Launching> {
+        if self.hold_seconds <= 3600 {
+            Ok(self)
+        } else {
+            Err(Error::invalid("hold_seconds", "Elige a lo más una hora."))
+        }
+    }
+}
+
+impl Subject for Launching {
+    const NAME: &'static str = "launching";
+
+    fn first(values: &FirstValues) -> Launching {
+        match values.launch_hold_seconds {
+            Some(hold_seconds) => Launching { hold_seconds },
+            None => Launching::default(),
+        }
+    }
+}
+
 /// The settings of `S`: what was saved, else what the environment says.
 ///
 /// # Errors

@@ -437,4 +437,15 @@
   document.addEventListener("keydown", function (event) {
     if (event.key === "Escape") letGo(false);
   });
+
+  // A countdown goes on between what the server says; at its end the page is asked anew.
+  setInterval(function () {
+    document.querySelectorAll("[data-countdown]").forEach(function (clock) {
+      var left = Number(clock.dataset.countdown) - 1;
+      if (left < 0) return;
+      clock.dataset.countdown = String(left);
+      clock.textContent = Math.floor(left / 60) + ":" + String(left % 60).padStart(2, "0");
+      if (left === 0) setTimeout(function () { location.reload(); }, 1000);
+    });
+  }, 1000);
 })();

@@ -8,8 +8,8 @@ use crate::{
     error::Result,
     ids::{CampaignId, CompanyId, ContactId},
     messaging::{
+        gate,
         kinds::{BlockReason, MessageType},
-        limits,
     },
     segments::{
         compile::{self, Context},
@@ -20,7 +20,7 @@ use crate::{
         segment,
     },
 };
-use chrono::{DateTime, Days, NaiveDate, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use sqlx::{PgConnection, Postgres, QueryBuilder, Row as _, postgres::PgRow};
 use std::collections::BTreeMap;
 
@@ -128,7 +128,10 @@ const LACKING: &[(&str, &str)] = &[
 /// `with verdicts as (...)`: the audience with the gate's verdict on each, in the
 /// gate's order (`messaging::gate::eligible`; a test holds the two together).
 /// Addresses of email are unique among contacts, so nobody shares one here.
-async fn verdicts(db: &mut PgConnection, question: Question<'_>) -> Result<QueryBuilder<Postgres>> {
+pub(super) async fn verdicts(
+    db: &mut PgConnection,
+    question: Question<'_>,
+) -> Result<QueryBuilder<Postgres>> {
     let chosen = Chosen::read(db, question.now, question.rule).await?;
     let (address, basis) = match question.channel {
         Channel::Email => ("c.email", "c.email_basis"),
@@ -153,6 +156,7 @@ async fn verdicts(db: &mut PgConnection, question: Question<'_>) -> Result<Query
     query.push(
         " is null then 'NO_CONSENT'
                          when p.contact_id is not null then 'PREFERENCE'
+                         when w.contact_id is not null then 'PAUSED'
                          when m.missing is not null then 'MISSING_VARIABLE' end as reason
              from contacts c
              left join companies k on k.id = c.company_id
@@ -167,7 +171,11 @@ async fn verdicts(db: &mut PgConnection, question: Question<'_>) -> Result<Query
     query.push(if promotional { "" } else { " and scope = 'ALL'" });
     query.push(") s on s.destination = a.address left join contact_preferences p on p.contact_id = c.id and not p.allowed and p.communication_type = ");
     query.push_bind(question.channel.code()).push(" and p.message_type = ");
-    query.push_bind(question.message_type.code()).push(" where ");
+    query.push_bind(question.message_type.code());
+    query.push(" left join (select distinct coalesce(r.merged_into, r.id) as contact_id from (select distinct on (contact_id) contact_id, paused_until from contact_rhythms where communication_type = ");
+    query.push_bind(question.channel.code()).push(" order by contact_id, id desc) last join contacts r on r.id = last.contact_id where last.paused_until > ");
+    query.push_bind(gate::patience(question.now)).push(if promotional { "" } else { " and false" });
+    query.push(") w on w.contact_id = c.id where ");
     chosen.push(&mut query, question.rule);
     query.push(")");
     Ok(query)
@@ -262,7 +270,7 @@ pub async fn people(
     limit: i64,
 ) -> Result<Vec<Person>> {
     let mut query = verdicts(db, question).await?;
-    query.push(" select id, first_name, last_name, company_id, company, address, reason, missing from verdicts where id > ");
+    query.push(PERSON).push(" where id > ");
     query.push_bind(after.map_or(0, |it| it.0));
     match which {
         Which::All => {}
@@ -272,6 +280,20 @@ pub async fn people(
     query.push(" order by id limit ").push_bind(limit);
     Ok(query.build().try_map(|it| person(&it)).fetch_all(db).await?)
 }
+
+/// The same of those among `ids`.
+///
+/// # Errors
+/// When the database fails.
+pub async fn among(db: &mut PgConnection, question: Question<'_>, ids: &[ContactId]) -> Result<Vec<Person>> {
+    let ids: Vec<i64> = ids.iter().map(|it| it.0).collect();
+    let mut query = verdicts(db, question).await?;
+    query.push(PERSON).push(" where id = any (").push_bind(ids).push(") order by id");
+    Ok(query.build().try_map(|it| person(&it)).fetch_all(db).await?)
+}
+
+const PERSON: &str =
+    " select id, first_name, last_name, company_id, company, address, reason, missing from verdicts";
 
 fn person(it: &PgRow) -> sqlx::Result<Person> {
     let reason: Option<String> = it.try_get("reason")?;
@@ -364,41 +386,6 @@ async fn named(db: &mut PgConnection, ids: Vec<i64>) -> Result<Vec<Named>> {
         .into_iter()
         .map(|it| Named { id: ContactId(it.id), name: it.name, company: it.company })
         .collect())
-}
-
-/// How many who would be queued have had as many messages as a frequency cap
-/// allows, and so would wait for it.
-///
-/// # Errors
-/// When the database fails.
-pub async fn capped(db: &mut PgConnection, question: Question<'_>) -> Result<u64> {
-    let caps = limits::of_channel(&mut *db, question.channel).await?;
-    let (mut since, mut most, mut kinds) = (Vec::new(), Vec::new(), Vec::new());
-    for cap in caps.iter().filter(|it| it.covers(question.message_type)) {
-        let first_day = time::local_date(question.now) - Days::new(u64::from(cap.days.saturating_sub(1)));
-        since.push(time::start_of_day(first_day));
-        most.push(i64::from(cap.max_messages));
-        kinds.push(cap.message_type.map_or(String::new(), |it| it.code().to_owned()));
-    }
-    if since.is_empty() {
-        return Ok(0);
-    }
-    let mut query = verdicts(db, question).await?;
-    query.push(
-        " select count(*) from verdicts where reason is null and id in (select l.contact_id from unnest(",
-    );
-    query.push_bind(since).push("::timestamptz[], ").push_bind(most).push("::bigint[], ").push_bind(kinds);
-    query.push("::text[]) with ordinality as cap (since, most, kind, place) join communication_logs l on l.communication_type = ");
-    query.push_bind(question.channel.code());
-    query.push(" and l.sent_at >= cap.since and l.origin <> 'TEST' and case when cap.kind = '' then l.message_type = any (");
-    query.push_bind(MessageType::promotional_codes());
-    query.push(
-        ") else l.message_type = cap.kind end
-         where l.contact_id is not null
-         group by l.contact_id, cap.place, cap.most having count(*) >= cap.most)",
-    );
-    let count: i64 = query.build_query_scalar().fetch_one(db).await?;
-    Ok(u64::try_from(count).unwrap_or_default())
 }
 
 /// Something that an audience can be chosen by.

@@ -124,6 +124,8 @@ pub struct Campaign {
     pub launched_at: Option<DateTime<Utc>>,
     /// Who started it, by name.
     pub launched_by: Option<String>,
+    /// It was started, but nobody is queued before this instant, and the launch may still be taken back.
+    pub held_until: Option<DateTime<Utc>>,
     /// When its last message was settled, or it was cancelled.
     pub finished_at: Option<DateTime<Utc>>,
     /// Why it waits, in Spanish.
@@ -132,6 +134,14 @@ pub struct Campaign {
     pub paused_by: Option<String>,
     /// Whether every recipient has their row in the queue.
     pub enqueue_done: bool,
+}
+
+impl Campaign {
+    /// Until when its launch may still be taken back; none: it is a draft, or its time is over.
+    #[must_use]
+    pub fn hold(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        self.held_until.filter(|until| self.status.is_live() && now < *until)
+    }
 }
 
 /// The campaign `id`.
@@ -182,6 +192,7 @@ pub async fn get(db: &mut PgConnection, id: CampaignId) -> Result<Campaign> {
         updated_at: it.updated_at,
         launched_at: it.launched_at,
         launched_by: it.launcher,
+        held_until: it.held_until,
         finished_at: it.finished_at,
         pause_reason: it.pause_reason,
         paused_by: it.pauser,

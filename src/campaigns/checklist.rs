@@ -5,6 +5,7 @@ use super::{
     audience::{self, Preview, Question},
     campaign::Campaign,
     forecast,
+    later::{self, Later},
     outlook::{self, Outlook, day_and_hour},
     text::{and, footer_advice, footer_lacks, own_gap, own_gap_sentence},
 };
@@ -72,8 +73,8 @@ pub struct Checklist {
     pub items: Vec<Item>,
     /// What would become of the audience.
     pub preview: Preview,
-    /// Those who would be queued and wait for a frequency cap.
-    pub capped: u64,
+    /// Those who would be queued and wait for a day of their own.
+    pub later: Later,
     /// The window and the caps that its messages would leave under.
     pub outlook: Outlook,
 }
@@ -120,19 +121,18 @@ pub async fn of(
         now,
     };
     let preview = audience::preview(&mut *db, question).await?;
-    let capped = match preview.reachable {
-        0 => 0,
-        _ if !campaign.message_type.is_promotional() => 0,
-        _ => audience::capped(db, question).await?,
+    let later = match preview.reachable {
+        0 => Later::default(),
+        _ => later::of_audience(db, question).await?,
     };
-    items.extend(people(campaign, &preview, capped, &edit));
+    items.extend(people(campaign, &preview, &later, &edit));
 
     let outlook = outlook::of(db, now, config, campaign).await?;
     items.push(window(campaign, now, &outlook, &edit));
     items.push(batch(campaign, &edit));
     items.push(cap(campaign, outlook.daily_cap, &edit));
     items.push(tried(db, config, campaign).await?);
-    Ok(Checklist { items, preview, capped, outlook })
+    Ok(Checklist { items, preview, later, outlook })
 }
 
 /// Who sends, and by which server.
@@ -236,7 +236,7 @@ fn text(campaign: &Campaign, business: &Business, edit: &str) -> Vec<Item> {
 }
 
 /// Audience, and who would be left out.
-fn people(campaign: &Campaign, preview: &Preview, capped: u64, edit: &str) -> Vec<Item> {
+fn people(campaign: &Campaign, preview: &Preview, later: &Later, edit: &str) -> Vec<Item> {
     let list = |reason: &str| format!("/campaigns/{}/audience?reason={reason}", campaign.id);
     if preview.total == 0 {
         return vec![if campaign.audience.is_everyone() {
@@ -293,12 +293,21 @@ fn people(campaign: &Campaign, preview: &Preview, capped: u64, edit: &str) -> Ve
     if preview.gaps.is_empty() {
         items.push(Item::green("gaps", "Nadie queda fuera por falta de un dato que el texto use."));
     }
-    if capped > 0 {
-        items.push(Item::amber(
-            "frequency",
-            format!("{} ya recibieron todo lo que permite el tope de frecuencia.", people_count(capped)),
-            "Su mensaje quedará pospuesto y saldrá cuando el tope lo permita.",
-        ));
+    for group in &later.groups {
+        let people = group.people();
+        items.push(
+            Item::amber(
+                "frequency",
+                format!(
+                    "{} {} más tarde por {}.",
+                    people_count(people),
+                    if people == 1 { "la recibirá" } else { "la recibirán" },
+                    group.cause.label()
+                ),
+                "Su mensaje queda pospuesto y sale cuando quedan libres.",
+            )
+            .at(list("later")),
+        );
     }
     items
 }

@@ -1,6 +1,6 @@
-//! When a campaign would end: a dry march through the runs of the drip under the
-//! window, the holidays and the caps. Pure; it does not know other campaigns,
-//! whose messages share the channel's cap, and the pages that show it say so.
+//! On which days and at what hours a campaign would leave: a dry march through the runs of the drip under the windows,
+//! the holidays and the caps, with the other campaigns that share the channel's cap beside it, in the order in which a
+//! run takes them. Pure.
 
 use crate::{
     chile::{business_hours::BusinessHours, holidays::Calendar, time},
@@ -14,98 +14,221 @@ pub const RUN_EVERY_MINUTES: i64 = 10;
 /// Longest march: who needs more than this should not wait for the date.
 const HORIZON_DAYS: u64 = 730;
 
+/// Messages that leave at one pace.
+#[derive(Clone, Debug)]
+pub struct Stream<'a> {
+    /// When they may leave; none: at any hour and under no cap, which is so for what is no promotion.
+    pub hours: Option<&'a BusinessHours>,
+    /// Messages a run.
+    pub batch_size: u32,
+    /// Seconds between two messages.
+    pub spacing_seconds: u32,
+    /// Messages a local day of this stream alone.
+    pub daily_cap: Option<u32>,
+    /// Messages that already count against that cap today.
+    pub sent_today: u32,
+    /// Messages that wait for nothing but their turn.
+    pub ready: u64,
+    /// Messages that join them on later local days, in order.
+    pub later: Vec<(NaiveDate, u64)>,
+}
+
 /// What sets the pace.
 #[derive(Clone, Debug)]
 pub struct Pace<'a> {
     /// Holidays.
     pub calendar: &'a Calendar,
-    /// When messages may leave.
-    pub hours: &'a BusinessHours,
-    /// Whether window and caps hold at all: they do for promotions.
-    pub promotional: bool,
-    /// Messages a run.
-    pub batch_size: u32,
-    /// Seconds between two messages.
-    pub spacing_seconds: u32,
-    /// Messages a local day: the lower of the channel's and the campaign's cap.
-    pub daily_cap: Option<u32>,
+    /// Promotions a local day, of all streams together.
+    pub channel_cap: Option<u32>,
     /// How that cap grows after each day that used it; none: not at all.
     pub growth: Option<Plan>,
-    /// Messages that already count against today's cap.
+    /// Promotions that already count against it today.
     pub sent_today: u32,
+    /// Every stream of the channel, in the order in which a run takes them.
+    pub streams: Vec<Stream<'a>>,
+    /// Which of them is asked about.
+    pub own: usize,
 }
 
-/// When the first and the last message would leave.
+/// What leaves on one local day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Day {
+    /// The day.
+    pub date: NaiveDate,
+    /// Messages.
+    pub messages: u64,
+    /// First run with one.
+    pub from: DateTime<Utc>,
+    /// Last run with one.
+    pub until: DateTime<Utc>,
+}
+
+/// When the messages would leave.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Forecast {
     /// First message.
     pub starts: DateTime<Utc>,
     /// Last message; none: not within two years.
     pub ends: Option<DateTime<Utc>>,
+    /// Each day on which some leave.
+    pub days: Vec<Day>,
 }
 
-/// March `messages` through the runs that begin at `from`. None: the window never opens.
+/// March through the runs that begin at `from`. None: the window never opens, or there is nothing to send.
 #[must_use]
-pub fn march(pace: &Pace<'_>, messages: u64, from: DateTime<Utc>) -> Option<Forecast> {
-    let step = TimeDelta::minutes(RUN_EVERY_MINUTES);
-    let per_run = per_run(pace);
+pub fn march(pace: &Pace<'_>, from: DateTime<Utc>) -> Option<Forecast> {
     let horizon = from + Days::new(HORIZON_DAYS);
-    let (mut left, mut at, mut starts) = (messages.max(1), from, None);
+    let mut lanes: Vec<Lane<'_>> = pace.streams.iter().map(Lane::new).collect();
     let mut today =
-        Today { date: time::local_date(from), used: u64::from(pace.sent_today), cap: pace.daily_cap };
+        Today { date: time::local_date(from), used: pace.sent_today.into(), cap: pace.channel_cap };
+    let (mut at, mut days) = (from, Vec::new());
     while at < horizon {
-        if pace.promotional && !pace.hours.is_open(at, pace.calendar) {
-            let opens = pace.hours.next_open(at, pace.calendar);
-            match opens.filter(|it| *it > at) {
-                Some(opens) => at = opens,
-                None if starts.is_none() => return None,
-                None => break,
+        let date = time::local_date(at);
+        today.turn(date, pace.growth);
+        for (index, lane) in lanes.iter_mut().enumerate() {
+            lane.turn(date);
+            let leaving = lane.leave(at, &mut today, pace.calendar);
+            if index == pace.own && leaving > 0 {
+                tell(&mut days, date, at, leaving);
             }
-            continue;
         }
-        let room = room(pace, &mut today, time::local_date(at));
-        let leaving = per_run.min(room).min(left);
-        if leaving > 0 {
-            starts.get_or_insert(at);
-            left -= leaving;
+        let own = lanes.get(pace.own)?;
+        if own.is_done() {
+            return forecast(days, Some(at));
+        }
+        if own.next(at, &today, pace.calendar).is_none() {
+            break;
+        }
+        let next =
+            lanes.iter().filter(|it| !it.is_done()).filter_map(|it| it.next(at, &today, pace.calendar));
+        match next.min() {
+            Some(next) => at = next,
+            None => break,
+        }
+    }
+    forecast(days, None)
+}
+
+fn forecast(days: Vec<Day>, ends: Option<DateTime<Utc>>) -> Option<Forecast> {
+    days.first().map(|it| it.from).map(|starts| Forecast { starts, ends, days })
+}
+
+fn tell(days: &mut Vec<Day>, date: NaiveDate, at: DateTime<Utc>, leaving: u64) {
+    match days.last_mut().filter(|it| it.date == date) {
+        Some(day) => {
+            day.messages += leaving;
+            day.until = at;
+        }
+        None => days.push(Day { date, messages: leaving, from: at, until: at }),
+    }
+}
+
+/// A stream on the march.
+struct Lane<'a> {
+    stream: &'a Stream<'a>,
+    per_run: u64,
+    ready: u64,
+    /// Those of `later` that have joined.
+    joined: usize,
+    date: Option<NaiveDate>,
+    used: u64,
+}
+
+impl<'a> Lane<'a> {
+    fn new(stream: &'a Stream<'a>) -> Lane<'a> {
+        let in_time = match stream.spacing_seconds {
+            0 => u64::MAX,
+            seconds => (RUN_EVERY_MINUTES.unsigned_abs() * 60 / u64::from(seconds)).max(1),
+        };
+        Lane {
+            stream,
+            per_run: u64::from(stream.batch_size.max(1)).min(in_time),
+            ready: stream.ready,
+            joined: 0,
+            date: None,
+            used: stream.sent_today.into(),
+        }
+    }
+
+    fn is_done(&self) -> bool {
+        self.ready == 0 && self.joined == self.stream.later.len()
+    }
+
+    /// It is `date`: who was to wait until then is ready, and the day's own cap is free.
+    fn turn(&mut self, date: NaiveDate) {
+        if self.date.is_some_and(|it| it != date) {
+            self.used = 0;
+        }
+        self.date = Some(date);
+        while let Some((_, more)) = self.stream.later.get(self.joined).filter(|it| it.0 <= date) {
+            self.ready += more;
+            self.joined += 1;
+        }
+    }
+
+    /// Messages that both caps still allow.
+    fn room(&self, today: &Today) -> u64 {
+        match (self.stream.hours, self.stream.daily_cap) {
+            (None, _) => u64::MAX,
+            (Some(_), None) => today.room(),
+            (Some(_), Some(cap)) => today.room().min(u64::from(cap).saturating_sub(self.used)),
+        }
+    }
+
+    fn is_open(&self, at: DateTime<Utc>, calendar: &Calendar) -> bool {
+        self.stream.hours.is_none_or(|it| it.is_open(at, calendar))
+    }
+
+    /// What a run at `at` sends.
+    fn leave(&mut self, at: DateTime<Utc>, today: &mut Today, calendar: &Calendar) -> u64 {
+        if self.ready == 0 || !self.is_open(at, calendar) {
+            return 0;
+        }
+        let leaving = self.per_run.min(self.ready).min(self.room(today));
+        self.ready -= leaving;
+        self.used += leaving;
+        if self.stream.hours.is_some() {
             today.used += leaving;
         }
-        if left == 0 {
-            return starts.map(|starts| Forecast { starts, ends: Some(at) });
-        }
-        at = if room <= leaving { time::start_of_day(today.date + Days::new(1)) } else { at + step };
+        leaving
     }
-    starts.map(|starts| Forecast { starts, ends: None })
+
+    /// The next run that may send something; none: there is none.
+    fn next(&self, at: DateTime<Utc>, today: &Today, calendar: &Calendar) -> Option<DateTime<Utc>> {
+        let from = match self.ready {
+            0 => time::start_of_day(self.stream.later.get(self.joined)?.0),
+            _ if !self.is_open(at, calendar) => at,
+            _ if self.room(today) == 0 => time::start_of_day(today.date + Days::new(1)),
+            _ => at + TimeDelta::minutes(RUN_EVERY_MINUTES),
+        };
+        match self.stream.hours {
+            None => Some(from),
+            Some(hours) => hours.next_open(from, calendar),
+        }
+    }
 }
 
-/// Messages that one run can send before the next is due.
-fn per_run(pace: &Pace<'_>) -> u64 {
-    let in_time = match pace.spacing_seconds {
-        0 => u64::MAX,
-        seconds => (RUN_EVERY_MINUTES.unsigned_abs() * 60 / u64::from(seconds)).max(1),
-    };
-    u64::from(pace.batch_size.max(1)).min(in_time)
-}
-
-/// The day that the march is at.
+/// The day that the march is at, with the channel's cap.
 struct Today {
     date: NaiveDate,
     used: u64,
     cap: Option<u32>,
 }
 
-/// Messages that the cap still allows on `date`. A day that is begun grows from the one before, supposing that it went well.
-fn room(pace: &Pace<'_>, today: &mut Today, date: NaiveDate) -> u64 {
-    if today.date != date {
-        let grown = match (today.cap, pace.growth) {
-            (Some(cap), Some(plan)) if Plan::is_used(today.used, cap) => Some(plan.grown(cap)),
-            (cap, _) => cap,
-        };
-        *today = Today { date, used: 0, cap: grown };
+impl Today {
+    /// It is `date`. The cap grows from the day before, supposing that it went well.
+    fn turn(&mut self, date: NaiveDate, growth: Option<Plan>) {
+        if self.date != date {
+            let grown = match (self.cap, growth) {
+                (Some(cap), Some(plan)) if Plan::is_used(self.used, cap) => Some(plan.grown(cap)),
+                (cap, _) => cap,
+            };
+            *self = Today { date, used: 0, cap: grown };
+        }
     }
-    match today.cap.filter(|_| pace.promotional) {
-        None => u64::MAX,
-        Some(cap) => u64::from(cap).saturating_sub(today.used),
+
+    fn room(&self) -> u64 {
+        self.cap.map_or(u64::MAX, |cap| u64::from(cap).saturating_sub(self.used))
     }
 }
 
@@ -117,22 +240,46 @@ mod tests {
         text.parse().unwrap()
     }
 
+    fn day(text: &str) -> NaiveDate {
+        text.parse().unwrap()
+    }
+
     /// From Monday 23 November 2026, 08:00 in Santiago (UTC-3).
-    fn ends(messages: u64, change: impl FnOnce(&mut Pace<'_>)) -> Option<String> {
+    fn marched(messages: u64, change: impl FnOnce(&mut Pace<'_>)) -> Option<Forecast> {
         let (calendar, hours) = (Calendar::default(), BusinessHours::default());
-        let mut pace = Pace {
-            calendar: &calendar,
-            hours: &hours,
-            promotional: true,
+        let stream = Stream {
+            hours: Some(&hours),
             batch_size: 30,
             spacing_seconds: 0,
-            daily_cap: Some(50),
+            daily_cap: None,
+            sent_today: 0,
+            ready: messages,
+            later: Vec::new(),
+        };
+        let mut pace = Pace {
+            calendar: &calendar,
+            channel_cap: Some(50),
             growth: None,
             sent_today: 0,
+            streams: vec![stream],
+            own: 0,
         };
         change(&mut pace);
-        let forecast = march(&pace, messages, at("2026-11-23T11:00:00Z"))?;
-        Some(time::local(forecast.ends?).format("%a %d-%m %H:%M").to_string())
+        march(&pace, at("2026-11-23T11:00:00Z"))
+    }
+
+    fn ends(messages: u64, change: impl FnOnce(&mut Pace<'_>)) -> Option<String> {
+        Some(time::local(marched(messages, change)?.ends?).format("%a %d-%m %H:%M").to_string())
+    }
+
+    /// Each day as `24 50 09:00-09:10`.
+    fn days(messages: u64, change: impl FnOnce(&mut Pace<'_>)) -> Vec<String> {
+        let clock = |at| time::local(at).format("%H:%M").to_string();
+        let marched = marched(messages, change).unwrap();
+        let told = marched.days.iter().map(|it| {
+            format!("{} {} {}-{}", it.date.format("%d"), it.messages, clock(it.from), clock(it.until))
+        });
+        told.collect()
     }
 
     #[test]
@@ -141,7 +288,53 @@ mod tests {
         assert_eq!(ends(50, |_| ()).as_deref(), Some("Mon 23-11 09:10"));
         assert_eq!(ends(51, |_| ()).as_deref(), Some("Tue 24-11 09:00"));
         assert_eq!(ends(50, |it| it.sent_today = 50).as_deref(), Some("Tue 24-11 09:10"));
-        assert_eq!(ends(300, |it| it.daily_cap = None).as_deref(), Some("Mon 23-11 10:30"));
+        assert_eq!(ends(300, |it| it.channel_cap = None).as_deref(), Some("Mon 23-11 10:30"));
+        assert_eq!(ends(0, |_| ()), None);
+    }
+
+    #[test]
+    fn each_day_tells_how_many_leave_and_from_when_until_when() {
+        assert_eq!(days(120, |_| ()), ["23 50 09:00-09:10", "24 50 09:00-09:10", "25 20 09:00-09:00"]);
+        // A cap of its own beside the channel's, of which some is gone today.
+        let own = |it: &mut Pace<'_>| {
+            it.streams[0].daily_cap = Some(40);
+            it.streams[0].sent_today = 25;
+        };
+        assert_eq!(
+            days(100, own),
+            ["23 15 09:00-09:00", "24 40 09:00-09:10", "25 40 09:00-09:10", "26 5 09:00-09:00"]
+        );
+    }
+
+    #[test]
+    fn who_waits_for_a_day_of_their_own_leaves_on_it_or_after() {
+        let later = |it: &mut Pace<'_>| {
+            // A Saturday, and a Wednesday.
+            it.streams[0].later = vec![(day("2026-11-28"), 10), (day("2026-12-02"), 5)];
+        };
+        assert_eq!(days(20, later), ["23 20 09:00-09:00", "30 10 09:00-09:00", "02 5 09:00-09:00"]);
+        assert_eq!(days(0, later), ["30 10 09:00-09:00", "02 5 09:00-09:00"]);
+    }
+
+    #[test]
+    fn other_campaigns_take_their_share_of_the_channels_cap_in_their_turn() {
+        let beside = |first: bool| {
+            move |it: &mut Pace<'_>| {
+                let other = Stream { ready: 60, ..it.streams[0].clone() };
+                it.streams.insert(usize::from(!first), other);
+                it.own = usize::from(first);
+            }
+        };
+        // The other goes before: 30 of its own and 20 of ours on the first day.
+        assert_eq!(days(50, beside(true)), ["23 20 09:00-09:00", "24 20 09:00-09:00", "25 10 09:00-09:00"]);
+        assert_eq!(days(50, beside(false)), ["23 30 09:00-09:00", "24 20 09:00-09:00"]);
+        // One that is no promotion shares nothing.
+        let service = |it: &mut Pace<'_>| {
+            let other = Stream { ready: 600, hours: None, ..it.streams[0].clone() };
+            it.streams.insert(0, other);
+            it.own = 1;
+        };
+        assert_eq!(days(50, service), ["23 50 09:00-09:10"]);
     }
 
     #[test]
@@ -163,19 +356,33 @@ mod tests {
     #[test]
     fn spacing_lowers_what_a_run_can_send() {
         let slow = |it: &mut Pace<'_>| {
-            it.daily_cap = None;
-            it.spacing_seconds = 60;
+            it.channel_cap = None;
+            it.streams[0].spacing_seconds = 60;
         };
         assert_eq!(ends(30, slow).as_deref(), Some("Mon 23-11 09:20"));
     }
 
     #[test]
     fn service_messages_wait_for_nothing() {
-        assert_eq!(ends(60, |it| it.promotional = false).as_deref(), Some("Mon 23-11 08:10"));
+        assert_eq!(ends(60, |it| it.streams[0].hours = None).as_deref(), Some("Mon 23-11 08:10"));
     }
 
     #[test]
     fn what_takes_years_says_so() {
-        assert_eq!(ends(1_000_000, |_| ()), None);
+        assert!(marched(1_000_000, |_| ()).is_some_and(|it| it.ends.is_none() && it.days.len() > 400));
+        let never = BusinessHours { days: [false; 7], ..BusinessHours::default() };
+        let calendar = Calendar::default();
+        let streams = vec![Stream {
+            hours: Some(&never),
+            batch_size: 30,
+            spacing_seconds: 0,
+            daily_cap: None,
+            sent_today: 0,
+            ready: 3,
+            later: Vec::new(),
+        }];
+        let pace =
+            Pace { calendar: &calendar, channel_cap: None, growth: None, sent_today: 0, streams, own: 0 };
+        assert_eq!(march(&pace, at("2026-11-23T11:00:00Z")), None);
     }
 }

@@ -22,7 +22,7 @@ use crate::{
         template,
     },
 };
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 use sqlx::PgPool;
 
@@ -39,11 +39,14 @@ pub struct Launched {
     pub enqueued: Enqueued,
     /// Whether all have their row.
     pub complete: bool,
+    /// Nobody is queued before this instant; none: the queueing has begun.
+    pub held_until: Option<DateTime<Utc>>,
     /// What had been foretold.
     pub checklist: Checklist,
 }
 
-/// DRAFT -> RUNNING, with the first 20 000 people queued. Refused while any item of the checklist is red.
+/// DRAFT -> RUNNING, with the first 20 000 people queued; or, for as long as it is `held`, with nobody queued, so that
+/// [`super::hold::take_back`] can undo it. Refused while any item of the checklist is red.
 ///
 /// # Errors
 /// [`Error::Forbidden`], [`Error::NotFound`], [`Error::Refused`] with what is missing, or the database's.
@@ -53,6 +56,7 @@ pub async fn launch(
     actor: &Actor,
     config: &Config,
     id: CampaignId,
+    held: TimeDelta,
 ) -> Result<Launched> {
     actor.require(Permission::SendCampaigns)?;
     campaign::lock(tx, id).await?;
@@ -71,11 +75,14 @@ pub async fn launch(
             lacking.join(" ")
         )));
     }
+    let held_until = (held > TimeDelta::zero()).then(|| now + held);
     sqlx::query!(
-        "update campaigns set status = 'RUNNING', launched_at = $2, launched_by = $3, updated_at = $2 where id = $1",
+        "update campaigns set status = 'RUNNING', launched_at = $2, launched_by = $3, updated_at = $2, held_until = $4
+         where id = $1",
         id.0,
         now,
-        actor.staff_id().map(|it| it.0)
+        actor.staff_id().map(|it| it.0),
+        held_until
     )
     .execute(&mut **tx)
     .await?;
@@ -91,10 +98,10 @@ pub async fn launch(
     }
     let after = json!({
         "audience": checklist.preview.total, "reachable": checklist.preview.reachable, "queued": enqueued.queued,
-        "template_id": campaign.template,
+        "template_id": campaign.template, "held_until": held_until,
     });
     status::record(tx, now, actor, "campaign.launch", id, Some(after)).await?;
-    Ok(Launched { enqueued, complete, checklist })
+    Ok(Launched { enqueued, complete, held_until, checklist })
 }
 
 /// Queue all people of running campaigns who have no row yet. Idempotent; several processes may call it at once. Returns
@@ -104,7 +111,9 @@ pub async fn launch(
 /// The last campaign's that failed; the others were queued all the same, and whole pages are kept.
 pub async fn run_once(db: &PgPool, now: DateTime<Utc>) -> Result<u64> {
     let open = sqlx::query_scalar!(
-        "select id from campaigns where status = 'RUNNING' and not enqueue_done order by id"
+        "select id from campaigns
+         where status = 'RUNNING' and not enqueue_done and (held_until is null or held_until <= $1) order by id",
+        now
     )
     .fetch_all(db)
     .await?;
@@ -158,9 +167,9 @@ struct Page {
     last: bool,
 }
 
-/// Queue the next page of one campaign. None: it does not run, has all its rows, or another process holds it.
+/// Queue the next page of one campaign. None: it does not run, is held, has all its rows, or another process is at it.
 async fn enqueue_page(tx: &mut Tx<'_>, now: DateTime<Utc>, id: CampaignId) -> Result<Option<Page>> {
-    let Some(order) = Order::open(tx, id).await? else { return Ok(None) };
+    let Some(order) = Order::open(tx, now, id).await? else { return Ok(None) };
     let people = order.next(tx, now, PAGE).await?;
     let enqueued = order.queue(tx, now, &people).await?;
     order.checkpoint(tx, &people, PAGE, enqueued).await.map(Some)
@@ -169,7 +178,7 @@ async fn enqueue_page(tx: &mut Tx<'_>, now: DateTime<Utc>, id: CampaignId) -> Re
 /// Queue the next two pages of one campaign side by side, where nothing stands against it. None: as above.
 async fn enqueue_pages(db: &PgPool, now: DateTime<Utc>, id: CampaignId) -> Result<Option<Page>> {
     let mut tx = db.begin().await?;
-    let Some(order) = Order::open(&mut tx, id).await? else { return Ok(None) };
+    let Some(order) = Order::open(&mut tx, now, id).await? else { return Ok(None) };
     // Only addresses of email are one person's alone: elsewhere the two could wait for each other's.
     let beside = if order.channel == Channel::Email { db.try_begin().await? } else { None };
     let limit = if beside.is_some() { 2 * PAGE } else { PAGE };
@@ -204,14 +213,17 @@ struct Order {
 }
 
 impl Order {
-    async fn open(tx: &mut Tx<'_>, id: CampaignId) -> Result<Option<Order>> {
+    async fn open(tx: &mut Tx<'_>, now: DateTime<Utc>, id: CampaignId) -> Result<Option<Order>> {
         // The key may still be referred to, by messages that another transaction writes.
         let Some(it) = sqlx::query!(
             r#"select c.communication_type, c.message_type, c.audience, c.template_id, c.enqueued_through,
                       s.id as "staff_id?", s.name as "staff_name?", s.role as "staff_role?"
                from campaigns c left join staff_users s on s.id = c.launched_by
-               where c.id = $1 and c.status = 'RUNNING' and not c.enqueue_done for no key update of c skip locked"#,
-            id.0
+               where c.id = $1 and c.status = 'RUNNING' and not c.enqueue_done
+                   and (c.held_until is null or c.held_until <= $2)
+               for no key update of c skip locked"#,
+            id.0,
+            now
         )
         .fetch_optional(&mut **tx)
         .await?

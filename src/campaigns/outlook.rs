@@ -1,18 +1,23 @@
-//! What lies before a campaign: its window, its caps and the date at which the
-//! rest of it would end, under the settings as they stand.
+//! What lies before a campaign: its window, its caps and the days on which the
+//! rest of it would leave, under the settings as they stand.
 
 use super::{
-    campaign::Campaign,
-    forecast::{self, Forecast, Pace},
+    campaign::{self, Campaign},
+    forecast::{self, Forecast, Pace, Stream},
+    later::Later,
 };
 use crate::{
     chile::{business_hours::BusinessHours, format, holidays::Calendar, time},
     config::Config,
     error::Result,
-    messaging::{kinds::MessageType, warm_up},
+    ids::CampaignId,
+    messaging::{
+        kinds::{DeferReason, MessageType},
+        warm_up,
+    },
     settings::{self, EmailChannel},
 };
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use sqlx::PgConnection;
 
 /// The frame that a campaign's messages leave in.
@@ -22,14 +27,26 @@ pub struct Outlook {
     pub calendar: Calendar,
     /// Its own window or the channel's.
     pub hours: BusinessHours,
+    channel_hours: BusinessHours,
     /// The lower of its own cap and the channel's; none: neither.
     pub daily_cap: Option<u32>,
+    /// The channel's cap today; none: no cap.
+    channel_cap: Option<u32>,
     /// The channel warms up: its cap grows from today's on.
     pub growth: Option<warm_up::Plan>,
-    /// Messages that count against today's cap already.
-    pub sent_today: u32,
-    /// Other campaigns that run now and share the channel's cap.
-    pub others: i64,
+    /// Promotions that count against the channel's cap today already, and messages against the campaign's own.
+    sent_today: (u32, u32),
+    /// Other campaigns that run now and share the channel's cap, in the order in which a run takes them.
+    pub others: Vec<Other>,
+}
+
+/// Another campaign under way on the channel.
+#[derive(Clone, Debug)]
+pub struct Other {
+    /// It, with its pace.
+    pub campaign: Campaign,
+    /// Its messages that wait for nothing but their turn.
+    pub waiting: u64,
 }
 
 /// Read the frame of `campaign`.
@@ -56,9 +73,7 @@ pub async fn of(
                (select count(*) from (
                     select from communication_logs
                     where communication_type = $1 and sent_at >= $2 and origin = 'CAMPAIGN' and campaign_id = $4
-                    limit $6) found) as "own!",
-               (select count(*) from campaigns
-                where status = 'RUNNING' and communication_type = $1 and id <> $4) as "others!""#,
+                    limit $6) found) as "own!""#,
         campaign.channel.code(),
         since,
         &MessageType::promotional_codes(),
@@ -70,42 +85,104 @@ pub async fn of(
     .await?;
     let count = |n: i64| u32::try_from(n).unwrap_or(u32::MAX);
     let promotional = campaign.message_type.is_promotional();
-    // The tighter cap is the one with less room left today; on later days, the lower one.
-    let caps = [(channel_cap, count(row.all)), (campaign.daily_cap, count(row.own))];
-    let daily_cap = caps.iter().filter_map(|it| it.0).min().filter(|_| promotional);
-    let growth = warm_up::Plan::of_email(&email).map(|plan| {
-        let ceilings = [plan.ceiling, campaign.daily_cap];
-        warm_up::Plan { ceiling: ceilings.into_iter().flatten().min(), ..plan }
-    });
-    let room = caps.iter().filter_map(|(cap, sent)| cap.map(|it| it.saturating_sub(*sent))).min();
     Ok(Outlook {
         calendar,
-        hours: campaign.business_hours.clone().unwrap_or(email.business_hours),
-        daily_cap,
-        growth,
-        sent_today: daily_cap.zip(room).map_or(0, |(cap, room)| cap.saturating_sub(room)),
-        others: row.others,
+        daily_cap: [channel_cap, campaign.daily_cap].into_iter().flatten().min().filter(|_| promotional),
+        channel_cap,
+        growth: warm_up::Plan::of_email(&email),
+        sent_today: (count(row.all), count(row.own)),
+        others: others(db, campaign).await?,
+        hours: campaign.business_hours.clone().unwrap_or_else(|| email.business_hours.clone()),
+        channel_hours: email.business_hours,
     })
 }
 
+/// The other campaigns that run now on the channel and sell, with what is ready of each. Who of them waits for a day of
+/// their own is not counted.
+async fn others(db: &mut PgConnection, campaign: &Campaign) -> Result<Vec<Other>> {
+    let own_days: Vec<String> = DeferReason::OF_THE_PERSON.iter().map(|it| it.code().to_owned()).collect();
+    let rows = sqlx::query!(
+        r#"select c.id, coalesce((
+               select sum(t.messages) from campaign_tallies t
+               where t.campaign_id = c.id and t.status = 'PENDING' and t.reason <> all($4)), 0)::bigint as "waiting!"
+           from campaigns c
+           where c.status = 'RUNNING' and c.communication_type = $1 and c.id <> $2 and c.message_type = any($3)
+           order by c.id"#,
+        campaign.channel.code(),
+        campaign.id.0,
+        &MessageType::promotional_codes(),
+        &own_days
+    )
+    .fetch_all(&mut *db)
+    .await?;
+    let mut others = Vec::new();
+    for row in rows {
+        let campaign = campaign::get(&mut *db, CampaignId(row.id)).await?;
+        others.push(Other { campaign, waiting: u64::try_from(row.waiting).unwrap_or_default() });
+    }
+    Ok(others)
+}
+
 impl Outlook {
-    /// When `messages` of `campaign` would leave from `now` on; none: to nobody, or never.
+    /// When `ready` messages of `campaign`, and those who are free on `later` days, would leave from `now` on; none: to
+    /// nobody, or never.
     #[must_use]
-    pub fn forecast(&self, campaign: &Campaign, messages: u64, now: DateTime<Utc>) -> Option<Forecast> {
-        if messages == 0 {
-            return None;
-        }
-        let pace = Pace {
-            calendar: &self.calendar,
-            hours: &self.hours,
-            promotional: campaign.message_type.is_promotional(),
+    pub fn forecast(
+        &self,
+        campaign: &Campaign,
+        ready: u64,
+        later: Vec<(NaiveDate, u64)>,
+        now: DateTime<Utc>,
+    ) -> Option<Forecast> {
+        let promotional = campaign.message_type.is_promotional();
+        let own = Stream {
+            hours: Some(&self.hours).filter(|_| promotional),
             batch_size: campaign.batch_size,
             spacing_seconds: campaign.spacing_seconds,
-            daily_cap: self.daily_cap,
-            growth: self.growth,
-            sent_today: self.sent_today,
+            daily_cap: campaign.daily_cap,
+            sent_today: self.sent_today.1,
+            ready,
+            later,
         };
-        forecast::march(&pace, messages, now)
+        let others = self.others.iter().map(|it| Stream {
+            hours: Some(it.campaign.business_hours.as_ref().unwrap_or(&self.channel_hours)),
+            batch_size: it.campaign.batch_size,
+            spacing_seconds: it.campaign.spacing_seconds,
+            daily_cap: it.campaign.daily_cap,
+            sent_today: 0,
+            ready: it.waiting,
+            later: Vec::new(),
+        });
+        let mut streams: Vec<Stream<'_>> = others.collect();
+        let before = self.others.iter().filter(|it| it.campaign.id < campaign.id).count();
+        streams.insert(before, own);
+        let pace = Pace {
+            calendar: &self.calendar,
+            channel_cap: self.channel_cap,
+            growth: self.growth,
+            sent_today: self.sent_today.0,
+            streams,
+            own: before,
+        };
+        forecast::march(&pace, now)
+    }
+
+    /// The same of `messages`, among them those that `later` tells of.
+    #[must_use]
+    pub fn of_all(
+        &self,
+        campaign: &Campaign,
+        messages: u64,
+        later: &Later,
+        now: DateTime<Utc>,
+    ) -> Option<Forecast> {
+        self.forecast(campaign, messages.saturating_sub(later.people()), later.days(), now)
+    }
+
+    /// Messages of the other campaigns that share the channel's cap.
+    #[must_use]
+    pub fn others_waiting(&self) -> u64 {
+        self.others.iter().map(|it| it.waiting).sum()
     }
 
     /// `Con 30 por corrida cada 10 minutos y un tope de 50 al día, termina aproximadamente el …`. Of `messages`, those
@@ -134,6 +211,21 @@ impl Outlook {
         }
     }
 
+    /// What is counted in of the other campaigns that take from the channel's cap.
+    #[must_use]
+    pub fn shared(&self) -> Option<String> {
+        let count = i64::try_from(self.others.len()).unwrap_or(i64::MAX);
+        let waiting = i64::try_from(self.others_waiting()).unwrap_or(i64::MAX);
+        (count > 0 && self.daily_cap.is_some()).then(|| {
+            format!(
+                "Cuenta con {} en curso que {} el tope del canal, con {} en cola.",
+                format::count(count, "otra campaña", "otras campañas"),
+                if count == 1 { "comparte" } else { "comparten" },
+                format::count(waiting, "mensaje", "mensajes")
+            )
+        })
+    }
+
     fn pace(&self, campaign: &Campaign, messages: u64, now: DateTime<Utc>) -> String {
         let cap = self
             .daily_cap
@@ -145,7 +237,7 @@ impl Outlook {
             format::number(i64::from(campaign.batch_size)),
             forecast::RUN_EVERY_MINUTES
         );
-        let end = match self.forecast(campaign, messages, now) {
+        let end = match self.forecast(campaign, messages, Vec::new(), now) {
             None => {
                 return "El horario de envío no abre nunca: así no saldrá ningún mensaje.".to_owned();
             }
@@ -156,12 +248,7 @@ impl Outlook {
                 format!("termina aproximadamente el {}", day_and_hour(ends))
             }
         };
-        let shared = match (self.others, self.daily_cap) {
-            (1.., Some(_)) => {
-                " Otras campañas en curso comparten el tope del canal, así que puede tardar más."
-            }
-            _ => "",
-        };
+        let shared = self.shared().map_or(String::new(), |it| format!(" {it}"));
         format!("{pace}, {end}.{shared}")
     }
 }

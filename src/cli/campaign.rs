@@ -4,13 +4,14 @@ use crate::{
     access::Actor,
     campaigns::{
         campaign::{self, Status},
-        launch, progress, status as life,
+        launch, outlook, progress, status as life,
     },
     error::Result,
     ids::CampaignId,
     messaging::{kinds::Status as MessageStatus, outbox::Enqueued},
     state::AppState,
 };
+use chrono::TimeDelta;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 
@@ -84,7 +85,9 @@ async fn enqueue(state: &AppState, id: CampaignId) -> Result<Enqueued> {
     let mut enqueued = Enqueued::default();
     let mut tx = state.db.begin().await?;
     if campaign::get(&mut tx, id).await?.status == Status::Draft {
-        enqueued = launch::launch(&mut tx, now, &actor, &state.config, id).await?.enqueued;
+        // Who starts it from a shell asks for its queue at once.
+        let held = TimeDelta::zero();
+        enqueued = launch::launch(&mut tx, now, &actor, &state.config, id, held).await?.enqueued;
     }
     tx.commit().await?;
     enqueued.add(&launch::enqueue_rest(&state.db, now, &actor, id).await?);
@@ -149,6 +152,7 @@ async fn show(state: &AppState, id: CampaignId, enqueued: Option<Enqueued>, as_j
             "deferred_reasons": progress.deferred,
             "next_attempt_at": progress.next_attempt_at,
             "enqueue_done": it.enqueue_done,
+            "held_until": it.hold(state.clock.now()),
         });
         if let (Some(counts), Value::Object(fields)) = (&enqueued, &mut answer) {
             fields.insert(
@@ -161,6 +165,10 @@ async fn show(state: &AppState, id: CampaignId, enqueued: Option<Enqueued>, as_j
     let mut text = format!("{} · {} · {}\n", it.id, it.name, it.status.label());
     if let Some(reason) = &it.pause_reason {
         let _ = writeln!(text, "Motivo: {reason}");
+    }
+    if let Some(until) = it.hold(state.clock.now()) {
+        let until = outlook::day_and_hour(until);
+        let _ = writeln!(text, "Empieza a salir el {until}; hasta entonces se puede detener en el panel.");
     }
     if let Some(counts) = &enqueued {
         let _ = writeln!(text, "Se agregaron a la cola: {}", counts.queued);

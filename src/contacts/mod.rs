@@ -17,6 +17,7 @@ pub mod export;
 pub mod views;
 pub mod consent;
 pub mod preferences;
+pub mod rhythm;
 pub mod interests;
 pub mod interactions;
 pub mod lifecycle;

@@ -285,7 +285,7 @@ async fn campaign(db: &PgPool, config: &Config, now: DateTime<Utc>, actor: &Acto
     let clock = Clock::fixed(start);
     let id = write(db, start, actor).await?;
     let mut tx = db.begin().await?;
-    launch::launch(&mut tx, start, actor, config, id).await?;
+    launch::launch(&mut tx, start, actor, config, id, TimeDelta::zero()).await?;
     tx.commit().await?;
     let sender: Arc<dyn Sender> = Arc::new(Outbox::new(db.clone()));
     let engine = Engine {

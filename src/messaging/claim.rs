@@ -4,19 +4,20 @@ use super::{
     addressee,
     gate::{self, Asked, Decision, Facts, Rules},
     kinds::{BlockReason, DeferReason, MessageType, OriginKind},
-    limits::{Cap, Counted},
+    limits::{self, Cap, Counted},
     outbox::{self, Deferral, Refusal},
+    room,
     template::{self, Compiled},
     values::Recipient,
 };
 use crate::{
     channels::Channel,
     chile::{business_hours::BusinessHours, holidays::Calendar, time},
-    db::{Tx, locks},
+    db::Tx,
     error::{Error, Result},
     ids::{CampaignId, ContactId, DripRunId, MessageId, TemplateId},
 };
-use chrono::{DateTime, Days, Utc};
+use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use std::{
     collections::{HashMap, HashSet},
@@ -361,10 +362,11 @@ async fn decide_and_write(
             is_test: it.origin == OriginKind::Test,
         })
         .collect();
-    let facts = gate::facts(tx, book.channel, &asked, history_since(&book.caps, now)).await?;
+    let facts = gate::facts(tx, book.channel, &asked, Some(limits::counts_since(&book.caps, now))).await?;
     let messages: Vec<i64> = due.iter().map(|it| it.id).collect();
     let seconds = addressee::second_messages(tx, &messages).await?;
-    let (mut channel_left, mut campaign_left) = left_today(tx, now, book, stream).await?;
+    let caps = room::Caps { channel: book.channel_cap, campaign: stream.campaign.zip(stream.daily_cap) };
+    let (mut channel_left, mut campaign_left) = room::held(tx, now, book.channel, caps).await?;
     // What this page itself lets go counts for the same person's next message.
     let mut let_go: HashMap<ContactId, Vec<Counted>> = HashMap::new();
     let (mut deferrals, mut refusals) = (Vec::new(), Vec::new());
@@ -478,57 +480,6 @@ async fn write(
         outbox::block(tx, now, run, refusals).await?;
     }
     Ok(())
-}
-
-/// The start of the longest cap's window; none: there is no cap.
-fn history_since(caps: &[Cap], now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-    let longest = caps.iter().map(|it| it.days).max()?;
-    Some(time::start_of_day(time::local_date(now) - Days::new(u64::from(longest))))
-}
-
-/// How many promotions the channel, and the campaign, may still send this local day.
-async fn left_today(
-    tx: &mut Tx<'_>,
-    now: DateTime<Utc>,
-    book: &Book,
-    stream: &Stream,
-) -> Result<(Option<u32>, Option<u32>)> {
-    if book.channel_cap.is_none() && stream.daily_cap.is_none() {
-        return Ok((None, None));
-    }
-    // Until the page is written no other run counts, were there two after all.
-    sqlx::query!("select pg_advisory_xact_lock($1, 0)", locks::DAILY_CAP).fetch_one(&mut **tx).await?;
-    let since = time::start_of_day(time::local_date(now));
-    let gone = sqlx::query!(
-        r#"with counted as (
-               select campaign_id, count(*) as n from communication_logs
-               where communication_type = $1 and sent_at >= $2 and origin <> 'TEST' and message_type = any($4)
-               group by campaign_id
-               union all
-               select campaign_id, count(*) from communication_logs
-               where communication_type = $1 and sent_at is null and claimed_at >= $2
-                 and status in ('SENDING', 'UNCONFIRMED') and origin <> 'TEST' and message_type = any($4)
-               group by campaign_id
-               union all
-               select campaign_id, count(*)
-               from communication_reservations r join communication_logs l on l.id = r.communication_log_id
-               where communication_type = $1 and status = 'PENDING' and reserved_at >= $2
-                 and origin <> 'TEST' and message_type = any($4)
-               group by campaign_id
-           )
-           select coalesce(sum(n), 0)::bigint as "all!",
-                  coalesce(sum(n) filter (where campaign_id = $3), 0)::bigint as "own!" from counted"#,
-        book.channel.code(),
-        since,
-        stream.campaign.map(|it| it.0),
-        &MessageType::promotional_codes()
-    )
-    .fetch_one(&mut **tx)
-    .await?;
-    let left = |cap: Option<u32>, gone: i64| {
-        cap.map(|cap| cap.saturating_sub(u32::try_from(gone).unwrap_or(u32::MAX)))
-    };
-    Ok((left(book.channel_cap, gone.all), left(stream.daily_cap, gone.own)))
 }
 
 /// The text of one version, compiled once a run.

@@ -1,7 +1,7 @@
 //! The one gate: decides for each message if it may go, must wait, or must not go.
 //!
-//! The order is fixed: address, suppression, consent, preference, the text's
-//! needs; then frequency cap, the person's quiet hours, business window and
+//! The order is fixed: address, suppression, consent, preference, a long pause, the text's
+//! needs; then a pause, the person's own rhythm and the frequency caps, their quiet hours, business window and
 //! holidays, daily caps. The first half is asked when a message is queued and again when it
 //! is about to leave; the second half only then. Pure but for [`facts`].
 
@@ -14,14 +14,15 @@ use crate::{
     channels::Channel,
     chile::{
         business_hours::{BusinessHours, Closed},
-        comunas,
+        comunas, format,
         holidays::Calendar,
         time,
     },
+    contacts::rhythm::{self, Rhythm},
     error::Result,
     ids::ContactId,
 };
-use chrono::{DateTime, Days, NaiveTime, Utc};
+use chrono::{DateTime, Days, NaiveDate, NaiveTime, Utc};
 use sqlx::PgConnection;
 use std::collections::HashMap;
 
@@ -38,6 +39,8 @@ pub struct Facts {
     pub has_basis: bool,
     /// The person declined this kind of message.
     pub declined: bool,
+    /// How often the person wants promotions on the channel, and until when none.
+    pub rhythm: Rhythm,
     /// The person's own quiet hours, local: from, until.
     pub quiet: Option<(NaiveTime, NaiveTime)>,
     /// What the person got, or is about to get, within the longest cap.
@@ -84,6 +87,23 @@ pub enum Decision {
     },
 }
 
+/// Days that a message waits for what its own recipient asked for: later it would be old news, and is not sent.
+pub const PATIENCE_DAYS: u64 = 30;
+
+/// The last local day until which a message waits for its recipient's own wish.
+#[must_use]
+pub fn patience(now: DateTime<Utc>) -> NaiveDate {
+    time::local_date(now) + Days::new(PATIENCE_DAYS)
+}
+
+/// The first local day on which neither a pause nor the rhythm of their own holds the person back; none: neither does.
+#[must_use]
+pub fn wish_ends(facts: &Facts, now: DateTime<Utc>) -> Option<NaiveDate> {
+    let pause = facts.rhythm.pause_on(time::local_date(now));
+    let soon = facts.rhythm.min_days.and_then(|days| limits::too_soon(days, &facts.history, now));
+    pause.max(soon.map(|it| it.frees_on))
+}
+
 /// Whether a message may be sent to this person at all: the first half of the gate.
 ///
 /// # Errors
@@ -93,6 +113,7 @@ pub fn eligible(
     kind: MessageType,
     required: &[&str],
     facts: &Facts,
+    now: DateTime<Utc>,
 ) -> std::result::Result<(), (BlockReason, String)> {
     if facts.destination.is_none() {
         return Err((BlockReason::NoAddress, String::new()));
@@ -107,11 +128,21 @@ pub fn eligible(
         if facts.declined {
             return Err((BlockReason::Preference, kind.label().to_owned()));
         }
+        if kind.is_promotional()
+            && let Some(until) = facts.rhythm.paused_until.filter(|until| *until > patience(now))
+        {
+            return Err((BlockReason::Paused, until_day(until)));
+        }
     }
     match required.iter().find(|name| lacks(&facts.recipient, name)) {
         Some(name) => Err((BlockReason::MissingVariable, (*name).to_owned())),
         None => Ok(()),
     }
+}
+
+/// `hasta el 24-12-2026`.
+fn until_day(day: NaiveDate) -> String {
+    format!("hasta el {}", format::date(day))
 }
 
 /// Whether `recipient` lacks the personal variable `name`.
@@ -139,7 +170,7 @@ pub fn decide(
     rules: &Rules<'_>,
     now: DateTime<Utc>,
 ) -> Decision {
-    if let Err((reason, detail)) = eligible(origin, kind, required, facts) {
+    if let Err((reason, detail)) = eligible(origin, kind, required, facts, now) {
         return Decision::Block { reason, detail };
     }
     if origin == OriginKind::Test || !kind.is_promotional() {
@@ -150,7 +181,24 @@ pub fn decide(
         rules.hours.next_open(at, rules.calendar).unwrap_or(at + Days::new(1))
     };
     let tomorrow = || opens(time::start_of_day(time::local_date(now) + Days::new(1)));
-    if let Some(full) = limits::full(rules.caps, kind, &facts.history, now) {
+    let soon = facts.rhythm.min_days.and_then(|days| limits::too_soon(days, &facts.history, now));
+    if let Some(soon) = &soon
+        && soon.frees_on > patience(now)
+    {
+        return Decision::Block { reason: BlockReason::LessOften, detail: soon.detail.clone() };
+    }
+    if let Some(day) = facts.rhythm.pause_on(time::local_date(now)) {
+        let until = opens(time::start_of_day(day));
+        return Decision::Defer { until, reason: DeferReason::Paused, detail: until_day(day) };
+    }
+    let full = limits::full(rules.caps, kind, &facts.history, now);
+    if let Some(soon) = soon
+        && full.as_ref().is_none_or(|it| it.frees_on < soon.frees_on)
+    {
+        let until = opens(time::start_of_day(soon.frees_on));
+        return Decision::Defer { until, reason: DeferReason::LessOften, detail: soon.detail };
+    }
+    if let Some(full) = full {
         let until = opens(time::start_of_day(full.frees_on));
         return Decision::Defer { until, reason: DeferReason::FrequencyCap, detail: full.detail };
     }
@@ -278,6 +326,7 @@ pub async fn facts(
     .fetch_all(&mut *db)
     .await?;
     let people: Vec<i64> = rows.iter().filter_map(|it| it.contact_id).collect();
+    let rhythms = rhythm::of_people(&mut *db, channel, &people).await?;
     let history = match history_since {
         Some(since) => history(db, channel, &people, since).await?,
         None => HashMap::new(),
@@ -290,6 +339,7 @@ pub async fn facts(
             suppressed: it.suppressed.as_deref().and_then(SuppressionReason::from_code),
             has_basis: it.basis.is_some(),
             declined: it.declined,
+            rhythm: it.contact_id.and_then(|id| rhythms.get(&id).copied()).unwrap_or_default(),
             quiet: it.quiet_from.zip(it.quiet_until),
             history: it.contact_id.and_then(|id| history.get(&id).cloned()).unwrap_or_default(),
             recipient: Recipient {
@@ -441,6 +491,52 @@ mod tests {
         let facts = Facts { history: vec![sent], ..named() };
         let decision = ask(MessageType::Promocional, &facts, NOON, |_| ());
         assert_eq!(deferred(&decision), Some((DeferReason::FrequencyCap, "2026-11-27 09:00".into())));
+    }
+
+    #[test]
+    fn who_asked_for_a_pause_is_left_in_peace_until_its_day() {
+        let paused = |until: &str| Facts {
+            rhythm: Rhythm { paused_until: Some(until.parse().unwrap()), min_days: None },
+            ..named()
+        };
+        // Tuesday 8 December is a holiday: it leaves on the next day.
+        let decision = ask(MessageType::Promocional, &paused("2026-12-08"), NOON, |_| ());
+        assert_eq!(deferred(&decision), Some((DeferReason::Paused, "2026-12-09 09:00".into())));
+        assert_eq!(
+            ask(MessageType::Promocional, &paused("2026-11-23"), NOON, |_| ()),
+            Decision::Allow,
+            "the pause is over"
+        );
+        assert_eq!(
+            ask(MessageType::Transactional, &paused("2027-01-23"), NOON, |_| ()),
+            Decision::Allow,
+            "service messages go"
+        );
+        let long = ask(MessageType::Promocional, &paused("2026-12-24"), NOON, |_| ());
+        assert_eq!(blocked(&long), Some(BlockReason::Paused), "31 days: it would be old news");
+        let just = ask(MessageType::Promocional, &paused("2026-12-23"), NOON, |_| ());
+        assert_eq!(deferred(&just).map(|it| it.0), Some(DeferReason::Paused));
+    }
+
+    #[test]
+    fn who_asked_for_fewer_gets_the_next_when_their_own_time_is_over() {
+        let got = |at: &str| Counted { message_type: MessageType::Newsletter, at: at.parse().unwrap() };
+        let asked = |days, at: &str| Facts {
+            rhythm: Rhythm { min_days: Some(days), paused_until: None },
+            history: vec![got(at)],
+            ..named()
+        };
+        let decision = ask(MessageType::Promocional, &asked(14, "2026-11-13T15:00:00Z"), NOON, |_| ());
+        assert_eq!(deferred(&decision), Some((DeferReason::LessOften, "2026-11-27 09:00".into())));
+        // The cap of one a week holds longer than a wish of three days.
+        let decision = ask(MessageType::Promocional, &asked(3, "2026-11-21T15:00:00Z"), NOON, |_| ());
+        assert_eq!(deferred(&decision), Some((DeferReason::FrequencyCap, "2026-11-30 09:00".into())));
+        let decision = ask(MessageType::Promocional, &asked(90, "2026-11-13T15:00:00Z"), NOON, |_| ());
+        assert_eq!(blocked(&decision), Some(BlockReason::LessOften));
+        assert_eq!(
+            ask(MessageType::Promocional, &asked(14, "2026-11-09T15:00:00Z"), NOON, |_| ()),
+            Decision::Allow
+        );
     }
 
     #[test]

@@ -135,6 +135,10 @@ codes! {
         NoConsent = "NO_CONSENT", "Sin consentimiento ni otra base para promociones";
         /// The person declined this kind of message.
         Preference = "PREFERENCE", "Prefirió no recibir este tipo de mensaje";
+        /// The person asked for a pause that outlasts what the message has to say.
+        Paused = "PAUSED", "Pidió una pausa larga";
+        /// The person asked for fewer messages, and the next may come too late for what this one has to say.
+        LessOften = "LESS_OFTEN", "Pidió recibir menos seguido";
         /// The text needs a datum that the contact lacks.
         MissingVariable = "MISSING_VARIABLE", "Falta un dato que el texto necesita";
         /// Another recipient of the campaign has the same address.
@@ -149,6 +153,10 @@ codes! {
     DeferReason {
         /// The person had as many as the frequency cap allows.
         FrequencyCap = "FREQUENCY_CAP", "Tope de frecuencia de la persona";
+        /// The person asked for a pause.
+        Paused = "PAUSED", "La persona pidió una pausa";
+        /// The person asked for fewer messages.
+        LessOften = "LESS_OFTEN", "La persona pidió recibir menos seguido";
         /// The person's own quiet hours.
         QuietHours = "QUIET_HOURS", "Horas de silencio de la persona";
         /// Outside the business window.
@@ -162,6 +170,12 @@ codes! {
         /// The provider gave a temporary answer.
         Retry = "RETRY", "Reintento tras una respuesta temporal";
     }
+}
+
+impl DeferReason {
+    /// Those that hold one person until a day of their own; the others hold all alike.
+    pub const OF_THE_PERSON: &[DeferReason] =
+        &[DeferReason::FrequencyCap, DeferReason::Paused, DeferReason::LessOften, DeferReason::QuietHours];
 }
 
 codes! {

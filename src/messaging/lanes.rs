@@ -15,6 +15,7 @@ use super::{
 };
 use crate::{
     channels::{self, Channel, Email, Outgoing},
+    chile::time,
     error::{Error, Result},
     ids::{CampaignId, DripRunId},
 };
@@ -367,8 +368,9 @@ impl Shared {
             outbox::block(&mut tx, self.engine.clock.now(), self.run, &refusals).await?;
             self.count(|it| it.blocked += u32::try_from(refusals.len()).unwrap_or(u32::MAX));
         }
+        let today = time::local_date(self.engine.clock.now());
         let begun: HashSet<i64> =
-            outbox::begin(&mut tx, self.run, self.channel, &starts).await?.into_iter().collect();
+            outbox::begin(&mut tx, self.run, self.channel, today, &starts).await?.into_iter().collect();
         tx.commit().await?;
         // The others go back when the run ends, and the gate says why the next time.
         ready.retain(|(it, _)| begun.contains(&it.id));

@@ -8,6 +8,7 @@ use crate::{
     channels::Channel,
     chile::time,
     config::FirstValues,
+    contacts::rhythm,
     db::Tx,
     error::{Error, OnConstraint, Result},
 };
@@ -81,24 +82,41 @@ pub fn full(caps: &[Cap], kind: MessageType, history: &[Counted], now: DateTime<
     caps.iter()
         .filter(|cap| cap.covers(kind))
         .filter_map(|cap| {
-            let mut dates: Vec<NaiveDate> = history
-                .iter()
-                .filter(|it| cap.covers(it.message_type))
-                .map(|it| time::local_date(it.at))
-                .filter(|date| *date + Days::new(u64::from(cap.days)) > today)
-                .collect();
-            let max = cap.max_messages as usize;
-            if dates.len() < max {
-                return None;
-            }
-            dates.sort_unstable();
-            let leaves = dates[dates.len() - max];
-            Some(Full {
-                frees_on: leaves + Days::new(u64::from(cap.days)),
-                detail: format!("{} de {} en {} días", dates.len(), max, cap.days),
-            })
+            let counted = history.iter().filter(|it| cap.covers(it.message_type));
+            let (used, frees_on) = used_up(counted, cap.max_messages, cap.days, today)?;
+            Some(Full { frees_on, detail: format!("{used} de {} en {} días", cap.max_messages, cap.days) })
         })
         .max_by_key(|it| it.frees_on)
+}
+
+/// The same for a person who asked for at most one promotion in `days` local days.
+#[must_use]
+pub fn too_soon(days: u32, history: &[Counted], now: DateTime<Utc>) -> Option<Full> {
+    let counted = history.iter().filter(|it| it.message_type.is_promotional());
+    let (_, frees_on) = used_up(counted, 1, days, time::local_date(now))?;
+    Some(Full { frees_on, detail: format!("a lo más 1 cada {days} días") })
+}
+
+/// How many of `counted` lie within `days` local days, and the first day with room again; none: fewer than `most` do.
+fn used_up<'a>(
+    counted: impl Iterator<Item = &'a Counted>,
+    most: u32,
+    days: u32,
+    today: NaiveDate,
+) -> Option<(usize, NaiveDate)> {
+    let days = Days::new(u64::from(days));
+    let mut dates: Vec<NaiveDate> =
+        counted.map(|it| time::local_date(it.at)).filter(|date| *date + days > today).collect();
+    dates.sort_unstable();
+    let frees = dates.len().checked_sub(most as usize)?;
+    Some((dates.len(), *dates.get(frees)? + days))
+}
+
+/// From when on what a person got may still count, for a cap of the business or a wish of their own.
+#[must_use]
+pub fn counts_since(caps: &[Cap], now: DateTime<Utc>) -> DateTime<Utc> {
+    let longest = caps.iter().map(|it| it.days).max().unwrap_or_default().max(rhythm::LONGEST_DAYS);
+    time::start_of_day(time::local_date(now) - Days::new(u64::from(longest)))
 }
 
 /// The caps of `channel`.

@@ -9,7 +9,11 @@ use crate::{
     access::Actor,
     channels::Channel,
     chile::time,
-    contacts::{consent, merge, preferences, vocabulary::Basis},
+    contacts::{
+        consent, merge, preferences,
+        rhythm::{self, Rhythm},
+        vocabulary::Basis,
+    },
     db::Tx,
     error::{Error, Result},
     ids::{ContactId, MessageId},
@@ -174,6 +178,8 @@ pub struct Known {
     pub channels: Vec<Channel>,
     /// What was declined.
     pub declined: HashSet<(Channel, MessageType)>,
+    /// How often they want promotions on the message's channel, and until when none.
+    pub rhythm: Rhythm,
 }
 
 /// One box of the page.
@@ -212,6 +218,7 @@ pub async fn choices(db: &mut PgConnection, holder: &Holder) -> Result<Known> {
         subscribed: !holder.unsubscribed && has_basis(db, contact, holder.channel).await?,
         channels: Channel::ALL.into_iter().filter(has).collect(),
         declined,
+        rhythm: rhythm::of(db, holder.channel, contact).await?,
     })
 }
 
@@ -233,6 +240,21 @@ pub async fn choose(tx: &mut Tx<'_>, now: DateTime<Utc>, holder: &Holder, choice
         if !it.allowed || before.contains(&(it.channel, it.kind)) {
             preferences::set(tx, now, contact, it.channel, it.kind.code(), it.allowed).await?;
         }
+    }
+    Ok(())
+}
+
+/// Keep how often the holder wants promotions on the message's channel, and until when none.
+///
+/// # Errors
+/// When the database fails.
+pub async fn pace(tx: &mut Tx<'_>, now: DateTime<Utc>, holder: &Holder, rhythm: Rhythm) -> Result<()> {
+    if holder.origin == OriginKind::Test {
+        return Ok(());
+    }
+    if let Some(contact) = still(tx, holder).await? {
+        let source = "Página de preferencias";
+        rhythm::say(tx, now, contact, holder.channel, rhythm, source, Some(holder.message)).await?;
     }
     Ok(())
 }

@@ -15,7 +15,7 @@ use crate::{
     error::{Error, Result},
     ids::{CampaignId, ContactId, DripRunId, MessageId, TemplateId},
 };
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use serde_json::json;
 use std::collections::{BTreeMap, HashSet};
 
@@ -131,7 +131,8 @@ pub async fn enqueue(
     for facts in &facts {
         // Two who were joined are asked for once.
         let Some(person) = facts.person.filter(|it| people.insert(*it)) else { continue };
-        let refusal = gate::eligible(draft.origin.kind(), draft.message_type, draft.required, facts).err();
+        let refusal =
+            gate::eligible(draft.origin.kind(), draft.message_type, draft.required, facts, now).err();
         rows.push(person, draft.origin.dedupe_key(person), facts.destination.clone(), refusal);
     }
     let mut done = insertion::insert(tx, now, actor, draft, &rows).await?;
@@ -300,6 +301,7 @@ pub(super) async fn begin(
     tx: &mut Tx<'_>,
     run: DripRunId,
     channel: Channel,
+    today: NaiveDate,
     starts: &[Start],
 ) -> Result<Vec<i64>> {
     let ids: Vec<i64> = starts.iter().map(|it| it.id).collect();
@@ -339,6 +341,10 @@ pub(super) async fn begin(
                    where p.contact_id = (select coalesce(merged_into, id) from contacts where id = l.contact_id)
                      and p.communication_type = $6 and p.message_type = l.message_type
                      and not p.allowed))
+               -- The last word of the contact's own row: a pause is said for each row of a person.
+               and (l.origin = 'TEST' or l.message_type <> all($7) or coalesce((
+                   select r.paused_until <= $9 from contact_rhythms r
+                   where r.contact_id = l.contact_id and r.communication_type = $6 order by r.id desc limit 1), true))
                and (l.origin = 'TEST' or l.contact_id is null or l.message_type <> all($7) or exists (
                    select 1 from contacts asked join contacts c on c.id = coalesce(asked.merged_into, asked.id)
                    where asked.id = l.contact_id
@@ -356,7 +362,8 @@ pub(super) async fn begin(
         run.0,
         channel.code(),
         &MessageType::promotional_codes(),
-        &bodies
+        &bodies,
+        today
     )
     .fetch_all(&mut **tx)
     .await?;

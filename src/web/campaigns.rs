@@ -1,7 +1,7 @@
 //! The page of a campaign, with its checklist or its live counts.
 
 use super::{
-    campaigns_actions, campaigns_audience, campaigns_form,
+    campaigns_actions, campaigns_audience, campaigns_calendar, campaigns_form,
     campaigns_letter::{self, Tried},
     campaigns_list, filters,
     html::{self, Answer},
@@ -39,6 +39,7 @@ pub(super) fn routes() -> Vec<Route> {
         Route::get("/campaigns/{id}", Permission::View, show),
         Route::get("/campaigns/{id}/progress", Permission::View, live),
         campaigns_audience::route(),
+        campaigns_calendar::route(),
     ];
     all.extend(campaigns_form::routes());
     all.extend(campaigns_letter::routes());
@@ -101,6 +102,8 @@ pub(super) struct Live {
     next: Option<String>,
     failed: i64,
     enqueueing: bool,
+    /// Nobody is queued yet: the launch may still be taken back.
+    held: bool,
 }
 
 impl Live {
@@ -119,7 +122,8 @@ async fn live_of(
     let progress = progress::of(&mut *db, campaign.id).await?;
     let waits = campaign.status == Status::Running && progress.open() > 0;
     let sentence = if waits {
-        let capped = progress.deferred.get(&DeferReason::FrequencyCap).copied().unwrap_or_default();
+        let capped = [DeferReason::FrequencyCap, DeferReason::Paused, DeferReason::LessOften];
+        let capped = capped.iter().filter_map(|it| progress.deferred.get(it)).sum();
         outlook.sentence(campaign, progress.open(), capped, now)
     } else {
         None
@@ -164,6 +168,7 @@ async fn live_of(
         next,
         failed: int(progress.count(MessageStatus::Failed)),
         enqueueing: campaign.status.is_live() && !campaign.enqueue_done,
+        held: campaign.hold(now).is_some(),
     })
 }
 
@@ -272,6 +277,12 @@ impl ShowPage {
         campaigns_letter::height(self.tried.as_ref())
     }
 
+    /// Seconds in which the launch may still be taken back, and as a clock shows them.
+    fn hold(&self) -> Option<(i64, String)> {
+        let left = (self.campaign.hold(self.now)? - self.now).num_seconds().max(1);
+        Some((left, format!("{}:{:02}", left / 60, left % 60)))
+    }
+
     /// Whether the message is shown as `contact` gets it.
     fn is_for(&self, contact: ContactId) -> bool {
         self.contact == Some(contact.0)
@@ -336,6 +347,7 @@ pub(super) async fn some_people(
 ) -> Result<Vec<Named>> {
     const FEW: i64 = 25;
     match campaign.status {
+        _ if campaign.hold(now).is_some() => audience::first_of(db, now, &campaign.audience, FEW).await,
         Status::Draft => audience::first_of(db, now, &campaign.audience, FEW).await,
         _ => audience::first_written_to(db, campaign.id, FEW).await,
     }
@@ -345,6 +357,7 @@ pub(super) async fn some_people(
 #[serde(default)]
 struct LiveQuery {
     status: String,
+    held: bool,
 }
 
 /// The live counts alone, for the page that asks every few seconds. A status
@@ -357,8 +370,8 @@ async fn live(
 ) -> Answer {
     let mut db = state.db.acquire().await?;
     let campaign = campaign::get(&mut db, id).await?;
-    let changed = campaign.status.code() != query.status;
     let now = state.clock.now();
+    let changed = campaign.status.code() != query.status || campaign.hold(now).is_some() != query.held;
     let outlook = outlook::of(&mut db, now, &state.config, &campaign).await?;
     let live = live_of(&mut db, now, &campaign, &outlook).await?;
     let names = Names::load(&mut db, [&campaign.audience.chosen()]).await?;

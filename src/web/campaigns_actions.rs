@@ -13,7 +13,7 @@ use crate::{
     campaigns::{
         campaign::{self, Campaign, Status},
         checklist::{self, Checklist},
-        copies, launch, outlook, progress, status as life, trial,
+        copies, hold, launch, outlook, progress, status as life, trial,
     },
     channels::{self, Channel, outbox as captured},
     chile::format,
@@ -30,6 +30,7 @@ use crate::{
 };
 use askama::Template;
 use axum::extract::{Extension, Path, State};
+use chrono::TimeDelta;
 use serde::Deserialize;
 use std::time::Duration;
 
@@ -37,6 +38,7 @@ pub(super) fn routes() -> Vec<Route> {
     vec![
         Route::get("/campaigns/{id}/launch", Permission::SendCampaigns, ask_launch),
         Route::post("/campaigns/{id}/launch", Permission::SendCampaigns, start),
+        Route::delete("/campaigns/{id}/launch", Permission::SendCampaigns, take_back),
         Route::post("/campaigns/{id}/pause", Permission::SendCampaigns, pause),
         Route::delete("/campaigns/{id}/pause", Permission::SendCampaigns, resume),
         Route::post("/campaigns/{id}/resume", Permission::SendCampaigns, resume),
@@ -62,6 +64,8 @@ struct LaunchPage {
     checklist: Checklist,
     sentence: String,
     outlook: Option<String>,
+    /// The time in which it may be taken back; empty: none.
+    held: String,
 }
 
 /// The one question before it starts, with the number of people it touches.
@@ -73,18 +77,29 @@ async fn ask_launch(State(state): State<AppState>, shell: Shell, Path(id): Path<
         return Ok(Flash::plain("Esta campaña ya se inició.").to(&page_of(id)));
     }
     let checklist = checklist::of(&mut db, now, &state.config, &campaign).await?;
-    let people = checklist.preview.reachable;
-    let from = checklist.outlook.forecast(&campaign, people, now).map_or(String::new(), |it| {
-        if it.starts <= now {
-            ", desde ahora".to_owned()
-        } else {
-            format!(" desde el {}", outlook::day_and_hour(it.starts))
-        }
-    });
+    let people = checklist.preview.reachable.saturating_sub(checklist.later.left_out);
+    let from =
+        checklist.outlook.of_all(&campaign, people, &checklist.later, now).map_or(String::new(), |it| {
+            if it.starts <= now {
+                ", desde ahora".to_owned()
+            } else {
+                format!(" desde el {}", outlook::day_and_hour(it.starts))
+            }
+        });
     let count = format::count(i64::try_from(people).unwrap_or(i64::MAX), "persona", "personas");
     let sentence = format!("Se enviará a {count}{from}.");
-    let outlook = checklist.outlook.sentence(&campaign, people, checklist.capped, now);
-    html::page(&LaunchPage { shell, campaign, checklist, sentence, outlook })
+    let outlook = checklist.outlook.sentence(&campaign, people, checklist.later.people(), now);
+    let held = for_long(hold::time(&mut *db, &state.config).await?);
+    html::page(&LaunchPage { shell, campaign, checklist, sentence, outlook, held })
+}
+
+/// `2 minutos`, `90 segundos`; empty for no time.
+fn for_long(time: TimeDelta) -> String {
+    match time.num_seconds() {
+        0 => String::new(),
+        seconds if seconds % 60 == 0 => format::count(seconds / 60, "minuto", "minutos"),
+        seconds => format::count(seconds, "segundo", "segundos"),
+    }
 }
 
 async fn start(
@@ -93,12 +108,17 @@ async fn start(
     Path(id): Path<CampaignId>,
 ) -> Answer {
     let mut tx = state.db.begin().await?;
-    let launched = match launch::launch(&mut tx, state.clock.now(), &actor, &state.config, id).await {
+    let held = hold::time(&mut *tx, &state.config).await?;
+    let launched = match launch::launch(&mut tx, state.clock.now(), &actor, &state.config, id, held).await {
         Ok(it) => it,
         Err(Error::Refused(sentence)) => return Ok(Flash::bad(sentence).to(&page_of(id))),
         Err(error) => return Err(error.into()),
     };
     tx.commit().await?;
+    if launched.held_until.is_some() {
+        return Ok(Flash::good("La campaña se inició. Todavía puedes detenerla sin que salga nada.")
+            .to(&page_of(id)));
+    }
     let blocked: u64 = launched.enqueued.blocked.values().sum();
     let number = |count: u64| format::number(i64::try_from(count).unwrap_or(i64::MAX));
     let left_out = match blocked {
@@ -109,6 +129,19 @@ async fn start(
     let text =
         format!("La campaña está en curso: {} en la cola{left_out}{rest}", number(launched.enqueued.queued));
     Ok(Flash::good(text).to(&page_of(id)))
+}
+
+/// "Detener": the launch as if it had not been.
+async fn take_back(
+    State(state): State<AppState>,
+    Extension(actor): Extension<Actor>,
+    Path(id): Path<CampaignId>,
+) -> Answer {
+    let mut tx = state.db.begin().await?;
+    let result = hold::take_back(&mut tx, state.clock.now(), &actor, id).await;
+    let result = commit(tx, result).await;
+    let done = Flash::good("La detuviste a tiempo: no salió nada y vuelve a ser un borrador.");
+    done_or_refused(result, done, &page_of(id))
 }
 
 #[derive(Deserialize, Default)]

@@ -11,7 +11,9 @@ use crate::{
     campaigns::{
         audience::{self, Person, Preview, Question, Which},
         campaign::{self, Campaign},
+        later::{self, Later, Waiting},
     },
+    chile::format,
     ids::{CampaignId, ContactId},
     messaging::{kinds::BlockReason, template},
     state::AppState,
@@ -31,7 +33,11 @@ pub(super) fn route() -> Route {
     Route::get("/campaigns/{id}/audience", Permission::View, people)
 }
 
-fn question<'a>(campaign: &'a Campaign, required: &'a [&'a str], now: DateTime<Utc>) -> Question<'a> {
+pub(super) fn question<'a>(
+    campaign: &'a Campaign,
+    required: &'a [&'a str],
+    now: DateTime<Utc>,
+) -> Question<'a> {
     Question {
         rule: &campaign.audience,
         channel: campaign.channel,
@@ -48,21 +54,43 @@ struct PeopleQuery {
     after: Option<i64>,
 }
 
+/// Which people are shown.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Shown {
+    These(Which),
+    /// Those who would be queued and wait.
+    Later,
+}
+
 #[derive(Template)]
 #[template(path = "campaigns/audience.html")]
 struct PeoplePage {
     shell: Shell,
     campaign: Campaign,
     preview: Preview,
-    which: Which,
+    /// Who of the reachable waits for a day of their own.
+    later: Later,
+    which: Shown,
     people: Vec<Person>,
+    waiting: Vec<Waiting>,
     newer: String,
     older: String,
 }
 
 impl PeoplePage {
     fn chosen(&self, reason: BlockReason) -> bool {
-        self.which == Which::LeftOut(reason)
+        self.which == Shown::These(Which::LeftOut(reason))
+    }
+
+    fn shows(&self, which: Which) -> bool {
+        self.which == Shown::These(which)
+    }
+
+    /// Until when a person waits and why, where they do: left out for it, and the words.
+    fn waits(&self, id: ContactId) -> Option<(bool, String)> {
+        let it = self.waiting.iter().find(|it| it.contact == id)?;
+        let day = format::weekday_and_date(it.free_on);
+        Some((it.left_out, format!("{}: libre el {day}", it.cause.reason().label())))
     }
 }
 
@@ -77,16 +105,27 @@ async fn people(
     let campaign = campaign::get(&mut db, id).await?;
     let required = template::compile(&campaign.source).map(|it| it.required()).unwrap_or_default();
     let which = match query.reason.as_str() {
-        "reachable" => Which::Reachable,
-        code => BlockReason::from_code(code).map_or(Which::All, Which::LeftOut),
+        "reachable" => Shown::These(Which::Reachable),
+        "later" => Shown::Later,
+        code => Shown::These(BlockReason::from_code(code).map_or(Which::All, Which::LeftOut)),
     };
-    let asked = question(&campaign, &required, state.clock.now());
+    let now = state.clock.now();
+    let asked = question(&campaign, &required, now);
     let preview = audience::preview(&mut db, asked).await?;
-    let mut people = audience::people(&mut db, asked, which, query.after.map(ContactId), ASKED).await?;
+    let later = later::of_audience(&mut db, asked).await?;
+    let after = query.after.map(ContactId);
+    let (mut people, waiting) = match which {
+        Shown::These(which) => (audience::people(&mut db, asked, which, after, ASKED).await?, Vec::new()),
+        Shown::Later => {
+            let waiting = later::people(&mut db, asked, after, ASKED).await?;
+            let ids: Vec<ContactId> = waiting.iter().map(|it| it.contact).collect();
+            (audience::among(&mut db, asked, &ids).await?, waiting)
+        }
+    };
     let more = people.len() > PAGE;
     people.truncate(PAGE);
     let base = format!("/campaigns/{id}/audience?reason={}", query.reason);
     let older = people.last().filter(|_| more).map_or(String::new(), |it| format!("{base}&after={}", it.id));
     let newer = if query.after.is_some() { base } else { String::new() };
-    html::page(&PeoplePage { shell, campaign, preview, which, people, newer, older })
+    html::page(&PeoplePage { shell, campaign, preview, later, which, people, waiting, newer, older })
 }

@@ -8,7 +8,7 @@
     reason = "the shape that askama gives to a filter"
 )]
 
-use crate::chile::format;
+use crate::chile::{format, time};
 use askama::{Result, Values};
 use chrono::{DateTime, NaiveDate, Utc};
 
@@ -100,6 +100,12 @@ pub(super) fn date(it: impl As<NaiveDate>, _: &dyn Values) -> Result<String> {
 #[askama::filter_fn]
 pub(super) fn datetime(it: impl As<DateTime<Utc>>, _: &dyn Values) -> Result<String> {
     Ok(format::datetime(it.value()))
+}
+
+/// The hour of an instant in Chile's time, `09:05`.
+#[askama::filter_fn]
+pub(super) fn clock(it: impl As<DateTime<Utc>>, _: &dyn Values) -> Result<String> {
+    Ok(time::local(it.value()).format("%H:%M").to_string())
 }
 
 /// An instant for machines, for `<time datetime>`.

@@ -2,13 +2,16 @@
 //! script needed; GET changes nothing, since mail scanners follow every link.
 
 use super::{
-    form::Form,
+    form::{Errors, Form},
     html::{self, Answer},
+    public_held,
+    public_rhythm::RhythmForm,
     routes::Route,
     shell::Theme,
 };
 use crate::{
     channels::Channel,
+    chile::time,
     error::Error,
     messaging::{
         kinds::{MessageType, OriginKind},
@@ -31,6 +34,7 @@ pub(super) fn routes() -> Vec<Route> {
         Route::public_post("/baja/{token}", unsubscribe),
         Route::public_get("/preferencias/{token}", show),
         Route::public_post("/preferencias/{token}", save),
+        public_held::route(),
     ]
 }
 
@@ -55,6 +59,9 @@ struct PreferencesPage {
     address: String,
     subscribed: bool,
     rows: Vec<KindRow>,
+    /// How often, and until when none; none: not in the address book.
+    rhythm: Option<RhythmForm>,
+    errors: Errors,
     saved: bool,
     is_test: bool,
 }
@@ -79,7 +86,7 @@ struct KindBox {
 }
 
 /// Whose the link is; none: nobody's.
-async fn holder_of(state: &AppState, token: &str) -> Result<Option<(Holder, Business)>, Error> {
+pub(super) async fn holder_of(state: &AppState, token: &str) -> Result<Option<(Holder, Business)>, Error> {
     let Some(token) = links::decode(token) else { return Ok(None) };
     let mut db = state.db.acquire().await?;
     let holder = match links::holder(&mut db, token).await {
@@ -90,7 +97,7 @@ async fn holder_of(state: &AppState, token: &str) -> Result<Option<(Holder, Busi
     Ok(Some((holder, business)))
 }
 
-async fn broken(state: &AppState, headers: &HeaderMap) -> Answer {
+pub(super) async fn broken(state: &AppState, headers: &HeaderMap) -> Answer {
     let business = settings::load(&state.db, &state.config.first_values).await?;
     html::with_status(StatusCode::NOT_FOUND, &BrokenPage { theme: Theme::of(headers), business })
 }
@@ -133,7 +140,7 @@ async fn unsubscribe(
 }
 
 /// `c•••@sur.example`.
-fn masked(address: &str) -> String {
+pub(super) fn masked(address: &str) -> String {
     if let Some((local, domain)) = address.split_once('@') {
         format!("{}•••@{domain}", local.chars().next().unwrap_or('•'))
     } else {
@@ -193,6 +200,8 @@ async fn preferences_page(
         address: masked(&holder.destination),
         subscribed: known.subscribed,
         rows,
+        rhythm: holder.contact.map(|_| RhythmForm::of(known.rhythm, time::local_date(state.clock.now()))),
+        errors: Errors::default(),
         saved,
         is_test: holder.origin == OriginKind::Test,
     })
@@ -215,13 +224,25 @@ async fn save(
     Path(token): Path<String>,
     Form(Ticked(fields)): Form<Ticked>,
 ) -> Answer {
-    let Some((holder, _)) = holder_of(&state, &token).await? else {
+    let Some((holder, business)) = holder_of(&state, &token).await? else {
         return broken(&state, &headers).await;
     };
     let now = state.clock.now();
     let ticked = |name: &str| fields.iter().any(|(key, _)| key == name);
     let mut tx = state.db.begin().await?;
     let known = links::choices(&mut tx, &holder).await?;
+    let today = time::local_date(now);
+    let form = RhythmForm::read(&fields);
+    let rhythm = match form.as_ref().map(|it| it.rhythm(known.rhythm, today)).transpose() {
+        Ok(rhythm) => rhythm,
+        Err(error) => {
+            drop(tx);
+            let errors = Errors::from_error(error)?;
+            let page = preferences_page(&state, &headers, token, (holder, business), false).await?;
+            let rhythm = form.map(|it| it.beside(known.rhythm, today));
+            return html::invalid(&PreferencesPage { rhythm, errors, ..page });
+        }
+    };
     let choices: Vec<Choice> = offered(&state, &known)
         .map(|(channel, kind)| Choice { channel, kind, allowed: ticked(&name_of(channel, kind)) })
         .collect();
@@ -231,6 +252,9 @@ async fn save(
             links::choose(&mut tx, now, &holder, &choices).await?;
         }
         links::resubscribe(&mut tx, now, &holder).await?;
+        if let Some(rhythm) = rhythm {
+            links::pace(&mut tx, now, &holder, rhythm).await?;
+        }
     } else {
         links::unsubscribe(&mut tx, now, &holder).await?;
     }

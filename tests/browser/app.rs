@@ -63,6 +63,7 @@ impl App {
             .env("BUSINESS_ADDRESS", "Avenida Alemania 451, Los Ángeles")
             .env("BUSINESS_EMAIL", "hola@tinajasdelsur.cl")
             .env("DRIP_TOKEN", DRIP_TOKEN)
+            .env("LAUNCH_HOLD_SECONDS", "0")
             // Time passes only when a test says so.
             .env("SCHEDULER", "off")
             .envs(environment.iter().copied())

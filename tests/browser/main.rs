@@ -8,6 +8,7 @@ mod post_office;
 
 mod board;
 mod campaign;
+mod holding;
 mod importing;
 mod mending;
 mod people;

@@ -33,7 +33,7 @@ fn engine(app: &TestApp) -> Engine {
     }
 }
 
-async fn run(app: &TestApp) -> drip::RunReport {
+pub(crate) async fn run(app: &TestApp) -> drip::RunReport {
     drip::run_once(&engine(app), &Options::new(Channel::Email, Trigger::CommandLine)).await.unwrap()
 }
 

@@ -9,6 +9,7 @@ use crate::{
         consent::{self, Entry},
         contact::{self, Contact},
         preferences::{self, Preference},
+        rhythm::{self, Rhythm},
         vocabulary::Basis,
     },
     error::{Error, FieldError},
@@ -30,6 +31,7 @@ use crate::{
 };
 use askama::Template;
 use axum::extract::{Path, State};
+use chrono::NaiveDate;
 use serde::Deserialize;
 use sqlx::PgConnection;
 use std::collections::HashMap;
@@ -63,6 +65,8 @@ struct ConsentsPage {
     contact: Contact,
     reaches: Vec<Reach>,
     ledger: Vec<Entry>,
+    /// How often they asked to be written to, and pauses, newest first.
+    wishes: Vec<rhythm::Entry>,
     kinds: Vec<Kind>,
     errors: Errors,
     /// The form that was sent with errors: it is shown open, as it was typed.
@@ -99,14 +103,17 @@ impl ConsentsPage {
     async fn load(state: &AppState, shell: Shell, id: ContactId) -> Result<ConsentsPage, Error> {
         let mut db = state.db.acquire().await?;
         let contact = contact::get(&mut *db, id).await?;
-        let reaches = reaches(&mut db, &contact).await?;
+        let today = time::local_date(state.clock.now());
+        let reaches = reaches(&mut db, &contact, today).await?;
         let ledger = consent::ledger(&mut *db, id, SHOWN).await?;
+        let wishes = rhythm::ledger(&mut *db, id, SHOWN).await?;
         let kinds = kinds(&contact, &preferences::of(&mut *db, id).await?);
         Ok(ConsentsPage {
             shell,
             contact,
             reaches,
             ledger,
+            wishes,
             kinds,
             errors: Errors::default(),
             open: Open::None,
@@ -136,19 +143,24 @@ impl ConsentsPage {
 }
 
 /// How each channel reaches `contact`.
-pub(super) async fn reaches(db: &mut PgConnection, contact: &Contact) -> Result<Vec<Reach>, Error> {
+pub(super) async fn reaches(
+    db: &mut PgConnection,
+    contact: &Contact,
+    today: NaiveDate,
+) -> Result<Vec<Reach>, Error> {
     let mut reaches = Vec::new();
     for channel in Channel::ALL {
         let suppressions = match contact.destination(channel) {
             Some(destination) => suppression::of(&mut *db, channel, destination).await?,
             None => Vec::new(),
         };
-        reaches.push(reach(contact, channel, suppressions));
+        let rhythm = rhythm::of(&mut *db, channel, contact.id).await?.on(today);
+        reaches.push(reach(contact, channel, suppressions, rhythm));
     }
     Ok(reaches)
 }
 
-fn reach(contact: &Contact, channel: Channel, suppressions: Vec<Suppression>) -> Reach {
+fn reach(contact: &Contact, channel: Channel, suppressions: Vec<Suppression>, rhythm: Rhythm) -> Reach {
     let basis = contact.basis(channel);
     let destination = match (channel, contact.destination(channel)) {
         (_, None) => String::new(),
@@ -171,10 +183,11 @@ fn reach(contact: &Contact, channel: Channel, suppressions: Vec<Suppression>) ->
         let since = format::date(time::local_date(it.created_at));
         (badge("Excluido", "red", "ban"), format!("{what} desde el {since}: {}.", it.reason.in_sentence()))
     } else if let Some(basis) = basis {
-        (
-            badge("Recibe promociones", "green", "circle-check"),
-            format!("Base legal: {}.", basis.label().to_lowercase()),
-        )
+        let badge = match rhythm.paused_until {
+            Some(_) => badge("En pausa", "yellow", "player-pause"),
+            None => badge("Recibe promociones", "green", "circle-check"),
+        };
+        (badge, format!("Base legal: {}.{}", basis.label().to_lowercase(), asked_for(rhythm)))
     } else {
         let meaning = "Sin consentimiento ni otra base legal: solo recibe mensajes de servicio.";
         (badge("Sin promociones", "secondary", "circle-x"), meaning.to_owned())
@@ -185,6 +198,14 @@ fn reach(contact: &Contact, channel: Channel, suppressions: Vec<Suppression>) ->
         Channel::Whatsapp => "brand-whatsapp",
     };
     Reach { channel, icon, destination, suppressions, badge, meaning }
+}
+
+/// ` Pidió a lo más un mensaje cada 30 días.`
+fn asked_for(rhythm: Rhythm) -> String {
+    let often = rhythm.min_days.map(|days| format!(" Pidió a lo más un mensaje cada {days} días."));
+    let pause =
+        rhythm.paused_until.map(|until| format!(" Pidió una pausa hasta el {}.", format::date(until)));
+    [often, pause].into_iter().flatten().collect()
 }
 
 fn kinds(contact: &Contact, chosen: &[Preference]) -> Vec<Kind> {

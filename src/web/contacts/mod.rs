@@ -10,6 +10,7 @@ mod list;
 mod show;
 mod views;
 mod timeline;
+pub(super) mod why;
 
 pub(super) use asked::Asked;
 
@@ -31,6 +32,7 @@ pub(super) fn routes() -> Vec<Route> {
         Route::post("/contacts/{id}", EditContacts, edit::update),
         Route::get("/contacts/{id}/edit", EditContacts, edit::edit),
         Route::get("/contacts/{id}/timeline", View, show::timeline),
+        Route::get("/contacts/{id}/why", View, why::show),
         Route::post("/contacts/{id}/interactions", EditContacts, actions::log),
         Route::delete("/contacts/{id}/interactions/{interaction}", EditContacts, actions::unlog),
         Route::post("/contacts/{id}/interests", EditContacts, actions::tag),

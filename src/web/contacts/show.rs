@@ -102,7 +102,7 @@ impl ShowPage {
         let contact = contact::get(&mut *db, id).await?;
         let metrics = metrics::of(&mut *db, id).await?;
         let thresholds: Thresholds = settings::load(&mut *db, &state.config.first_values).await?;
-        let reaches = consents::reaches(&mut db, &contact).await?;
+        let reaches = consents::reaches(&mut db, &contact, time::local_date(now)).await?;
         let channels: Vec<_> =
             reaches.iter().filter(|it| !it.destination.is_empty()).map(|it| it.channel).collect();
         let of_contact = tasks::Filter { contact: Some(id), ..tasks::Filter::default() };

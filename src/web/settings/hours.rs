@@ -5,17 +5,18 @@ use super::{
     flash::Flash,
     form::{Errors, Form},
     html::{self, Answer},
+    launching,
 };
 use crate::{
     access::{Actor, Permission},
     channels::Channel,
-    chile::business_hours::BusinessHours,
+    chile::{business_hours::BusinessHours, format},
     error::{Error, Result},
     messaging::{
         kinds::MessageType,
         limits::{self, Cap},
     },
-    settings::{self, EmailChannel, Relationship},
+    settings::{self, EmailChannel, Launching, Relationship},
     state::AppState,
     web::routes::Route,
 };
@@ -52,6 +53,19 @@ struct LimitsPage {
     caps: Vec<(Channel, Vec<Cap>)>,
     kinds: Vec<MessageType>,
     relationship: Relationship,
+    launching: Launching,
+}
+
+impl LimitsPage {
+    /// The times that are offered for taking a launch back, and the one that stands.
+    fn holds(&self) -> Vec<(u32, String)> {
+        let mut all: Vec<(u32, String)> = launching::TIMES.iter().map(|it| (it.0, it.1.to_owned())).collect();
+        if !all.iter().any(|it| it.0 == self.launching.hold_seconds) {
+            let stands = self.launching.hold_seconds;
+            all.push((stands, format::count(stands.into(), "segundo", "segundos")));
+        }
+        all
+    }
 }
 
 async fn page(state: &AppState, shell: Shell, form: HoursForm, errors: Errors) -> Answer {
@@ -63,8 +77,9 @@ async fn page(state: &AppState, shell: Shell, form: HoursForm, errors: Errors) -
         .collect();
     let kinds = MessageType::ALL.iter().copied().filter(|it| it.is_promotional()).collect();
     let relationship = settings::load(&state.db, &state.config.first_values).await?;
+    let launching = settings::load(&state.db, &state.config.first_values).await?;
     let failed = errors.any();
-    let page = LimitsPage { shell, form, errors, caps, kinds, relationship };
+    let page = LimitsPage { shell, form, errors, caps, kinds, relationship, launching };
     if failed { html::invalid(&page) } else { html::page(&page) }
 }
 

@@ -5,6 +5,7 @@ mod caps;
 pub(super) mod email;
 mod holidays;
 mod hours;
+mod launching;
 mod relationship;
 
 use super::{filters, flash, form, html, routes::Route, shell::Shell};
@@ -24,6 +25,7 @@ pub(super) fn routes() -> Vec<Route> {
         hours::routes(),
         holidays::routes(),
         relationship::routes(),
+        launching::routes(),
     ]
     .into_iter()
     .flatten()

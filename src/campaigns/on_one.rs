@@ -1,0 +1,74 @@
+//! What would become of one person if a campaign were started now, or did: whether they belong to its audience, whether
+//! they have their message, and what the gate says.
+
+use super::{audience, campaign::Campaign};
+use crate::{
+    config::Config,
+    contacts::merge,
+    error::Result,
+    ids::{ContactId, MessageId},
+    messaging::{
+        kinds::{OriginKind, Status},
+        template,
+        why::{self, Answer, Frame, Question},
+    },
+};
+use chrono::{DateTime, Utc};
+use sqlx::PgConnection;
+
+/// A campaign and one person.
+#[derive(Clone, Debug)]
+pub struct OnOne {
+    /// They are of its audience as it stands.
+    pub belongs: bool,
+    /// Their message of it, where they have one.
+    pub message: Option<(MessageId, Status)>,
+    /// What the gate says of one that would leave now.
+    pub answer: Answer,
+}
+
+/// Ask it of `campaign` and `contact`.
+///
+/// # Errors
+/// When the database fails.
+pub async fn of(
+    db: &mut PgConnection,
+    now: DateTime<Utc>,
+    config: &Config,
+    campaign: &Campaign,
+    contact: ContactId,
+) -> Result<OnOne> {
+    let next = audience::page(&mut *db, now, &campaign.audience, contact.0 - 1, 1).await?;
+    let required = template::compile(&campaign.source).map(|it| it.required()).unwrap_or_default();
+    let frame = Frame::open(&mut *db, now, &config.first_values, campaign.channel).await?;
+    let question = Question {
+        contact,
+        kind: campaign.message_type,
+        origin: OriginKind::Campaign,
+        required: &required,
+        capped: campaign.daily_cap.map(|cap| (campaign.id, cap)),
+        hours: campaign.business_hours.as_ref(),
+    };
+    Ok(OnOne {
+        belongs: next.first() == Some(&contact),
+        message: message(&mut *db, campaign, contact).await?,
+        answer: why::ask(db, now, &frame, question).await?,
+    })
+}
+
+async fn message(
+    db: &mut PgConnection,
+    campaign: &Campaign,
+    contact: ContactId,
+) -> Result<Option<(MessageId, Status)>> {
+    let people: Vec<i64> = merge::all_of(&mut *db, contact).await?.into_iter().map(|it| it.0).collect();
+    let row = sqlx::query!(
+        "select id, status from communication_logs
+         where campaign_id = $1 and contact_id = any($2) and origin = 'CAMPAIGN' order by id desc limit 1",
+        campaign.id.0,
+        &people
+    )
+    .fetch_optional(db)
+    .await?;
+    Ok(row.and_then(|it| Some((MessageId(it.id), Status::from_code(&it.status)?))))
+}

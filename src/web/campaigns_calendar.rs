@@ -1,0 +1,212 @@
+//! "Si lanzas hoy": on which days and at what hours a campaign would leave, or the rest of it; who is left out and who
+//! gets it later, and why.
+
+use super::{
+    campaigns_audience::question,
+    filters, guard,
+    html::{self, Answer},
+    routes::Route,
+    shell::Shell,
+};
+use crate::{
+    access::Permission,
+    campaigns::{
+        audience,
+        campaign::{self, Campaign, Status},
+        forecast::{Day, Forecast},
+        later::{self, Group, Later},
+        outlook::{self, Outlook},
+        progress,
+    },
+    chile::format,
+    error::Result,
+    ids::CampaignId,
+    messaging::{
+        kinds::{BlockReason, DeferReason},
+        template,
+    },
+    state::AppState,
+};
+use askama::Template;
+use axum::{
+    extract::{Path, State},
+    http::HeaderMap,
+};
+use chrono::{DateTime, Utc};
+use sqlx::PgConnection;
+
+/// Days that are shown at once; the others are folded.
+const SHOWN: usize = 14;
+
+pub(super) fn route() -> Route {
+    Route::get("/campaigns/{id}/calendar", Permission::View, show)
+}
+
+/// A sentence about some people, and where they are listed.
+struct Line {
+    words: String,
+    count: u64,
+    href: String,
+}
+
+/// What lies before a campaign.
+struct Coming {
+    /// Those who are to get it, at once or later.
+    messages: u64,
+    later: Later,
+    left_out: Vec<Line>,
+    /// Where those who get it later are listed, by why.
+    lists: Vec<(DeferReason, String)>,
+    everyone: String,
+}
+
+#[derive(Template)]
+#[template(path = "campaigns/calendar.html", blocks = ["calendar"])]
+struct CalendarPage {
+    shell: Shell,
+    campaign: Campaign,
+    forecast: Option<Forecast>,
+    messages: u64,
+    later: Vec<Line>,
+    left_out: Vec<Line>,
+    shared: Option<String>,
+    warms_up: bool,
+    /// Nobody is queued yet: it is a draft, or its launch may still be taken back.
+    is_ahead: bool,
+}
+
+impl CalendarPage {
+    fn first_days(&self) -> &[Day] {
+        let days = self.forecast.as_ref().map_or(&[][..], |it| &it.days);
+        &days[..days.len().min(SHOWN)]
+    }
+
+    fn other_days(&self) -> &[Day] {
+        self.forecast.as_ref().and_then(|it| it.days.get(SHOWN..)).unwrap_or_default()
+    }
+
+    /// Messages of the fullest day: what the bars are measured by.
+    fn most(&self) -> u64 {
+        self.forecast.as_ref().and_then(|it| it.days.iter().map(|it| it.messages).max()).unwrap_or_default()
+    }
+
+    fn sentence(&self) -> String {
+        let count = format::count(i64::try_from(self.messages).unwrap_or(i64::MAX), "mensaje", "mensajes");
+        match &self.forecast {
+            _ if self.messages == 0 => "No hay nadie a quien enviarle.".to_owned(),
+            None => "El horario de envío no abre nunca: así no saldrá ningún mensaje.".to_owned(),
+            Some(Forecast { ends: None, .. }) => {
+                format!("{count}: tardaría más de dos años. Sube el tope o el tamaño de la corrida.")
+            }
+            Some(Forecast { ends: Some(ends), days, .. }) => {
+                let span = format::count(i64::try_from(days.len()).unwrap_or(i64::MAX), "día", "días");
+                format!("{count} en {span}: termina el {}.", outlook::day_and_hour(*ends))
+            }
+        }
+    }
+}
+
+async fn show(
+    State(state): State<AppState>,
+    shell: Shell,
+    headers: HeaderMap,
+    Path(id): Path<CampaignId>,
+) -> Answer {
+    let mut db = state.db.acquire().await?;
+    let now = state.clock.now();
+    let campaign = campaign::get(&mut db, id).await?;
+    let held = campaign.hold(now);
+    let from = held.unwrap_or(now);
+    let is_ahead = campaign.status == Status::Draft || held.is_some();
+    let coming = if is_ahead {
+        of_audience(&mut db, from, &campaign).await?
+    } else {
+        of_queue(&mut db, now, &campaign).await?
+    };
+    let outlook = outlook::of(&mut db, now, &state.config, &campaign).await?;
+    let page = CalendarPage { is_ahead, ..page(shell, campaign, coming, &outlook, from) };
+    if guard::is_htmx(&headers) { html::page(&page.as_calendar()) } else { html::page(&page) }
+}
+
+fn page(
+    shell: Shell,
+    campaign: Campaign,
+    coming: Coming,
+    outlook: &Outlook,
+    from: DateTime<Utc>,
+) -> CalendarPage {
+    let forecast = outlook.of_all(&campaign, coming.messages, &coming.later, from);
+    let list = |reason| {
+        let known = coming.lists.iter().find(|it| it.0 == reason);
+        known.map_or(&coming.everyone, |it| &it.1).clone()
+    };
+    CalendarPage {
+        messages: coming.messages,
+        later: coming.later.groups.iter().map(|it| line_of(it, list(it.cause.reason()))).collect(),
+        left_out: coming.left_out,
+        shared: outlook.shared(),
+        warms_up: outlook.growth.is_some() && outlook.daily_cap.is_some(),
+        is_ahead: false,
+        forecast,
+        shell,
+        campaign,
+    }
+}
+
+/// `lo recibirán más tarde por el tope de 1 por semana`.
+fn line_of(group: &Group, href: String) -> Line {
+    let count = group.people();
+    let verb = if count == 1 { "persona lo recibirá" } else { "personas lo recibirán" };
+    Line { words: format!("{verb} más tarde por {}", group.cause.label()), count, href }
+}
+
+/// What would become of a draft's people if it were started now.
+async fn of_audience(db: &mut PgConnection, now: DateTime<Utc>, campaign: &Campaign) -> Result<Coming> {
+    let required = template::compile(&campaign.source).map(|it| it.required()).unwrap_or_default();
+    let asked = question(campaign, &required, now);
+    let preview = audience::preview(&mut *db, asked).await?;
+    let later = later::of_audience(db, asked).await?;
+    let list = |reason: &str| format!("/campaigns/{}/audience?reason={reason}", campaign.id);
+    let line = |(reason, count): (&BlockReason, &u64)| Line {
+        words: reason.label().to_owned(),
+        count: *count,
+        href: list(reason.code()),
+    };
+    let mut left_out: Vec<Line> = preview.left_out.iter().map(line).collect();
+    if later.left_out > 0 {
+        let words = BlockReason::LessOften.label().to_owned();
+        left_out.push(Line { words, count: later.left_out, href: list("later") });
+    }
+    Ok(Coming {
+        messages: preview.reachable.saturating_sub(later.left_out),
+        later,
+        left_out,
+        lists: Vec::new(),
+        everyone: list("later"),
+    })
+}
+
+/// What will become of those who are still in the queue.
+async fn of_queue(db: &mut PgConnection, now: DateTime<Utc>, campaign: &Campaign) -> Result<Coming> {
+    let progress = progress::of(&mut *db, campaign.id).await?;
+    let later = later::of_queue(db, now, campaign).await?;
+    let list = |query: String| format!("/messages?campaign={}&{query}", campaign.id);
+    let line = |(reason, count): (&BlockReason, &u64)| Line {
+        words: reason.label().to_owned(),
+        count: *count,
+        href: list(format!("status=BLOCKED&reason={}", reason.code())),
+    };
+    // The list by a reason holds only those whom the gate has put off for it already.
+    let lists = later.groups.iter().filter_map(|group| {
+        let reason = group.cause.reason();
+        let all = progress.deferred.get(&reason).is_some_and(|it| *it >= group.people());
+        all.then(|| (reason, list(format!("status=PENDING&deferred={}", reason.code()))))
+    });
+    Ok(Coming {
+        messages: progress.open().saturating_sub(later.left_out),
+        left_out: progress.blocked.iter().map(line).collect(),
+        lists: lists.collect(),
+        everyone: list("status=PENDING".to_owned()),
+        later,
+    })
+}

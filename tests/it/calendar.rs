@@ -1,0 +1,220 @@
+//! "Si lanzas hoy": what the calendar of a campaign foretells is what its runs do.
+
+use crate::{
+    campaigns::{app, execute, get, people, seeded, start},
+    drip::run,
+    support::TestApp,
+};
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use llovizna::{
+    access::Actor,
+    campaigns::{
+        audience::{self, Question},
+        copies,
+        later::{self, Later},
+        outlook,
+    },
+    channels::Channel,
+    chile::time,
+    db::MIGRATIONS,
+    ids::{CampaignId, ContactId},
+    messaging::{
+        gate::Decision,
+        kinds::{BlockReason, DeferReason, MessageType, OriginKind},
+        why::{self, Frame},
+    },
+};
+use sqlx::PgPool;
+use std::collections::BTreeMap;
+
+fn question<'a>(rule: &'a audience::Rule, now: DateTime<Utc>) -> Question<'a> {
+    Question { rule, channel: Channel::Email, message_type: MessageType::Promocional, required: &[], now }
+}
+
+/// A promotion of the past to each contact whose number (`sur7`) leaves `rest` by `by`.
+async fn got(app: &TestApp, at: &str, rest: i32, by: i32) {
+    sqlx::query(
+        "insert into communication_logs (origin, contact_id, communication_type, message_type, destination, status,
+                                         scheduled_at, next_attempt_at, created_at, sent_at)
+         select 'MANUAL', id, 'EMAIL', 'NEWSLETTER', email, 'SENT', $1, $1, $1, $1
+         from contacts where substring(email from '[0-9]+')::int % $3 = $2",
+    )
+    .bind(at.parse::<DateTime<Utc>>().unwrap())
+    .bind(rest)
+    .bind(by)
+    .execute(&app.state.db)
+    .await
+    .unwrap();
+}
+
+async fn foretold(app: &TestApp, id: CampaignId) -> Later {
+    let campaign = get(app, id).await;
+    let mut db = app.state.db.acquire().await.unwrap();
+    later::of_audience(&mut db, question(&campaign.audience, app.now())).await.unwrap()
+}
+
+/// Caps, wishes and pauses of all sorts, crosswise.
+async fn all_sorts(app: &TestApp) -> Vec<ContactId> {
+    let all = people(app, "sur", 60).await;
+    for (at, rest, by) in [
+        ("2026-11-20T15:00:00Z", 0, 2),
+        ("2026-11-05T15:00:00Z", 0, 3),
+        ("2026-10-27T15:00:00Z", 0, 3),
+        ("2026-10-28T02:30:00Z", 0, 3),
+        ("2026-11-12T13:00:00Z", 0, 3),
+        ("2026-09-12T15:00:00Z", 0, 5),
+    ] {
+        got(app, at, rest, by).await;
+    }
+    execute(
+        app,
+        "insert into contact_rhythms (contact_id, communication_type, min_days, paused_until, source, at)
+         select id, 'EMAIL',
+             case n % 7 when 0 then 14 when 1 then 30 when 2 then 90 end,
+             case n % 11 when 0 then date '2026-11-24' when 1 then '2026-12-23' when 2 then '2026-12-24' when 3 then '2026-11-23' end,
+             'Página de preferencias', '2026-11-01'
+         from contacts cross join lateral (select substring(email from '[0-9]+')::int as n) number
+         where n % 7 < 3 or n % 11 < 4",
+    )
+    .await;
+    all
+}
+
+#[sqlx::test(migrator = "MIGRATIONS")]
+async fn those_who_get_it_later_are_those_whom_the_gate_puts_off_and_on_the_same_day(db: PgPool) {
+    let app = app(db);
+    let all = all_sorts(&app).await;
+    let id = seeded(&app).await;
+    let foretold = foretold(&app, id).await;
+    let campaign = get(&app, id).await;
+    let mut db = app.state.db.acquire().await.unwrap();
+    let frame =
+        Frame::open(&mut db, app.now(), &app.state.config.first_values, Channel::Email).await.unwrap();
+    let (mut days, mut left_out): (BTreeMap<NaiveDate, u64>, u64) = (BTreeMap::new(), 0);
+    let mut reasons: BTreeMap<DeferReason, u64> = BTreeMap::new();
+    for contact in &all {
+        let asked = why::Question {
+            contact: *contact,
+            kind: MessageType::Promocional,
+            origin: OriginKind::Campaign,
+            required: &[],
+            capped: None,
+            hours: None,
+        };
+        let answer = why::ask(&mut db, app.now(), &frame, asked).await.unwrap();
+        match (&answer.now, answer.free_at) {
+            (Decision::Allow, _) => (),
+            (Decision::Block { reason: BlockReason::LessOften, .. }, _) => left_out += 1,
+            (Decision::Block { reason, .. }, _) => assert_eq!(*reason, BlockReason::Paused),
+            (Decision::Defer { reason, .. }, Some(free)) => {
+                *days.entry(time::local_date(free)).or_default() += 1;
+                *reasons.entry(*reason).or_default() += 1;
+            }
+            (Decision::Defer { .. }, None) => panic!("never free"),
+        }
+    }
+    assert!(reasons.len() == 3 && left_out > 0, "{reasons:?}, {left_out} left out");
+    // Days without hours pass the people on to the next with some.
+    let mut opened: BTreeMap<NaiveDate, u64> = BTreeMap::new();
+    for (day, people) in foretold.days() {
+        let opens = outlook::of(&mut db, app.now(), &app.state.config, &campaign).await.unwrap();
+        let opens = opens.hours.next_open(time::start_of_day(day), &opens.calendar).unwrap();
+        *opened.entry(time::local_date(opens)).or_default() += people;
+    }
+    assert_eq!((opened, foretold.left_out), (days, left_out));
+    // Each of them is listed, with the same day.
+    let listed = later::people(&mut db, question(&campaign.audience, app.now()), None, 100).await.unwrap();
+    assert_eq!(listed.len() as u64, foretold.people() + foretold.left_out);
+    assert!(listed.windows(2).all(|two| two[0].contact < two[1].contact));
+}
+
+#[sqlx::test(migrator = "MIGRATIONS")]
+async fn each_day_sends_as_many_as_was_foretold(db: PgPool) {
+    let app = app(db);
+    all_sorts(&app).await;
+    let id = seeded(&app).await;
+    execute(&app, "update campaigns set daily_cap = 11, batch_size = 4").await;
+    let campaign = get(&app, id).await;
+    let mut db = app.state.db.acquire().await.unwrap();
+    let preview = audience::preview(&mut db, question(&campaign.audience, app.now())).await.unwrap();
+    let later = later::of_audience(&mut db, question(&campaign.audience, app.now())).await.unwrap();
+    let outlook = outlook::of(&mut db, app.now(), &app.state.config, &campaign).await.unwrap();
+    let forecast = outlook.of_all(&campaign, preview.reachable - later.left_out, &later, app.now()).unwrap();
+    drop(db);
+    start(&app, id).await.unwrap();
+    let mut sent: Vec<(NaiveDate, u64, DateTime<Utc>, DateTime<Utc>)> = Vec::new();
+    // Every run of ten minutes between nine and six, for six weeks.
+    for day in 0..45_i64 {
+        let opens = time::start_of_day(time::local_date(app.now())) + TimeDelta::hours(9);
+        for run_number in 0..54 {
+            let at = opens + TimeDelta::minutes(10 * run_number);
+            if day == 0 && at < app.now() {
+                continue;
+            }
+            app.state.clock.set(at);
+            let n = u64::from(run(&app).await.sent);
+            if n == 0 {
+                // Nothing more leaves today, or it is not yet the hour of anybody: the gate has put the rest off.
+                break;
+            }
+            match sent.last_mut().filter(|it| it.0 == time::local_date(at)) {
+                Some(known) => *known = (known.0, known.1 + n, known.2, at),
+                None => sent.push((time::local_date(at), n, at, at)),
+            }
+        }
+        app.state.clock.set(time::start_of_day(time::local_date(app.now())) + TimeDelta::hours(33));
+    }
+    let foretold: Vec<_> = forecast.days.iter().map(|it| (it.date, it.messages, it.from, it.until)).collect();
+    assert_eq!(sent, foretold);
+}
+
+#[sqlx::test(migrator = "MIGRATIONS")]
+async fn the_page_tells_the_days_and_leads_to_the_people(db: PgPool) {
+    let app = app(db);
+    people(&app, "sur", 70).await;
+    got(&app, "2026-11-20T15:00:00Z", 0, 10).await;
+    execute(&app, "update contacts set email_basis = null where email = 'sur1@x.example'").await;
+    let id = seeded(&app).await;
+    let path = format!("/campaigns/{id}");
+    let page = app.get(&path).await;
+    assert!(page.body.contains(&format!("hx-get=\"{path}/calendar\"")), "{}", page.body);
+    let calendar = app.get(&format!("{path}/calendar")).await;
+    let text = calendar.text();
+    for told in [
+        "Si la lanzas ahora 69 mensajes en 3 días: termina el viernes 27-11-2026 a las 09:00.",
+        "lunes 23-11-2026 50 12:00 a 12:10",
+        "martes 24-11-2026 12 09:00",
+        "viernes 27-11-2026 7 09:00",
+        "7 personas lo recibirán más tarde por el tope de 1 por semana",
+        "Sin consentimiento ni otra base para promociones 1",
+    ] {
+        assert!(text.contains(told), "{told}: {text}");
+    }
+    assert!(calendar.body.contains(&format!("href=\"{path}/audience?reason=later\"")), "{}", calendar.body);
+    let people = app.get(&format!("{path}/audience?reason=later")).await.text();
+    assert!(people.contains("sur10@x.example") && people.contains("sur70@x.example"), "{people}");
+    assert!(!people.contains("sur11@x.example"), "{people}");
+    assert!(
+        people.contains("Más tarde Tope de frecuencia de la persona: libre el viernes 27-11-2026"),
+        "{people}"
+    );
+    // While it runs, what is left of it.
+    start(&app, id).await.unwrap();
+    run(&app).await;
+    let text = app.get(&format!("{path}/calendar")).await.text();
+    assert!(text.contains("Lo que falta por salir 39 mensajes en 3 días"), "{text}");
+    assert!(
+        text.contains("martes 24-11-2026 12 09:00") && text.contains("viernes 27-11-2026 7 09:00"),
+        "{text}"
+    );
+    // A second one shares the cap of the days to come, after it; who of the first waits for a day of their own is not counted.
+    app.state.clock.advance(TimeDelta::minutes(10));
+    run(&app).await;
+    let mut tx = app.state.db.begin().await.unwrap();
+    let copy = copies::duplicate(&mut tx, app.now(), &Actor::CommandLine, id).await.unwrap();
+    tx.commit().await.unwrap();
+    let text = app.get(&format!("/campaigns/{copy}/calendar")).await.text();
+    let shared =
+        "Cuenta con 1 otra campaña en curso que comparte el tope del canal, con 12 mensajes en cola.";
+    assert!(text.contains(shared), "{text}");
+}
