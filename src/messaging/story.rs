@@ -126,8 +126,20 @@ pub async fn list(
 /// # Errors
 /// When the database fails.
 pub async fn count(db: &mut PgConnection, filter: &Filter, most: i64) -> Result<i64> {
-    let mut sql = QueryBuilder::new("select count(*) from (select from communication_logs l where true");
-    narrow(&mut sql, filter);
+    let mut sql = QueryBuilder::new("select count(*) from (select from ");
+    match filter.failed_since {
+        // From those that failed to their messages, each by its key: messages that failed at any time may be a million.
+        Some(since) => {
+            sql.push("(select distinct communication_log_id as id from communication_events where kind = 'FAILED' and at > ");
+            sql.push_bind(since);
+            sql.push(") failed cross join lateral (select * from communication_logs where id = failed.id offset 0) l");
+        }
+        None => {
+            sql.push("communication_logs l");
+        }
+    }
+    sql.push(" where true");
+    narrow(&mut sql, &Filter { failed_since: None, ..filter.clone() });
     sql.push(" limit ").push_bind(most).push(") counted");
     Ok(sql.build_query_scalar().fetch_one(db).await?)
 }
