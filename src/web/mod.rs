@@ -37,6 +37,7 @@ mod contacts;
 mod home;
 mod imports;
 mod imports_actions;
+mod imports_mending;
 mod imports_rows;
 mod inbound;
 mod internal;
