@@ -27,4 +27,5 @@ pub mod drain;
 pub mod health;
 pub mod story;
 pub mod links;
+pub mod departure;
 pub mod inbound;

@@ -541,6 +541,33 @@ pub async fn cancel_campaign(
     Ok(done.rows_affected())
 }
 
+/// PENDING, UNCONFIRMED -> CANCELLED for all that is left for people who are deleted. Returns how many.
+pub(super) async fn cancel_of_people(
+    tx: &mut Tx<'_>,
+    now: DateTime<Utc>,
+    actor: &Actor,
+    contacts: &[i64],
+) -> Result<u64> {
+    let done = sqlx::query!(
+        "with ordered as (
+             select id from communication_logs
+             where contact_id = any($1) and status in ('PENDING', 'UNCONFIRMED') order by id for update
+         ), gone as (
+             update communication_logs set status = 'CANCELLED', defer_reason = null
+             where id in (select id from ordered)
+             returning id
+         )
+         insert into communication_events (communication_log_id, at, kind, staff_user_id)
+         select id, $2, 'CANCELLED', $3 from gone",
+        contacts,
+        now,
+        actor.staff_id().map(|it| it.0)
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(done.rows_affected())
+}
+
 /// FAILED -> PENDING for all of a campaign, by a person's decision. Returns how many.
 ///
 /// # Errors
@@ -555,7 +582,7 @@ pub async fn retry_failed(
     let done = sqlx::query!(
         "with ordered as (
              select l.id from communication_logs l join campaigns c on c.id = l.campaign_id
-             where l.campaign_id = $1 and l.status = 'FAILED' and l.origin = 'CAMPAIGN'
+             where l.campaign_id = $1 and l.status = 'FAILED' and l.origin = 'CAMPAIGN' and l.contact_id is not null
                and c.status in ('RUNNING', 'PAUSED', 'FINISHED')
              order by l.id for update of l
          ), back as (
@@ -623,7 +650,7 @@ pub async fn settle(
                  claimed_at = case when $2 = 'PENDING' then null else claimed_at end,
                  error = null
              where id = $1 and (status = 'UNCONFIRMED' or (status = 'FAILED' and $2 = 'PENDING'))
-               and ($2 <> 'PENDING' or origin not in ('TEST', 'CAMPAIGN') or (origin = 'CAMPAIGN' and exists (
+               and ($2 <> 'PENDING' or origin not in ('TEST', 'CAMPAIGN') or (origin = 'CAMPAIGN' and contact_id is not null and exists (
                    select 1 from campaigns c
                    where c.id = communication_logs.campaign_id and c.status in ('RUNNING', 'PAUSED', 'FINISHED'))))
              returning id, case when status = 'SENT' then message_facts(communication_logs) end as facts

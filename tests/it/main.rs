@@ -7,6 +7,7 @@ mod campaigns;
 mod cli;
 mod companies;
 mod contacts;
+mod deletions;
 mod demo;
 mod drip;
 mod duplicates;
