@@ -38,6 +38,7 @@ mod home;
 mod imports;
 mod imports_actions;
 mod imports_mending;
+mod imports_obstacles;
 mod imports_rows;
 mod inbound;
 mod internal;

@@ -38,7 +38,7 @@ const OWNERS: &[(&str, &[&str])] = &[
             "tasks",
         ],
     ),
-    ("segments", &["segments", "segment_versions", "lists", "list_members"]),
+    ("segments", &["segments", "segment_versions", "lists", "list_members", "list_removals"]),
     ("bulk_actions", &["bulk_actions", "bulk_action_rows"]),
     (
         "messaging",

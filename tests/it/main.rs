@@ -21,6 +21,7 @@ mod inbound;
 mod jobs;
 mod joined;
 mod kill;
+mod list_pages;
 mod lists;
 mod messaging;
 mod messages;
