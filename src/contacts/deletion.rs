@@ -112,6 +112,9 @@ pub async fn remove(
         })
     })
     .collect();
+    sqlx::query!("insert into departed_contacts (id, departed_at) select unnest($1::bigint[]), $2", all, now)
+        .execute(&mut **tx)
+        .await?;
     sqlx::query!("delete from contacts where id = any($1)", all).execute(&mut **tx).await?;
     let change = audit::Change {
         action: "contact.delete",

@@ -1,5 +1,5 @@
-//! A person is deleted from the address book. What was sent to them stays in the log, as it
-//! was sent and with nobody behind it; what waits for them is cancelled; and each no of theirs outlives them
+//! A person is deleted from the address book. What was sent to them stays in the log as it
+//! was sent, under a number with nobody behind it; what waits for them is cancelled; and each no of theirs outlives them
 //! as an exclusion of their addresses, so that no file brings their consent back.
 
 use super::{
@@ -107,9 +107,6 @@ pub async fn delete(
         ));
     }
     outbox::cancel_of_people(tx, now, actor, &all).await?;
-    sqlx::query!("update communication_logs set contact_id = null where contact_id = any($1)", &all)
-        .execute(&mut **tx)
-        .await?;
     let addresses = deletion::addresses(tx, &all).await?;
     for channel in &departure.excluded {
         let mut reached = Vec::new();

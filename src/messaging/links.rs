@@ -84,7 +84,12 @@ pub async fn holder(db: &mut PgConnection, token: Uuid) -> Result<Holder> {
     .ok_or(Error::NotFound)?;
     // What a person says by an old link counts for who they are today.
     let contact = match it.contact_id {
-        Some(id) => Some(merge::survivor(db, ContactId(id)).await?),
+        Some(id) => match merge::survivor(db, ContactId(id)).await {
+            Ok(who) => Some(who),
+            // Deleted: their no still counts, for the address.
+            Err(Error::NotFound) => None,
+            Err(error) => return Err(error),
+        },
         None => None,
     };
     Ok(Holder {

@@ -582,7 +582,7 @@ pub async fn retry_failed(
     let done = sqlx::query!(
         "with ordered as (
              select l.id from communication_logs l join campaigns c on c.id = l.campaign_id
-             where l.campaign_id = $1 and l.status = 'FAILED' and l.origin = 'CAMPAIGN' and l.contact_id is not null
+             where l.campaign_id = $1 and l.status = 'FAILED' and l.origin = 'CAMPAIGN'
                and c.status in ('RUNNING', 'PAUSED', 'FINISHED')
              order by l.id for update of l
          ), back as (
@@ -650,7 +650,7 @@ pub async fn settle(
                  claimed_at = case when $2 = 'PENDING' then null else claimed_at end,
                  error = null
              where id = $1 and (status = 'UNCONFIRMED' or (status = 'FAILED' and $2 = 'PENDING'))
-               and ($2 <> 'PENDING' or origin not in ('TEST', 'CAMPAIGN') or (origin = 'CAMPAIGN' and contact_id is not null and exists (
+               and ($2 <> 'PENDING' or origin not in ('TEST', 'CAMPAIGN') or (origin = 'CAMPAIGN' and exists (
                    select 1 from campaigns c
                    where c.id = communication_logs.campaign_id and c.status in ('RUNNING', 'PAUSED', 'FINISHED'))))
              returning id, case when status = 'SENT' then message_facts(communication_logs) end as facts

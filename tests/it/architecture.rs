@@ -25,6 +25,7 @@ const OWNERS: &[(&str, &[&str])] = &[
             "saved_views",
             "contact_merges",
             "former_addresses",
+            "departed_contacts",
             "duplicate_candidates",
             "interests",
             "contact_interests",

@@ -67,8 +67,8 @@ async fn what_was_sent_stays_without_the_person_and_what_waits_is_cancelled(db: 
     assert_eq!(
         rest,
         [
-            ("SENT".to_owned(), None, "sur1@x.example".to_owned()),
-            ("CANCELLED".to_owned(), None, "sur2@x.example".to_owned()),
+            ("SENT".to_owned(), Some(who[0].0), "sur1@x.example".to_owned()),
+            ("CANCELLED".to_owned(), Some(who[1].0), "sur2@x.example".to_owned()),
             ("PENDING".to_owned(), Some(who[2].0), "sur3@x.example".to_owned()),
         ]
     );
