@@ -108,7 +108,7 @@
     var results = target.closest("#results");
     var box = target.matches("[data-walks]") ? target
       : found ? document.querySelector(found.dataset.walked)
-      : results && target.matches("tbody a") ? document.querySelector("[data-walks^='#results']") : null;
+      : results && target.matches("tbody td:first-child a") ? document.querySelector("[data-walks^='#results']") : null;
     if (!box) return;
     var hits = Array.from(document.querySelectorAll(box.dataset.walks));
     var at = hits.indexOf(target);
