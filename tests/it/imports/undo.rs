@@ -239,7 +239,7 @@ async fn who_keeps_it_from_being_taken_back_is_named_with_a_link(db: PgPool) {
     .await
     .unwrap();
     let admin = app.as_role(Role::Admin).await;
-    let page = format!("/imports/{}", it.id);
+    let page = format!("/imports/{}", it.import_id);
     admin.post(&format!("{page}/undo"), &[]).await;
     let shown = admin.get(&page).await;
     assert!(shown.text().contains("1 contacto cambió después, 1 empresa cambió después"), "{}", shown.text());
