@@ -13,6 +13,9 @@ use crate::{
     state::AppState,
 };
 
+/// The first columns, which mostly tell who a row is about.
+const NAMED: usize = 2;
+
 /// Rows to be written anew, with what stands above them.
 pub(super) struct Grid {
     pub title: &'static str,
@@ -78,8 +81,13 @@ fn grid(import: &Import, title: &'static str, lead: String, rows: Vec<Faulty>) -
         return None;
     }
     let columns: &[String] = import.layout.as_ref().map(|it| it.columns.as_slice()).unwrap_or_default();
-    let imported: Vec<usize> =
+    let mut imported: Vec<usize> =
         (0..columns.len()).filter(|at| import.fields.get(*at).is_some_and(Option::is_some)).collect();
+    // Who stays out may lack any cell. Of who loses one, that cell beside who it is.
+    if rows.iter().all(|it| it.column.is_empty()) {
+        let named = imported.iter().copied().take(NAMED).collect::<Vec<_>>();
+        imported.retain(|at| named.contains(at) || rows.iter().any(|it| it.at.contains(at)));
+    }
     let cells = |row: &Faulty| {
         let cell = |&at: &usize| Cell {
             at,
