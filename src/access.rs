@@ -100,7 +100,7 @@ pub enum Permission {
     View,
     /// Create and change contacts and companies.
     EditContacts,
-    /// Delete lists and segments, which others may work with.
+    /// Delete contacts, companies, lists and segments, which others may work with.
     Delete,
     /// Upload, confirm and cancel imports, and undo one's own.
     RunImports,

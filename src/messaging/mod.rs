@@ -29,4 +29,5 @@ pub mod health;
 pub mod story;
 pub mod why;
 pub mod links;
+pub mod departure;
 pub mod inbound;

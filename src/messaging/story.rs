@@ -103,7 +103,7 @@ pub async fn list(
     limit: i64,
 ) -> Result<Vec<Line>> {
     let mut sql = QueryBuilder::new(
-        "select l.id, l.contact_id, l.campaign_id, l.destination, l.subject, l.communication_type, l.status, l.origin,
+        "select l.id, c.id as contact_id, l.campaign_id, l.destination, l.subject, l.communication_type, l.status, l.origin,
                 l.block_reason, l.defer_reason, l.next_attempt_at, l.created_at, l.sent_at, l.error,
                 trim(coalesce(c.first_name, '') || ' ' || coalesce(c.last_name, '')) as contact_name,
                 k.name as campaign_name

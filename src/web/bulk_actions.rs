@@ -245,6 +245,8 @@ struct ShowPage {
     shell: Shell,
     action: BulkAction,
     outcome: String,
+    /// Asked for again and again: what the page says of it elsewhere comes along.
+    is_live: bool,
 }
 
 impl ShowPage {
@@ -256,14 +258,14 @@ impl ShowPage {
 
 async fn show(State(state): State<AppState>, shell: Shell, Path(id): Path<i64>) -> Answer {
     let action = bulk_actions::get(&state.db, BulkActionId(id)).await?;
-    html::page(&ShowPage { shell, outcome: bulk_actions::outcome(&action), action })
+    html::page(&ShowPage { shell, outcome: bulk_actions::outcome(&action), action, is_live: false })
 }
 
 /// The progress alone; once there is nothing to wait for, the whole page is asked for anew.
 async fn live(State(state): State<AppState>, shell: Shell, Path(id): Path<i64>) -> Answer {
     let action = bulk_actions::get(&state.db, BulkActionId(id)).await?;
     let running = action.status.is_running();
-    let page = ShowPage { shell, outcome: bulk_actions::outcome(&action), action };
+    let page = ShowPage { shell, outcome: bulk_actions::outcome(&action), action, is_live: true };
     let mut response = html::page(&page.as_live())?;
     if !running {
         response.headers_mut().insert("HX-Refresh", HeaderValue::from_static("true"));

@@ -38,6 +38,8 @@ mod contacts;
 mod home;
 mod imports;
 mod imports_actions;
+mod imports_mending;
+mod imports_obstacles;
 mod imports_rows;
 mod inbound;
 mod internal;

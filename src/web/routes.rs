@@ -137,6 +137,7 @@ pub fn table() -> Vec<Route> {
         super::home::routes(),
         super::imports::routes(),
         super::imports_actions::routes(),
+        super::imports_obstacles::routes(),
         super::imports_rows::routes(),
         super::inbound::routes(),
         super::internal::routes(),
