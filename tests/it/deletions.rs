@@ -10,7 +10,10 @@ use axum::http::StatusCode;
 use llovizna::{
     access::{Actor, Role},
     channels::Channel,
-    contacts::{consent, deletion},
+    contacts::{
+        consent, deletion,
+        rhythm::{self, Rhythm},
+    },
     error::Error,
     ids::{CompanyId, ContactId},
     messaging::{departure, links, suppression},
@@ -190,4 +193,19 @@ async fn who_works_at_a_deleted_company_stays(db: PgPool) {
     let staff = crate::people::staff(&db, "Iris", Role::Staff).await;
     let done = deletion::remove_company(&mut tx, monday_noon(), &staff, CompanyId(1), None).await;
     assert!(matches!(done, Err(Error::Forbidden)));
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn who_asked_for_fewer_messages_can_be_deleted_with_that_wish(db: PgPool) {
+    let ana = person(&db, ("Ana", "Soto"), "ana@uno.example", "", "").await;
+    let mut tx = db.begin().await.unwrap();
+    let wish = Rhythm { min_days: Some(30), paused_until: None };
+    rhythm::say(&mut tx, monday_noon(), ana, Channel::Email, wish, "Página de preferencias", None)
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
+    let altered = sqlx::query("delete from contact_rhythms").execute(&db).await;
+    assert!(altered.is_err(), "while the person is there, what they asked for is kept");
+    delete(&db, ana).await.unwrap();
+    assert_eq!(number(&db, "select count(*) from contact_rhythms").await, 0);
 }
