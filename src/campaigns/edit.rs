@@ -6,6 +6,7 @@ use crate::{
     error::{Error, FieldError},
     messaging::{
         kinds::MessageType,
+        legal::DEFAULT_FOOTER,
         template::{self, Source},
     },
 };
@@ -30,10 +31,6 @@ pub struct Edit {
     /// Its own window; none: the channel's.
     pub business_hours: Option<BusinessHours>,
 }
-
-/// The legal footer of Ley 19.496 art. 28 B that a new campaign starts with.
-pub const DEFAULT_FOOTER: &str = "Este correo promocional lo envía {{ business_name }}, {{ business_address }}. Contacto: {{ business_email }}.\n\
-     Si no quieres recibir más correos, puedes darte de baja aquí: {{ unsubscribe_url }}";
 
 impl Default for Edit {
     fn default() -> Edit {

@@ -19,7 +19,7 @@ use crate::{
     },
     db::keyset::Place,
     error::{Error, Result},
-    ids::{CampaignId, ContactId, MessageId},
+    ids::{CampaignId, ContactId, MailingId, MessageId},
     messaging::{
         kinds::{BlockReason, DeferReason, EventKind, Status},
         outbox::{self, Verdict},
@@ -52,6 +52,7 @@ const RECIPIENTS: usize = 200;
 #[serde(default)]
 struct Asked {
     campaign: String,
+    mailing: String,
     contact: String,
     /// Whom it went to, as typed.
     to: String,
@@ -78,6 +79,7 @@ impl Asked {
             sent_since: today.sent_since,
             failed_since: week.failed_since,
             campaign: self.campaign.parse().ok().map(CampaignId),
+            mailing: self.mailing.parse().ok().map(MailingId),
             contact: self.contact.parse().ok().map(ContactId),
             recipients: None,
             status: Status::from_code(&self.status),
@@ -98,6 +100,7 @@ impl Asked {
     fn kept(&self) -> Vec<(&'static str, &str)> {
         let all = [
             ("campaign", &self.campaign),
+            ("mailing", &self.mailing),
             ("status", &self.status),
             ("deferred", &self.deferred),
             ("left", &self.left),
@@ -115,6 +118,7 @@ impl Asked {
         self.to = self.to.trim().to_owned();
         for (text, is_known) in [
             (&mut self.campaign, filter.campaign.is_some()),
+            (&mut self.mailing, filter.mailing.is_some()),
             (&mut self.contact, filter.contact.is_some()),
             (&mut self.status, filter.status.is_some()),
             (&mut self.reason, filter.block_reason.is_some()),
@@ -134,6 +138,7 @@ impl Asked {
         let mut query = url::form_urlencoded::Serializer::new(String::new());
         for (name, value) in [
             ("campaign", &self.campaign),
+            ("mailing", &self.mailing),
             ("contact", &self.contact),
             ("to", &self.to),
             ("status", &self.status),
@@ -159,6 +164,7 @@ impl Asked {
     fn state(&self, change: impl FnOnce(&mut Asked)) -> Asked {
         let mut other = Asked {
             campaign: self.campaign.clone(),
+            mailing: self.mailing.clone(),
             contact: self.contact.clone(),
             to: self.to.clone(),
             channel: self.channel.clone(),

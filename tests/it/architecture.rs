@@ -44,6 +44,7 @@ const OWNERS: &[(&str, &[&str])] = &[
         "messaging",
         &[
             "message_templates",
+            "library_templates",
             "communication_logs",
             "communication_events",
             "communication_reservations",
@@ -69,6 +70,7 @@ const OWNERS: &[(&str, &[&str])] = &[
         ],
     ),
     ("campaigns", &["campaigns", "campaign_tallies"]),
+    ("mailings", &["mailings", "mailing_people"]),
     ("accounts", &["staff_users", "staff_sessions", "login_failures"]),
     ("scheduler", &["job_runs"]),
 ];
