@@ -5,9 +5,11 @@ use crate::{
     chile::business_hours::BusinessHours,
     error::{Error, FieldError},
     messaging::{
+        blocks,
         kinds::MessageType,
         legal::DEFAULT_FOOTER,
-        template::{self, Source},
+        library,
+        template::{self, BodyFormat, Source},
     },
 };
 
@@ -61,6 +63,20 @@ impl Edit {
             spacing_seconds: campaign.spacing_seconds,
             business_hours: campaign.business_hours.clone(),
         }
+    }
+
+    /// The same with the words of a template of the library. They are the campaign's own from here on: what happens to
+    /// the template changes nothing.
+    #[must_use]
+    pub fn started_from(self, template: &library::Draft) -> Edit {
+        let mut source = template.source.clone();
+        if source.body_format == BodyFormat::Blocks {
+            source.body = blocks::mjml(&blocks::read(&source.body));
+            source.body_format = BodyFormat::Mjml;
+        }
+        let kind = template.kind.message_type();
+        let message_type = if MessageType::OF_CAMPAIGNS.contains(&kind) { kind } else { self.message_type };
+        Edit { source, message_type, ..self }
     }
 
     /// What is wrong at which field, in Spanish: an empty list for what may be saved.

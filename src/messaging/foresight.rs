@@ -147,6 +147,14 @@ pub struct Person {
     pub missing: Option<String>,
 }
 
+impl Person {
+    /// Their name, or what else they are known by.
+    #[must_use]
+    pub fn shown(&self) -> &str {
+        if self.name.is_empty() { self.address.as_deref().unwrap_or("(sin nombre)") } else { &self.name }
+    }
+}
+
 /// Which people to list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Which {

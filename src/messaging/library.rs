@@ -152,13 +152,13 @@ pub struct Version {
     pub created_by: Option<String>,
 }
 
-/// Templates with an id below `before`, newest first, at most `limit`: those in use, or those put away.
+/// Templates of `kinds` with an id below `before`, newest first, at most `limit`: those in use, or those put away.
 ///
 /// # Errors
 /// When the database fails.
 pub async fn list(
     db: impl PgExecutor<'_>,
-    kind: Option<Kind>,
+    kinds: &[Kind],
     archived: bool,
     before: Option<i64>,
     limit: i64,
@@ -166,10 +166,10 @@ pub async fn list(
     let rows = sqlx::query!(
         "select l.id, l.name, l.kind, l.updated_at, t.subject, t.version, t.body_format
          from library_templates l join message_templates t on t.id = l.template_id
-         where ($1::text is null or l.kind = $1) and (l.archived_at is not null) = $2
+         where l.kind = any ($1) and (l.archived_at is not null) = $2
            and l.id < coalesce($3, 9223372036854775807)
          order by l.id desc limit $4",
-        kind.map(Kind::code),
+        &codes(kinds),
         archived,
         before,
         limit
@@ -191,6 +191,10 @@ pub async fn list(
         .collect()
 }
 
+fn codes(kinds: &[Kind]) -> Vec<String> {
+    kinds.iter().map(|it| it.code().to_owned()).collect()
+}
+
 fn known(code: &str) -> Result<Kind> {
     Kind::from_code(code)
         .ok_or_else(|| Error::Internal("a kind of template that this build does not know".into()))
@@ -201,11 +205,10 @@ fn known(code: &str) -> Result<Kind> {
 /// # Errors
 /// When the database fails.
 pub async fn choices(db: impl PgExecutor<'_>, kinds: &[Kind]) -> Result<Vec<(LibraryId, Kind, String)>> {
-    let codes: Vec<String> = kinds.iter().map(|it| it.code().to_owned()).collect();
     let rows = sqlx::query!(
         "select id, kind, name from library_templates where archived_at is null and kind = any ($1)
          order by lower(name), id limit 500",
-        &codes
+        &codes(kinds)
     )
     .fetch_all(db)
     .await?;

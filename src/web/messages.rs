@@ -20,6 +20,7 @@ use crate::{
     db::keyset::Place,
     error::{Error, Result},
     ids::{CampaignId, ContactId, MailingId, MessageId},
+    mailings,
     messaging::{
         kinds::{BlockReason, DeferReason, EventKind, Status},
         outbox::{self, Verdict},
@@ -256,6 +257,14 @@ async fn narrowed(db: &mut PgConnection, asked: &Asked, now: DateTime<Utc>) -> R
             Err(error) => return Err(error),
         };
         found.push((format!("Campaña: {name}"), without(&|it| it.campaign.clear())));
+    }
+    if let Some(id) = filter.mailing {
+        let name = match mailings::get(&mut *db, id).await {
+            Ok(it) => it.title,
+            Err(Error::NotFound) => format!("n.º {id}"),
+            Err(error) => return Err(error),
+        };
+        found.push((format!("Envío a mano: {name}"), without(&|it| it.mailing.clear())));
     }
     if let Some(id) = filter.contact {
         let name = match contact::get(&mut *db, id).await {

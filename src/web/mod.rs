@@ -43,6 +43,7 @@ mod internal;
 mod jobs;
 mod lists;
 mod login;
+mod mailings;
 mod messages;
 mod outbox;
 mod pipeline;
@@ -54,6 +55,7 @@ mod setup;
 mod staff;
 mod suppressions;
 mod tasks;
+mod templates;
 mod webhooks;
 
 pub use routes::{Access, Body, Route, table};

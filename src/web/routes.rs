@@ -143,6 +143,7 @@ pub fn table() -> Vec<Route> {
         super::jobs::routes(),
         super::lists::routes(),
         super::login::routes(),
+        super::mailings::routes(),
         super::messages::routes(),
         super::outbox::routes(),
         super::pipeline::routes(),
@@ -154,6 +155,7 @@ pub fn table() -> Vec<Route> {
         super::staff::routes(),
         super::suppressions::routes(),
         super::tasks::routes(),
+        super::templates::routes(),
         super::webhooks::routes(),
     ]
     .into_iter()
