@@ -9,7 +9,7 @@ use super::{
     campaigns_letter, filters,
     flash::Flash,
     form::{Errors, Form},
-    html::{self, Answer},
+    html,
     routes::Route,
     shell::Shell,
 };
