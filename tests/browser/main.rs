@@ -9,6 +9,7 @@ mod post_office;
 mod board;
 mod campaign;
 mod importing;
+mod letters;
 mod mending;
 mod people;
 mod signing_in;
