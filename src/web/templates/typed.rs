@@ -24,7 +24,7 @@ pub(super) struct Typed {
     pub(super) contact: Option<ContactId>,
     /// The block that the next words go into.
     pub(super) focused: Option<usize>,
-    act: String,
+    pub(super) act: String,
 }
 
 impl Typed {
