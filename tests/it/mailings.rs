@@ -25,6 +25,8 @@ const ONCE: &str = "0191d3a0-0000-7000-8000-000000000001";
 /// The ready offer of the library.
 const OFFER: &[(&str, &str)] = &[("words", "template"), ("template", "1"), ("once", ONCE)];
 
+const FOOTER: &str = "{{ business_name }}, {{ business_address }}. Baja: {{ unsubscribe_url }}";
+
 fn chosen(ids: &[ContactId]) -> Vec<(&'static str, String)> {
     [("scope", "selected".to_owned())]
         .into_iter()
@@ -149,7 +151,6 @@ async fn a_free_text_to_all_that_match_a_filter_leaves_with_its_footer(db: PgPoo
     let lawless = app.post("/mailings", &own("Chao", "3")).await;
     assert_eq!(lawless.status, StatusCode::UNPROCESSABLE_ENTITY);
     assert!(lawless.text().contains("ley 19.496"), "{}", lawless.text());
-    const FOOTER: &str = "{{ business_name }}, {{ business_address }}. Baja: {{ unsubscribe_url }}";
     let other = app.post("/mailings", &own(FOOTER, "9")).await;
     assert!(other.text().contains("ahora a 3 personas"), "{}", other.text());
     assert_eq!(count(&app, "select count(*) from mailings").await, 0);

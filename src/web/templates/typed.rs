@@ -46,23 +46,28 @@ impl Typed {
         for (name, value) in pairs {
             // Browsers send CR LF; the text is kept as it is edited elsewhere.
             let value = value.replace("\r\n", "\n");
-            let block = it.blocks.last_mut();
-            match (name.as_str(), block) {
-                ("id", _) => it.id = value.parse().ok().map(LibraryId),
-                ("seen", _) => it.seen = value,
-                ("name", _) => it.draft.name = value,
-                ("kind", _) => it.draft.kind = Kind::from_code(&value).unwrap_or(Kind::Personal),
-                ("subject", _) => value.trim().clone_into(&mut it.draft.source.subject),
-                ("body_format", _) => it.draft.source.body_format = BodyFormat::from_code(&value),
-                ("body", _) => it.body = value,
-                ("footer", _) => it.draft.source.footer = value,
-                ("contact_id", _) => it.contact = value.parse().ok().map(ContactId),
-                ("act", _) => it.act = value,
-                ("block_kind", _) => it.blocks.extend(BlockKind::from_code(&value).map(Block::new)),
-                ("block_text", Some(block)) => block.text = value,
-                ("block_link", Some(block)) => block.link = value,
-                ("block_other", Some(block)) => block.other = value,
-                _ => {}
+            match name.as_str() {
+                "id" => it.id = value.parse().ok().map(LibraryId),
+                "seen" => it.seen = value,
+                "name" => it.draft.name = value,
+                "kind" => it.draft.kind = Kind::from_code(&value).unwrap_or(Kind::Personal),
+                "subject" => value.trim().clone_into(&mut it.draft.source.subject),
+                "body_format" => it.draft.source.body_format = BodyFormat::from_code(&value),
+                "body" => it.body = value,
+                "footer" => it.draft.source.footer = value,
+                "contact_id" => it.contact = value.parse().ok().map(ContactId),
+                "act" => it.act = value,
+                "block_kind" => it.blocks.extend(BlockKind::from_code(&value).map(Block::new)),
+                other => {
+                    if let Some(block) = it.blocks.last_mut() {
+                        match other {
+                            "block_text" => block.text = value,
+                            "block_link" => block.link = value,
+                            "block_other" => block.other = value,
+                            _ => {}
+                        }
+                    }
+                }
             }
         }
         it.settle();
@@ -108,6 +113,7 @@ impl Typed {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use BlockKind::{Button, Divider, Image, Title};
 
     fn typed(act: &str) -> Typed {
         let pairs = [
@@ -132,7 +138,6 @@ mod tests {
             assert_eq!(it.blocks.iter().map(|it| it.kind).collect::<Vec<_>>(), expected, "{act}");
             assert_eq!(it.draft.source.body, blocks::write(&it.blocks));
         };
-        use BlockKind::{Button, Divider, Image, Title};
         check("", &[Title, Button, Divider]);
         check("up:1", &[Button, Title, Divider]);
         check("up:0", &[Title, Button, Divider]);
