@@ -22,6 +22,9 @@ pub struct Made {
 /// # Errors
 /// What is wrong and in which line, in Spanish.
 pub fn made(source: &str) -> Result<Made, String> {
+    if !source.contains("<mjml") {
+        return Err(NO_ROOT.to_owned());
+    }
     let aside = Aside::of(source);
     let parsed = mrml::parse_with_options(&aside.text, &ParserOptions::default());
     let parsed = parsed.map_err(|error| aside.sentence(&error))?;
@@ -124,7 +127,7 @@ impl<'a> Aside<'a> {
             Error::EndOfStream { .. } => {
                 "El MJML termina antes de tiempo: falta cerrar una etiqueta, por ejemplo </mj-body> o </mjml>.".to_owned()
             }
-            Error::NoRootNode => "El MJML empieza con <mjml> y termina con </mjml>.".to_owned(),
+            Error::NoRootNode => NO_ROOT.to_owned(),
             Error::SizeLimit { .. } => "El MJML es demasiado largo.".to_owned(),
         }
     }
@@ -221,6 +224,8 @@ impl<'a> Aside<'a> {
         out
     }
 }
+
+const NO_ROOT: &str = "El MJML empieza con <mjml> y termina con </mjml>.";
 
 /// Elements that hold elements alone.
 const FRAMES: &[&str] = &[

@@ -133,7 +133,8 @@ async fn what_is_wrong_is_told_at_once_and_nothing_is_saved(db: PgPool) {
             ("footer", FOOTER),
         ]
     };
-    check(&mjml("<mjml>\n<mj-body>\n<mj-nada/></mj-body></mjml>"), "Línea 3: la etiqueta <mj-nada>").await;
+    check(&mjml("<mjml>\n<mj-body>\n<mj-nada/></mj-body></mjml>"), "Línea 3: la etiqueta &#60;mj-nada&#62;")
+        .await;
     check(&mjml(""), "Escribe el cuerpo").await;
     let after: i64 =
         sqlx::query_scalar("select count(*) from message_templates").fetch_one(&app.state.db).await.unwrap();
@@ -244,7 +245,7 @@ async fn a_campaigns_text_becomes_a_template_and_a_template_is_copied_and_put_aw
     app.post(&format!("/templates/{id}/archive?_method=DELETE"), &[]).await;
     assert!(app.get("/templates").await.body.contains(&format!("href=\"/templates/{id}\"")));
     let audit = app.get("/audit").await.text();
-    for said in ["creó la plantilla", "archivó la plantilla", "recuperó la plantilla"] {
+    for said in ["agregó la plantilla", "archivó la plantilla", "recuperó la plantilla"] {
         assert!(audit.contains(said), "{said}: {audit}");
     }
 }
