@@ -519,6 +519,16 @@ mod tests {
     }
 
     #[test]
+    fn a_missing_value_is_no_hole_in_an_address_either() {
+        let body = "<mjml><mj-body><mj-section><mj-column><mj-button href=\"https://a.cl/?n={{ last_name }}\">Ver</mj-button>\
+            </mj-column></mj-section></mj-body></mjml>";
+        let source = Source { body_format: BodyFormat::Mjml, ..source("x", body) };
+        let compiled = compile(&source).ok().unwrap();
+        assert_eq!(compiled.required(), ["last_name"]);
+        assert_eq!(compiled.render(&ana()), Err(RenderError::Missing("last_name".into())));
+    }
+
+    #[test]
     fn required_are_those_shown_without_default() {
         let compiled = compile(&source(
             "{{ first_name }}",
