@@ -217,14 +217,19 @@ async fn what_leaves_is_what_was_made_when_the_text_was_saved(db: PgPool) {
     let id = made(&app.post("/templates", LETTER).await);
     let template: TemplateId = entry(&app, id).await.template;
     execute(&app, "alter table message_templates disable trigger message_templates_are_kept").await;
-    sqlx::query("update message_templates set html = '<p>Guardado {{ first_name }}</p>', plain = 'Guardado' where id = $1")
-        .bind(template.0)
-        .execute(&app.state.db)
-        .await
-        .unwrap();
+    sqlx::query(
+        "update message_templates set html = '<p>{{ job_title }}</p>', plain = 'Guardado' where id = $1",
+    )
+    .bind(template.0)
+    .execute(&app.state.db)
+    .await
+    .unwrap();
     let mut db = app.state.db.acquire().await.unwrap();
     let Ok(compiled) = template::prepared(&mut db, template).await.unwrap() else { panic!("it compiles") };
-    assert_eq!(compiled.required(), ["first_name", "business_name", "business_address", "unsubscribe_url"]);
+    assert_eq!(
+        compiled.required(),
+        ["first_name", "job_title", "business_name", "business_address", "unsubscribe_url"]
+    );
 }
 
 #[sqlx::test(migrator = "MIGRATIONS")]
