@@ -110,7 +110,7 @@ pub enum Permission {
     EditCampaigns,
     /// Send a test message to oneself.
     SendTests,
-    /// Start, pause, resume and cancel campaigns.
+    /// Start, pause, resume and cancel campaigns; write to people chosen by hand.
     SendCampaigns,
     /// Decide on unconfirmed and failed messages; lift suppressions.
     DecideMessages,

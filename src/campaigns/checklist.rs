@@ -7,14 +7,18 @@ use super::{
     forecast,
     later::{self, Later},
     outlook::{self, Outlook, day_and_hour},
-    text::{and, footer_advice, footer_lacks, own_gap, own_gap_sentence},
 };
 use crate::{
     chile::format,
     config::Config,
     error::Result,
     ids::TemplateId,
-    messaging::{compose::Sender, kinds::MessageType, template},
+    messaging::{
+        compose::Sender,
+        kinds::MessageType,
+        legal::{and, footer_advice, footer_lacks, own_gap, own_gap_sentence},
+        template,
+    },
     settings::{self, Business, EmailChannel},
 };
 use chrono::{DateTime, Utc};

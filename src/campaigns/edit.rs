@@ -5,8 +5,11 @@ use crate::{
     chile::business_hours::BusinessHours,
     error::{Error, FieldError},
     messaging::{
+        blocks,
         kinds::MessageType,
-        template::{self, Source},
+        legal::DEFAULT_FOOTER,
+        library,
+        template::{self, BodyFormat, Source},
     },
 };
 
@@ -30,10 +33,6 @@ pub struct Edit {
     /// Its own window; none: the channel's.
     pub business_hours: Option<BusinessHours>,
 }
-
-/// The legal footer of Ley 19.496 art. 28 B that a new campaign starts with.
-pub const DEFAULT_FOOTER: &str = "Este correo promocional lo envía {{ business_name }}, {{ business_address }}. Contacto: {{ business_email }}.\n\
-     Si no quieres recibir más correos, puedes darte de baja aquí: {{ unsubscribe_url }}";
 
 impl Default for Edit {
     fn default() -> Edit {
@@ -64,6 +63,20 @@ impl Edit {
             spacing_seconds: campaign.spacing_seconds,
             business_hours: campaign.business_hours.clone(),
         }
+    }
+
+    /// The same with the words of a template of the library. They are the campaign's own from here on: what happens to
+    /// the template changes nothing.
+    #[must_use]
+    pub fn started_from(self, template: &library::Draft) -> Edit {
+        let mut source = template.source.clone();
+        if source.body_format == BodyFormat::Blocks {
+            source.body = blocks::mjml(&blocks::read(&source.body));
+            source.body_format = BodyFormat::Mjml;
+        }
+        let kind = template.kind.message_type();
+        let message_type = if MessageType::OF_CAMPAIGNS.contains(&kind) { kind } else { self.message_type };
+        Edit { source, message_type, ..self }
     }
 
     /// What is wrong at which field, in Spanish: an empty list for what may be saved.

@@ -487,8 +487,7 @@ async fn text(tx: &mut Tx<'_>, book: &mut Book, id: TemplateId) -> Result<Text> 
     if let Some(text) = book.texts.get(&id) {
         return Ok(text.clone());
     }
-    let (source, _) = template::version(tx, id).await?;
-    let text = Text(match template::compile(&source) {
+    let text = Text(match template::prepared(tx, id).await? {
         Ok(compiled) => {
             let required = compiled.required();
             Ok(Arc::new(Prepared { compiled, required }))

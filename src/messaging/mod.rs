@@ -7,15 +7,21 @@
 
 pub mod kinds;
 pub mod plain_text;
-pub mod template;
 pub mod values;
+pub mod mjml;
+pub mod blocks;
+pub mod template;
+pub mod legal;
+pub mod library;
 pub mod limits;
 pub mod warm_up;
 pub mod suppression;
 pub mod refusal;
 pub mod gate;
+pub mod foresight;
 mod insertion;
 pub mod outbox;
+mod recall;
 pub mod evidence;
 pub mod compose;
 mod addressee;

@@ -62,7 +62,7 @@ impl Origin {
         }
     }
 
-    fn dedupe_key(&self, contact: ContactId) -> Option<String> {
+    pub(super) fn dedupe_key(&self, contact: ContactId) -> Option<String> {
         match self {
             Origin::Campaign(_) => None,
             Origin::Workflow { step, key } => Some(format!("workflow:{step}:{key}:{contact}")),

@@ -44,8 +44,24 @@ pub fn to_html(text: &str) -> String {
     html
 }
 
+/// `text` as HTML shows it, in an element or an attribute. Template tags stay as they are.
+#[must_use]
+pub fn escaped(text: &str) -> String {
+    let mut html = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find('{') {
+        escape(&rest[..at], &mut html);
+        rest = &rest[at..];
+        let len = template_tag(rest).unwrap_or(1);
+        html.push_str(&rest[..len]);
+        rest = &rest[len..];
+    }
+    escape(rest, &mut html);
+    html
+}
+
 /// Length of the template tag that `text` starts with.
-fn template_tag(text: &str) -> Option<usize> {
+pub(super) fn template_tag(text: &str) -> Option<usize> {
     [("{{", "}}"), ("{%", "%}"), ("{#", "#}")]
         .into_iter()
         .find(|(open, _)| text.starts_with(open))

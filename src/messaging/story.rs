@@ -6,7 +6,7 @@ use crate::{
     channels::Channel,
     contacts::{contact::full_name, merge},
     error::{Error, Result},
-    ids::{CampaignId, ContactId, MessageId, TemplateId},
+    ids::{CampaignId, ContactId, MailingId, MessageId, TemplateId},
 };
 use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, Postgres, QueryBuilder, Row, postgres::PgRow};
@@ -18,6 +18,8 @@ use uuid::Uuid;
 pub struct Filter {
     /// Of this campaign.
     pub campaign: Option<CampaignId>,
+    /// Of this text to people chosen by hand.
+    pub mailing: Option<MailingId>,
     /// To this person.
     pub contact: Option<ContactId>,
     /// To one of these people; none: to anyone.
@@ -147,6 +149,11 @@ pub async fn count(db: &mut PgConnection, filter: &Filter, most: i64) -> Result<
 fn narrow(sql: &mut QueryBuilder<Postgres>, filter: &Filter) {
     if let Some(id) = filter.campaign {
         sql.push(" and l.campaign_id = ").push_bind(id.0);
+    }
+    if let Some(id) = filter.mailing {
+        sql.push(" and l.id in (select id from mailing_messages where mailing_id = ")
+            .push_bind(id.0)
+            .push(")");
     }
     if let Some(id) = filter.contact {
         // Theirs are also those of whoever was joined into them.

@@ -14,24 +14,45 @@ pub struct Variable {
     pub sample: &'static str,
     /// Whether it is of the recipient, so that one may lack it.
     pub personal: bool,
+    /// What may stand in its place for who lacks it; empty: nothing fits.
+    pub fallback: &'static str,
 }
 
-const fn personal(name: &'static str, label: &'static str, sample: &'static str) -> Variable {
-    Variable { name, label, sample, personal: true }
+impl Variable {
+    /// As it is written in a text.
+    #[must_use]
+    pub fn tag(&self) -> String {
+        format!("{{{{ {} }}}}", self.name)
+    }
+
+    /// The same, with what stands in its place for who lacks it.
+    #[must_use]
+    pub fn tag_with_fallback(&self) -> String {
+        format!("{{{{ {} | default(\"{}\") }}}}", self.name, self.fallback)
+    }
+}
+
+const fn personal(
+    name: &'static str,
+    label: &'static str,
+    sample: &'static str,
+    fallback: &'static str,
+) -> Variable {
+    Variable { name, label, sample, personal: true, fallback }
 }
 
 const fn ours(name: &'static str, label: &'static str, sample: &'static str) -> Variable {
-    Variable { name, label, sample, personal: false }
+    Variable { name, label, sample, personal: false, fallback: "" }
 }
 
 /// Every variable that a text may use.
 pub const VARIABLES: &[Variable] = &[
-    personal("first_name", "Nombre de la persona", "Camila"),
-    personal("last_name", "Apellidos de la persona", "Barría Oyarzún"),
-    personal("company", "Empresa de la persona", "Lácteos del Sur SpA"),
-    personal("job_title", "Cargo de la persona", "Jefa de Compras"),
-    personal("comuna", "Comuna de la persona o de su empresa", "Puerto Montt"),
-    personal("industry", "Rubro de la empresa", "Lechería"),
+    personal("first_name", "Nombre de la persona", "Camila", "Hola"),
+    personal("last_name", "Apellidos de la persona", "Barría Oyarzún", ""),
+    personal("company", "Empresa de la persona", "Lácteos del Sur SpA", "tu empresa"),
+    personal("job_title", "Cargo de la persona", "Jefa de Compras", ""),
+    personal("comuna", "Comuna de la persona o de su empresa", "Puerto Montt", "tu comuna"),
+    personal("industry", "Rubro de la empresa", "Lechería", "tu rubro"),
     ours("business_name", "Nombre de tu negocio", "Mi Negocio"),
     ours("business_address", "Dirección de tu negocio", "Urmeneta 305, Puerto Montt"),
     ours("business_email", "Correo de tu negocio", "contacto@minegocio.example"),

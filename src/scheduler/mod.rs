@@ -12,6 +12,7 @@ use crate::{
     campaigns::{launch, refused},
     error::{Error, Result},
     imports::run as imports,
+    mailings::run as mailings,
     messaging::{evidence::seal, inbound},
     state::AppState,
 };
@@ -48,6 +49,9 @@ pub fn start_engines(state: &AppState, stop: &CancellationToken, all: &mut JoinS
     }));
     all.spawn(keep_going("bulk actions", state.clone(), stop.clone(), |state: AppState| async move {
         bulk_actions::run_once(&state.db, state.clock.now()).await
+    }));
+    all.spawn(keep_going("mailings", state.clone(), stop.clone(), |state: AppState| async move {
+        mailings::run_once(&state.db, state.clock.now()).await
     }));
     all.spawn(keep_going("evidence", state.clone(), stop.clone(), |state: AppState| async move {
         let key = keys::evidence(&state.config)?;

@@ -58,24 +58,26 @@ pub(super) fn routes() -> Vec<Route> {
 /// Whom it is about, as the list sends it.
 #[derive(Clone, Default, Deserialize)]
 #[serde(default)]
-struct Whom {
+pub(super) struct Whom {
     /// `all`: everybody whom the list shows; else those chosen.
-    scope: String,
+    pub(super) scope: String,
     /// Rows that were chosen.
-    id: Vec<i64>,
+    pub(super) id: Vec<i64>,
     /// The list's address after its question mark.
-    list: String,
+    pub(super) list: String,
 }
 
 impl Whom {
-    fn filter(&self) -> Result<Filter> {
+    /// The list of them.
+    pub(super) fn filter(&self) -> Result<Filter> {
         if self.scope == "all" {
             return Ok(Asked::parse(&self.list)?.filter());
         }
         Ok(Filter { among: Some(self.id.iter().copied().take(CHOSEN).collect()), ..Filter::default() })
     }
 
-    fn back(&self) -> String {
+    /// The list that they were chosen from.
+    pub(super) fn back(&self) -> String {
         Asked::parse(&self.list).map_or_else(|_| "/contacts".to_owned(), |it| it.address())
     }
 }

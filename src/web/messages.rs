@@ -19,7 +19,8 @@ use crate::{
     },
     db::keyset::Place,
     error::{Error, Result},
-    ids::{CampaignId, ContactId, MessageId},
+    ids::{CampaignId, ContactId, MailingId, MessageId},
+    mailings,
     messaging::{
         kinds::{BlockReason, DeferReason, EventKind, Status},
         outbox::{self, Verdict},
@@ -52,6 +53,7 @@ const RECIPIENTS: usize = 200;
 #[serde(default)]
 struct Asked {
     campaign: String,
+    mailing: String,
     contact: String,
     /// Whom it went to, as typed.
     to: String,
@@ -78,6 +80,7 @@ impl Asked {
             sent_since: today.sent_since,
             failed_since: week.failed_since,
             campaign: self.campaign.parse().ok().map(CampaignId),
+            mailing: self.mailing.parse().ok().map(MailingId),
             contact: self.contact.parse().ok().map(ContactId),
             recipients: None,
             status: Status::from_code(&self.status),
@@ -98,6 +101,7 @@ impl Asked {
     fn kept(&self) -> Vec<(&'static str, &str)> {
         let all = [
             ("campaign", &self.campaign),
+            ("mailing", &self.mailing),
             ("status", &self.status),
             ("deferred", &self.deferred),
             ("left", &self.left),
@@ -115,6 +119,7 @@ impl Asked {
         self.to = self.to.trim().to_owned();
         for (text, is_known) in [
             (&mut self.campaign, filter.campaign.is_some()),
+            (&mut self.mailing, filter.mailing.is_some()),
             (&mut self.contact, filter.contact.is_some()),
             (&mut self.status, filter.status.is_some()),
             (&mut self.reason, filter.block_reason.is_some()),
@@ -134,6 +139,7 @@ impl Asked {
         let mut query = url::form_urlencoded::Serializer::new(String::new());
         for (name, value) in [
             ("campaign", &self.campaign),
+            ("mailing", &self.mailing),
             ("contact", &self.contact),
             ("to", &self.to),
             ("status", &self.status),
@@ -159,6 +165,7 @@ impl Asked {
     fn state(&self, change: impl FnOnce(&mut Asked)) -> Asked {
         let mut other = Asked {
             campaign: self.campaign.clone(),
+            mailing: self.mailing.clone(),
             contact: self.contact.clone(),
             to: self.to.clone(),
             channel: self.channel.clone(),
@@ -250,6 +257,14 @@ async fn narrowed(db: &mut PgConnection, asked: &Asked, now: DateTime<Utc>) -> R
             Err(error) => return Err(error),
         };
         found.push((format!("Campaña: {name}"), without(&|it| it.campaign.clear())));
+    }
+    if let Some(id) = filter.mailing {
+        let name = match mailings::get(&mut *db, id).await {
+            Ok(it) => it.title,
+            Err(Error::NotFound) => format!("n.º {id}"),
+            Err(error) => return Err(error),
+        };
+        found.push((format!("Envío a mano: {name}"), without(&|it| it.mailing.clear())));
     }
     if let Some(id) = filter.contact {
         let name = match contact::get(&mut *db, id).await {

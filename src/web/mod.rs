@@ -46,6 +46,7 @@ mod internal;
 mod jobs;
 mod lists;
 mod login;
+mod mailings;
 mod messages;
 mod outbox;
 mod pipeline;
@@ -59,6 +60,7 @@ mod setup;
 mod staff;
 mod suppressions;
 mod tasks;
+mod templates;
 mod webhooks;
 
 pub use routes::{Access, Body, Route, table};

@@ -144,6 +144,7 @@ pub fn table() -> Vec<Route> {
         super::jobs::routes(),
         super::lists::routes(),
         super::login::routes(),
+        super::mailings::routes(),
         super::messages::routes(),
         super::outbox::routes(),
         super::pipeline::routes(),
@@ -155,6 +156,7 @@ pub fn table() -> Vec<Route> {
         super::staff::routes(),
         super::suppressions::routes(),
         super::tasks::routes(),
+        super::templates::routes(),
         super::webhooks::routes(),
     ]
     .into_iter()

@@ -46,6 +46,7 @@ const OWNERS: &[(&str, &[&str])] = &[
         "messaging",
         &[
             "message_templates",
+            "library_templates",
             "communication_logs",
             "communication_events",
             "communication_reservations",
@@ -71,6 +72,7 @@ const OWNERS: &[(&str, &[&str])] = &[
         ],
     ),
     ("campaigns", &["campaigns", "campaign_tallies"]),
+    ("mailings", &["mailings", "mailing_people"]),
     ("accounts", &["staff_users", "staff_sessions", "login_failures"]),
     ("scheduler", &["job_runs"]),
 ];
