@@ -29,6 +29,8 @@ pub struct Edit {
     pub spacing_seconds: u32,
     /// Its own window; none: the channel's.
     pub business_hours: Option<BusinessHours>,
+    /// Openings and clicks are told.
+    pub tracks: bool,
 }
 
 /// The legal footer of Ley 19.496 art. 28 B that a new campaign starts with.
@@ -46,6 +48,7 @@ impl Default for Edit {
             daily_cap: None,
             spacing_seconds: 0,
             business_hours: None,
+            tracks: false,
         }
     }
 }
@@ -63,6 +66,7 @@ impl Edit {
             daily_cap: campaign.daily_cap,
             spacing_seconds: campaign.spacing_seconds,
             business_hours: campaign.business_hours.clone(),
+            tracks: campaign.tracks,
         }
     }
 

@@ -12,6 +12,7 @@ pub mod checklist;
 pub mod status;
 pub mod launch;
 pub mod progress;
+pub mod figures;
 pub mod trial;
 pub mod copies;
 pub mod drip;

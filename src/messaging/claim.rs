@@ -6,7 +6,7 @@ use super::{
     kinds::{BlockReason, DeferReason, MessageType, OriginKind},
     limits::{Cap, Counted},
     outbox::{self, Deferral, Refusal},
-    template::{self, Compiled},
+    texts::{Text, Texts},
     values::Recipient,
 };
 use crate::{
@@ -18,10 +18,7 @@ use crate::{
 };
 use chrono::{DateTime, Days, Utc};
 use sqlx::PgConnection;
-use std::{
-    collections::{HashMap, HashSet},
-    sync::Arc,
-};
+use std::collections::{HashMap, HashSet};
 use uuid::Uuid;
 
 /// Messages looked at in one transaction, at most.
@@ -44,22 +41,14 @@ pub(super) struct Claimed {
     pub(super) not_after: Option<DateTime<Utc>>,
 }
 
-/// A compiled text, or why it is broken.
-#[derive(Clone)]
-pub(super) struct Text(pub(super) std::result::Result<Arc<Prepared>, String>);
-
-/// A text with what it can't do without.
-pub(super) struct Prepared {
-    pub(super) compiled: Compiled,
-    required: Vec<&'static str>,
-}
-
 /// Due messages that share a batch: a campaign's, or those of no campaign.
 #[derive(Clone, Debug)]
 pub(super) struct Stream {
     pub(super) campaign: Option<CampaignId>,
     /// The campaign's text as it stands now; none: each message's own.
     template: Option<TemplateId>,
+    /// Its messages tell of openings and clicks.
+    tracks: bool,
     /// Messages that may leave in this run.
     pub(super) batch: u32,
     daily_cap: Option<u32>,
@@ -75,7 +64,7 @@ pub(super) struct Book {
     pub(super) hours: BusinessHours,
     pub(super) caps: Vec<Cap>,
     pub(super) channel_cap: Option<u32>,
-    pub(super) texts: HashMap<TemplateId, Text>,
+    pub(super) texts: Texts,
 }
 
 /// What one page came to.
@@ -113,7 +102,7 @@ pub(super) async fn streams(
     .fetch_one(&mut *db)
     .await?;
     let campaigns = sqlx::query!(
-        "select id, template_id, batch_size, daily_cap, spacing_seconds, business_hours from campaigns c
+        "select id, template_id, tracks, batch_size, daily_cap, spacing_seconds, business_hours from campaigns c
          where status = 'RUNNING' and communication_type = $1
            and exists (select 1 from communication_logs l
                        where l.communication_type = $1 and l.campaign_id = c.id and l.status = 'PENDING'
@@ -134,6 +123,7 @@ pub(super) async fn streams(
         streams.push(Stream {
             campaign: None,
             template: None,
+            tracks: false,
             batch,
             daily_cap: None,
             hours: None,
@@ -152,6 +142,7 @@ pub(super) async fn streams(
         streams.push(Stream {
             campaign: Some(CampaignId(it.id)),
             template: it.template_id.map(TemplateId),
+            tracks: it.tracks,
             batch: batch.unwrap_or(int(it.batch_size)),
             daily_cap: it.daily_cap.map(int),
             hours,
@@ -225,8 +216,16 @@ pub(super) async fn only(
         })
         .collect();
     let due = unreserved(tx, due).await?;
+    // As its campaign has it, so that a test leaves as the others will.
+    let tracks = sqlx::query_scalar!(
+        "select c.tracks from communication_logs l join campaigns c on c.id = l.campaign_id where l.id = $1",
+        id.0
+    )
+    .fetch_optional(&mut **tx)
+    .await?
+    .unwrap_or_default();
     let stream =
-        Stream { campaign: None, template: None, batch: 1, daily_cap: None, hours: None, spacing: 0 };
+        Stream { campaign: None, template: None, tracks, batch: 1, daily_cap: None, hours: None, spacing: 0 };
     decide_and_write(tx, now, run, book, &stream, due, 1).await
 }
 
@@ -393,7 +392,7 @@ async fn decide_and_write(
             .template
             .or(it.template)
             .ok_or_else(|| Error::Internal("a message without text".into()))?;
-        let text = text(tx, book, template).await?;
+        let text = book.texts.get(tx, template, stream.tracks).await?;
         let required: &[&str] = text.0.as_ref().map_or(&[], |it| it.required.as_slice());
         let rules =
             Rules { calendar: &book.calendar, hours: &hours, caps: &book.caps, channel_left, campaign_left };
@@ -525,21 +524,4 @@ async fn left_today(
         cap.map(|cap| cap.saturating_sub(u32::try_from(gone).unwrap_or(u32::MAX)))
     };
     Ok((left(book.channel_cap, gone.all), left(stream.daily_cap, gone.own)))
-}
-
-/// The text of one version, compiled once a run.
-async fn text(tx: &mut Tx<'_>, book: &mut Book, id: TemplateId) -> Result<Text> {
-    if let Some(text) = book.texts.get(&id) {
-        return Ok(text.clone());
-    }
-    let (source, _) = template::version(tx, id).await?;
-    let text = Text(match template::compile(&source) {
-        Ok(compiled) => {
-            let required = compiled.required();
-            Ok(Arc::new(Prepared { compiled, required }))
-        }
-        Err(problems) => Err(problems.into_iter().map(|it| it.message).collect::<Vec<_>>().join(" ")),
-    });
-    book.texts.insert(id, text.clone());
-    Ok(text)
 }

@@ -45,7 +45,7 @@ pub fn to_html(text: &str) -> String {
 }
 
 /// Length of the template tag that `text` starts with.
-fn template_tag(text: &str) -> Option<usize> {
+pub(super) fn template_tag(text: &str) -> Option<usize> {
     [("{{", "}}"), ("{%", "%}"), ("{#", "#}")]
         .into_iter()
         .find(|(open, _)| text.starts_with(open))
@@ -112,7 +112,7 @@ fn tag_end(text: &str) -> Option<usize> {
     None
 }
 
-fn find_ignore_case(text: &str, needle: &str) -> Option<usize> {
+pub(super) fn find_ignore_case(text: &str, needle: &str) -> Option<usize> {
     let (text, needle) = (text.as_bytes(), needle.as_bytes());
     text.windows(needle.len()).position(|it| it.eq_ignore_ascii_case(needle))
 }
@@ -137,7 +137,7 @@ fn attribute(tag: &str, name: &str) -> Option<String> {
     None
 }
 
-fn unescape(text: &str) -> String {
+pub(super) fn unescape(text: &str) -> String {
     if !text.contains('&') {
         return text.to_owned();
     }

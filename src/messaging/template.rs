@@ -1,7 +1,7 @@
 //! Texts with variables: checked when saved, compiled once for each version, and
 //! strict: an unknown or empty variable is an error, never a hole in a message.
 
-use super::{plain_text, values::VARIABLES};
+use super::{plain_text, tracking::rewrite, values::VARIABLES};
 use crate::{
     access::Actor,
     channels::Channel,
@@ -60,6 +60,7 @@ pub struct Source {
 #[derive(Clone)]
 pub struct Compiled {
     env: Arc<Environment<'static>>,
+    tracked: bool,
 }
 
 /// A filled text.
@@ -87,6 +88,8 @@ pub enum RenderError {
 const SUBJECT: &str = "subject";
 const HTML: &str = "html";
 const PLAIN: &str = "plain";
+/// The HTML part, its links led over us.
+const TRACKED: &str = "tracked";
 
 /// Longest rendering, in engine steps: far above any newsletter, far below an endless loop.
 const FUEL: u64 = 500_000;
@@ -96,6 +99,27 @@ const FUEL: u64 = 500_000;
 /// # Errors
 /// What is wrong at which field, in Spanish.
 pub fn compile(source: &Source) -> Result<Compiled, Vec<FieldError>> {
+    build(source, None)
+}
+
+/// The same, for messages that tell of openings and clicks: each link that `number` knows by its target is led over us.
+///
+/// # Errors
+/// As [`compile`].
+pub fn compile_tracked(
+    source: &Source,
+    number: impl Fn(&str) -> Option<i32>,
+) -> Result<Compiled, Vec<FieldError>> {
+    build(source, Some(rewrite::rewrite(&html_of(source), number)))
+}
+
+/// Where the links of `source` lead, of those that may be led over us.
+#[must_use]
+pub fn targets(source: &Source) -> Vec<String> {
+    rewrite::targets(&html_of(source))
+}
+
+fn build(source: &Source, tracked: Option<String>) -> Result<Compiled, Vec<FieldError>> {
     let mut problems = Vec::new();
     for (field, text) in [("subject", &source.subject), ("body", &source.body), ("footer", &source.footer)] {
         problems.extend(problems_of(field, text));
@@ -112,10 +136,13 @@ pub fn compile(source: &Source) -> Result<Compiled, Vec<FieldError>> {
     let mut env = Environment::new();
     env.set_undefined_behavior(UndefinedBehavior::SemiStrict);
     env.set_fuel(Some(FUEL));
-    env.set_auto_escape_callback(|name| if name == HTML { AutoEscape::Html } else { AutoEscape::None });
-    for (name, text) in
-        [(SUBJECT, source.subject.clone()), (HTML, html_of(source)), (PLAIN, plain_of(source))]
-    {
+    env.set_auto_escape_callback(|name| match name {
+        HTML | TRACKED => AutoEscape::Html,
+        _ => AutoEscape::None,
+    });
+    let is_tracked = tracked.is_some();
+    let texts = [(SUBJECT, source.subject.clone()), (HTML, html_of(source)), (PLAIN, plain_of(source))];
+    for (name, text) in texts.into_iter().chain(tracked.map(|it| (TRACKED, it))) {
         if env.add_template_owned(name, text).is_err() {
             problems.push(FieldError::new(
                 "body",
@@ -123,7 +150,7 @@ pub fn compile(source: &Source) -> Result<Compiled, Vec<FieldError>> {
             ));
         }
     }
-    if problems.is_empty() { Ok(Compiled { env: Arc::new(env) }) } else { Err(problems) }
+    if problems.is_empty() { Ok(Compiled { env: Arc::new(env), tracked: is_tracked }) } else { Err(problems) }
 }
 
 /// What is wrong with the tags of one field.
@@ -230,6 +257,12 @@ fn plain_of(source: &Source) -> String {
 }
 
 impl Compiled {
+    /// Whether its links are led over us: filling it then takes the message's own.
+    #[must_use]
+    pub fn is_tracked(&self) -> bool {
+        self.tracked
+    }
+
     /// Fill the text.
     ///
     /// # Errors
@@ -238,7 +271,7 @@ impl Compiled {
         let subject = self.part(SUBJECT, values)?;
         Ok(Rendered {
             subject: subject.split_whitespace().collect::<Vec<_>>().join(" "),
-            html: self.part(HTML, values)?,
+            html: self.part(if self.tracked { TRACKED } else { HTML }, values)?,
             plain: self.part(PLAIN, values)?,
         })
     }

@@ -227,6 +227,7 @@ const FIELDS: &[(&str, &str)] = &[
     ("reachable", "pueden recibirla"),
     ("template_id", "versión del texto"),
     ("spacing_seconds", "segundos entre mensajes"),
+    ("tracks", "aperturas y clics"),
     ("body_format", "formato"),
     ("industries", "rubros"),
     ("comunas", "comunas"),

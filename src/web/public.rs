@@ -90,7 +90,7 @@ async fn holder_of(state: &AppState, token: &str) -> Result<Option<(Holder, Busi
     Ok(Some((holder, business)))
 }
 
-async fn broken(state: &AppState, headers: &HeaderMap) -> Answer {
+pub(super) async fn broken(state: &AppState, headers: &HeaderMap) -> Answer {
     let business = settings::load(&state.db, &state.config.first_values).await?;
     html::with_status(StatusCode::NOT_FOUND, &BrokenPage { theme: Theme::of(headers), business })
 }

@@ -154,6 +154,7 @@ pub fn table() -> Vec<Route> {
         super::staff::routes(),
         super::suppressions::routes(),
         super::tasks::routes(),
+        super::tracking::routes(),
         super::webhooks::routes(),
     ]
     .into_iter()

@@ -55,6 +55,10 @@ const OWNERS: &[(&str, &[&str])] = &[
             "warm_up_days",
             "inbound_events",
             "mailbox_positions",
+            "tracking_key",
+            "message_links",
+            "tracking_hits",
+            "link_clicks",
         ],
     ),
     (
@@ -68,7 +72,7 @@ const OWNERS: &[(&str, &[&str])] = &[
             "import_corrections",
         ],
     ),
-    ("campaigns", &["campaigns", "campaign_tallies"]),
+    ("campaigns", &["campaigns", "campaign_tallies", "campaign_figures"]),
     ("accounts", &["staff_users", "staff_sessions", "login_failures"]),
     ("scheduler", &["job_runs"]),
 ];

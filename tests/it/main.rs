@@ -33,5 +33,6 @@ mod settings;
 mod signatures;
 mod support;
 mod tallies;
+mod tracking;
 mod warm_up;
 mod web;
