@@ -351,6 +351,18 @@
     if (next) next.focus();
   });
 
+  // What was unfolded stays so when its part of the page comes anew by itself.
+  var unfolded = [];
+  document.addEventListener("htmx:beforeSwap", function (event) {
+    unfolded = Array.from(event.detail.target.querySelectorAll("details[id][open]")).map(function (it) { return it.id; });
+  });
+  document.addEventListener("htmx:afterSwap", function () {
+    unfolded.forEach(function (id) {
+      var it = document.getElementById(id);
+      if (it instanceof HTMLDetailsElement) it.open = true;
+    });
+  });
+
   // Copy to the clipboard.
   document.addEventListener("click", function (event) {
     var button = event.target instanceof Element ? event.target.closest("[data-copy]") : null;

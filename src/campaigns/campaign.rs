@@ -116,6 +116,8 @@ pub struct Campaign {
     pub spacing_seconds: u32,
     /// Its own window; none: the channel's.
     pub business_hours: Option<BusinessHours>,
+    /// Its messages tell of openings and clicks.
+    pub tracks: bool,
     /// When it was made.
     pub created_at: DateTime<Utc>,
     /// When it was last changed.
@@ -188,6 +190,7 @@ pub async fn get(db: &mut PgConnection, id: CampaignId) -> Result<Campaign> {
             .map(serde_json::from_value)
             .transpose()
             .map_err(|_| unreadable())?,
+        tracks: it.tracks,
         created_at: it.created_at,
         updated_at: it.updated_at,
         launched_at: it.launched_at,
@@ -327,8 +330,8 @@ pub async fn create(tx: &mut Tx<'_>, now: DateTime<Utc>, actor: &Actor, edit: &E
     let (audience, hours) = documents(edit)?;
     let id = sqlx::query_scalar!(
         "insert into campaigns (name, message_type, audience, batch_size, daily_cap, spacing_seconds, business_hours,
-                                created_at, updated_at, created_by)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $8, $9) returning id",
+                                tracks, created_at, updated_at, created_by)
+         values ($1, $2, $3, $4, $5, $6, $7, $10, $8, $8, $9) returning id",
         edit.name.trim(),
         edit.message_type.code(),
         audience,
@@ -337,7 +340,8 @@ pub async fn create(tx: &mut Tx<'_>, now: DateTime<Utc>, actor: &Actor, edit: &E
         int(edit.spacing_seconds),
         hours,
         now,
-        actor.staff_id().map(|it| it.0)
+        actor.staff_id().map(|it| it.0),
+        edit.tracks
     )
     .fetch_one(&mut **tx)
     .await?;
@@ -392,7 +396,7 @@ pub async fn update(
     let (audience, hours) = documents(&edit)?;
     sqlx::query!(
         "update campaigns set name = $2, message_type = $3, audience = $4, batch_size = $5, daily_cap = $6,
-                              spacing_seconds = $7, business_hours = $8, updated_at = $9
+                              spacing_seconds = $7, business_hours = $8, updated_at = $9, tracks = $10
          where id = $1",
         id.0,
         edit.name.trim(),
@@ -402,7 +406,8 @@ pub async fn update(
         edit.daily_cap.map(int),
         int(edit.spacing_seconds),
         hours,
-        now
+        now,
+        edit.tracks
     )
     .execute(&mut **tx)
     .await?;
@@ -484,7 +489,7 @@ fn document(edit: &Edit) -> serde_json::Value {
     serde_json::json!({
         "name": edit.name.trim(), "message_type": edit.message_type, "audience": edit.audience,
         "source": edit.source, "batch_size": edit.batch_size, "daily_cap": edit.daily_cap,
-        "spacing_seconds": edit.spacing_seconds, "business_hours": edit.business_hours,
+        "spacing_seconds": edit.spacing_seconds, "business_hours": edit.business_hours, "tracks": edit.tracks,
     })
 }
 

@@ -32,6 +32,8 @@ pub struct Edit {
     pub spacing_seconds: u32,
     /// Its own window; none: the channel's.
     pub business_hours: Option<BusinessHours>,
+    /// Openings and clicks are told.
+    pub tracks: bool,
 }
 
 impl Default for Edit {
@@ -45,6 +47,7 @@ impl Default for Edit {
             daily_cap: None,
             spacing_seconds: 0,
             business_hours: None,
+            tracks: false,
         }
     }
 }
@@ -62,6 +65,7 @@ impl Edit {
             daily_cap: campaign.daily_cap,
             spacing_seconds: campaign.spacing_seconds,
             business_hours: campaign.business_hours.clone(),
+            tracks: campaign.tracks,
         }
     }
 

@@ -11,7 +11,7 @@ use crate::{
         embedded::{self, Embedded},
     },
     error::{Error, Result},
-    messaging::limits,
+    messaging::{limits, tracking::Hits},
     state::AppState,
 };
 use sqlx::{PgPool, postgres::PgConnectOptions};
@@ -133,6 +133,7 @@ pub(super) async fn state(config: Config, db: PgPool) -> Result<AppState> {
         config: Arc::new(config),
         clock: Clock::System,
         senders,
+        hits: Hits::default(),
         stop: CancellationToken::new(),
     })
 }

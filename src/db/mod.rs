@@ -34,6 +34,8 @@ pub mod locks {
 
     /// Held while the events of messages are sealed.
     pub const EVIDENCE: i32 = 6;
+    /// Held while openings and clicks are told.
+    pub const TRACKING: i32 = 7;
 
     /// The second key for the row `id`: advisory locks take 32 bits, and rows that are
     /// locked at once never stand four thousand million apart.

@@ -34,8 +34,11 @@ pub fn problems(source: &Source, message_type: MessageType, business: &Business)
 pub fn footer_lacks(source: &Source, business: &Business) -> Vec<&'static str> {
     const UNSUBSCRIBE: &str = "https://baja.invalid/prueba";
     let known = known(business);
-    let links =
-        Links { unsubscribe: UNSUBSCRIBE.into(), preferences: "https://preferencias.invalid/prueba".into() };
+    let links = Links {
+        unsubscribe: UNSUBSCRIBE.into(),
+        preferences: "https://preferencias.invalid/prueba".into(),
+        ..Links::default()
+    };
     let values = values::of(&Recipient::sample(), &known, &links);
     let Ok(rendered) =
         template::compile(source).map_err(drop).and_then(|it| it.render(&values).map_err(drop))
@@ -84,7 +87,7 @@ fn known(business: &Business) -> Business {
 #[must_use]
 pub fn own_gap(source: &Source, business: &Business) -> Option<&'static str> {
     let compiled = template::compile(source).ok()?;
-    let links = Links { unsubscribe: "u".into(), preferences: "p".into() };
+    let links = Links { unsubscribe: "u".into(), preferences: "p".into(), ..Links::default() };
     match compiled.render(&values::of(&Recipient::sample(), business, &links)) {
         // Name, address and mailbox are the first item's matter.
         Err(RenderError::Missing(_)) => compiled.required().into_iter().find(|name| match *name {

@@ -44,6 +44,7 @@ pub fn of(public_url: &str, token: Uuid) -> Links {
     Links {
         unsubscribe: format!("{public_url}/baja/{token}"),
         preferences: format!("{public_url}/preferencias/{token}"),
+        ..Links::default()
     }
 }
 

@@ -128,7 +128,7 @@ fn tag_end(text: &str) -> Option<usize> {
     None
 }
 
-fn find_ignore_case(text: &str, needle: &str) -> Option<usize> {
+pub(super) fn find_ignore_case(text: &str, needle: &str) -> Option<usize> {
     let (text, needle) = (text.as_bytes(), needle.as_bytes());
     text.windows(needle.len()).position(|it| it.eq_ignore_ascii_case(needle))
 }
@@ -153,7 +153,7 @@ fn attribute(tag: &str, name: &str) -> Option<String> {
     None
 }
 
-fn unescape(text: &str) -> String {
+pub(super) fn unescape(text: &str) -> String {
     if !text.contains('&') {
         return text.to_owned();
     }

@@ -5,6 +5,7 @@ use super::{
     blocks,
     mjml::{self, Made},
     plain_text,
+    tracking::rewrite,
     values::VARIABLES,
 };
 use crate::{
@@ -89,6 +90,7 @@ pub struct Source {
 #[derive(Clone)]
 pub struct Compiled {
     env: Arc<Environment<'static>>,
+    tracked: bool,
 }
 
 /// A filled text.
@@ -116,6 +118,8 @@ pub enum RenderError {
 const SUBJECT: &str = "subject";
 const HTML: &str = "html";
 const PLAIN: &str = "plain";
+/// The HTML part, its links led over us.
+const TRACKED: &str = "tracked";
 
 /// Longest rendering, in engine steps: far above any newsletter, far below an endless loop.
 const FUEL: u64 = 500_000;
@@ -126,7 +130,7 @@ const FUEL: u64 = 500_000;
 /// What is wrong at which field, in Spanish.
 pub fn compile(source: &Source) -> Result<Compiled, Vec<FieldError>> {
     checked(source)?;
-    ready(source, made(source)?.as_ref())
+    ready(source, made(source)?.as_ref(), None)
 }
 
 /// Nothing, or what is wrong at which field.
@@ -158,17 +162,25 @@ fn made(source: &Source) -> Result<Option<Made>, Vec<FieldError>> {
     made.map(Some).map_err(|said| vec![FieldError::new("body", said)])
 }
 
-/// `source`, whose tags are right, and what its body became.
-fn ready(source: &Source, made: Option<&Made>) -> Result<Compiled, Vec<FieldError>> {
+/// `source`, whose tags are right, and what its body became; `tracked`: its HTML part with the links led over us.
+fn ready(
+    source: &Source,
+    made: Option<&Made>,
+    tracked: Option<String>,
+) -> Result<Compiled, Vec<FieldError>> {
     let mut problems = Vec::new();
     let mut env = Environment::new();
     env.add_filter("urlencode", urlencode);
     env.set_undefined_behavior(UndefinedBehavior::SemiStrict);
     env.set_fuel(Some(FUEL));
-    env.set_auto_escape_callback(|name| if name == HTML { AutoEscape::Html } else { AutoEscape::None });
-    for (name, text) in
-        [(SUBJECT, source.subject.clone()), (HTML, html_of(source, made)), (PLAIN, plain_of(source, made))]
-    {
+    env.set_auto_escape_callback(|name| match name {
+        HTML | TRACKED => AutoEscape::Html,
+        _ => AutoEscape::None,
+    });
+    let is_tracked = tracked.is_some();
+    let texts =
+        [(SUBJECT, source.subject.clone()), (HTML, html_of(source, made)), (PLAIN, plain_of(source, made))];
+    for (name, text) in texts.into_iter().chain(tracked.map(|it| (TRACKED, it))) {
         if env.add_template_owned(name, text).is_err() {
             problems.push(FieldError::new(
                 "body",
@@ -176,7 +188,7 @@ fn ready(source: &Source, made: Option<&Made>) -> Result<Compiled, Vec<FieldErro
             ));
         }
     }
-    if problems.is_empty() { Ok(Compiled { env: Arc::new(env) }) } else { Err(problems) }
+    if problems.is_empty() { Ok(Compiled { env: Arc::new(env), tracked: is_tracked }) } else { Err(problems) }
 }
 
 /// The engine's own lets a missing value through as nothing, which is a hole in an address.
@@ -314,6 +326,12 @@ fn plain_of(source: &Source, made: Option<&Made>) -> String {
 }
 
 impl Compiled {
+    /// Whether its links are led over us: filling it then takes the message's own.
+    #[must_use]
+    pub fn is_tracked(&self) -> bool {
+        self.tracked
+    }
+
     /// Fill the text.
     ///
     /// # Errors
@@ -322,7 +340,7 @@ impl Compiled {
         let subject = self.part(SUBJECT, values)?;
         Ok(Rendered {
             subject: subject.split_whitespace().collect::<Vec<_>>().join(" "),
-            html: self.part(HTML, values)?,
+            html: self.part(if self.tracked { TRACKED } else { HTML }, values)?,
             plain: self.part(PLAIN, values)?,
         })
     }
@@ -427,18 +445,70 @@ pub async fn save_version(
     Ok(TemplateId(id))
 }
 
-/// One version ready to be filled, as its body was turned into HTML when it was saved; else what is wrong with it.
+/// One version, with what its body was turned into when it was saved.
+pub struct Kept {
+    source: Source,
+    made: Option<Made>,
+}
+
+impl Kept {
+    /// Ready to be filled, or what is wrong with it.
+    ///
+    /// # Errors
+    /// As [`compile`].
+    pub fn compile(&self) -> Result<Compiled, Vec<FieldError>> {
+        match &self.made {
+            Some(made) => checked(&self.source).and_then(|()| ready(&self.source, Some(made), None)),
+            None => compile(&self.source),
+        }
+    }
+
+    /// The same, for messages that tell of openings and clicks: each link that `number` knows by its target is led over us.
+    ///
+    /// # Errors
+    /// As [`compile`].
+    pub fn compile_tracked(
+        &self,
+        number: impl Fn(&str) -> Option<i32>,
+    ) -> Result<Compiled, Vec<FieldError>> {
+        checked(&self.source)?;
+        let made = self.body()?;
+        let tracked = rewrite::rewrite(&html_of(&self.source, made.as_ref()), number);
+        ready(&self.source, made.as_ref(), Some(tracked))
+    }
+
+    /// Where its links lead, of those that may be led over us.
+    #[must_use]
+    pub fn targets(&self) -> Vec<String> {
+        let made = self.body().unwrap_or_default();
+        rewrite::targets(&html_of(&self.source, made.as_ref()))
+    }
+
+    fn body(&self) -> Result<Option<Made>, Vec<FieldError>> {
+        match &self.made {
+            Some(made) => Ok(Some(made.clone())),
+            None => made(&self.source),
+        }
+    }
+}
+
+/// One version as it was kept.
+///
+/// # Errors
+/// [`Error::NotFound`], or the database's.
+pub async fn kept(db: &mut PgConnection, id: TemplateId) -> Result<Kept> {
+    let (source, _) = version(&mut *db, id).await?;
+    let it =
+        sqlx::query!("select html, plain from message_templates where id = $1", id.0).fetch_one(db).await?;
+    Ok(Kept { source, made: it.html.zip(it.plain).map(|(html, plain)| Made { html, plain }) })
+}
+
+/// One version ready to be filled, or what is wrong with it.
 ///
 /// # Errors
 /// [`Error::NotFound`], or the database's.
 pub async fn prepared(db: &mut PgConnection, id: TemplateId) -> Result<Result<Compiled, Vec<FieldError>>> {
-    let (source, _) = version(&mut *db, id).await?;
-    let kept =
-        sqlx::query!("select html, plain from message_templates where id = $1", id.0).fetch_one(db).await?;
-    Ok(match kept.html.zip(kept.plain) {
-        Some((html, plain)) => checked(&source).and_then(|()| ready(&source, Some(&Made { html, plain }))),
-        None => compile(&source),
-    })
+    Ok(kept(db, id).await?.compile())
 }
 
 /// The words of one version, and its number.

@@ -106,6 +106,10 @@ pub struct Links {
     pub unsubscribe: String,
     /// Page of preferences.
     pub preferences: String,
+    /// Where our links begin, up to their number; empty: links lead straight there.
+    pub click: String,
+    /// The picture that tells of an opening; empty: there is none.
+    pub open: String,
 }
 
 /// The variables of one message. Unknown data are left out, so that a text
@@ -126,7 +130,13 @@ pub fn of(recipient: &Recipient, business: &Business, links: &Links) -> Value {
         ("business_website", &business.website),
     ];
     // Our own links hold nothing to escape, and read better unescaped in HTML.
-    let links = [("unsubscribe_url", &links.unsubscribe), ("preferences_url", &links.preferences)]
+    let links = [
+        ("unsubscribe_url", &links.unsubscribe),
+        ("preferences_url", &links.preferences),
+        ("click_url", &links.click),
+        ("open_url", &links.open),
+    ];
+    let links = links
         .into_iter()
         .filter(|(_, value)| !value.is_empty())
         .map(|(name, value)| (name, Value::from_safe_string(value.clone())));
@@ -148,7 +158,7 @@ mod tests {
             website: "e".into(),
             ..Business::default()
         };
-        let links = Links { unsubscribe: "f".into(), preferences: "g".into() };
+        let links = Links { unsubscribe: "f".into(), preferences: "g".into(), ..Links::default() };
         let values = of(&Recipient::sample(), &business, &links);
         for variable in VARIABLES {
             assert!(values.get_attr(variable.name).is_ok_and(|it| !it.is_undefined()), "{}", variable.name);

@@ -246,6 +246,7 @@ const FIELDS: &[(&str, &str)] = &[
     ("template_id", "versión del texto"),
     ("template", "plantilla"),
     ("spacing_seconds", "segundos entre mensajes"),
+    ("tracks", "aperturas y clics"),
     ("body_format", "formato"),
     ("industries", "rubros"),
     ("comunas", "comunas"),

@@ -237,7 +237,8 @@ impl NewQuery {
 
 async fn new(State(state): State<AppState>, shell: Shell, Query(query): Query<NewQuery>) -> Answer {
     let mut db = state.db.acquire().await?;
-    let mut edit = Edit::default();
+    let email: EmailChannel = settings::load(&mut *db, &state.config.first_values).await?;
+    let mut edit = Edit { tracks: email.tracks, ..Edit::default() };
     edit.audience.segment_ids.extend(query.segment);
     edit.audience.list_ids.extend(query.list);
     if let Some(id) = query.template {
@@ -268,7 +269,8 @@ async fn create(
 ) -> Answer {
     let mut tx = state.db.begin().await?;
     let email: EmailChannel = settings::load(&mut *tx, &state.config.first_values).await?;
-    let (edit, wrong) = form.parse(&Edit::default(), &email.business_hours);
+    let base = Edit { tracks: email.tracks, ..Edit::default() };
+    let (edit, wrong) = form.parse(&base, &email.business_hours);
     let result = if wrong.is_empty() {
         campaign::create(&mut tx, state.clock.now(), &actor, &edit).await
     } else {

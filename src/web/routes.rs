@@ -157,6 +157,7 @@ pub fn table() -> Vec<Route> {
         super::suppressions::routes(),
         super::tasks::routes(),
         super::templates::routes(),
+        super::tracking::routes(),
         super::webhooks::routes(),
     ]
     .into_iter()

@@ -41,6 +41,7 @@ mod signatures;
 mod support;
 mod tallies;
 mod templates;
+mod tracking;
 mod warm_up;
 mod web;
 mod why;

@@ -17,6 +17,7 @@ use llovizna::{
     clock::Clock,
     config::Config,
     ids::StaffId,
+    messaging::tracking::Hits,
     state::AppState,
     web,
 };
@@ -196,6 +197,7 @@ impl TestApp {
             config: Arc::new(config.unwrap()),
             clock: Clock::fixed(monday_noon()),
             senders,
+            hits: Hits::default(),
             stop: CancellationToken::new(),
         };
         TestApp { router: web::router(state.clone()), state, mailbox }
