@@ -80,7 +80,7 @@ impl Edit {
         }
         let kind = template.kind.message_type();
         let message_type = if MessageType::OF_CAMPAIGNS.contains(&kind) { kind } else { self.message_type };
-        Edit { source, message_type, ..self }
+        Edit { message_type, source, ..self }
     }
 
     /// What is wrong at which field, in Spanish: an empty list for what may be saved.

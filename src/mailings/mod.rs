@@ -265,12 +265,11 @@ pub async fn create(
     }
     let letter = draft.words.read(tx).await?;
     refuse_problems(tx, config, &letter).await?;
-    let template = match letter.template {
-        Some((_, template)) => template,
-        None => {
-            let name = format!("mailing:{}", draft.once);
-            template::save_version(tx, now, actor, Channel::Email, &name, &letter.source).await?
-        }
+    let template = if let Some((_, template)) = letter.template {
+        template
+    } else {
+        let name = format!("mailing:{}", draft.once);
+        template::save_version(tx, now, actor, Channel::Email, &name, &letter.source).await?
     };
     let id = sqlx::query_scalar!(
         "insert into mailings (once, title, message_type, template_id, library_id, filter, created_at, created_by, created_by_name)

@@ -56,11 +56,10 @@ impl Block {
         let mut found = Vec::new();
         let lacks = |text: &str| text.trim().is_empty();
         match self.kind {
-            BlockKind::Divider => {}
             BlockKind::Title | BlockKind::Text if lacks(&self.text) => {
                 found.push("está vacío: escríbelo o quítalo.".to_owned());
             }
-            BlockKind::Title | BlockKind::Text => {}
+            BlockKind::Divider | BlockKind::Title | BlockKind::Text => {}
             BlockKind::Columns => {
                 if lacks(&self.text) || lacks(&self.other) {
                     found.push("falta el texto de una de las dos columnas.".to_owned());

@@ -480,5 +480,3 @@ async fn write(
     }
     Ok(())
 }
-
-}

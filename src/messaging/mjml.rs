@@ -213,7 +213,10 @@ impl<'a> Aside<'a> {
             if let Some((tag, _)) = tag {
                 if rest[digits..].starts_with('u') {
                     let inside = tag.trim_start_matches("{{").trim_end_matches("}}");
-                    out.push_str(&format!("{{{{ ({}) | urlencode }}}}", inside.trim_matches('-').trim()));
+                    let inside = inside.trim_matches('-').trim();
+                    for part in ["{{ (", inside, ") | urlencode }}"] {
+                        out.push_str(part);
+                    }
                 } else {
                     out.push_str(tag);
                 }

@@ -163,11 +163,7 @@ fn made(source: &Source) -> Result<Option<Made>, Vec<FieldError>> {
 }
 
 /// `source`, whose tags are right, and what its body became; `tracked`: its HTML part with the links led over us.
-fn ready(
-    source: &Source,
-    made: Option<&Made>,
-    tracked: Option<String>,
-) -> Result<Compiled, Vec<FieldError>> {
+fn ready(source: &Source, made: Option<&Made>, tracked: Option<String>) -> Result<Compiled, Vec<FieldError>> {
     let mut problems = Vec::new();
     let mut env = Environment::new();
     env.add_filter("urlencode", urlencode);
@@ -410,7 +406,7 @@ pub async fn save_version(
 ) -> Result<TemplateId> {
     checked(source).map_err(Error::Invalid)?;
     let made = made(source).map_err(Error::Invalid)?;
-    ready(source, made.as_ref()).map_err(Error::Invalid)?;
+    ready(source, made.as_ref(), None).map_err(Error::Invalid)?;
     let last = sqlx::query!(
         "select id, version, subject, body, body_format, footer from message_templates
          where name = $1 order by version desc limit 1",
@@ -467,10 +463,7 @@ impl Kept {
     ///
     /// # Errors
     /// As [`compile`].
-    pub fn compile_tracked(
-        &self,
-        number: impl Fn(&str) -> Option<i32>,
-    ) -> Result<Compiled, Vec<FieldError>> {
+    pub fn compile_tracked(&self, number: impl Fn(&str) -> Option<i32>) -> Result<Compiled, Vec<FieldError>> {
         checked(&self.source)?;
         let made = self.body()?;
         let tracked = rewrite::rewrite(&html_of(&self.source, made.as_ref()), number);

@@ -20,7 +20,7 @@ use crate::{
     },
     db::keyset::Place,
     error::{Error, Result},
-    ids::{ContactId, MailingId, MessageId},
+    ids::{ContactId, MessageId},
     mailings,
     messaging::{
         kinds::{BlockReason, DeferReason, EventKind, Status},

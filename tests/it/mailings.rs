@@ -123,9 +123,10 @@ async fn what_is_foretold_is_what_the_gate_decides(db: PgPool) {
         .collect();
     let facts = gate::facts(&mut db, llovizna::channels::Channel::Email, &asked, None).await.unwrap();
     for (id, facts) in all.iter().zip(&facts) {
-        let decided = gate::eligible(OriginKind::Manual, letter.message_type, &["first_name"], facts)
-            .err()
-            .map(|it| it.0);
+        let decided =
+            gate::eligible(OriginKind::Manual, letter.message_type, &["first_name"], facts, app.now())
+                .err()
+                .map(|it| it.0);
         let foretold: Option<BlockReason> = people.iter().find(|it| it.id == *id).and_then(|it| it.reason);
         assert_eq!(decided, foretold, "{id}");
     }

@@ -59,6 +59,7 @@ struct Row {
 
 #[derive(Template)]
 #[template(path = "contacts/list.html")]
+#[expect(clippy::struct_excessive_bools, reason = "each says one thing of the page")]
 struct ListPage {
     shell: Shell,
     asked: Asked,
@@ -124,7 +125,7 @@ pub(super) async fn all(
         None => String::new(),
     };
     let mut gone = Vec::new();
-    let mut named = |what: &'static str, path: &str, found: Option<(String, bool)>| match found {
+    let mut called = |what: &'static str, path: &str, found: Option<(String, bool)>| match found {
         Some((name, true)) => {
             gone.push((what, name.clone(), path.to_owned()));
             format!("{name} (se eliminó)")
@@ -135,14 +136,14 @@ pub(super) async fn all(
     let segment = match filter.segment {
         Some(id) => {
             let found = segment::get(&mut *db, id).await.ok().map(|it| (it.name, it.is_deleted));
-            named("El segmento", &format!("/segments/{id}"), found)
+            called("El segmento", &format!("/segments/{id}"), found)
         }
         None => String::new(),
     };
     let on_list = match filter.list {
         Some(id) => {
             let found = list::get(&mut *db, id).await.ok().map(|it| (it.name, it.is_deleted));
-            named("La lista", &format!("/lists/{id}"), found)
+            called("La lista", &format!("/lists/{id}"), found)
         }
         None => String::new(),
     };

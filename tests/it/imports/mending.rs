@@ -17,6 +17,9 @@ async fn simulated(app: &TestApp, browser: &Browser<'_>) -> String {
     page
 }
 
+/// Email, telephone, comuna and day of birth.
+type Written = (String, Option<String>, Option<String>, Option<chrono::NaiveDate>);
+
 #[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
 async fn a_cell_that_raised_a_doubt_is_corrected_on_the_spot(db: PgPool) {
     let app = TestApp::new(db.clone());
@@ -52,7 +55,7 @@ async fn a_cell_that_raised_a_doubt_is_corrected_on_the_spot(db: PgPool) {
     assert!(!text.contains("Con observaciones"), "{text}");
     browser.post(&format!("{page}/confirmation"), &[]).await;
     run::run_once(&db, app.now()).await.unwrap();
-    let written: Vec<(String, Option<String>, Option<String>, Option<chrono::NaiveDate>)> =
+    let written: Vec<Written> =
         sqlx::query_as("select first_name, phone, comuna, birth_date from contacts order by first_name")
             .fetch_all(&db)
             .await

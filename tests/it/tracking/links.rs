@@ -46,7 +46,7 @@ async fn links_and_picture_are_each_persons_own_and_lead_where_the_text_says(db:
         assert!(reply.cookies().is_empty());
     }
     let picture = &all[0][3];
-    assert!(picture.starts_with("/o/") && picture.ends_with(".gif"), "{picture}");
+    assert!(picture.starts_with("/o/") && picture.strip_suffix(".gif").is_some(), "{picture}");
     let reply = asks(&app, picture).await;
     assert_eq!(
         (reply.status, reply.headers[header::CONTENT_TYPE].to_str().unwrap()),
