@@ -1,5 +1,5 @@
 //! A campaign as it is written: its text, audience and pace. Writes the
-//! `campaigns` table; the words themselves are versions kept by `messaging::template`.
+//! `campaigns` table; the words themselves are versions kept by `messaging::versions`.
 
 use super::{audience::Rule, edit::Edit, text};
 use crate::{
@@ -13,7 +13,8 @@ use crate::{
     ids::{CampaignId, TemplateId},
     messaging::{
         kinds::MessageType,
-        template::{self, BodyFormat, Source},
+        template::{BodyFormat, Source},
+        versions,
     },
 };
 use chrono::{DateTime, Utc};
@@ -465,7 +466,7 @@ async fn save_text(
     .fetch_optional(&mut **tx)
     .await?;
     let name = named.unwrap_or_else(|| format!("campaign:{id}"));
-    let template = template::save_version(tx, now, actor, Channel::Email, &name, source).await?;
+    let template = versions::save_version(tx, now, actor, Channel::Email, &name, source).await?;
     sqlx::query!("update campaigns set template_id = $2 where id = $1", id.0, template.0)
         .execute(&mut **tx)
         .await?;

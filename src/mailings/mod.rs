@@ -21,6 +21,7 @@ use crate::{
         library::{self, Kind},
         outbox::Origin,
         template::{self, Source},
+        versions,
     },
     segments::whom,
     settings::{self, Business},
@@ -269,7 +270,7 @@ pub async fn create(
         template
     } else {
         let name = format!("mailing:{}", draft.once);
-        template::save_version(tx, now, actor, Channel::Email, &name, &letter.source).await?
+        versions::save_version(tx, now, actor, Channel::Email, &name, &letter.source).await?
     };
     let id = sqlx::query_scalar!(
         "insert into mailings (once, title, message_type, template_id, library_id, filter, created_at, created_by, created_by_name)

@@ -10,7 +10,7 @@ use crate::{
     ids::{ContactId, StaffId},
     messaging::{
         outbox::{self, Draft},
-        template,
+        versions,
     },
 };
 use chrono::{DateTime, Utc};
@@ -56,7 +56,7 @@ async fn step(tx: &mut Tx<'_>, now: DateTime<Utc>, id: MailingId) -> Result<()> 
     .fetch_all(&mut **tx)
     .await?;
     let required =
-        template::prepared(tx, mailing.template).await?.map(|it| it.required()).unwrap_or_default();
+        versions::prepared(tx, mailing.template).await?.map(|it| it.required()).unwrap_or_default();
     let draft = Draft {
         origin: mailing.origin(),
         channel: Channel::Email,

@@ -5,6 +5,7 @@ use super::{
     kinds::MessageType,
     legal,
     template::{self, Source},
+    versions,
 };
 use crate::{
     access::{Actor, Permission},
@@ -229,7 +230,7 @@ pub async fn get(db: &mut PgConnection, id: LibraryId) -> Result<Entry> {
     .await?
     .ok_or(Error::NotFound)?;
     let template = TemplateId(it.template_id);
-    let (source, version) = template::version(db, template).await?;
+    let (source, version) = versions::version(db, template).await?;
     Ok(Entry {
         id,
         draft: Draft { name: it.name, kind: known(&it.kind)?, source },
@@ -287,7 +288,7 @@ pub async fn create(
             .fetch_one(&mut **tx)
             .await?;
     let template =
-        template::save_version(tx, now, actor, Channel::Email, &format!("library:{id}"), &draft.source)
+        versions::save_version(tx, now, actor, Channel::Email, &format!("library:{id}"), &draft.source)
             .await?;
     sqlx::query!(
         "insert into library_templates (id, kind, name, template_id, created_at, created_by, updated_at, updated_by)
@@ -334,7 +335,7 @@ pub async fn update(
     let name = sqlx::query_scalar!("select name from message_templates where id = $1", before.template.0)
         .fetch_one(&mut **tx)
         .await?;
-    let template = template::save_version(tx, now, actor, Channel::Email, &name, &draft.source).await?;
+    let template = versions::save_version(tx, now, actor, Channel::Email, &name, &draft.source).await?;
     sqlx::query!(
         "update library_templates set kind = $2, name = $3, template_id = $4, updated_at = $5, updated_by = $6
          where id = $1",

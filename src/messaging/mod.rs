@@ -11,6 +11,7 @@ pub mod values;
 pub mod mjml;
 pub mod blocks;
 pub mod template;
+pub mod versions;
 pub mod legal;
 pub mod library;
 pub mod limits;

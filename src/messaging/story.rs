@@ -143,9 +143,13 @@ pub async fn count(db: &mut PgConnection, filter: &Filter, most: i64) -> Result<
     match filter.failed_since {
         // From those that failed to their messages, each by its key: messages that failed at any time may be a million.
         Some(since) => {
-            sql.push("(select distinct communication_log_id as id from communication_events where kind = 'FAILED' and at > ");
-            sql.push_bind(since);
-            sql.push(") failed cross join lateral (select * from communication_logs where id = failed.id offset 0) l");
+            // Twice as many events are enough unless most of those messages were tried again.
+            sql.push(
+                "(select distinct communication_log_id as id from (
+                    select communication_log_id from communication_events where kind = 'FAILED' and at > ",
+            );
+            sql.push_bind(since).push(" order by at desc limit ").push_bind(2 * most);
+            sql.push(") latest) failed cross join lateral (select * from communication_logs where id = failed.id offset 0) l");
         }
         None => {
             sql.push("communication_logs l");

@@ -1,9 +1,6 @@
 //! The texts of one run: each version looked up and compiled once, as its campaign wants it.
 
-use super::{
-    template::{self, Compiled},
-    tracking::targets,
-};
+use super::{template::Compiled, tracking::targets, versions};
 use crate::{db::Tx, error::Result, ids::TemplateId};
 use std::{collections::HashMap, sync::Arc};
 
@@ -27,7 +24,7 @@ impl Texts {
         if let Some(text) = self.0.get(&(id, tracks)) {
             return Ok(text.clone());
         }
-        let kept = template::kept(tx, id).await?;
+        let kept = versions::kept(tx, id).await?;
         let compiled = if tracks {
             let numbers = targets::number(tx, id, &kept.targets()).await?;
             kept.compile_tracked(|target| numbers.get(target).copied())

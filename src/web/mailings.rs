@@ -21,7 +21,8 @@ use crate::{
         kinds::Status as MessageStatus,
         legal,
         library::{self, Kind},
-        template::{self, Source},
+        template::Source,
+        versions,
     },
     state::AppState,
 };
@@ -346,7 +347,7 @@ async fn show(State(state): State<AppState>, shell: Shell, Path(id): Path<Mailin
 async fn letter(State(state): State<AppState>, Path(id): Path<MailingId>) -> Answer {
     let mut db = state.db.acquire().await?;
     let mailing = mailings::get(&mut *db, id).await?;
-    let (source, _) = template::version(&mut db, mailing.template).await?;
+    let (source, _) = versions::version(&mut db, mailing.template).await?;
     drop(db);
     Ok(campaigns_letter::frame(&campaigns_letter::fill(&state, &source, None).await?))
 }

@@ -16,6 +16,7 @@ use llovizna::{
         library::{self, Entry, Kind},
         runs::Trigger,
         template::{self, BodyFormat},
+        versions,
     },
 };
 use sqlx::PgPool;
@@ -225,7 +226,7 @@ async fn what_leaves_is_what_was_made_when_the_text_was_saved(db: PgPool) {
     .await
     .unwrap();
     let mut db = app.state.db.acquire().await.unwrap();
-    let Ok(compiled) = template::prepared(&mut db, template).await.unwrap() else { panic!("it compiles") };
+    let Ok(compiled) = versions::prepared(&mut db, template).await.unwrap() else { panic!("it compiles") };
     assert_eq!(
         compiled.required(),
         ["first_name", "job_title", "business_name", "business_address", "unsubscribe_url"]

@@ -15,7 +15,8 @@ use crate::{
     messaging::{
         foresight::Person,
         library::{self, Entry, Version},
-        template::{self, Source},
+        template::Source,
+        versions,
     },
     state::AppState,
 };
@@ -81,7 +82,7 @@ async fn read(
     let entry = library::get(&mut db, id).await?;
     let versions = library::versions(&mut *db, id).await?;
     let shown = reader.version(&entry, &versions);
-    let (source, _) = template::version(&mut db, shown).await?;
+    let (source, _) = versions::version(&mut db, shown).await?;
     Ok((entry, versions, shown, source))
 }
 

@@ -17,7 +17,7 @@ async fn simulated(app: &TestApp, browser: &Browser<'_>) -> String {
     page
 }
 
-/// Email, telephone, comuna and day of birth.
+/// First name, telephone, comuna and day of birth.
 type Written = (String, Option<String>, Option<String>, Option<chrono::NaiveDate>);
 
 #[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
