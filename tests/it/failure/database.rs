@@ -134,7 +134,7 @@ async fn a_full_disk_stops_the_run_forgets_nothing_and_what_is_left_goes_when_th
     assert!(seen < PEOPLE, "the run went on without a place to write");
     sqlx::raw_sql("drop trigger no_room on communication_events").execute(&db).await.unwrap();
     let report = running.await.unwrap();
-    assert!(report.unreachable.is_some(), "it says that it stopped early");
+    assert_eq!(report.unreachable.as_deref(), Some("el disco de la base de datos está lleno"));
     assert_eq!(states_of_runs(&db).await, ["FAILED"]);
     run(&db, &server).await.unwrap();
     assert_eq!(open_rows(&db).await, 0);
