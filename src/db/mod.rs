@@ -33,9 +33,9 @@ pub mod locks {
     pub const SEGMENTS: i32 = 6;
 
     /// Held while the events of messages are sealed.
-    pub const EVIDENCE: i32 = 6;
+    pub const EVIDENCE: i32 = 7;
     /// Held while openings and clicks are told.
-    pub const TRACKING: i32 = 7;
+    pub const TRACKING: i32 = 8;
 
     /// The second key for the row `id`: advisory locks take 32 bits, and rows that are
     /// locked at once never stand four thousand million apart.

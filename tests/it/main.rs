@@ -16,6 +16,7 @@ mod email;
 mod embedded;
 mod errors;
 mod evidence;
+mod failure;
 mod gate;
 mod hold;
 mod home;
