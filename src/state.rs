@@ -1,6 +1,6 @@
 //! What every request handler and job can reach.
 
-use crate::{channels::Senders, clock::Clock, config::Config};
+use crate::{channels::Senders, clock::Clock, config::Config, deliverability::Doctor};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
@@ -15,6 +15,8 @@ pub struct AppState {
     pub clock: Clock,
     /// Providers by channel.
     pub senders: Senders,
+    /// Who asks the DNS about the sender's domain.
+    pub doctor: Arc<Doctor>,
     /// Cancelled when the program is to stop: what is in hand is finished, nothing new is begun.
     pub stop: CancellationToken,
 }

@@ -10,6 +10,7 @@ use crate::{
         self,
         embedded::{self, Embedded},
     },
+    deliverability::Doctor,
     error::{Error, Result},
     messaging::limits,
     state::AppState,
@@ -133,6 +134,7 @@ pub(super) async fn state(config: Config, db: PgPool) -> Result<AppState> {
         config: Arc::new(config),
         clock: Clock::System,
         senders,
+        doctor: Arc::new(Doctor::of_system()),
         stop: CancellationToken::new(),
     })
 }

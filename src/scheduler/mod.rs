@@ -158,7 +158,7 @@ async fn keep_going<P>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{clock::Clock, config::Config};
+    use crate::{clock::Clock, config::Config, deliverability::Doctor};
     use chrono::{DateTime, Utc};
     use sqlx::PgPool;
     use std::{collections::HashMap, sync::Arc};
@@ -169,6 +169,7 @@ mod tests {
             config: Arc::new(Config::read(|_| None).unwrap()),
             clock: Clock::fixed(DateTime::<Utc>::UNIX_EPOCH),
             senders: Arc::new(HashMap::new()),
+            doctor: Arc::new(Doctor::new(None)),
             stop: CancellationToken::new(),
         }
     }

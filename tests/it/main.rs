@@ -8,6 +8,7 @@ mod campaigns;
 mod cli;
 mod companies;
 mod contacts;
+mod deliverability;
 mod demo;
 mod drip;
 mod duplicates;

@@ -16,6 +16,7 @@ use llovizna::{
     channels::{Accepted, Channel, Checking, Email, Outgoing, SendError, Sender, Senders, Sending},
     clock::Clock,
     config::Config,
+    deliverability::Doctor,
     ids::StaffId,
     state::AppState,
     web,
@@ -196,9 +197,17 @@ impl TestApp {
             config: Arc::new(config.unwrap()),
             clock: Clock::fixed(monday_noon()),
             senders,
+            doctor: Arc::new(Doctor::new(None)),
             stop: CancellationToken::new(),
         };
         TestApp { router: web::router(state.clone()), state, mailbox }
+    }
+
+    /// With a doctor who asks others than the internet's name servers.
+    pub(crate) fn with_doctor(mut self, doctor: Doctor) -> TestApp {
+        self.state.doctor = Arc::new(doctor);
+        self.router = web::router(self.state.clone());
+        self
     }
 
     /// The present instant of this application.
