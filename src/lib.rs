@@ -19,6 +19,7 @@ pub mod access;
 pub mod audit;
 // ways out
 pub mod channels;
+pub mod deliverability;
 // domains, lowest first
 pub mod contacts;
 pub mod segments;

@@ -1,9 +1,7 @@
 //! `llovizna doctor`: each part of the installation, OK or what to do. Changes nothing.
 
 use super::{
-    Said, mail_dns,
-    mail_dns::{Finding, MailDns, Unanswered},
-    opened,
+    Said, opened,
     opened::{Database, close_pool},
     sentence,
 };
@@ -11,7 +9,9 @@ use crate::{
     accounts::staff,
     channels::{self, Channel, email::imap::Mailbox},
     config::Config,
-    db, demo,
+    db,
+    deliverability::{self, Finding, Level, Question, SystemNames},
+    demo,
     error::Result,
     messaging::compose::Sender,
     settings::{self, Business, EmailChannel},
@@ -58,17 +58,17 @@ impl Report {
         self.0.push((verdict, part, text.into()));
     }
 
-    fn finding(&mut self, part: &'static str, finding: std::result::Result<Finding, Unanswered>) {
-        match finding {
-            Ok(Finding::Good(text)) => self.add(Verdict::Ok, part, text),
-            Ok(Finding::Doubtful(text)) => self.add(Verdict::Warning, part, text),
-            Ok(Finding::Bad(text)) => self.add(Verdict::Failure, part, text),
-            Err(Unanswered) => self.add(
-                Verdict::Warning,
-                part,
-                "no se pudo consultar: los servidores de nombres no responden. Revisa la conexión y repite",
-            ),
-        }
+    fn finding(&mut self, finding: Finding) {
+        let verdict = match finding.level {
+            Level::Good => Verdict::Ok,
+            Level::Doubtful | Level::Unasked => Verdict::Warning,
+            Level::Bad => Verdict::Failure,
+        };
+        let text = match finding.record {
+            Some(it) => format!("{}. Registro {} en {}: «{}»", finding.text, it.kind, it.host, it.value),
+            None => finding.text,
+        };
+        self.add(verdict, finding.part, text);
     }
 
     fn said(self, as_json: bool) -> Said {
@@ -242,38 +242,11 @@ async fn check_email(config: &Config, db: &PgPool, sender: Option<&Sender>, repo
 }
 
 async fn check_dns(config: &Config, domain: &str, report: &mut Report) {
-    let Some(dns) = MailDns::new() else {
+    let Some(names) = SystemNames::new() else {
         report.add(Verdict::Warning, "DNS", "este equipo no tiene servidores de nombres configurados");
         return;
     };
-    let dkim = async {
-        match &config.dkim {
-            Some(it) => Some(dns.dkim(&it.domain, &it.selector).await),
-            None => None,
-        }
-    };
-    let (mx, spf, dkim, dmarc) = tokio::join!(dns.mx(domain), dns.spf(domain), dkim, dns.dmarc(domain));
-    report.finding("MX", mx);
-    report.finding("SPF", spf);
-    match dkim {
-        Some(finding) => report.finding("DKIM", finding),
-        None => report.add(
-            Verdict::Warning,
-            "DKIM",
-            "Llovizna no firma (falta DKIM_PRIVATE_KEY): está bien solo si tu servidor de correo firma por ti",
-        ),
-    }
-    report.finding("DMARC", dmarc);
-    if let Some(it) = &config.dkim
-        && !mail_dns::is_aligned(&it.domain, domain)
-    {
-        report.add(
-            Verdict::Failure,
-            "DKIM",
-            format!(
-                "firma por {} y el remitente es de {domain}: para DMARC deben ser el mismo dominio",
-                it.domain
-            ),
-        );
+    for finding in deliverability::examine(&names, &Question::of(config, domain)).await {
+        report.finding(finding);
     }
 }

@@ -10,7 +10,6 @@ mod drip_call;
 mod health;
 pub mod import;
 mod job;
-mod mail_dns;
 mod opened;
 mod postgres;
 mod serve;

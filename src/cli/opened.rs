@@ -10,6 +10,7 @@ use crate::{
         self,
         embedded::{self, Embedded},
     },
+    deliverability::Doctor,
     error::{Error, Result},
     messaging::{limits, tracking::Hits},
     state::AppState,
@@ -134,6 +135,7 @@ pub(super) async fn state(config: Config, db: PgPool) -> Result<AppState> {
         clock: Clock::System,
         senders,
         hits: Hits::default(),
+        doctor: Arc::new(Doctor::of_system()),
         stop: CancellationToken::new(),
     })
 }

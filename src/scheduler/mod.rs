@@ -183,7 +183,7 @@ async fn keep_going<P>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{clock::Clock, config::Config};
+    use crate::{clock::Clock, config::Config, deliverability::Doctor};
     use chrono::{DateTime, Utc};
     use sqlx::PgPool;
     use std::{collections::HashMap, sync::Arc};
@@ -195,6 +195,7 @@ mod tests {
             clock: Clock::fixed(DateTime::<Utc>::UNIX_EPOCH),
             senders: Arc::new(HashMap::new()),
             hits: tracking::Hits::default(),
+            doctor: Arc::new(Doctor::new(None)),
             stop: CancellationToken::new(),
         }
     }

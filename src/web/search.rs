@@ -80,6 +80,7 @@ const ACTIONS: &[(&str, &str, &str, Permission)] = &[
 const CALLED_TOO: &[(&str, &str)] = &[
     ("/settings", "ajustes configuración empresa razón social"),
     ("/settings/email", "ajustes configuración correo email remitente"),
+    ("/settings/deliverability", "ajustes configuración spf dkim dmarc dns correo no deseado spam"),
     ("/settings/limits", "ajustes configuración topes horarios"),
     ("/settings/segments", "ajustes configuración"),
     ("/settings/holidays", "ajustes configuración festivos"),

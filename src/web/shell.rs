@@ -196,6 +196,7 @@ const NAVIGATION: &[(&str, &str, &[Entry])] = &[
         &[
             ("Negocio", "building-store", "/settings", Permission::EditSettings),
             ("Canales", "plug", "/settings/email", Permission::EditSettings),
+            ("Entregabilidad", "shield", "/settings/deliverability", Permission::EditSettings),
             ("Límites y horarios", "gauge", "/settings/limits", Permission::EditSettings),
             ("Segmentos de valor", "chart-bar", "/settings/segments", Permission::EditSettings),
             ("Feriados", "calendar-off", "/settings/holidays", Permission::EditSettings),

@@ -9,6 +9,7 @@ mod cli;
 mod companies;
 mod contacts;
 mod deletions;
+mod deliverability;
 mod demo;
 mod drip;
 mod duplicates;

@@ -5,7 +5,10 @@ use crate::{
     support::smtp::Server,
 };
 use llovizna::{
-    channels::{Outgoing, Sender as _, email::Smtp},
+    channels::{
+        Outgoing, Sender as _,
+        email::{Smtp, published_key},
+    },
     config::{Dkim, Secret, SmtpTls},
 };
 use std::{
@@ -54,6 +57,18 @@ fn verified(message: &[u8], record: &str) -> Result<String, String> {
     let output = verifier.wait_with_output().unwrap();
     let told = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
     if output.status.success() { Ok(told(&output.stdout)) } else { Err(told(&output.stderr)) }
+}
+
+#[test]
+fn the_record_to_publish_is_what_openssl_makes_of_the_key() {
+    for (key, record) in [
+        ("dkim_rsa_pkcs1.pem", "dkim_rsa.txt"),
+        ("dkim_rsa_pkcs8.pem", "dkim_rsa.txt"),
+        ("dkim_ed25519.pem", "dkim_ed25519.txt"),
+    ] {
+        let record = std::fs::read_to_string(file(record)).unwrap();
+        assert_eq!(published_key(&dkim(key)).unwrap(), record.trim(), "{key}");
+    }
 }
 
 #[tokio::test]

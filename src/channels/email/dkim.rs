@@ -130,6 +130,40 @@ impl Signer {
     }
 }
 
+/// The record that the DNS should hold for the key of `settings` (RFC 6376 3.6.1).
+///
+/// # Errors
+/// A sentence in Spanish: the key is none.
+pub fn published_key(settings: &Dkim) -> Result<String, String> {
+    Ok(match key(settings.key_pem.reveal())? {
+        Key::Rsa(key) => {
+            format!("v=DKIM1; k=rsa; p={}", BASE64.encode(subject_public_key(key.public().as_ref())))
+        }
+        Key::Ed25519(key) => {
+            format!("v=DKIM1; k=ed25519; p={}", BASE64.encode(signature::KeyPair::public_key(&key).as_ref()))
+        }
+    })
+}
+
+/// An RSA key in the form that says that it is one (RFC 5280 4.1): openssl's, and the DNS's.
+fn subject_public_key(key: &[u8]) -> Vec<u8> {
+    /// rsaEncryption, without parameters.
+    const ALGORITHM: [u8; 15] = [0x30, 13, 6, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 13, 1, 1, 1, 5, 0];
+    let mut bits = vec![0];
+    bits.extend(key);
+    let mut inner = ALGORITHM.to_vec();
+    inner.extend(der(3, &bits));
+    der(0x30, &inner)
+}
+
+/// A value of DER that is longer than 127 bytes and shorter than 65 536, as keys are.
+fn der(kind: u8, content: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(content.len()).unwrap_or(u16::MAX).to_be_bytes();
+    let mut out = vec![kind, 0x82, length[0], length[1]];
+    out.extend(content);
+    out
+}
+
 fn key(pem: &str) -> Result<Key, String> {
     let wrong = |why: &str| format!("La clave de DKIM_PRIVATE_KEY no sirve: {why}.");
     let der = PrivateKeyDer::from_pem_slice(pem.as_bytes()).map_err(|_| {

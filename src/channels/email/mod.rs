@@ -11,6 +11,7 @@ mod quoted_printable;
 pub mod returned;
 mod wire;
 
+pub use dkim::published_key;
 pub(super) use message::{OWN_HEADER, readable_headers};
 pub use wire::Timeouts;
 

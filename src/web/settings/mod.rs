@@ -2,6 +2,7 @@
 
 mod business;
 mod caps;
+mod deliverability;
 pub(super) mod email;
 mod holidays;
 mod hours;
@@ -22,6 +23,7 @@ pub(super) fn routes() -> Vec<Route> {
         business::routes(),
         caps::routes(),
         email::routes(),
+        deliverability::routes(),
         hours::routes(),
         holidays::routes(),
         relationship::routes(),

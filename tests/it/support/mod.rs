@@ -16,6 +16,7 @@ use llovizna::{
     channels::{Accepted, Channel, Checking, Email, Outgoing, SendError, Sender, Senders, Sending},
     clock::Clock,
     config::Config,
+    deliverability::Doctor,
     ids::StaffId,
     messaging::tracking::Hits,
     state::AppState,
@@ -198,9 +199,17 @@ impl TestApp {
             clock: Clock::fixed(monday_noon()),
             senders,
             hits: Hits::default(),
+            doctor: Arc::new(Doctor::new(None)),
             stop: CancellationToken::new(),
         };
         TestApp { router: web::router(state.clone()), state, mailbox }
+    }
+
+    /// With a doctor who asks others than the internet's name servers.
+    pub(crate) fn with_doctor(mut self, doctor: Doctor) -> TestApp {
+        self.state.doctor = Arc::new(doctor);
+        self.router = web::router(self.state.clone());
+        self
     }
 
     /// The present instant of this application.

@@ -1,0 +1,194 @@
+//! SPF (RFC 7208): who may send for a domain.
+
+use super::{Finding, Level, Names, names::Kind};
+
+const PART: &str = "SPF";
+
+/// More questions than these make receivers give up (RFC 7208 4.6.4).
+const MOST_LOOKUPS: usize = 10;
+
+/// What providers ask to be included, by the end of their server's name.
+const PROVIDERS: &[(&str, &str)] = &[
+    ("gmail.com", "_spf.google.com"),
+    ("google.com", "_spf.google.com"),
+    ("office365.com", "spf.protection.outlook.com"),
+    ("amazonaws.com", "amazonses.com"),
+    ("sendgrid.net", "sendgrid.net"),
+    ("mailgun.org", "mailgun.org"),
+    ("postmarkapp.com", "spf.mtasv.net"),
+];
+
+pub(super) async fn look(names: &dyn Names, domain: &str, server: Option<&str>) -> Finding {
+    let Ok(texts) = names.ask(domain, Kind::Txt).await else { return Finding::unasked(PART) };
+    let found = policies(&texts);
+    let one = match found.as_slice() {
+        [] => {
+            let text = format!("{domain} no tiene SPF, y sin él nadie sabe quién puede enviar por ti");
+            return Finding::new(PART, Level::Bad, text).with(domain, proposal(server));
+        }
+        [one] => *one,
+        _ => {
+            let text =
+                format!("{domain} tiene más de un SPF y por eso ninguno vale: déjalos en uno solo, este");
+            return Finding::new(PART, Level::Bad, text).with(domain, joined(&found));
+        }
+    };
+    let terms: Vec<_> = one.split_whitespace().map(str::to_ascii_lowercase).collect();
+    if terms.iter().any(|it| it == "+all" || it == "all") {
+        let text = format!("el SPF de {domain} deja enviar a cualquiera (+all): termina en -all o ~all");
+        return Finding::new(PART, Level::Bad, text).with(domain, closed(one));
+    }
+    match trouble(names, domain, one).await {
+        Some(finding) => finding,
+        None if !terms.iter().any(|it| it == "-all" || it == "~all" || it.starts_with("redirect=")) => {
+            let text = format!("«{one}» no dice qué hacer con los demás: termina en -all o ~all");
+            Finding::new(PART, Level::Doubtful, text).with(domain, closed(one))
+        }
+        None => match server.and_then(include_of).filter(|it| !one.to_ascii_lowercase().contains(it)) {
+            Some(include) => {
+                let text = format!("«{one}» no nombra a tu proveedor de correo: agrega include:{include}");
+                Finding::new(PART, Level::Doubtful, text)
+                    .with(domain, one.replacen(' ', &format!(" include:{include} "), 1))
+            }
+            None => Finding::new(PART, Level::Good, format!("«{one}»")),
+        },
+    }
+}
+
+/// Too many questions, an include that leads nowhere, or no answer on the way.
+async fn trouble(names: &dyn Names, domain: &str, policy: &str) -> Option<Finding> {
+    let mut lookups = 0;
+    let mut open = vec![policy.to_owned()];
+    while let Some(policy) = open.pop() {
+        for term in policy.split_whitespace().skip(1).map(str::to_ascii_lowercase) {
+            let Some(leads_to) = asks(&term) else { continue };
+            lookups += 1;
+            if lookups > MOST_LOOKUPS {
+                let text = format!(
+                    "el SPF de {domain} necesita más de {MOST_LOOKUPS} consultas y por eso no vale: quita los include que no uses"
+                );
+                return Some(Finding::new(PART, Level::Bad, text));
+            }
+            // What macros stand for shows only with a message at hand.
+            let Some(name) = leads_to.filter(|it| !it.contains('%')) else { continue };
+            let Ok(texts) = names.ask(name, Kind::Txt).await else { return Some(Finding::unasked(PART)) };
+            match policies(&texts).first() {
+                Some(it) => open.push((*it).to_owned()),
+                None => {
+                    let text = format!(
+                        "el SPF de {domain} incluye a {name}, que no tiene SPF: corrige el nombre o quítalo"
+                    );
+                    return Some(Finding::new(PART, Level::Bad, text));
+                }
+            }
+        }
+    }
+    None
+}
+
+/// None: the term asks nothing of the DNS. Else the policy that it leads to, if it does.
+fn asks(term: &str) -> Option<Option<&str>> {
+    let term = term.trim_start_matches(['+', '-', '~', '?']);
+    if let Some(name) = term.strip_prefix("include:").or_else(|| term.strip_prefix("redirect=")) {
+        return Some(Some(name));
+    }
+    let mechanism = term.split([':', '/']).next().unwrap_or_default();
+    matches!(mechanism, "a" | "mx" | "ptr" | "exists").then_some(None)
+}
+
+fn policies(texts: &[String]) -> Vec<&str> {
+    let is_policy =
+        |it: &&str| it.split_whitespace().next().is_some_and(|first| first.eq_ignore_ascii_case("v=spf1"));
+    texts.iter().map(String::as_str).filter(is_policy).collect()
+}
+
+fn include_of(server: &str) -> Option<&'static str> {
+    PROVIDERS.iter().find(|(host, _)| server.ends_with(host)).map(|it| it.1)
+}
+
+fn proposal(server: Option<&str>) -> String {
+    match server {
+        Some(server) => match include_of(server) {
+            Some(include) => format!("v=spf1 include:{include} ~all"),
+            None => format!("v=spf1 mx a:{server} ~all"),
+        },
+        None => "v=spf1 mx ~all".to_owned(),
+    }
+}
+
+/// `policy` with its end closed.
+fn closed(policy: &str) -> String {
+    let is_open = |it: &str| ["+all", "all", "?all"].contains(&it.to_ascii_lowercase().as_str());
+    let terms: Vec<_> = policy.split_whitespace().filter(|it| !is_open(it)).collect();
+    format!("{} ~all", terms.join(" "))
+}
+
+/// One policy that allows what any of them allowed.
+fn joined(policies: &[&str]) -> String {
+    let mut terms: Vec<&str> = Vec::new();
+    for term in policies.iter().flat_map(|it| it.split_whitespace().skip(1)) {
+        if !term.to_ascii_lowercase().ends_with("all") && !terms.contains(&term) {
+            terms.push(term);
+        }
+    }
+    format!("v=spf1 {} ~all", terms.join(" "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::deliverability::known::Known;
+
+    async fn level(names: Known) -> Level {
+        look(&names, "a.cl", None).await.level
+    }
+
+    #[tokio::test]
+    async fn it_must_be_one_and_must_close() {
+        for (texts, expected) in [
+            (&["v=spf1 ip4:1.2.3.4 -all"][..], Level::Good),
+            (&["google-site-verification=1", "V=SPF1 mx ~all"], Level::Good),
+            (&[], Level::Bad),
+            (&["v=spf10 -all"], Level::Bad),
+            (&["v=spf1 mx +all"], Level::Bad),
+            (&["v=spf1 mx ?all"], Level::Doubtful),
+            (&["v=spf1 mx -all", "v=spf1 a -all"], Level::Bad),
+        ] {
+            let names = texts.iter().fold(Known::default(), |names, it| names.text("a.cl", it));
+            assert_eq!(level(names).await, expected, "{texts:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_questions_of_what_it_includes_count() {
+        let with = |n: usize| {
+            let inner = "mx ".repeat(n);
+            Known::default()
+                .text("a.cl", "v=spf1 include:b.cl -all")
+                .text("b.cl", &format!("v=spf1 {inner}-all"))
+        };
+        assert_eq!(level(with(9)).await, Level::Good);
+        assert_eq!(level(with(10)).await, Level::Bad);
+        // A circle ends.
+        assert_eq!(level(Known::default().text("a.cl", "v=spf1 include:a.cl -all")).await, Level::Bad);
+    }
+
+    #[tokio::test]
+    async fn an_include_that_leads_nowhere_is_no_silence_of_the_servers() {
+        let names = || Known::default().text("a.cl", "v=spf1 include:b.cl -all");
+        assert_eq!(level(names()).await, Level::Bad);
+        assert_eq!(level(names().away("b.cl")).await, Level::Unasked);
+        assert_eq!(level(Known::default().away("a.cl")).await, Level::Unasked);
+    }
+
+    #[tokio::test]
+    async fn the_record_to_paste_keeps_what_was_allowed() {
+        let names =
+            Known::default().text("a.cl", "v=spf1 mx -all").text("a.cl", "v=spf1 mx include:x.cl ~all");
+        let record = look(&names, "a.cl", None).await.record.unwrap();
+        assert_eq!(record.value, "v=spf1 mx include:x.cl ~all");
+        let google = Known::default().text("a.cl", "v=spf1 mx -all");
+        let record = look(&google, "a.cl", Some("smtp.gmail.com")).await.record.unwrap();
+        assert_eq!(record.value, "v=spf1 include:_spf.google.com mx -all");
+    }
+}

@@ -1,0 +1,73 @@
+//! Whether receivers will believe our email: what the DNS says, and the records to add.
+
+use super::{
+    Shell, filters,
+    html::{self, Answer},
+};
+use crate::{
+    access::Permission,
+    deliverability::{Examined, Level, Question},
+    messaging::compose::Sender,
+    settings::{self, Business, EmailChannel},
+    state::AppState,
+    web::routes::Route,
+};
+use askama::Template;
+use axum::extract::{Query, State};
+use serde::Deserialize;
+
+pub(super) fn routes() -> Vec<Route> {
+    vec![Route::get("/settings/deliverability", Permission::EditSettings, show)]
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Asked {
+    /// Not empty: wait for the answers.
+    report: String,
+    /// Not empty: ask anew, whatever is known.
+    again: String,
+}
+
+#[derive(Template)]
+#[template(path = "settings/deliverability.html")]
+struct DeliverabilityPage {
+    shell: Shell,
+    /// The address that messages leave from; empty: none is set.
+    sender: String,
+    domain: String,
+    /// The answers come after the page.
+    follows: bool,
+    examined: Option<Examined>,
+}
+
+impl DeliverabilityPage {
+    /// Word, tone and icon.
+    fn mark(level: Level) -> (&'static str, &'static str, &'static str) {
+        match level {
+            Level::Good => ("Bien", "green", "circle-check"),
+            Level::Doubtful => ("Por mejorar", "yellow", "alert-triangle"),
+            Level::Bad => ("Por corregir", "red", "circle-x"),
+            Level::Unasked => ("Sin respuesta", "secondary", "clock"),
+        }
+    }
+}
+
+async fn show(State(state): State<AppState>, shell: Shell, Query(asked): Query<Asked>) -> Answer {
+    let first = &state.config.first_values;
+    let business: Business = settings::load(&state.db, first).await?;
+    let channel: EmailChannel = settings::load(&state.db, first).await?;
+    let from = Sender::of_email(&state.config, &business, &channel);
+    let domain = from.domain().to_owned();
+    let sender = from.from_email;
+    let now = state.clock.now();
+    let question = Question::of(&state.config, &domain);
+    let kept = state.doctor.kept(now, &question).filter(|_| asked.again.is_empty());
+    let waits = !asked.report.is_empty() || !asked.again.is_empty();
+    let examined = match kept {
+        None if waits && sender.contains('@') => state.doctor.examine(now, question).await,
+        kept => kept,
+    };
+    let follows = examined.is_none() && !waits;
+    html::page(&DeliverabilityPage { shell, sender, domain, follows, examined })
+}
