@@ -23,10 +23,12 @@ async fn a_letter_of_blocks_is_written_to_people_who_were_marked() {
     window.fill_in("[aria-label='Bloque 1: título']", "Tinas calientes").await;
     window.fill_in("[aria-label='Bloque 2: texto']", "Te esperamos, {{ first_name }}.").await;
     window.click("button[value='add:DIVIDER']").await;
+    window.seen(".letter-blocks > li:nth-child(3)").await;
     window.click("button[value='add:BUTTON']").await;
     window.fill_in("[name='block_link']", "https://lluviasur.example/tinas").await;
     window.fill_in("li:nth-child(4) [name='block_text']", "Reservar").await;
     window.click("button[value='remove:2']").await;
+    window.holds("li:nth-child(3) [name='block_text']", "Reservar").await;
     window.click("button[value='up:2']").await;
     window.holds("li:nth-child(2) [name='block_text']", "Reservar").await;
     assert_eq!(window.value("[name='name']").await, "Tarde de tinas");
