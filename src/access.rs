@@ -4,6 +4,7 @@ use crate::{
     error::{Error, Result},
     ids::StaffId,
 };
+use sqlx::PgExecutor;
 
 /// What a member of the staff is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize, clap::ValueEnum)]
@@ -147,6 +148,19 @@ pub enum Actor {
 }
 
 impl Actor {
+    /// In whose name something goes on that `id` asked for as `name`: with what they may do by now. None: the program itself.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`] when they may not come in any more, or the database's.
+    pub async fn asking(db: impl PgExecutor<'_>, id: Option<i64>, name: &str) -> Result<Actor> {
+        let Some(id) = id else { return Ok(Actor::System) };
+        let role = sqlx::query_scalar!("select role from staff_users where id = $1 and active", id)
+            .fetch_optional(db)
+            .await?;
+        let role = role.as_deref().and_then(Role::from_code).ok_or(Error::Forbidden)?;
+        Ok(Actor::Staff { id: StaffId(id), name: name.to_owned(), role })
+    }
+
     /// Fail unless the actor has `permission`.
     ///
     /// # Errors

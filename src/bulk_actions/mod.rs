@@ -5,12 +5,12 @@ pub mod draft;
 pub mod run;
 
 use crate::{
-    access::{Actor, Permission, Role},
+    access::{Actor, Permission},
     audit,
     chile::format,
     contacts::{
         bulk_edit::{self, Edit, Stood},
-        contact_list::{self, Filter, Sort},
+        contact_list::Filter,
         vocabulary::Lifecycle,
     },
     db::Tx,
@@ -20,7 +20,7 @@ use crate::{
 };
 use chrono::{DateTime, Utc};
 use serde_json::json;
-use sqlx::{PgConnection, PgExecutor, QueryBuilder};
+use sqlx::{PgConnection, PgExecutor};
 
 /// Where a bulk action stands. The arrows are drawn in `migrations/0010_views.sql`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -271,9 +271,7 @@ fn title(change: Change, target: &str) -> String {
 /// # Errors
 /// When the database fails.
 pub async fn count(db: &mut PgConnection, now: DateTime<Utc>, filter: &Filter) -> Result<i64> {
-    let mut filter = filter.clone();
-    whom::complete(db, now, &mut filter).await?;
-    contact_list::matching(db, &filter, Sort::Newest).await?.count(db, i64::MAX).await
+    whom::everybody(db, now, filter).await?.count(db, i64::MAX).await
 }
 
 /// Ask for a change to everybody whom a list with `filter` shows: who they are is written down
@@ -332,15 +330,8 @@ pub async fn create(
 
 /// Write down whom it is about: what happens to the list from here on changes nothing any more. Gives how many.
 async fn write_down(tx: &mut Tx<'_>, now: DateTime<Utc>, id: BulkActionId, filter: &Filter) -> Result<i64> {
-    let mut filter = filter.clone();
-    whom::complete(tx, now, &mut filter).await?;
-    let matching = contact_list::matching(tx, &filter, Sort::Newest).await?;
-    let mut query = QueryBuilder::new("insert into bulk_action_rows (bulk_action_id, contact_id) select ");
-    query.push_bind(id.0).push(", matching.id from (");
-    matching.push_ids(&mut query);
-    query.push(") matching");
-    let total = query.build().execute(&mut **tx).await?.rows_affected();
-    let total = i64::try_from(total).unwrap_or(i64::MAX);
+    let everybody = whom::everybody(tx, now, filter).await?;
+    let total = everybody.write_down(tx, "bulk_action_rows (bulk_action_id, contact_id)", id.0).await?;
     sqlx::query!("update bulk_actions set total = $2 where id = $1", id.0, total).execute(&mut **tx).await?;
     Ok(total)
 }
@@ -447,12 +438,7 @@ async fn asker(tx: &mut Tx<'_>, action: &BulkAction) -> Result<Actor> {
         (Status::Undoing, Some(name)) => (action.undone_by, name),
         _ => (action.created_by, &action.created_by_name),
     };
-    let Some(id) = id else { return Ok(Actor::System) };
-    let role = sqlx::query_scalar!("select role from staff_users where id = $1 and active", id)
-        .fetch_optional(&mut **tx)
-        .await?;
-    let role = role.as_deref().and_then(Role::from_code).ok_or(Error::Forbidden)?;
-    Ok(Actor::Staff { id: StaffId(id), name: name.clone(), role })
+    Actor::asking(&mut **tx, id, name).await
 }
 
 /// What became of it, in a sentence.

@@ -9,7 +9,7 @@ use crate::{
     db::Tx,
     error::{Error, Result},
     ids::CampaignId,
-    messaging::outbox,
+    messaging::cancellation,
 };
 use chrono::{DateTime, Utc};
 use serde_json::json;
@@ -113,7 +113,7 @@ pub async fn cancel(tx: &mut Tx<'_>, now: DateTime<Utc>, actor: &Actor, id: Camp
     if done.rows_affected() == 0 {
         return Err(not_now(tx, id, "cancelar").await);
     }
-    let dropped = outbox::cancel_campaign(tx, now, actor, id).await?;
+    let dropped = cancellation::of_campaign(tx, now, actor, id).await?;
     record(tx, now, actor, "campaign.cancel", id, Some(json!({ "messages": dropped }))).await?;
     Ok(dropped)
 }

@@ -223,6 +223,19 @@ impl Matching {
         self.filter.push(query);
     }
 
+    /// Write their ids beside `owner` into a table, which `into` names with its two columns. Gives how many.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn write_down(&self, db: &mut PgConnection, into: &'static str, owner: i64) -> Result<i64> {
+        let mut query = QueryBuilder::new("insert into ");
+        query.push(into).push(" select ").push_bind(owner).push(", matching.id from (");
+        self.push_ids(&mut query);
+        query.push(") matching");
+        let total = query.build().execute(db).await?.rows_affected();
+        Ok(i64::try_from(total).unwrap_or(i64::MAX))
+    }
+
     /// The query of every row, in the list's order, `most` at most.
     #[must_use]
     pub fn whole(&self, most: i64) -> Whole {

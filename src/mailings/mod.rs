@@ -10,7 +10,7 @@ use crate::{
     chile::format,
     codes::codes,
     config::Config,
-    contacts::contact_list::{self, Filter, Sort},
+    contacts::contact_list::Filter,
     db::Tx,
     error::{Error, FieldError, Result},
     ids::{ContactId, LibraryId, MailingId, TemplateId},
@@ -192,13 +192,11 @@ async fn verdicts(
     message_type: MessageType,
     required: &[&str],
 ) -> Result<QueryBuilder<Postgres>> {
-    let mut filter = filter.clone();
-    whom::complete(db, now, &mut filter).await?;
-    let matching = contact_list::matching(db, &filter, Sort::Newest).await?;
+    let everybody = whom::everybody(db, now, filter).await?;
     let question = foresight::Question { now, channel: Channel::Email, message_type, required };
     Ok(foresight::verdicts(question, |query| {
         query.push("c.id in (");
-        matching.push_ids(query);
+        everybody.push_ids(query);
         query.push(")");
     }))
 }
@@ -326,15 +324,8 @@ async fn refuse_problems(tx: &mut Tx<'_>, config: &Config, letter: &Letter) -> R
 
 /// Write down whom it is for: what happens to the list from here on changes nothing any more. Gives how many.
 async fn write_down(tx: &mut Tx<'_>, now: DateTime<Utc>, id: MailingId, filter: &Filter) -> Result<i64> {
-    let mut filter = filter.clone();
-    whom::complete(tx, now, &mut filter).await?;
-    let matching = contact_list::matching(tx, &filter, Sort::Newest).await?;
-    let mut query = QueryBuilder::new("insert into mailing_people (mailing_id, contact_id) select ");
-    query.push_bind(id.0).push(", matching.id from (");
-    matching.push_ids(&mut query);
-    query.push(") matching");
-    let total = query.build().execute(&mut **tx).await?.rows_affected();
-    let total = i64::try_from(total).unwrap_or(i64::MAX);
+    let everybody = whom::everybody(tx, now, filter).await?;
+    let total = everybody.write_down(tx, "mailing_people (mailing_id, contact_id)", id.0).await?;
     sqlx::query!("update mailings set total = $2 where id = $1", id.0, total).execute(&mut **tx).await?;
     Ok(total)
 }

@@ -1,13 +1,13 @@
 //! The engine: queues those whom a mailing is for a page at a time, each page in one
 //! transaction with the move of the checkpoint. A kill costs that a page is asked for again, which adds nothing.
 
-use super::{Mailing, MailingId};
+use super::MailingId;
 use crate::{
-    access::{Actor, Permission, Role},
+    access::{Actor, Permission},
     channels::Channel,
     db::Tx,
     error::{Error, Result},
-    ids::{ContactId, StaffId},
+    ids::ContactId,
     messaging::{
         outbox::{self, Draft},
         versions,
@@ -45,7 +45,7 @@ pub async fn run_once(db: &PgPool, now: DateTime<Utc>) -> Result<bool> {
 
 async fn step(tx: &mut Tx<'_>, now: DateTime<Utc>, id: MailingId) -> Result<()> {
     let mailing = super::get(&mut **tx, id).await?;
-    let asker = asker(tx, &mailing).await?;
+    let asker = Actor::asking(&mut **tx, mailing.created_by, &mailing.created_by_name).await?;
     asker.require(Permission::SendCampaigns)?;
     let people = sqlx::query_scalar!(
         "select contact_id from mailing_people where mailing_id = $1 and contact_id > $2 order by contact_id limit $3",
@@ -81,16 +81,6 @@ async fn step(tx: &mut Tx<'_>, now: DateTime<Utc>, id: MailingId) -> Result<()> 
     .execute(&mut **tx)
     .await?;
     Ok(())
-}
-
-/// In whose name it is sent: who asked for it, with what they may do by now.
-async fn asker(tx: &mut Tx<'_>, mailing: &Mailing) -> Result<Actor> {
-    let Some(id) = mailing.created_by else { return Ok(Actor::System) };
-    let role = sqlx::query_scalar!("select role from staff_users where id = $1 and active", id)
-        .fetch_optional(&mut **tx)
-        .await?;
-    let role = role.as_deref().and_then(Role::from_code).ok_or(Error::Forbidden)?;
-    Ok(Actor::Staff { id: StaffId(id), name: mailing.created_by_name.clone(), role })
 }
 
 async fn fail(db: &PgPool, now: DateTime<Utc>, id: MailingId, error: &Error) -> Result<()> {

@@ -3,8 +3,8 @@
 //! as an exclusion of their addresses, so that no file brings their consent back.
 
 use super::{
+    cancellation,
     kinds::{MessageType, SuppressionReason},
-    outbox,
     suppression::{self, Foreign},
 };
 use crate::{
@@ -106,7 +106,7 @@ pub async fn delete(
             "Un mensaje para esta persona está saliendo en este momento. No se eliminó nada: inténtalo de nuevo en un minuto.",
         ));
     }
-    outbox::cancel_of_people(tx, now, actor, &all).await?;
+    cancellation::of_people(tx, now, actor, &all).await?;
     let addresses = deletion::addresses(tx, &all).await?;
     for channel in &departure.excluded {
         let mut reached = Vec::new();

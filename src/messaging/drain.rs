@@ -111,10 +111,10 @@ pub async fn run(engine: &Engine, options: &Options) -> Result<Run> {
     }
     runs::bury_the_dead(&engine.db, now).await?;
     let alone = options.only.is_none();
+    let codes = Codes::load(&engine.db).await?;
     let Some(live) = runs::start(&engine.db, now, options.channel, options.trigger, alone).await? else {
         return Ok(Run::AlreadyRunning);
     };
-    let codes = Codes::load(&engine.db).await?;
     let shared = Arc::new(Shared::new(engine.clone(), options, live.id, provider, sender, codes));
     let result = shared.clone().send_all(options, book).await;
     Ok(Run::Finished(close(live, &shared, result).await))

@@ -22,7 +22,7 @@ pub mod gate;
 pub mod foresight;
 mod insertion;
 pub mod outbox;
-mod recall;
+pub mod cancellation;
 pub mod evidence;
 pub mod compose;
 mod addressee;

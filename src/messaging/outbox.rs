@@ -518,63 +518,6 @@ pub(super) async fn cut_off(tx: &mut Tx<'_>, now: DateTime<Utc>, run: DripRunId)
     Ok(done.rows_affected())
 }
 
-/// PENDING -> CANCELLED for all that is left of a campaign. Returns how many.
-///
-/// # Errors
-/// When the database fails.
-pub async fn cancel_campaign(
-    tx: &mut Tx<'_>,
-    now: DateTime<Utc>,
-    actor: &Actor,
-    campaign: CampaignId,
-) -> Result<u64> {
-    let done = sqlx::query!(
-        "with ordered as (
-             select id from communication_logs
-             where campaign_id = $1 and status = 'PENDING' and origin = 'CAMPAIGN' order by id for update
-         ), gone as (
-             update communication_logs set status = 'CANCELLED', defer_reason = null
-             where id in (select id from ordered)
-             returning id
-         )
-         insert into communication_events (communication_log_id, at, kind, staff_user_id)
-         select id, $2, 'CANCELLED', $3 from gone",
-        campaign.0,
-        now,
-        actor.staff_id().map(|it| it.0)
-    )
-    .execute(&mut **tx)
-    .await?;
-    Ok(done.rows_affected())
-}
-
-/// PENDING, UNCONFIRMED -> CANCELLED for all that is left for people who are deleted. Returns how many.
-pub(super) async fn cancel_of_people(
-    tx: &mut Tx<'_>,
-    now: DateTime<Utc>,
-    actor: &Actor,
-    contacts: &[i64],
-) -> Result<u64> {
-    let done = sqlx::query!(
-        "with ordered as (
-             select id from communication_logs
-             where contact_id = any($1) and status in ('PENDING', 'UNCONFIRMED') order by id for update
-         ), gone as (
-             update communication_logs set status = 'CANCELLED', defer_reason = null
-             where id in (select id from ordered)
-             returning id
-         )
-         insert into communication_events (communication_log_id, at, kind, staff_user_id)
-         select id, $2, 'CANCELLED', $3 from gone",
-        contacts,
-        now,
-        actor.staff_id().map(|it| it.0)
-    )
-    .execute(&mut **tx)
-    .await?;
-    Ok(done.rows_affected())
-}
-
 /// FAILED -> PENDING for all of a campaign, by a person's decision. Returns how many.
 ///
 /// # Errors

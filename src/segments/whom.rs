@@ -7,7 +7,10 @@ use super::{
 };
 use crate::{
     chile::time,
-    contacts::contact_filter::{Filter, Within},
+    contacts::{
+        contact_filter::{Filter, Within},
+        contact_list::{self, Matching, Sort},
+    },
     error::{Error, Result},
 };
 use chrono::{DateTime, Utc};
@@ -36,4 +39,14 @@ pub async fn complete(db: &mut PgConnection, now: DateTime<Utc>, filter: &mut Fi
     filter.within =
         Within::new(move |query| compile::push(query, &rule, Context { library: &library, today }));
     Ok(())
+}
+
+/// Everybody whom a list with `filter` shows at `now`.
+///
+/// # Errors
+/// As [`complete`].
+pub async fn everybody(db: &mut PgConnection, now: DateTime<Utc>, filter: &Filter) -> Result<Matching> {
+    let mut filter = filter.clone();
+    complete(db, now, &mut filter).await?;
+    contact_list::matching(db, &filter, Sort::Newest).await
 }
