@@ -238,7 +238,13 @@ async fn gate_alone(engine: &Engine, count: usize) {
         let kind = MessageType::Promocional;
         let asked: Vec<Asked> = page
             .iter()
-            .map(|id| Asked { contact: Some(ContactId(*id)), destination: None, kind, is_test: false })
+            .map(|id| Asked {
+                contact: Some(ContactId(*id)),
+                destination: None,
+                kind,
+                is_test: false,
+                asked_for: None,
+            })
             .collect();
         let since = now - chrono::Days::new(31);
         let rules = Rules {

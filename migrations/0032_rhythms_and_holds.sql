@@ -17,6 +17,7 @@ comment on column contact_rhythms.paused_until is 'first local day on which prom
 comment on column contact_rhythms.source is 'how it was said, in words';
 comment on column contact_rhythms.communication_log_id is 'the message whose link was used';
 create index contact_rhythms_last on contact_rhythms (contact_id, communication_type, id desc) include (min_days, paused_until);
+create index contact_rhythms_paused on contact_rhythms (paused_until) where paused_until is not null;
 -- Who leaves the base takes their wishes along.
 create trigger contact_rhythms_are_kept before update or delete on contact_rhythms
     for each row execute function consent_events_guard();

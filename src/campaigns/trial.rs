@@ -52,8 +52,13 @@ pub async fn preview(
     let (recipient, to) = match contact {
         None => (Recipient::sample(), "ejemplo@empresa.example".to_owned()),
         Some(id) => {
-            let asked =
-                Asked { contact: Some(id), destination: None, kind: MessageType::Other, is_test: true };
+            let asked = Asked {
+                contact: Some(id),
+                destination: None,
+                kind: MessageType::Other,
+                is_test: true,
+                asked_for: None,
+            };
             let facts = gate::facts(db, Channel::Email, &[asked], None).await?;
             let facts = facts.into_iter().next().filter(|it| it.person.is_some()).ok_or(Error::NotFound)?;
             (facts.recipient, facts.destination.unwrap_or_else(|| "sin correo".to_owned()))

@@ -162,6 +162,7 @@ struct Due {
     destination: Option<String>,
     template: Option<TemplateId>,
     attempts: u32,
+    scheduled_at: DateTime<Utc>,
 }
 
 /// Look at the next page of `stream`, decide, and write the decisions down. `room`: how many more may leave.
@@ -192,7 +193,7 @@ pub(super) async fn only(
     id: MessageId,
 ) -> Result<Page> {
     let rows = sqlx::query!(
-        "select id, token, origin, message_type, contact_id, destination, template_id, attempts
+        "select id, token, origin, message_type, contact_id, destination, template_id, attempts, scheduled_at
          from communication_logs
          where id = $1 and communication_type = $2 and status = 'PENDING'
          for update skip locked",
@@ -213,6 +214,7 @@ pub(super) async fn only(
                 it.destination,
                 it.template_id,
                 it.attempts,
+                it.scheduled_at,
             )
         })
         .collect();
@@ -240,6 +242,7 @@ fn due_of(
     destination: Option<String>,
     template: Option<i64>,
     attempts: i32,
+    scheduled_at: DateTime<Utc>,
 ) -> Option<Due> {
     Some(Due {
         id,
@@ -250,6 +253,7 @@ fn due_of(
         destination,
         template: template.map(TemplateId),
         attempts: u32::try_from(attempts).unwrap_or_default(),
+        scheduled_at,
     })
 }
 
@@ -263,7 +267,7 @@ async fn lock_due(
     // Two statements, for the index serves "= campaign" and "is null" but not both in one.
     let due: Vec<Option<Due>> = if let Some(campaign) = stream.campaign {
         sqlx::query!(
-            "select id, token, origin, message_type, contact_id, destination, template_id, attempts
+            "select id, token, origin, message_type, contact_id, destination, template_id, attempts, scheduled_at
              from communication_logs
              where communication_type = $1 and campaign_id = $2 and status = 'PENDING' and origin <> 'TEST'
                and next_attempt_at <= $3
@@ -287,12 +291,13 @@ async fn lock_due(
                 it.destination,
                 it.template_id,
                 it.attempts,
+                it.scheduled_at,
             )
         })
         .collect()
     } else {
         sqlx::query!(
-            "select id, token, origin, message_type, contact_id, destination, template_id, attempts
+            "select id, token, origin, message_type, contact_id, destination, template_id, attempts, scheduled_at
              from communication_logs
              where communication_type = $1 and campaign_id is null and status = 'PENDING'
                and next_attempt_at <= $2
@@ -315,6 +320,7 @@ async fn lock_due(
                 it.destination,
                 it.template_id,
                 it.attempts,
+                it.scheduled_at,
             )
         })
         .collect()
@@ -359,6 +365,7 @@ async fn decide_and_write(
             destination: it.destination.clone(),
             kind: it.kind,
             is_test: it.origin == OriginKind::Test,
+            asked_for: Some(it.scheduled_at),
         })
         .collect();
     let facts = gate::facts(tx, book.channel, &asked, Some(limits::counts_since(&book.caps, now))).await?;

@@ -47,6 +47,15 @@ pub struct Facts {
     pub history: Vec<Counted>,
     /// What the text may say of them.
     pub recipient: Recipient,
+    /// When the message was to leave, as it was asked for; none: it is being asked for now.
+    pub asked_for: Option<DateTime<Utc>>,
+}
+
+impl Facts {
+    /// The last local day until which the message waits for its recipient's own wish.
+    fn patience(&self, now: DateTime<Utc>) -> NaiveDate {
+        patience(self.asked_for.unwrap_or(now))
+    }
 }
 
 /// The rules at the moment of deciding.
@@ -90,10 +99,10 @@ pub enum Decision {
 /// Days that a message waits for what its own recipient asked for: later it would be old news, and is not sent.
 pub const PATIENCE_DAYS: u64 = 30;
 
-/// The last local day until which a message waits for its recipient's own wish.
+/// The last local day until which a message that was asked for at `asked_for` waits for its recipient's own wish.
 #[must_use]
-pub fn patience(now: DateTime<Utc>) -> NaiveDate {
-    time::local_date(now) + Days::new(PATIENCE_DAYS)
+pub fn patience(asked_for: DateTime<Utc>) -> NaiveDate {
+    time::local_date(asked_for) + Days::new(PATIENCE_DAYS)
 }
 
 /// The first local day on which neither a pause nor the rhythm of their own holds the person back; none: neither does.
@@ -129,7 +138,7 @@ pub fn eligible(
             return Err((BlockReason::Preference, kind.label().to_owned()));
         }
         if kind.is_promotional()
-            && let Some(until) = facts.rhythm.paused_until.filter(|until| *until > patience(now))
+            && let Some(until) = facts.rhythm.paused_until.filter(|until| *until > facts.patience(now))
         {
             return Err((BlockReason::Paused, until_day(until)));
         }
@@ -183,7 +192,7 @@ pub fn decide(
     let tomorrow = || opens(time::start_of_day(time::local_date(now) + Days::new(1)));
     let soon = facts.rhythm.min_days.and_then(|days| limits::too_soon(days, &facts.history, now));
     if let Some(soon) = &soon
-        && soon.frees_on > patience(now)
+        && soon.frees_on > facts.patience(now)
     {
         return Decision::Block { reason: BlockReason::LessOften, detail: soon.detail.clone() };
     }
@@ -268,6 +277,8 @@ pub struct Asked {
     pub kind: MessageType,
     /// Someone on the staff, to themselves: only an address that is dead stops it.
     pub is_test: bool,
+    /// When it was to leave; none: it is being asked for now.
+    pub asked_for: Option<DateTime<Utc>>,
 }
 
 /// The facts of each of `asked`, in the same order; of who was joined, those of who stays. `history_since` none: without history.
@@ -333,7 +344,9 @@ pub async fn facts(
     };
     Ok(rows
         .into_iter()
-        .map(|it| Facts {
+        .zip(asked)
+        .map(|(it, asked)| Facts {
+            asked_for: asked.asked_for,
             destination: it.address.filter(|it| !it.is_empty()),
             person: it.contact_id.map(ContactId),
             suppressed: it.suppressed.as_deref().and_then(SuppressionReason::from_code),
@@ -537,6 +550,16 @@ mod tests {
             ask(MessageType::Promocional, &asked(14, "2026-11-09T15:00:00Z"), NOON, |_| ()),
             Decision::Allow
         );
+        // The month of patience counts from when the message was asked for, not from each look.
+        let again = Facts {
+            asked_for: Some("2026-10-24T15:00:00Z".parse().unwrap()),
+            ..asked(30, "2026-11-23T14:00:00Z")
+        };
+        let decision = ask(MessageType::Promocional, &again, NOON, |_| ());
+        assert_eq!(blocked(&decision), Some(BlockReason::LessOften), "it would leave 60 days late");
+        let now = Facts { asked_for: None, ..again };
+        let decision = ask(MessageType::Promocional, &now, NOON, |_| ());
+        assert_eq!(deferred(&decision).map(|it| it.0), Some(DeferReason::LessOften));
     }
 
     #[test]

@@ -159,8 +159,12 @@ pub(super) async fn unsubscribe_as_told(
     Ok(())
 }
 
-/// Who the holder is today, held: they may have been joined into another since their link was read.
+/// Who the holder is today, held: they may have been joined into another since their link was read. Their message is
+/// held first, as by whoever tells what became of it and then counts the person again.
 async fn still(tx: &mut Tx<'_>, holder: &Holder) -> Result<Option<ContactId>> {
+    sqlx::query!("select id from communication_logs where id = $1 for key share", holder.message.0)
+        .fetch_one(&mut **tx)
+        .await?;
     match holder.contact {
         Some(contact) => match merge::hold_survivor(tx, contact).await {
             Ok(id) => Ok(Some(id)),

@@ -123,7 +123,13 @@ pub async fn enqueue(
 ) -> Result<Enqueued> {
     let asked: Vec<Asked> = contacts
         .iter()
-        .map(|id| Asked { contact: Some(*id), destination: None, kind: draft.message_type, is_test: false })
+        .map(|id| Asked {
+            contact: Some(*id),
+            destination: None,
+            kind: draft.message_type,
+            is_test: false,
+            asked_for: Some(draft.scheduled_at),
+        })
         .collect();
     let facts = gate::facts(tx, draft.channel, &asked, None).await?;
     let mut rows = NewRows::default();
@@ -341,10 +347,23 @@ pub(super) async fn begin(
                    where p.contact_id = (select coalesce(merged_into, id) from contacts where id = l.contact_id)
                      and p.communication_type = $6 and p.message_type = l.message_type
                      and not p.allowed))
-               -- The last word of the contact's own row: a pause is said for each row of a person.
-               and (l.origin = 'TEST' or l.message_type <> all($7) or coalesce((
-                   select r.paused_until <= $9 from contact_rhythms r
-                   where r.contact_id = l.contact_id and r.communication_type = $6 order by r.id desc limit 1), true))
+               -- A pause that anybody of the person's rows is in, and a wish for fewer that the gate did not know yet:
+               -- looked for only where somebody is in a pause, or said so since.
+               and (l.origin = 'TEST' or l.message_type <> all($7)
+                    or not ((select exists (select from contact_rhythms where paused_until > $9))
+                        or coalesce((select at from contact_rhythms order by id desc limit 1) > held.reserved_at, false))
+                    or not exists (
+                        select from contacts asked
+                        cross join lateral (
+                            select coalesce(asked.merged_into, asked.id) as id
+                            union all select id from contacts where merged_into = coalesce(asked.merged_into, asked.id)
+                        ) one
+                        cross join lateral (
+                            select min_days, paused_until, at from contact_rhythms r
+                            where r.contact_id = one.id and r.communication_type = $6 order by r.id desc limit 1
+                        ) last
+                        where asked.id = l.contact_id and (last.paused_until > $9
+                            or (last.min_days is not null and last.at > held.reserved_at))))
                and (l.origin = 'TEST' or l.contact_id is null or l.message_type <> all($7) or exists (
                    select 1 from contacts asked join contacts c on c.id = coalesce(asked.merged_into, asked.id)
                    where asked.id = l.contact_id

@@ -90,8 +90,13 @@ pub async fn ask(
     frame: &Frame,
     question: Question<'_>,
 ) -> Result<Answer> {
-    let asked =
-        Asked { contact: Some(question.contact), destination: None, kind: question.kind, is_test: false };
+    let asked = Asked {
+        contact: Some(question.contact),
+        destination: None,
+        kind: question.kind,
+        is_test: false,
+        asked_for: None,
+    };
     let since = limits::counts_since(&frame.caps, now);
     let facts = gate::facts(db, frame.channel, &[asked], Some(since)).await?.pop().unwrap_or_default();
     let caps = room::Caps { channel: frame.channel_cap, campaign: question.capped };

@@ -230,6 +230,12 @@ async fn save(
     let now = state.clock.now();
     let ticked = |name: &str| fields.iter().any(|(key, _)| key == name);
     let mut tx = state.db.begin().await?;
+    if !ticked("subscribed") {
+        // A no is a no, whatever else the form says.
+        links::unsubscribe(&mut tx, now, &holder).await?;
+        tx.commit().await?;
+        return saved(&state, &headers, token).await;
+    }
     let known = links::choices(&mut tx, &holder).await?;
     let today = time::local_date(now);
     let form = RhythmForm::read(&fields);
@@ -238,7 +244,12 @@ async fn save(
         Err(error) => {
             drop(tx);
             let errors = Errors::from_error(error)?;
-            let page = preferences_page(&state, &headers, token, (holder, business), false).await?;
+            let mut page = preferences_page(&state, &headers, token, (holder, business), false).await?;
+            // As it was ticked: what is sent next must not say yes where a no was meant.
+            page.subscribed = true;
+            for it in page.rows.iter_mut().flat_map(|row| &mut row.boxes) {
+                it.allowed = ticked(&it.name);
+            }
             let rhythm = form.map(|it| it.beside(known.rhythm, today));
             return html::invalid(&PreferencesPage { rhythm, errors, ..page });
         }
@@ -246,23 +257,24 @@ async fn save(
     let choices: Vec<Choice> = offered(&state, &known)
         .map(|(channel, kind)| Choice { channel, kind, allowed: ticked(&name_of(channel, kind)) })
         .collect();
-    if ticked("subscribed") {
-        // Whoever had left saw no box ticked: coming back without ticking any takes nothing else away.
-        if known.subscribed || choices.iter().any(|it| it.allowed) {
-            links::choose(&mut tx, now, &holder, &choices).await?;
-        }
-        links::resubscribe(&mut tx, now, &holder).await?;
-        if let Some(rhythm) = rhythm {
-            links::pace(&mut tx, now, &holder, rhythm).await?;
-        }
-    } else {
-        links::unsubscribe(&mut tx, now, &holder).await?;
+    // Whoever had left saw no box ticked: coming back without ticking any takes nothing else away.
+    if known.subscribed || choices.iter().any(|it| it.allowed) {
+        links::choose(&mut tx, now, &holder, &choices).await?;
+    }
+    links::resubscribe(&mut tx, now, &holder).await?;
+    if let Some(rhythm) = rhythm {
+        links::pace(&mut tx, now, &holder, rhythm).await?;
     }
     tx.commit().await?;
-    let Some(found) = holder_of(&state, &token).await? else {
-        return broken(&state, &headers).await;
+    saved(&state, &headers, token).await
+}
+
+/// The page after what it said was kept.
+async fn saved(state: &AppState, headers: &HeaderMap, token: String) -> Answer {
+    let Some(found) = holder_of(state, &token).await? else {
+        return broken(state, headers).await;
     };
-    html::page(&preferences_page(&state, &headers, token, found, true).await?)
+    html::page(&preferences_page(state, headers, token, found, true).await?)
 }
 
 #[cfg(test)]

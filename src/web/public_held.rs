@@ -86,7 +86,7 @@ async fn facts(db: &mut PgConnection, id: ContactId) -> Result<Vec<(&'static str
     let contact = contact::get(&mut *db, id).await?;
     let metrics = metrics::of(&mut *db, id).await?;
     let interests = interests::of(&mut *db, id).await?.len();
-    let filter = story::Filter { contact: Some(id), ..story::Filter::default() };
+    let filter = story::Filter { contact: Some(id), left: true, ..story::Filter::default() };
     let messages = story::count(db, &filter, COUNTED).await?;
     let mut facts = own(&contact);
     let mut counted = |label, count: i64, one: &str, many: &str| {

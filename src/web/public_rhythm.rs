@@ -83,7 +83,7 @@ impl RhythmForm {
             "" | DATE => Some(typed()?),
             days => {
                 let wrong = |_| Error::invalid("pause", "Elige una de las opciones.");
-                Some(today + Days::new(days.parse::<u32>().map_err(wrong)?.into()))
+                Some(today + Days::new(days.parse::<u16>().map_err(wrong)?.into()))
             }
         };
         Rhythm { min_days, paused_until }.checked(today)
@@ -141,9 +141,14 @@ mod tests {
         assert_eq!(check("14", "60", ""), Some((Some(14), Some(day("2027-01-22")))));
         assert_eq!(check("", "date", "2027-01-05"), Some((None, Some(day("2027-01-05")))));
         assert_eq!(check("", "", "2027-01-05"), Some((None, Some(day("2027-01-05")))));
-        for (every, pause, date) in
-            [("x", "", ""), ("", "date", ""), ("", "date", "2026-11-01"), ("", "-5", ""), ("400", "", "")]
-        {
+        for (every, pause, date) in [
+            ("x", "", ""),
+            ("", "date", ""),
+            ("", "date", "2026-11-01"),
+            ("", "-5", ""),
+            ("", "200000000", ""),
+            ("400", "", ""),
+        ] {
             assert_eq!(check(every, pause, date), None, "{every} {pause} {date}");
         }
     }

@@ -119,6 +119,7 @@ async fn what_is_foretold_is_what_the_gate_decides(db: PgPool) {
             destination: None,
             kind: letter.message_type,
             is_test: false,
+            asked_for: None,
         })
         .collect();
     let facts = gate::facts(&mut db, llovizna::channels::Channel::Email, &asked, None).await.unwrap();

@@ -451,8 +451,13 @@ async fn what_a_living_run_has_set_apart_no_other_takes_and_caps_count_it(db: Pg
     let report = world.drip().await;
     assert_eq!((report.counts.sent, report.counts.deferred), (0, 1), "the cap is one a week");
     let mut tx = world.db.begin().await.unwrap();
-    let asked =
-        Asked { contact: Some(people[0]), destination: None, kind: MessageType::Promocional, is_test: false };
+    let asked = Asked {
+        contact: Some(people[0]),
+        destination: None,
+        kind: MessageType::Promocional,
+        is_test: false,
+        asked_for: None,
+    };
     let facts = gate::facts(&mut tx, Channel::Email, &[asked], Some(world.now() - TimeDelta::days(7))).await;
     assert_eq!(facts.unwrap()[0].history.len(), 1);
     drop(tx);
@@ -679,6 +684,7 @@ async fn what_people_got_is_looked_up_by_person_though_the_plan_is_from_before_t
             destination: None,
             kind: MessageType::Promocional,
             is_test: false,
+            asked_for: None,
         })
         .collect();
     let since = Some(world.now() - TimeDelta::days(7));

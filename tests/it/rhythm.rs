@@ -149,10 +149,13 @@ async fn a_wrong_date_is_said_at_its_field_and_nothing_is_kept(db: PgPool) {
     let app = app(db);
     let (_, _, path) = written_to(&app).await;
     for date in ["2026-11-23", "2029-01-01", "ayer"] {
-        let page = post(&app, &path, &format!("every=14&pause=date&paused_until={date}")).await;
+        let page = post(&app, &path, &format!("subscribed=on&every=14&pause=date&paused_until={date}")).await;
         assert_eq!(page.status, StatusCode::UNPROCESSABLE_ENTITY, "{date}");
         assert!(page.body.contains("error-paused_until"), "{}", page.body);
         assert!(page.body.contains("<option value=\"14\" selected>"), "{}", page.body);
+        // What was unticked stays so: sending the page once more must not say yes.
+        assert!(page.body.contains("name=\"subscribed\" value=\"on\" checked"), "{}", page.body);
+        assert!(page.body.contains("name=\"EMAIL.PROMOCIONAL\" value=\"on\">"), "{}", page.body);
     }
     let kept: i64 = sqlx::query_scalar(
         "select (select count(*) from contact_rhythms) + (select count(*) from suppressions)",
@@ -161,6 +164,58 @@ async fn a_wrong_date_is_said_at_its_field_and_nothing_is_kept(db: PgPool) {
     .await
     .unwrap();
     assert_eq!(kept, 0);
+}
+
+#[sqlx::test(migrator = "MIGRATIONS")]
+async fn a_no_is_kept_whatever_is_wrong_with_the_rest_of_the_form(db: PgPool) {
+    let app = app(db);
+    let (_, _, path) = written_to(&app).await;
+    let page = post(&app, &path, "EMAIL.PROMOCIONAL=on&every=14&pause=date&paused_until=ayer").await;
+    assert_eq!(page.status, StatusCode::OK, "{}", page.body);
+    assert!(!page.body.contains("name=\"subscribed\" value=\"on\" checked"), "{}", page.body);
+    let refused: i64 = sqlx::query_scalar("select count(*) from suppressions where reason = 'UNSUBSCRIBED'")
+        .fetch_one(&app.state.db)
+        .await
+        .unwrap();
+    assert_eq!(refused, 1);
+}
+
+#[sqlx::test(migrator = "MIGRATIONS")]
+async fn a_wish_said_after_the_gate_holds_too_whichever_card_of_the_person_says_it(db: PgPool) {
+    let app = app(db);
+    let (person, first, _) = written_to(&app).await;
+    execute(&app, "delete from frequency_caps").await;
+    sqlx::query(
+        "insert into contacts (first_name, search_key, merged_into, created_at, updated_at)
+         values ('Otra', 'otra', $1, '2026-11-20', '2026-11-20')",
+    )
+    .bind(person.0)
+    .execute(&app.state.db)
+    .await
+    .unwrap();
+    let wishes = [("c.merged_into", "paused_until", "'2026-12-01'"), ("c.id", "min_days", "30")];
+    for (who, wish, value) in wishes {
+        let next = again(&app, first).await;
+        let function = format!(
+            "create or replace function wishes() returns trigger language plpgsql as $$ begin
+                 insert into contact_rhythms (contact_id, communication_type, {wish}, source, at)
+                 select c.id, 'EMAIL', {value}, 'Página de preferencias', '2026-11-24' from contacts c
+                 where {who} = {person};
+                 return new;
+             end $$"
+        );
+        sqlx::raw_sql(sqlx::AssertSqlSafe(function)).execute(&app.state.db).await.unwrap();
+        execute(&app, "create trigger wishes before insert on communication_reservations for each row execute function wishes()").await;
+        run(&app).await;
+        assert_ne!(stands(&app, next).await.0, "SENT", "{wish}");
+        execute(&app, "drop trigger wishes on communication_reservations").await;
+        run(&app).await;
+        let told = stands(&app, next).await;
+        assert_eq!(told.0, "PENDING", "{wish}");
+        assert!(told.1.is_some(), "{wish}: {told:?}");
+        execute(&app, "alter table contact_rhythms disable trigger user").await;
+        execute(&app, "delete from contact_rhythms").await;
+    }
 }
 
 #[sqlx::test(migrator = "MIGRATIONS")]
@@ -224,12 +279,16 @@ async fn of_two_who_are_joined_the_stricter_wish_holds_and_what_is_said_then_is_
 #[sqlx::test(migrator = "MIGRATIONS")]
 async fn what_is_held_on_them_is_shown_half_hidden(db: PgPool) {
     let app = app(db);
-    let (_, _, path) = written_to(&app).await;
+    let (_, first, path) = written_to(&app).await;
     execute(
         &app,
         "update contacts set last_name = 'Oyarzún', phone = '+56987654321', notes = 'Le gusta el lago'",
     )
     .await;
+    // What waits for them was not sent.
+    let waits = again(&app, first).await;
+    run(&app).await;
+    assert_eq!(stands(&app, waits).await.0, "PENDING");
     let page = app.anonymous().get(&format!("{path}/datos")).await;
     assert_eq!(page.status, StatusCode::OK);
     let text = page.text();

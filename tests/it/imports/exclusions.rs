@@ -17,7 +17,8 @@ const LIST: &str = "Correo;Teléfono\nANA@x.example;\n;9 1111 2222\n;;\nnadie;\n
 
 async fn held(db: &PgPool, channel: Channel, address: &str, kind: MessageType) -> Option<SuppressionReason> {
     let mut conn = db.acquire().await.unwrap();
-    let asked = Asked { contact: None, destination: Some(address.to_owned()), kind, is_test: false };
+    let asked =
+        Asked { contact: None, destination: Some(address.to_owned()), kind, is_test: false, asked_for: None };
     gate::facts(&mut conn, channel, &[asked], None).await.unwrap()[0].suppressed
 }
 
