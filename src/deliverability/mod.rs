@@ -180,9 +180,10 @@ mod known {
 
     impl Names for Known {
         fn ask<'a>(&'a self, name: &'a str, kind: Kind) -> Asking<'a> {
-            let found = match self.away.iter().any(|it| it == name) {
-                true => Err(Unanswered),
-                false => Ok(self.records.get(&(name.to_owned(), kind)).cloned().unwrap_or_default()),
+            let found = if self.away.iter().any(|it| it == name) {
+                Err(Unanswered)
+            } else {
+                Ok(self.records.get(&(name.to_owned(), kind)).cloned().unwrap_or_default())
             };
             Box::pin(async move { found })
         }
