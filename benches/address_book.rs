@@ -86,6 +86,7 @@ async fn measure(options: &PgConnectOptions) {
         .unwrap();
     let asker = Asker::new(port, &token);
     asker.until_ready().await;
+    until_sealed(&pool).await;
     println!("{contacts} people, load {}", load());
     let middle: i64 = sqlx::query_scalar("select id from contacts order by id offset $1 limit 1")
         .bind(i64::try_from(contacts / 2).unwrap())
@@ -139,6 +140,17 @@ async fn fill(pool: &PgPool, contacts: usize) {
     sqlx::raw_sql("vacuum analyze").execute(&mut *filling).await.unwrap();
     filling.close().await.unwrap();
     println!("filled in {:.0} s", started.elapsed().as_secs_f64());
+}
+
+/// The program seals what happened to messages as soon as it is there: once that is done, only the pages are measured.
+async fn until_sealed(pool: &PgPool) {
+    let started = Instant::now();
+    let left = "select exists (select from communication_events
+        where id > coalesce((select last_event from evidence_seals order by position desc limit 1), 0))";
+    while sqlx::query_scalar(left).fetch_one(pool).await.unwrap() {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    println!("sealed after {:.0} s", started.elapsed().as_secs_f64());
 }
 
 /// A rule of three conditions, messages among them.

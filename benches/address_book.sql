@@ -67,6 +67,13 @@ from generate_series(0, 9) k, contacts c, lateral (
 insert into campaign_tallies (campaign_id, status, reason, unsubscribed, messages)
 select campaign_id, status, campaign_tally_reason(status, block_reason, defer_reason), unsubscribed_at is not null, count(*)
 from communication_logs group by 1, 2, 3, 4;
+insert into campaign_figures (campaign_id, what, hour, domain, messages, folded)
+select campaign_id, what, hour, domain, count(*), true from (
+    select m.campaign_id, f.what, date_trunc('hour', f.at, 'UTC') as hour, lower(split_part(m.destination, '@', 2)) as domain
+    from communication_logs m cross join lateral campaign_figures_of(row(m.campaign_id, m.destination, m.status, m.sent_at, m.delivered_at,
+        m.opened_at, m.clicked_at, m.replied_at, m.unsubscribed_at, m.machine_opened_at, m.machine_clicked_at)::campaign_figure_source) f
+    where m.sent_at is not null and m.origin = 'CAMPAIGN'
+) found group by grouping sets ((campaign_id, what, hour), (campaign_id, what, domain));
 update contact_metrics m set last_opened_at = o.opened_at, last_clicked_at = o.clicked_at
 from (select contact_id, max(opened_at) as opened_at, max(clicked_at) as clicked_at from communication_logs where opened_at is not null group by 1) o
 where o.contact_id = m.contact_id;

@@ -2,7 +2,7 @@
 -- row is the whole wish as it was said, with its proof; the last one of a contact and channel holds.
 create table contact_rhythms (
     id bigint generated always as identity primary key,
-    contact_id bigint not null references contacts (id),
+    contact_id bigint not null references contacts (id) on delete cascade,
     communication_type text not null,
     min_days int,
     paused_until date,
@@ -17,8 +17,9 @@ comment on column contact_rhythms.paused_until is 'first local day on which prom
 comment on column contact_rhythms.source is 'how it was said, in words';
 comment on column contact_rhythms.communication_log_id is 'the message whose link was used';
 create index contact_rhythms_last on contact_rhythms (contact_id, communication_type, id desc) include (min_days, paused_until);
+-- Who leaves the base takes their wishes along.
 create trigger contact_rhythms_are_kept before update or delete on contact_rhythms
-    for each row execute function refuse_rewriting();
+    for each row execute function consent_events_guard();
 create trigger contact_rhythms_are_not_truncated before truncate on contact_rhythms
     for each statement execute function refuse_rewriting();
 

@@ -100,7 +100,7 @@ pub enum Permission {
     View,
     /// Create and change contacts and companies.
     EditContacts,
-    /// Delete lists and segments, which others may work with.
+    /// Delete contacts, companies, lists and segments, which others may work with.
     Delete,
     /// Upload, confirm and cancel imports, and undo one's own.
     RunImports,
@@ -110,7 +110,7 @@ pub enum Permission {
     EditCampaigns,
     /// Send a test message to oneself.
     SendTests,
-    /// Start, pause, resume and cancel campaigns.
+    /// Start, pause, resume and cancel campaigns; write to people chosen by hand.
     SendCampaigns,
     /// Decide on unconfirmed and failed messages; lift suppressions.
     DecideMessages,

@@ -29,7 +29,7 @@ pub enum Error {
     #[error("hay datos por corregir")]
     Invalid(Vec<FieldError>),
     /// The database failed us, or is away.
-    #[error("la base de datos no respondió")]
+    #[error("{}", database_in_words(.0))]
     Database(#[from] sqlx::Error),
     /// The disk failed us.
     #[error("no se pudo leer o escribir un archivo")]
@@ -124,6 +124,16 @@ impl fmt::Debug for Error {
             Error::Invalid(fields) => f.debug_tuple("Invalid").field(fields).finish(),
             _ => f.write_str(&self.description()),
         }
+    }
+}
+
+/// What people are told: where they can do something about it, what it is.
+fn database_in_words(error: &sqlx::Error) -> &'static str {
+    match error {
+        sqlx::Error::Database(it) if it.code().as_deref() == Some("53100") => {
+            "el disco de la base de datos está lleno"
+        }
+        _ => "la base de datos no respondió",
     }
 }
 

@@ -40,6 +40,10 @@ ids! {
     CampaignId,
     /// One immutable version of a text.
     TemplateId,
+    /// A template of the library, whatever its version.
+    LibraryId,
+    /// One text to people chosen by hand.
+    MailingId,
     /// One message to one address: a row of `communication_logs`.
     MessageId,
     /// One pass of the drip.

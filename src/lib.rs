@@ -27,6 +27,7 @@ pub mod bulk_actions;
 pub mod messaging;
 pub mod imports;
 pub mod campaigns;
+pub mod mailings;
 pub mod reports;
 pub mod accounts;
 pub mod demo;

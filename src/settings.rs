@@ -152,6 +152,8 @@ pub struct EmailChannel {
     pub from_email: String,
     /// Where replies go; empty: the sender address.
     pub reply_to: String,
+    /// New campaigns tell of openings and clicks, unless they say otherwise.
+    pub tracks: bool,
 }
 
 impl Default for EmailChannel {
@@ -165,6 +167,7 @@ impl Default for EmailChannel {
             from_name: String::new(),
             from_email: String::new(),
             reply_to: String::new(),
+            tracks: true,
         }
     }
 }

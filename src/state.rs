@@ -1,6 +1,8 @@
 //! What every request handler and job can reach.
 
-use crate::{channels::Senders, clock::Clock, config::Config, deliverability::Doctor};
+use crate::{
+    channels::Senders, clock::Clock, config::Config, deliverability::Doctor, messaging::tracking::Hits,
+};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
@@ -17,6 +19,8 @@ pub struct AppState {
     pub senders: Senders,
     /// Who asks the DNS about the sender's domain.
     pub doctor: Arc<Doctor>,
+    /// Openings and clicks that wait to be written down.
+    pub hits: Hits,
     /// Cancelled when the program is to stop: what is in hand is finished, nothing new is begun.
     pub stop: CancellationToken,
 }

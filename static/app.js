@@ -100,6 +100,37 @@
     }
   });
 
+  // What a box found while one typed: arrows walk it, Escape comes back to the box and puts away what hangs below it.
+  document.addEventListener("keydown", function (event) {
+    var target = event.target instanceof Element ? event.target : null;
+    if (!target) return;
+    var found = target.closest("[data-walked]");
+    var results = target.closest("#results");
+    var box = target.matches("[data-walks]") ? target
+      : found ? document.querySelector(found.dataset.walked)
+      : results && target.matches("tbody td:first-child a") ? document.querySelector("[data-walks^='#results']") : null;
+    if (!box) return;
+    var hits = Array.from(document.querySelectorAll(box.dataset.walks));
+    var at = hits.indexOf(target);
+    if (event.key === "ArrowDown" || event.key === "ArrowUp") {
+      var next = event.key === "ArrowDown" ? at + 1 : at - 1;
+      var to = next < 0 ? box : hits[Math.min(next, hits.length - 1)];
+      if (!to || to === target) return;
+      event.preventDefault();
+      to.focus();
+    } else if (event.key === "Escape") {
+      var hanging = document.querySelector("[data-walked='#" + box.id + "']");
+      if (!hanging || !hanging.firstChild) return;
+      event.preventDefault();
+      hanging.replaceChildren();
+      box.focus();
+    }
+  });
+  // The address of a list follows what is typed, and so does what can be done with its rows.
+  document.addEventListener("htmx:afterSettle", function () {
+    document.querySelectorAll("#results [data-bulk]").forEach(count);
+  });
+
   // A menu closes when one looks elsewhere.
   document.addEventListener("click", function (event) {
     document.querySelectorAll("details.menu[open]").forEach(function (menu) {
@@ -318,6 +349,18 @@
     if (document.activeElement !== document.body) return;
     var next = fact.querySelector("input:not([type=hidden]), select, textarea") || fact.querySelector("[data-fact-edit]");
     if (next) next.focus();
+  });
+
+  // What was unfolded stays so when its part of the page comes anew by itself.
+  var unfolded = [];
+  document.addEventListener("htmx:beforeSwap", function (event) {
+    unfolded = Array.from(event.detail.target.querySelectorAll("details[id][open]")).map(function (it) { return it.id; });
+  });
+  document.addEventListener("htmx:afterSwap", function () {
+    unfolded.forEach(function (id) {
+      var it = document.getElementById(id);
+      if (it instanceof HTMLDetailsElement) it.open = true;
+    });
   });
 
   // Copy to the clipboard.

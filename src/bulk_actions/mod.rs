@@ -62,7 +62,7 @@ impl Status {
     pub fn label(self) -> &'static str {
         match self {
             Status::Pending => "En espera",
-            Status::Running => "En marcha",
+            Status::Running => "En curso",
             Status::Done => "Terminado",
             Status::Cancelled => "Cancelado",
             Status::Failed => "Fallido",

@@ -6,11 +6,8 @@ use crate::{
     channels::Channel,
     chile::time,
     error::Result,
-    ids::{CampaignId, CompanyId, ContactId},
-    messaging::{
-        gate,
-        kinds::{BlockReason, MessageType},
-    },
+    ids::{CampaignId, ContactId},
+    messaging::{foresight, kinds::MessageType},
     segments::{
         compile::{self, Context},
         evaluate::Library,
@@ -21,8 +18,9 @@ use crate::{
     },
 };
 use chrono::{DateTime, NaiveDate, Utc};
-use sqlx::{PgConnection, Postgres, QueryBuilder, Row as _, postgres::PgRow};
-use std::collections::BTreeMap;
+use sqlx::{PgConnection, Postgres, QueryBuilder};
+
+pub use crate::messaging::foresight::{Person, Preview, Which};
 
 /// Who belongs to an audience. Within one field any fits, between fields all must; an empty one asks nothing.
 /// Without segments and lists, only people who work at a company do.
@@ -115,91 +113,19 @@ impl Chosen {
     }
 }
 
-/// Where a variable that a text can't do without is lacking, in the order in which the gate looks.
-const LACKING: &[(&str, &str)] = &[
-    ("first_name", "btrim(c.first_name) = ''"),
-    ("last_name", "btrim(c.last_name) = ''"),
-    ("company", "btrim(coalesce(k.name, '')) = ''"),
-    ("job_title", "btrim(coalesce(c.job_title, '')) = ''"),
-    ("comuna", "coalesce(c.comuna, k.comuna) is null"),
-    ("industry", "btrim(coalesce(k.industry, '')) = ''"),
-];
-
-/// `with verdicts as (...)`: the audience with the gate's verdict on each, in the
-/// gate's order (`messaging::gate::eligible`; a test holds the two together).
-/// Addresses of email are unique among contacts, so nobody shares one here.
+/// The audience with the gate's verdict on each; see [`foresight::verdicts`].
 pub(super) async fn verdicts(
     db: &mut PgConnection,
     question: Question<'_>,
 ) -> Result<QueryBuilder<Postgres>> {
     let chosen = Chosen::read(db, question.now, question.rule).await?;
-    let (address, basis) = match question.channel {
-        Channel::Email => ("c.email", "c.email_basis"),
-        Channel::Sms => ("c.phone", "c.sms_basis"),
-        Channel::Whatsapp => ("c.phone", "c.whatsapp_basis"),
+    let asked = foresight::Question {
+        now: question.now,
+        channel: question.channel,
+        message_type: question.message_type,
+        required: question.required,
     };
-    let promotional = question.message_type.is_promotional();
-    let mut query = QueryBuilder::new(
-        "with verdicts as (
-             select c.id, c.first_name, c.last_name, c.company_id, coalesce(k.name, '') as company, a.address, m.missing,
-                    case when a.address is null then 'NO_ADDRESS'
-                         when s.destination is not null then 'SUPPRESSED'
-                         -- Both questions are asked once, not for each person.
-                         when exists (select 1 from suppressions where destination is null and lifted_at is null)
-                              and suppression_hash((select key from suppression_key), a.address) in (
-                                  select address_hash from suppressions
-                                  where destination is null and lifted_at is null and communication_type = ",
-    );
-    query.push_bind(question.channel.code()).push(if promotional { "" } else { " and scope = 'ALL'" });
-    query.push(") then 'SUPPRESSED' when ");
-    query.push(if promotional { basis } else { "true" });
-    query.push(
-        " is null then 'NO_CONSENT'
-                         when p.contact_id is not null then 'PREFERENCE'
-                         when w.contact_id is not null then 'PAUSED'
-                         when m.missing is not null then 'MISSING_VARIABLE' end as reason
-             from contacts c
-             left join companies k on k.id = c.company_id
-             cross join lateral (select nullif(",
-    );
-    query.push(address).push(", '') as address) a cross join lateral (select case");
-    for (name, lacks) in LACKING.iter().filter(|it| question.required.contains(&it.0)) {
-        query.push(" when ").push(*lacks).push(" then ").push_bind(*name);
-    }
-    query.push(" when false then '' end as missing) m left join (select distinct destination from suppressions where communication_type = ");
-    query.push_bind(question.channel.code()).push(" and destination is not null and lifted_at is null");
-    query.push(if promotional { "" } else { " and scope = 'ALL'" });
-    query.push(") s on s.destination = a.address left join contact_preferences p on p.contact_id = c.id and not p.allowed and p.communication_type = ");
-    query.push_bind(question.channel.code()).push(" and p.message_type = ");
-    query.push_bind(question.message_type.code());
-    query.push(" left join (select distinct coalesce(r.merged_into, r.id) as contact_id from (select distinct on (contact_id) contact_id, paused_until from contact_rhythms where communication_type = ");
-    query.push_bind(question.channel.code()).push(" order by contact_id, id desc) last join contacts r on r.id = last.contact_id where last.paused_until > ");
-    query.push_bind(gate::patience(question.now)).push(if promotional { "" } else { " and false" });
-    query.push(") w on w.contact_id = c.id where ");
-    chosen.push(&mut query, question.rule);
-    query.push(")");
-    Ok(query)
-}
-
-/// How many people an audience holds, and what would become of them.
-#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
-pub struct Preview {
-    /// People in the audience.
-    pub total: u64,
-    /// Those who would be queued.
-    pub reachable: u64,
-    /// Those who would be left out, by reason.
-    pub left_out: BTreeMap<BlockReason, u64>,
-    /// Those who lack a datum that the text needs, by variable.
-    pub gaps: BTreeMap<String, u64>,
-}
-
-impl Preview {
-    /// People who would be left out.
-    #[must_use]
-    pub fn blocked(&self) -> u64 {
-        self.total - self.reachable
-    }
+    Ok(foresight::verdicts(asked, |query| chosen.push(query, question.rule)))
 }
 
 /// Foretell what would become of the audience if it were queued now.
@@ -207,55 +133,8 @@ impl Preview {
 /// # Errors
 /// When the database fails.
 pub async fn preview(db: &mut PgConnection, question: Question<'_>) -> Result<Preview> {
-    let mut query = verdicts(db, question).await?;
-    query.push(
-        " select reason, case when reason = 'MISSING_VARIABLE' then missing end as missing, count(*) as count
-          from verdicts group by 1, 2",
-    );
-    let rows: Vec<(Option<String>, Option<String>, i64)> = query.build_query_as().fetch_all(db).await?;
-    let mut preview = Preview::default();
-    for (reason, missing, count) in rows {
-        let count = u64::try_from(count).unwrap_or_default();
-        preview.total += count;
-        match reason.as_deref().and_then(BlockReason::from_code) {
-            None => preview.reachable += count,
-            Some(reason) => *preview.left_out.entry(reason).or_default() += count,
-        }
-        if let Some(name) = missing {
-            *preview.gaps.entry(name).or_default() += count;
-        }
-    }
-    Ok(preview)
-}
-
-/// One person of an audience.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Person {
-    /// Row.
-    pub id: ContactId,
-    /// First and last name; may be empty.
-    pub name: String,
-    /// Where they work.
-    pub company_id: Option<CompanyId>,
-    /// Its name; empty: a private person.
-    pub company: String,
-    /// Address on the channel.
-    pub address: Option<String>,
-    /// Why they would be left out.
-    pub reason: Option<BlockReason>,
-    /// The variable that they lack.
-    pub missing: Option<String>,
-}
-
-/// Which people of an audience to list.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Which {
-    /// All of them.
-    All,
-    /// Those who would be queued.
-    Reachable,
-    /// Those who would be left out for one reason.
-    LeftOut(BlockReason),
+    let query = verdicts(db, question).await?;
+    foresight::preview(db, query).await
 }
 
 /// People of an audience with ids above `after`, at most `limit`, by id.
@@ -269,16 +148,8 @@ pub async fn people(
     after: Option<ContactId>,
     limit: i64,
 ) -> Result<Vec<Person>> {
-    let mut query = verdicts(db, question).await?;
-    query.push(PERSON).push(" where id > ");
-    query.push_bind(after.map_or(0, |it| it.0));
-    match which {
-        Which::All => {}
-        Which::Reachable => drop(query.push(" and reason is null")),
-        Which::LeftOut(reason) => drop(query.push(" and reason = ").push_bind(reason.code())),
-    }
-    query.push(" order by id limit ").push_bind(limit);
-    Ok(query.build().try_map(|it| person(&it)).fetch_all(db).await?)
+    let query = verdicts(db, question).await?;
+    foresight::people(db, query, which, after, limit).await
 }
 
 /// The same of those among `ids`.
@@ -286,29 +157,8 @@ pub async fn people(
 /// # Errors
 /// When the database fails.
 pub async fn among(db: &mut PgConnection, question: Question<'_>, ids: &[ContactId]) -> Result<Vec<Person>> {
-    let ids: Vec<i64> = ids.iter().map(|it| it.0).collect();
-    let mut query = verdicts(db, question).await?;
-    query.push(PERSON).push(" where id = any (").push_bind(ids).push(") order by id");
-    Ok(query.build().try_map(|it| person(&it)).fetch_all(db).await?)
-}
-
-const PERSON: &str =
-    " select id, first_name, last_name, company_id, company, address, reason, missing from verdicts";
-
-fn person(it: &PgRow) -> sqlx::Result<Person> {
-    let reason: Option<String> = it.try_get("reason")?;
-    let reason = reason.as_deref().and_then(BlockReason::from_code);
-    let (first, last): (String, String) = (it.try_get("first_name")?, it.try_get("last_name")?);
-    let missing: Option<String> = it.try_get("missing")?;
-    Ok(Person {
-        id: ContactId(it.try_get("id")?),
-        name: format!("{first} {last}").trim().to_owned(),
-        company_id: it.try_get::<Option<i64>, _>("company_id")?.map(CompanyId),
-        company: it.try_get("company")?,
-        address: it.try_get("address")?,
-        missing: missing.filter(|_| reason == Some(BlockReason::MissingVariable)),
-        reason,
-    })
+    let query = verdicts(db, question).await?;
+    foresight::among(db, query, ids).await
 }
 
 /// Ids of the audience above `after`, in order, at most `limit`, whoever the gate thinks of them.

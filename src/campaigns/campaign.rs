@@ -1,5 +1,5 @@
 //! A campaign as it is written: its text, audience and pace. Writes the
-//! `campaigns` table; the words themselves are versions kept by `messaging::template`.
+//! `campaigns` table; the words themselves are versions kept by `messaging::versions`.
 
 use super::{audience::Rule, edit::Edit, text};
 use crate::{
@@ -13,7 +13,8 @@ use crate::{
     ids::{CampaignId, TemplateId},
     messaging::{
         kinds::MessageType,
-        template::{self, BodyFormat, Source},
+        template::{BodyFormat, Source},
+        versions,
     },
 };
 use chrono::{DateTime, Utc};
@@ -116,6 +117,8 @@ pub struct Campaign {
     pub spacing_seconds: u32,
     /// Its own window; none: the channel's.
     pub business_hours: Option<BusinessHours>,
+    /// Its messages tell of openings and clicks.
+    pub tracks: bool,
     /// When it was made.
     pub created_at: DateTime<Utc>,
     /// When it was last changed.
@@ -188,6 +191,7 @@ pub async fn get(db: &mut PgConnection, id: CampaignId) -> Result<Campaign> {
             .map(serde_json::from_value)
             .transpose()
             .map_err(|_| unreadable())?,
+        tracks: it.tracks,
         created_at: it.created_at,
         updated_at: it.updated_at,
         launched_at: it.launched_at,
@@ -327,8 +331,8 @@ pub async fn create(tx: &mut Tx<'_>, now: DateTime<Utc>, actor: &Actor, edit: &E
     let (audience, hours) = documents(edit)?;
     let id = sqlx::query_scalar!(
         "insert into campaigns (name, message_type, audience, batch_size, daily_cap, spacing_seconds, business_hours,
-                                created_at, updated_at, created_by)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $8, $9) returning id",
+                                tracks, created_at, updated_at, created_by)
+         values ($1, $2, $3, $4, $5, $6, $7, $10, $8, $8, $9) returning id",
         edit.name.trim(),
         edit.message_type.code(),
         audience,
@@ -337,7 +341,8 @@ pub async fn create(tx: &mut Tx<'_>, now: DateTime<Utc>, actor: &Actor, edit: &E
         int(edit.spacing_seconds),
         hours,
         now,
-        actor.staff_id().map(|it| it.0)
+        actor.staff_id().map(|it| it.0),
+        edit.tracks
     )
     .fetch_one(&mut **tx)
     .await?;
@@ -392,7 +397,7 @@ pub async fn update(
     let (audience, hours) = documents(&edit)?;
     sqlx::query!(
         "update campaigns set name = $2, message_type = $3, audience = $4, batch_size = $5, daily_cap = $6,
-                              spacing_seconds = $7, business_hours = $8, updated_at = $9
+                              spacing_seconds = $7, business_hours = $8, updated_at = $9, tracks = $10
          where id = $1",
         id.0,
         edit.name.trim(),
@@ -402,7 +407,8 @@ pub async fn update(
         edit.daily_cap.map(int),
         int(edit.spacing_seconds),
         hours,
-        now
+        now,
+        edit.tracks
     )
     .execute(&mut **tx)
     .await?;
@@ -460,7 +466,7 @@ async fn save_text(
     .fetch_optional(&mut **tx)
     .await?;
     let name = named.unwrap_or_else(|| format!("campaign:{id}"));
-    let template = template::save_version(tx, now, actor, Channel::Email, &name, source).await?;
+    let template = versions::save_version(tx, now, actor, Channel::Email, &name, source).await?;
     sqlx::query!("update campaigns set template_id = $2 where id = $1", id.0, template.0)
         .execute(&mut **tx)
         .await?;
@@ -484,7 +490,7 @@ fn document(edit: &Edit) -> serde_json::Value {
     serde_json::json!({
         "name": edit.name.trim(), "message_type": edit.message_type, "audience": edit.audience,
         "source": edit.source, "batch_size": edit.batch_size, "daily_cap": edit.daily_cap,
-        "spacing_seconds": edit.spacing_seconds, "business_hours": edit.business_hours,
+        "spacing_seconds": edit.spacing_seconds, "business_hours": edit.business_hours, "tracks": edit.tracks,
     })
 }
 

@@ -7,9 +7,7 @@ use super::{
     forecast,
     later::{self, Later},
     outlook::{self, Outlook, day_and_hour},
-    precheck,
-    text::{and, footer_advice, footer_lacks, own_gap, own_gap_sentence},
-    trial,
+    precheck, trial,
 };
 use crate::{
     chile::format,
@@ -19,6 +17,7 @@ use crate::{
     messaging::{
         compose::Sender,
         kinds::MessageType,
+        legal::{and, footer_advice, footer_lacks, own_gap, own_gap_sentence},
         template,
         values::{self, Recipient},
     },

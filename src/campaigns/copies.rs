@@ -1,4 +1,4 @@
-//! A new draft from a campaign that there is, and the removal of a draft that never sent.
+//! A new draft, or a template, from a campaign that there is, and the removal of a draft that never sent.
 
 use super::{
     campaign::{self, Status},
@@ -7,9 +7,11 @@ use super::{
 use crate::{
     access::{Actor, Permission},
     audit,
+    config::Config,
     db::Tx,
     error::{Error, Result},
-    ids::CampaignId,
+    ids::{CampaignId, LibraryId},
+    messaging::library::{self, Draft, Kind},
 };
 use chrono::{DateTime, Utc};
 use serde_json::json;
@@ -32,6 +34,26 @@ pub async fn duplicate(
     let name = format!("Copia de {}", original.name).chars().take(NAME).collect();
     let edit = Edit { name, ..Edit::of(&original) };
     campaign::create(tx, now, actor, &edit).await
+}
+
+/// Keep the text of `id` as a template of the library, under the campaign's name.
+///
+/// # Errors
+/// [`Error::Forbidden`], [`Error::NotFound`], [`Error::Invalid`] for a text that is no whole template yet, or the database's.
+pub async fn keep_text(
+    tx: &mut Tx<'_>,
+    now: DateTime<Utc>,
+    actor: &Actor,
+    config: &Config,
+    id: CampaignId,
+) -> Result<LibraryId> {
+    let campaign = campaign::get(tx, id).await?;
+    let draft = Draft {
+        kind: Kind::of(campaign.message_type),
+        name: campaign.name.clone(),
+        source: campaign.source.clone(),
+    };
+    library::create(tx, now, actor, config, &draft).await
 }
 
 /// Remove a draft. Nobody was written to by it, so nothing is lost but its words, which the audit keeps.

@@ -2,7 +2,7 @@
 //! for it: who has no row yet is queued, campaigns that may not go on are paused,
 //! the queue is drained, and what came to its end is settled.
 
-use super::{launch, progress, refused, status, text};
+use super::{figures, launch, progress, refused, status, text};
 use crate::{
     channels::Channel,
     chile::{business_hours::BusinessHours, format},
@@ -116,6 +116,7 @@ pub async fn run_once(engine: &Engine, options: &Options) -> Result<RunReport> {
     if !options.dry_run {
         status::settle(&engine.db, engine.clock.now()).await?;
         progress::fold(&engine.db).await?;
+        figures::fold(&engine.db).await?;
     }
     if unread > 0 {
         report.status = "failed";

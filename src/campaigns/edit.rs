@@ -5,8 +5,11 @@ use crate::{
     chile::business_hours::BusinessHours,
     error::{Error, FieldError},
     messaging::{
+        blocks,
         kinds::MessageType,
-        template::{self, Source},
+        legal::DEFAULT_FOOTER,
+        library,
+        template::{self, BodyFormat, Source},
     },
 };
 
@@ -29,11 +32,9 @@ pub struct Edit {
     pub spacing_seconds: u32,
     /// Its own window; none: the channel's.
     pub business_hours: Option<BusinessHours>,
+    /// Openings and clicks are told.
+    pub tracks: bool,
 }
-
-/// The legal footer of Ley 19.496 art. 28 B that a new campaign starts with.
-pub const DEFAULT_FOOTER: &str = "Este correo promocional lo envía {{ business_name }}, {{ business_address }}. Contacto: {{ business_email }}.\n\
-     Si no quieres recibir más correos, puedes darte de baja aquí: {{ unsubscribe_url }}";
 
 impl Default for Edit {
     fn default() -> Edit {
@@ -46,6 +47,7 @@ impl Default for Edit {
             daily_cap: None,
             spacing_seconds: 0,
             business_hours: None,
+            tracks: false,
         }
     }
 }
@@ -63,7 +65,22 @@ impl Edit {
             daily_cap: campaign.daily_cap,
             spacing_seconds: campaign.spacing_seconds,
             business_hours: campaign.business_hours.clone(),
+            tracks: campaign.tracks,
         }
+    }
+
+    /// The same with the words of a template of the library. They are the campaign's own from here on: what happens to
+    /// the template changes nothing.
+    #[must_use]
+    pub fn started_from(self, template: &library::Draft) -> Edit {
+        let mut source = template.source.clone();
+        if source.body_format == BodyFormat::Blocks {
+            source.body = blocks::mjml(&blocks::read(&source.body));
+            source.body_format = BodyFormat::Mjml;
+        }
+        let kind = template.kind.message_type();
+        let message_type = if MessageType::OF_CAMPAIGNS.contains(&kind) { kind } else { self.message_type };
+        Edit { message_type, source, ..self }
     }
 
     /// What is wrong at which field, in Spanish: an empty list for what may be saved.

@@ -187,7 +187,7 @@ async fn counted(
                 later.left_out += people;
             }
             Some(it) if it.free_on > time::local_date(question.now) => {
-                later.add(it.cause, it.free_on, people)
+                later.add(it.cause, it.free_on, people);
             }
             _ => (),
         }

@@ -19,7 +19,7 @@ use crate::{
     messaging::{
         kinds::MessageType,
         outbox::{self, Draft, Enqueued, Origin},
-        template,
+        versions,
     },
 };
 use chrono::{DateTime, TimeDelta, Utc};
@@ -232,7 +232,7 @@ impl Order {
         };
         let unreadable = || Error::Internal(format!("campaign {id} can't be queued"));
         let template = it.template_id.map(TemplateId).ok_or_else(unreadable)?;
-        let (source, _) = template::version(tx, template).await?;
+        let prepared = versions::prepared(tx, template).await?;
         let asker = match (it.staff_id, it.staff_name, it.staff_role.as_deref().and_then(Role::from_code)) {
             (Some(staff), Some(name), Some(known)) => Actor::Staff { id: StaffId(staff), name, role: known },
             _ => Actor::System,
@@ -243,7 +243,7 @@ impl Order {
             channel: Channel::from_code(&it.communication_type).ok_or_else(unreadable)?,
             message_type: MessageType::from_code(&it.message_type).ok_or_else(unreadable)?,
             template,
-            required: template::compile(&source).map(|it| it.required()).unwrap_or_default(),
+            required: prepared.map(|it| it.required()).unwrap_or_default(),
             asker,
             through: it.enqueued_through,
         }))

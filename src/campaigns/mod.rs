@@ -16,6 +16,7 @@ pub mod launch;
 pub mod hold;
 pub mod on_one;
 pub mod progress;
+pub mod figures;
 pub mod trial;
 pub mod copies;
 pub mod drip;

@@ -74,6 +74,7 @@ pub(super) fn links(config: &Config) -> Links {
     Links {
         unsubscribe: format!("{}/baja/ejemplo", config.public_url),
         preferences: format!("{}/preferencias/ejemplo", config.public_url),
+        ..Links::default()
     }
 }
 
@@ -143,7 +144,7 @@ fn ready(campaign: &Campaign, business: &Business) -> Result<(crate::ids::Templa
         Error::refused(format!("No se envió la prueba. {}", all.join(" ")))
     };
     let compiled = template::compile(source).map_err(faults)?;
-    let links = Links { unsubscribe: "u".into(), preferences: "p".into() };
+    let links = Links { unsubscribe: "u".into(), preferences: "p".into(), ..Links::default() };
     match compiled.render(&values::of(&Recipient::sample(), business, &links)) {
         Ok(_) => Ok((template, compiled.required())),
         Err(error) => Err(Error::refused(format!("No se envió la prueba. {}", why(&error)))),

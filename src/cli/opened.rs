@@ -12,7 +12,7 @@ use crate::{
     },
     deliverability::Doctor,
     error::{Error, Result},
-    messaging::limits,
+    messaging::{limits, tracking::Hits},
     state::AppState,
 };
 use sqlx::{PgPool, postgres::PgConnectOptions};
@@ -135,6 +135,7 @@ pub(super) async fn state(config: Config, db: PgPool) -> Result<AppState> {
         clock: Clock::System,
         senders,
         doctor: Arc::new(Doctor::of_system()),
+        hits: Hits::default(),
         stop: CancellationToken::new(),
     })
 }

@@ -80,7 +80,7 @@ impl Filter {
     /// Whether it lets all through.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        Search::parse(&self.q).is_none()
+        self.q.trim().is_empty()
             && self.comuna.is_none()
             && self.industry.is_none()
             && self.owner.is_none()
@@ -88,6 +88,12 @@ impl Filter {
             && self.created_from.is_none()
             && self.created_until.is_none()
             && self.among.is_none()
+    }
+
+    /// Whether what was typed holds nothing to look for, such as `%`: it finds nobody.
+    #[must_use]
+    pub fn is_vain(&self) -> bool {
+        Search::is_vain(&self.q)
     }
 
     /// As kept in the audit: what was searched for may be somebody's name.
@@ -113,6 +119,8 @@ impl Filter {
                 query.push(" or k.rut = ").push_bind(rut.clone());
             }
             query.push(")");
+        } else if self.is_vain() {
+            query.push(" and false");
         }
         if let Some(industry) = &self.industry {
             query.push(" and k.industry = ").push_bind(industry.clone());

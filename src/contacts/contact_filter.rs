@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     chile::time,
-    ids::{CompanyId, ImportId, ListId, SegmentId, StaffId},
+    ids::{BulkActionId, CompanyId, ImportId, ListId, SegmentId, StaffId},
 };
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
@@ -62,6 +62,10 @@ pub struct Filter {
     /// The conditions of the segment, asked anew each time and so never kept.
     #[serde(skip)]
     pub within: Within,
+    /// This bulk action was about them.
+    pub bulk: Option<BulkActionId>,
+    /// This bulk action changed them, and nobody has taken that back.
+    pub changed_by: Option<BulkActionId>,
     /// Exactly these rows.
     pub among: Option<Vec<i64>>,
 }
@@ -154,7 +158,7 @@ impl Filter {
     /// Whether it lets all through.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        Search::parse(&self.q).is_none()
+        self.q.trim().is_empty()
             && self.company.is_none()
             && self.comuna.is_none()
             && self.industry.is_none()
@@ -174,7 +178,15 @@ impl Filter {
             && self.quiet_from.is_none()
             && self.list.is_none()
             && self.segment.is_none()
+            && self.bulk.is_none()
+            && self.changed_by.is_none()
             && self.among.is_none()
+    }
+
+    /// Whether what was typed holds nothing to look for, such as `%`: it finds nobody.
+    #[must_use]
+    pub fn is_vain(&self) -> bool {
+        Search::is_vain(&self.q)
     }
 
     /// As kept in the audit: what was searched for may be somebody's name.
@@ -230,6 +242,11 @@ impl Filter {
             query
                 .push(" and exists (select 1 from list_members l where l.contact_id = c.id and l.list_id = ");
             query.push_bind(list.0).push(")");
+        }
+        for (action, and_changed) in [(self.bulk, ""), (self.changed_by, " and b.changed")] {
+            let Some(action) = action else { continue };
+            query.push(" and exists (select 1 from bulk_action_rows b where b.contact_id = c.id and b.bulk_action_id = ");
+            query.push_bind(action.0).push(and_changed).push(")");
         }
         if self.segment.is_some() {
             self.within.push(query);

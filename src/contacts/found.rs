@@ -40,7 +40,9 @@ impl Found {
     /// Look for the words first, by the trigrams alone. Left to itself, Postgres
     /// walks the ordered list for rare words too, at a price that grows with the table.
     pub(super) async fn search(db: &mut PgConnection, q: &str) -> Result<Found> {
-        let Some(search) = Search::parse(q) else { return Ok(Found::All) };
+        let Some(search) = Search::parse(q) else {
+            return Ok(if Search::is_vain(q) { Found::Rows(Vec::new()) } else { Found::All });
+        };
         let mut query = QueryBuilder::new("(");
         push_people(&mut query, &search);
         query

@@ -31,6 +31,7 @@ pub mod bulk_edit;
 pub mod search_index;
 pub mod duplicates;
 pub mod merge;
+pub mod deletion;
 
 mod check;
 mod found;

@@ -134,7 +134,7 @@ pub async fn say(
     if of(tx, channel, contact).await? == rhythm {
         return Ok(false);
     }
-    let all: Vec<i64> = merge::all_of(&mut **tx, contact).await?.into_iter().map(|it| it.0).collect();
+    let all: Vec<i64> = merge::all_of(tx, contact).await?.into_iter().map(|it| it.0).collect();
     sqlx::query!(
         "insert into contact_rhythms (contact_id, communication_type, min_days, paused_until, source, communication_log_id, at)
          select id, $2, $3, $4, $5, $6, $7 from unnest($1::bigint[]) as person (id)",

@@ -35,6 +35,11 @@ impl Search {
         (!words.is_empty()).then_some(Search { words, rut: rut(&text), address: address(&text) })
     }
 
+    /// Whether something was typed in which there is nothing to look for, such as `%`: it finds nobody.
+    pub(super) fn is_vain(text: &str) -> bool {
+        !text.trim().is_empty() && Search::parse(text).is_none()
+    }
+
     /// Every word occurs in `column`: anywhere, or at the start of a word where
     /// it is too short for an index of trigrams.
     pub(super) fn push(&self, query: &mut QueryBuilder<Postgres>, column: &'static str) {

@@ -5,7 +5,7 @@ pub mod embedded;
 
 use crate::error::{Error, Result};
 use sqlx::{
-    PgPool,
+    Connection as _, PgPool,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 use std::time::Duration;
@@ -33,7 +33,9 @@ pub mod locks {
     pub const SEGMENTS: i32 = 6;
 
     /// Held while the events of messages are sealed.
-    pub const EVIDENCE: i32 = 6;
+    pub const EVIDENCE: i32 = 7;
+    /// Held while openings and clicks are told.
+    pub const TRACKING: i32 = 8;
 
     /// The second key for the row `id`: advisory locks take 32 bits, and rows that are
     /// locked at once never stand four thousand million apart.
@@ -44,6 +46,9 @@ pub mod locks {
     }
 }
 
+/// How long a connection that was used is taken to be there still.
+const TRUSTED: Duration = Duration::from_secs(1);
+
 /// A pool of at most `size` connections to `options`.
 ///
 /// # Errors
@@ -52,6 +57,16 @@ pub async fn connect(options: PgConnectOptions, size: u32) -> Result<PgPool> {
     Ok(PgPoolOptions::new()
         .max_connections(size)
         .acquire_timeout(Duration::from_secs(10))
+        // Whether the server is still there is asked of connections that have been idle, not at each use.
+        .test_before_acquire(false)
+        .before_acquire(|connection, since| {
+            Box::pin(async move {
+                if since.idle_for > TRUSTED {
+                    connection.ping().await?;
+                }
+                Ok(true)
+            })
+        })
         // Compiling a plan takes longer than any of our statements.
         .connect_with(options.application_name("llovizna").options([("jit", "off")]))
         .await?)

@@ -146,7 +146,8 @@ pub(super) const LIFECYCLES: &[&str] =
 pub(super) const CAMPAIGN_BODY: &str = "Hola {{ first_name | default(\"equipo\") }}:\n\n\
 Esta primavera abrimos las tinajas frente al estuario de martes a domingo. Para {{ company | default(\"tu empresa\") }} reservamos \
 un día completo: tinajas calientes, almuerzo y traslado desde Puerto Montt.\n\n\
-Si respondes este correo te contamos fechas y valores para grupos de 8 a 20 personas.\n\n\
+Las fechas y los valores para grupos de 8 a 20 personas están en https://termasdelreloncavi.example/empresas y el camino en \
+https://termasdelreloncavi.example/llegar. También puedes responder este correo.\n\n\
 Un abrazo,\nJaviera, {{ business_name }}";
 
 /// Interests, each with its category.

@@ -1,15 +1,19 @@
-//! Rejected rows that a person writes anew before confirming. The file stays as
+//! Rows that stay out, or lose a cell, and that a person writes anew before confirming. The file stays as
 //! it came: what was typed is kept by row, and read in its place.
 
 use super::{Import, Status, record};
 use crate::{
     access::{Actor, Permission},
+    chile::time,
     db::Tx,
     error::{Error, Result},
     ids::ImportId,
-    imports::reader::{MAX_CELL_BYTES, MAX_COLUMNS, Row},
+    imports::{
+        reader::{MAX_CELL_BYTES, MAX_COLUMNS, Row},
+        validate::Validator,
+    },
 };
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use serde_json::json;
 use sqlx::{PgConnection, PgExecutor};
 use std::collections::{BTreeMap, HashMap};
@@ -24,42 +28,92 @@ const AT_MOST: i64 = 5_000;
 /// Corrected rows by their number.
 pub(super) type Corrected = HashMap<u32, Row>;
 
-/// A rejected row, to be written anew.
+/// A row to be written anew: one that stays out, or one that loses a cell.
 #[derive(Clone, Debug)]
-pub struct Rejected {
+pub struct Faulty {
     /// Row of the file.
     pub row: i32,
-    /// Offending column.
+    /// Offending column of one that stays out.
     pub column: String,
-    /// Why it stays out.
+    /// Why it stays out, or what it loses.
     pub reason: String,
+    /// The columns at fault, by their place in the file.
+    pub at: Vec<usize>,
     /// The cells as they were read.
     pub cells: Vec<String>,
 }
 
-/// The first rejected rows of `id`.
+struct Kept {
+    row: i32,
+    column: String,
+    reason: String,
+    cells: Vec<String>,
+}
+
+/// The first rejected rows of `import`, on the day `today`.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn rejected(db: impl PgExecutor<'_>, id: ImportId) -> Result<Vec<Rejected>> {
+pub async fn rejected(db: impl PgExecutor<'_>, import: &Import, today: NaiveDate) -> Result<Vec<Faulty>> {
     let rows = sqlx::query_as!(
-        Rejected,
+        Kept,
         r#"select row_number as row, coalesce(column_name, '') as "column!", coalesce(reason, '') as "reason!",
             coalesce(cells, '{}') as "cells!"
          from import_rows where import_id = $1 and verdict = 'REJECTED' order by row_number limit $2"#,
-        id.0,
+        import.id.0,
         AT_ONCE,
     )
     .fetch_all(db)
     .await?;
+    Ok(judged(import, today, rows))
+}
+
+/// Those of `numbers` that stay out or lose a cell, on the day `today`.
+///
+/// # Errors
+/// When the database fails.
+pub async fn among(
+    db: impl PgExecutor<'_>,
+    import: &Import,
+    today: NaiveDate,
+    numbers: &[i32],
+) -> Result<Vec<Faulty>> {
+    let rows = sqlx::query_as!(
+        Kept,
+        r#"select row_number as row, coalesce(column_name, '') as "column!",
+            coalesce(reason, warning, '') as "reason!", cells as "cells!"
+         from import_rows
+         where import_id = $1 and row_number = any($2) and cells is not null
+            and (verdict = 'REJECTED' or warning is not null)
+         order by row_number limit $3"#,
+        import.id.0,
+        numbers,
+        AT_ONCE,
+    )
+    .fetch_all(db)
+    .await?;
+    Ok(judged(import, today, rows))
+}
+
+/// What is wrong with each row, found by judging it again: only its sentence was kept.
+fn judged(import: &Import, today: NaiveDate, rows: Vec<Kept>) -> Vec<Faulty> {
+    let columns = import.layout.as_ref().map(|it| it.columns.as_slice()).unwrap_or_default();
+    let mut validator = Validator::new(import.kind, columns, &import.fields, today);
     let mut bytes = 0;
-    Ok(rows
-        .into_iter()
-        .take_while(|it| {
-            bytes += it.cells.iter().map(String::len).sum::<usize>();
-            bytes <= SHOWN_BYTES
+    let shown = rows.into_iter().take_while(|it| {
+        bytes += it.cells.iter().map(String::len).sum::<usize>();
+        bytes <= SHOWN_BYTES
+    });
+    shown
+        .map(|it| {
+            let checked = validator.check(&Row::of(2, it.cells.iter().map(String::as_str)));
+            let named = checked.rejections.iter().map(|it| it.column.as_str()).chain([it.column.as_str()]);
+            let mut at: Vec<usize> =
+                named.filter_map(|name| columns.iter().position(|it| it == name)).collect();
+            at.extend(checked.doubted);
+            Faulty { row: it.row, column: it.column, reason: it.reason, at, cells: it.cells }
         })
-        .collect())
+        .collect()
 }
 
 /// The corrected rows of `id`.
@@ -82,7 +136,7 @@ pub(super) async fn forget(db: &mut PgConnection, id: ImportId) -> Result<()> {
     Ok(())
 }
 
-/// Write rejected rows of `id` anew: cells by row number, then by column. Cells
+/// Write rows of `import` that stay out, or lose a cell, anew: cells by row number, then by column. Cells
 /// that aren't named stay. The file is read again. Gives how many rows changed.
 ///
 /// # Errors
@@ -99,7 +153,8 @@ pub async fn write(
         return Err(Error::refused("Esta importación ya no se puede corregir. Sube el archivo de nuevo."));
     }
     let mut changed = 0;
-    for row in rejected(&mut **tx, import.id).await? {
+    let numbers: Vec<i32> = typed.keys().copied().collect();
+    for row in among(&mut **tx, import, time::local_date(now), &numbers).await? {
         let Some(cells) = typed.get(&row.row).and_then(|typed| corrected(&row.cells, typed)) else {
             continue;
         };

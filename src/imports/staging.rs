@@ -39,7 +39,9 @@ pub(super) fn encode(out: &mut Vec<u8>, kind: Kind, row: &Row, checked: &Checked
         Kind::Companies => checked.rut.is_none(),
         Kind::Contacts => false,
     };
-    line.text((rejected.is_some() || is_open).then(|| array(row)).as_deref());
+    // A row that loses a cell can be written anew before it is confirmed.
+    let is_mendable = rejected.is_some() || checked.warning.is_some();
+    line.text((is_mendable || is_open).then(|| array(row)).as_deref());
     if kind == Kind::History {
         encode_history(&mut line, checked);
     }

@@ -3,8 +3,9 @@
 use super::{Import, Status, record, run::Stop};
 use crate::{
     access::{Actor, Permission},
+    chile::format,
     contacts::{
-        bulk::{self, Touched},
+        bulk::{self, Obstacle, Touched},
         metrics,
     },
     db::{Tx, locks},
@@ -38,40 +39,70 @@ async fn changed(db: &mut PgConnection, import: ImportId) -> Result<(Vec<i64>, V
     Ok((changed.contacts, changed.companies))
 }
 
+/// What speaks against an undo, as [`Touched`] calls it and as people read it of one and of several.
+const REASONS: [(&str, &str, &str); 7] = [
+    ("contacts", "contacto cambió después", "contactos cambiaron después"),
+    ("companies", "empresa cambió después", "empresas cambiaron después"),
+    ("written_to", "contacto ya tiene mensajes", "contactos ya tienen mensajes"),
+    (
+        "consents",
+        "contacto cambió su consentimiento después",
+        "contactos cambiaron su consentimiento después",
+    ),
+    (
+        "worked_with",
+        "contacto que creó ya tiene gestiones, tareas, compras, intereses o listas",
+        "contactos que creó ya tienen gestiones, tareas, compras, intereses o listas",
+    ),
+    ("preferences", "contacto eligió después qué recibir", "contactos eligieron después qué recibir"),
+    (
+        "employees",
+        "contacto de otro origen trabaja en una empresa que creó",
+        "contactos de otro origen trabajan en empresas que creó",
+    ),
+];
+
+/// The reasons that `touched` counts anybody for: each by its name, and in words with how many.
+fn said(touched: &Touched) -> Vec<(&'static str, String)> {
+    let counts = [
+        touched.contacts,
+        touched.companies,
+        touched.written_to,
+        touched.consents,
+        touched.worked_with,
+        touched.preferences,
+        touched.employees,
+    ];
+    REASONS
+        .into_iter()
+        .zip(counts)
+        .filter(|(_, count)| *count > 0)
+        .map(|((reason, one, many), count)| (reason, format::count(count, one, many)))
+        .collect()
+}
+
 /// Why `touched` keeps an import from being undone, in Spanish.
 #[must_use]
 pub fn refusal(touched: &Touched) -> String {
-    let parts = [
-        (touched.contacts, "contacto cambió después", "contactos cambiaron después"),
-        (touched.companies, "empresa cambió después", "empresas cambiaron después"),
-        (touched.written_to, "contacto ya tiene mensajes", "contactos ya tienen mensajes"),
-        (
-            touched.consents,
-            "contacto cambió su consentimiento después",
-            "contactos cambiaron su consentimiento después",
-        ),
-        (
-            touched.worked_with,
-            "contacto que creó ya tiene gestiones, tareas, compras, intereses o listas",
-            "contactos que creó ya tienen gestiones, tareas, compras, intereses o listas",
-        ),
-        (
-            touched.preferences,
-            "contacto eligió después qué recibir",
-            "contactos eligieron después qué recibir",
-        ),
-        (
-            touched.employees,
-            "contacto de otro origen trabaja en una empresa que creó",
-            "contactos de otro origen trabajan en empresas que creó",
-        ),
-    ];
-    let said: Vec<String> = parts
-        .iter()
-        .filter(|(count, ..)| *count > 0)
-        .map(|(count, one, many)| format!("{count} {}", if *count == 1 { one } else { many }))
-        .collect();
+    let said: Vec<String> = said(touched).into_iter().map(|it| it.1).collect();
     format!("No se puede deshacer esta importación: {}. Se deja todo como está.", said.join(", "))
+}
+
+/// Each reason why `import` can't be taken back, in words, with those whom it is about, `most` of them at most.
+///
+/// # Errors
+/// When the database fails.
+pub async fn obstacles(
+    db: &mut PgConnection,
+    import: &Import,
+    most: i64,
+) -> Result<Vec<(String, Vec<Obstacle>)>> {
+    let Some(applied_at) = import.applied_at else { return Ok(Vec::new()) };
+    let (contacts, companies) = changed(&mut *db, import.id).await?;
+    let touched = bulk::touched(&mut *db, import.id, applied_at, &contacts, &companies).await?;
+    let all = bulk::obstacles(db, import.id, applied_at, (&contacts, &companies), most).await?;
+    let of = |reason: &str| all.iter().filter(|it| it.reason == reason).cloned().collect();
+    Ok(said(&touched).into_iter().map(|(reason, words)| (words, of(reason))).collect())
 }
 
 /// Whether the actor may take `import` back.

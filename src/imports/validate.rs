@@ -1,9 +1,11 @@
 //! Judges one row by itself: repairs what has one reading, refuses what has
 //! none, and says why in Spanish. Pure: duplicates and the base are judged elsewhere.
 
+mod checked;
 mod consent;
 mod history;
 
+pub use checked::{Checked, Rejection};
 pub use history::Happened;
 
 use super::{
@@ -28,60 +30,6 @@ use std::{borrow::Cow, collections::HashMap};
 const MAX_NAME: usize = 200;
 /// How many different texts the caches remember.
 const CACHED: usize = 20_000;
-
-/// Why a row stays out.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rejection {
-    /// Header of the column, empty where it is about the row.
-    pub column: String,
-    /// What stood there.
-    pub value: String,
-    /// What is wrong, in Spanish.
-    pub reason: String,
-}
-
-/// A row as it was understood.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Checked {
-    /// Name of the company.
-    pub company_name: Option<String>,
-    /// Its key.
-    pub company_key: Option<String>,
-    /// Its RUT, as stored.
-    pub rut: Option<String>,
-    /// Its trade.
-    pub industry: Option<String>,
-    /// Given names.
-    pub first_name: Option<String>,
-    /// Family names.
-    pub last_name: Option<String>,
-    /// Address, normalised.
-    pub email: Option<String>,
-    /// Telephone, E.164.
-    pub phone: Option<String>,
-    /// Job.
-    pub job_title: Option<String>,
-    /// Date of birth.
-    pub birth_date: Option<NaiveDate>,
-    /// CUT code.
-    pub comuna: Option<&'static str>,
-    /// Street and number.
-    pub address: Option<String>,
-    /// Web site.
-    pub website: Option<String>,
-    /// Notes.
-    pub notes: Option<String>,
-    /// Code of the source.
-    pub source: Option<&'static str>,
-    /// Whether the person agrees, where the file says it.
-    pub accepts: Option<bool>,
-    /// What happened, in a file of history.
-    pub happened: Option<Happened>,
-    /// What was dropped, in Spanish.
-    pub warning: Option<String>,
-    /// Faults, the first decisive; none: the row is good.
-    pub rejections: Vec<Rejection>,
-}
 
 /// Judges the rows of one file.
 #[derive(Debug)]
@@ -163,7 +111,7 @@ impl Validator {
                 self.check_identity(row, &mut it);
             }
         }
-        it.notes = self.text(row, Field::Notes).and_then(|text| notes(&text, &mut it));
+        it.notes = self.text(row, Field::Notes).and_then(|text| self.notes(&text, &mut it));
         it.address = self.bounded(row, Field::Address, &mut it);
         self.check_website(row, &mut it);
         if row.used() > self.columns.len() {
@@ -198,7 +146,8 @@ impl Validator {
         if let Some(text) = self.text(row, Field::Comuna) {
             it.comuna = self.comuna(&text);
             if it.comuna.is_none() {
-                it.warn(&format!("No conocemos la comuna «{}»: quedó sin comuna", shorten(&text)));
+                let sentence = format!("No conocemos la comuna «{}»: quedó sin comuna", shorten(&text));
+                self.doubt(it, Field::Comuna, &sentence);
             }
         }
     }
@@ -207,7 +156,8 @@ impl Validator {
         let Some(text) = self.bounded(row, Field::Website, it) else { return };
         it.website = website::parse(&text);
         if it.website.is_none() {
-            it.warn(&format!("El sitio web «{}» no se entiende: no se guardó", shorten(&text)));
+            let sentence = format!("El sitio web «{}» no se entiende: no se guardó", shorten(&text));
+            self.doubt(it, Field::Website, &sentence);
         }
     }
 
@@ -238,16 +188,16 @@ impl Validator {
             let oldest = NaiveDate::from_ymd_opt(1900, 1, 1).unwrap_or_default();
             it.birth_date = date(&text, self.today).filter(|day| *day >= oldest && *day <= self.today);
             if it.birth_date.is_none() {
-                it.warn(&format!(
-                    "La fecha de nacimiento «{}» no se entiende: quedó sin fecha",
-                    shorten(&text)
-                ));
+                let sentence =
+                    format!("La fecha de nacimiento «{}» no se entiende: quedó sin fecha", shorten(&text));
+                self.doubt(it, Field::BirthDate, &sentence);
             }
         }
         if let Some(text) = self.text(row, Field::Source) {
             it.source = source(&text);
             if it.source.is_none() {
-                it.warn(&format!("El origen «{}» no es de la lista: no se guardó", shorten(&text)));
+                let sentence = format!("El origen «{}» no es de la lista: no se guardó", shorten(&text));
+                self.doubt(it, Field::Source, &sentence);
             }
         }
         self.check_consent(row, it);
@@ -272,10 +222,17 @@ impl Validator {
                 Ok((phone, one_of_several)) => {
                     it.phone = Some(phone);
                     if one_of_several {
-                        it.warn("Venían varios teléfonos en una celda: se guardó el primero que se entiende");
+                        self.doubt(
+                            it,
+                            field,
+                            "Venían varios teléfonos en una celda: se guardó el primero que se entiende",
+                        );
                     }
                 }
-                Err(error) => it.warn(&format!("El teléfono «{}» no se guardó: {error}", shorten(&text))),
+                Err(error) => {
+                    let sentence = format!("El teléfono «{}» no se guardó: {error}", shorten(&text));
+                    self.doubt(it, field, &sentence);
+                }
             }
         }
     }
@@ -353,32 +310,27 @@ impl Validator {
         self.columns.get(column).map_or("", String::as_str)
     }
 
+    fn notes(&self, text: &str, it: &mut Checked) -> Option<String> {
+        let mut notes = tidy_lines(text);
+        if let Some((end, _)) = notes.char_indices().nth(MAX_NOTES) {
+            notes.truncate(end);
+            self.doubt(it, Field::Notes, "Las notas pasan de 10.000 caracteres: se guardó el comienzo");
+        }
+        (!notes.is_empty()).then_some(notes)
+    }
+
+    /// The row is good but for this cell, which is not taken as it stands.
+    fn doubt(&self, it: &mut Checked, field: Field, sentence: &str) {
+        it.doubted.extend(self.place(field));
+        it.warn(sentence);
+    }
+
     fn reject(&self, it: &mut Checked, field: Field, row: &Row, reason: &str) {
         let (column, value) = match self.place(field) {
             Some(at) => (self.column_name(at), row.cell(at)),
             None => (field.label(), ""),
         };
         it.reject(column, value, reason);
-    }
-}
-
-impl Checked {
-    fn reject(&mut self, column: &str, value: &str, reason: &str) {
-        self.rejections.push(Rejection {
-            column: column.to_owned(),
-            value: value.chars().take(500).collect(),
-            reason: reason.to_owned(),
-        });
-    }
-
-    fn warn(&mut self, sentence: &str) {
-        match &mut self.warning {
-            None => self.warning = Some(sentence.to_owned()),
-            Some(known) => {
-                known.push_str(". ");
-                known.push_str(sentence);
-            }
-        }
     }
 }
 
@@ -410,15 +362,6 @@ fn phone(text: &str) -> Result<(String, bool), PhoneError> {
             .ok_or(PhoneError::Several),
         Err(error) => Err(error),
     }
-}
-
-fn notes(text: &str, it: &mut Checked) -> Option<String> {
-    let mut notes = tidy_lines(text);
-    if let Some((end, _)) = notes.char_indices().nth(MAX_NOTES) {
-        notes.truncate(end);
-        it.warn("Las notas pasan de 10.000 caracteres: se guardó el comienzo");
-    }
-    (!notes.is_empty()).then_some(notes)
 }
 
 /// Given and family names of a full name: the last two words of three or more are the family names.

@@ -7,7 +7,7 @@ use super::{
     limits::{self, Cap, Counted},
     outbox::{self, Deferral, Refusal},
     room,
-    template::{self, Compiled},
+    texts::{Text, Texts},
     values::Recipient,
 };
 use crate::{
@@ -19,10 +19,7 @@ use crate::{
 };
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
-use std::{
-    collections::{HashMap, HashSet},
-    sync::Arc,
-};
+use std::collections::{HashMap, HashSet};
 use uuid::Uuid;
 
 /// Messages looked at in one transaction, at most.
@@ -45,22 +42,14 @@ pub(super) struct Claimed {
     pub(super) not_after: Option<DateTime<Utc>>,
 }
 
-/// A compiled text, or why it is broken.
-#[derive(Clone)]
-pub(super) struct Text(pub(super) std::result::Result<Arc<Prepared>, String>);
-
-/// A text with what it can't do without.
-pub(super) struct Prepared {
-    pub(super) compiled: Compiled,
-    required: Vec<&'static str>,
-}
-
 /// Due messages that share a batch: a campaign's, or those of no campaign.
 #[derive(Clone, Debug)]
 pub(super) struct Stream {
     pub(super) campaign: Option<CampaignId>,
     /// The campaign's text as it stands now; none: each message's own.
     template: Option<TemplateId>,
+    /// Its messages tell of openings and clicks.
+    tracks: bool,
     /// Messages that may leave in this run.
     pub(super) batch: u32,
     daily_cap: Option<u32>,
@@ -76,7 +65,7 @@ pub(super) struct Book {
     pub(super) hours: BusinessHours,
     pub(super) caps: Vec<Cap>,
     pub(super) channel_cap: Option<u32>,
-    pub(super) texts: HashMap<TemplateId, Text>,
+    pub(super) texts: Texts,
 }
 
 /// What one page came to.
@@ -114,7 +103,7 @@ pub(super) async fn streams(
     .fetch_one(&mut *db)
     .await?;
     let campaigns = sqlx::query!(
-        "select id, template_id, batch_size, daily_cap, spacing_seconds, business_hours from campaigns c
+        "select id, template_id, tracks, batch_size, daily_cap, spacing_seconds, business_hours from campaigns c
          where status = 'RUNNING' and communication_type = $1
            and exists (select 1 from communication_logs l
                        where l.communication_type = $1 and l.campaign_id = c.id and l.status = 'PENDING'
@@ -135,6 +124,7 @@ pub(super) async fn streams(
         streams.push(Stream {
             campaign: None,
             template: None,
+            tracks: false,
             batch,
             daily_cap: None,
             hours: None,
@@ -153,6 +143,7 @@ pub(super) async fn streams(
         streams.push(Stream {
             campaign: Some(CampaignId(it.id)),
             template: it.template_id.map(TemplateId),
+            tracks: it.tracks,
             batch: batch.unwrap_or(int(it.batch_size)),
             daily_cap: it.daily_cap.map(int),
             hours,
@@ -226,8 +217,16 @@ pub(super) async fn only(
         })
         .collect();
     let due = unreserved(tx, due).await?;
+    // As its campaign has it, so that a test leaves as the others will.
+    let tracks = sqlx::query_scalar!(
+        "select c.tracks from communication_logs l join campaigns c on c.id = l.campaign_id where l.id = $1",
+        id.0
+    )
+    .fetch_optional(&mut **tx)
+    .await?
+    .unwrap_or_default();
     let stream =
-        Stream { campaign: None, template: None, batch: 1, daily_cap: None, hours: None, spacing: 0 };
+        Stream { campaign: None, template: None, tracks, batch: 1, daily_cap: None, hours: None, spacing: 0 };
     decide_and_write(tx, now, run, book, &stream, due, 1).await
 }
 
@@ -396,7 +395,7 @@ async fn decide_and_write(
             .template
             .or(it.template)
             .ok_or_else(|| Error::Internal("a message without text".into()))?;
-        let text = text(tx, book, template).await?;
+        let text = book.texts.get(tx, template, stream.tracks).await?;
         let required: &[&str] = text.0.as_ref().map_or(&[], |it| it.required.as_slice());
         let rules =
             Rules { calendar: &book.calendar, hours: &hours, caps: &book.caps, channel_left, campaign_left };
@@ -480,21 +479,4 @@ async fn write(
         outbox::block(tx, now, run, refusals).await?;
     }
     Ok(())
-}
-
-/// The text of one version, compiled once a run.
-async fn text(tx: &mut Tx<'_>, book: &mut Book, id: TemplateId) -> Result<Text> {
-    if let Some(text) = book.texts.get(&id) {
-        return Ok(text.clone());
-    }
-    let (source, _) = template::version(tx, id).await?;
-    let text = Text(match template::compile(&source) {
-        Ok(compiled) => {
-            let required = compiled.required();
-            Ok(Arc::new(Prepared { compiled, required }))
-        }
-        Err(problems) => Err(problems.into_iter().map(|it| it.message).collect::<Vec<_>>().join(" ")),
-    });
-    book.texts.insert(id, text.clone());
-    Ok(text)
 }

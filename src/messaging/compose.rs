@@ -56,6 +56,16 @@ impl Sender {
     pub fn links(&self, token: Uuid) -> Links {
         links::of(&self.public_url, token)
     }
+
+    /// The same, with the links and the picture by which the message named `code` tells of openings and clicks.
+    #[must_use]
+    pub fn tracked_links(&self, token: Uuid, code: &str) -> Links {
+        Links {
+            click: format!("{}/c/{code}.", self.public_url),
+            open: format!("{}/o/{code}.gif", self.public_url),
+            ..self.links(token)
+        }
+    }
 }
 
 fn first_of(choices: [&String; 3]) -> String {

@@ -9,6 +9,8 @@ use super::{
     lanes::Shared,
     limits,
     runs::{self, Counts, Ending, Live, Trigger},
+    texts::Texts,
+    tracking::code::Codes,
     warm_up,
 };
 use crate::{
@@ -21,7 +23,7 @@ use crate::{
     settings::{self, Business, EmailChannel},
 };
 use sqlx::{Connection as _, PgPool};
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 use tokio_util::sync::CancellationToken;
 
 /// What a run needs of the program.
@@ -112,7 +114,8 @@ pub async fn run(engine: &Engine, options: &Options) -> Result<Run> {
     let Some(live) = runs::start(&engine.db, now, options.channel, options.trigger, alone).await? else {
         return Ok(Run::AlreadyRunning);
     };
-    let shared = Arc::new(Shared::new(engine.clone(), options, live.id, provider, sender));
+    let codes = Codes::load(&engine.db).await?;
+    let shared = Arc::new(Shared::new(engine.clone(), options, live.id, provider, sender, codes));
     let result = shared.clone().send_all(options, book).await;
     Ok(Run::Finished(close(live, &shared, result).await))
 }
@@ -136,7 +139,7 @@ async fn open_book(engine: &Engine, channel: Channel) -> Result<(Book, Sender)> 
         None => email.daily_cap,
     };
     let book =
-        Book { channel, calendar, hours: email.business_hours, caps, channel_cap, texts: HashMap::new() };
+        Book { channel, calendar, hours: email.business_hours, caps, channel_cap, texts: Texts::default() };
     Ok((book, sender))
 }
 

@@ -125,6 +125,30 @@ impl Status {
 }
 
 codes! {
+    /// How far a message got, as campaigns count it; a message counts for each that it reached.
+    Milestone {
+        /// It left.
+        Sent = "SENT", "Enviados";
+        /// It arrived, as somebody told or as follows from the rest.
+        Delivered = "DELIVERED", "Entregados";
+        /// A person opened it.
+        Opened = "OPENED", "Abiertos por personas";
+        /// A person followed a link.
+        Clicked = "CLICKED", "Con clic";
+        /// A person answered.
+        Replied = "REPLIED", "Respondidos";
+        /// It came back, and nothing better is known.
+        Bounced = "BOUNCED", "Rebotados";
+        /// Its recipient unsubscribed by it.
+        Unsubscribed = "UNSUBSCRIBED", "Bajas";
+        /// Only a machine opened it.
+        MachineOpened = "MACHINE_OPENED", "Abiertos solo por máquinas";
+        /// Only a machine followed its links.
+        MachineClicked = "MACHINE_CLICKED", "Con clic solo de máquinas";
+    }
+}
+
+codes! {
     /// Why the gate refused a message for good.
     BlockReason {
         /// The contact has no address on this channel.
@@ -229,6 +253,14 @@ codes! {
         Bounced = "BOUNCED", "Rebotó";
         /// The recipient reported it as spam.
         Complained = "COMPLAINED", "La persona lo marcó como spam";
+        /// A person opened it.
+        Opened = "OPENED", "La persona lo abrió";
+        /// A person followed one of its links.
+        Clicked = "CLICKED", "La persona siguió un enlace";
+        /// A machine loaded its picture.
+        MachineOpened = "MACHINE_OPENED", "Lo abrió una máquina, no la persona";
+        /// A machine followed its links.
+        MachineClicked = "MACHINE_CLICKED", "Una máquina siguió sus enlaces";
         /// A person answered.
         Replied = "REPLIED", "La persona respondió";
         /// A machine answered.

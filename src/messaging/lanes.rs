@@ -11,13 +11,14 @@ use super::{
     outbox::{self, Finished, Outcome, Refusal, Start},
     runs::Counts,
     template::RenderError,
+    tracking::code::Codes,
     values,
 };
 use crate::{
     channels::{self, Channel, Email, Outgoing},
     chile::time,
     error::{Error, Result},
-    ids::{CampaignId, DripRunId},
+    ids::{CampaignId, DripRunId, MessageId},
 };
 use std::{
     collections::{HashSet, VecDeque},
@@ -37,6 +38,7 @@ pub(super) struct Shared {
     pub(super) run: DripRunId,
     provider: Arc<dyn channels::Sender>,
     sender: Sender,
+    codes: Codes,
     pub(super) stop: CancellationToken,
     /// From then on nothing more is begun.
     deadline: Option<tokio::time::Instant>,
@@ -93,6 +95,7 @@ impl Shared {
         run: DripRunId,
         provider: Arc<dyn channels::Sender>,
         sender: Sender,
+        codes: Codes,
     ) -> Shared {
         Shared {
             engine,
@@ -100,6 +103,7 @@ impl Shared {
             run,
             provider,
             sender,
+            codes,
             stop: options.stop.child_token(),
             deadline: options.time_box.map(|it| tokio::time::Instant::now() + it),
             only: options.only.is_some(),
@@ -379,7 +383,12 @@ impl Shared {
 
     fn fill(&self, claimed: &Claimed) -> std::result::Result<Email, (BlockReason, String)> {
         let prepared = claimed.text.0.as_ref().map_err(|it| (BlockReason::BrokenTemplate, it.clone()))?;
-        let links = self.sender.links(claimed.token);
+        let links = if prepared.compiled.is_tracked() {
+            let code = self.codes.of(MessageId(claimed.id), claimed.template);
+            self.sender.tracked_links(claimed.token, &code)
+        } else {
+            self.sender.links(claimed.token)
+        };
         let values = values::of(&claimed.recipient, &self.sender.business, &links);
         let rendered = prepared.compiled.render(&values).map_err(|error| match error {
             RenderError::Missing(name) => (BlockReason::MissingVariable, name),

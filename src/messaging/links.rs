@@ -44,6 +44,7 @@ pub fn of(public_url: &str, token: Uuid) -> Links {
     Links {
         unsubscribe: format!("{public_url}/baja/{token}"),
         preferences: format!("{public_url}/preferencias/{token}"),
+        ..Links::default()
     }
 }
 
@@ -75,7 +76,11 @@ pub async fn holder(db: &mut PgConnection, token: Uuid) -> Result<Holder> {
         r#"select l.id, l.origin, l.communication_type, l.message_type, l.contact_id, l.destination,
                exists (select 1 from suppressions s
                        where s.communication_type = l.communication_type and s.destination = l.destination
-                         and s.reason = 'UNSUBSCRIBED' and s.lifted_at is null) as "unsubscribed!"
+                         and s.reason = 'UNSUBSCRIBED' and s.lifted_at is null)
+                   or exists (select 1 from suppressions h
+                       where h.communication_type = l.communication_type and h.destination is null
+                         and h.address_hash = suppression_hash((select key from suppression_key), l.destination)
+                         and h.reason = 'UNSUBSCRIBED' and h.lifted_at is null) as "unsubscribed!"
            from communication_logs l where l.token = $1"#,
         token
     )
@@ -84,7 +89,12 @@ pub async fn holder(db: &mut PgConnection, token: Uuid) -> Result<Holder> {
     .ok_or(Error::NotFound)?;
     // What a person says by an old link counts for who they are today.
     let contact = match it.contact_id {
-        Some(id) => Some(merge::survivor(db, ContactId(id)).await?),
+        Some(id) => match merge::survivor(db, ContactId(id)).await {
+            Ok(who) => Some(who),
+            // Deleted: their no still counts, for the address.
+            Err(Error::NotFound) => None,
+            Err(error) => return Err(error),
+        },
         None => None,
     };
     Ok(Holder {
@@ -152,7 +162,12 @@ pub(super) async fn unsubscribe_as_told(
 /// Who the holder is today, held: they may have been joined into another since their link was read.
 async fn still(tx: &mut Tx<'_>, holder: &Holder) -> Result<Option<ContactId>> {
     match holder.contact {
-        Some(contact) => Ok(Some(merge::hold_survivor(tx, contact).await?)),
+        Some(contact) => match merge::hold_survivor(tx, contact).await {
+            Ok(id) => Ok(Some(id)),
+            // Deleted since.
+            Err(Error::NotFound) => Ok(None),
+            Err(error) => Err(error),
+        },
         None => Ok(None),
     }
 }
@@ -270,7 +285,9 @@ pub async fn resubscribe(tx: &mut Tx<'_>, now: DateTime<Utc>, holder: &Holder) -
     }
     sqlx::query!(
         "update suppressions set lifted_at = $3
-         where communication_type = $1 and destination = $2 and reason = 'UNSUBSCRIBED' and lifted_at is null",
+         where communication_type = $1 and reason = 'UNSUBSCRIBED' and lifted_at is null
+           and (destination = $2
+                or destination is null and address_hash = suppression_hash((select key from suppression_key), $2))",
         holder.channel.code(),
         holder.destination,
         now

@@ -62,7 +62,7 @@ impl Origin {
         }
     }
 
-    fn dedupe_key(&self, contact: ContactId) -> Option<String> {
+    pub(super) fn dedupe_key(&self, contact: ContactId) -> Option<String> {
         match self {
             Origin::Campaign(_) => None,
             Origin::Workflow { step, key } => Some(format!("workflow:{step}:{key}:{contact}")),
@@ -540,6 +540,33 @@ pub async fn cancel_campaign(
          insert into communication_events (communication_log_id, at, kind, staff_user_id)
          select id, $2, 'CANCELLED', $3 from gone",
         campaign.0,
+        now,
+        actor.staff_id().map(|it| it.0)
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(done.rows_affected())
+}
+
+/// PENDING, UNCONFIRMED -> CANCELLED for all that is left for people who are deleted. Returns how many.
+pub(super) async fn cancel_of_people(
+    tx: &mut Tx<'_>,
+    now: DateTime<Utc>,
+    actor: &Actor,
+    contacts: &[i64],
+) -> Result<u64> {
+    let done = sqlx::query!(
+        "with ordered as (
+             select id from communication_logs
+             where contact_id = any($1) and status in ('PENDING', 'UNCONFIRMED') order by id for update
+         ), gone as (
+             update communication_logs set status = 'CANCELLED', defer_reason = null
+             where id in (select id from ordered)
+             returning id
+         )
+         insert into communication_events (communication_log_id, at, kind, staff_user_id)
+         select id, $2, 'CANCELLED', $3 from gone",
+        contacts,
         now,
         actor.staff_id().map(|it| it.0)
     )

@@ -142,6 +142,8 @@ impl Shared {
             let mut pause = Duration::from_millis(200);
             let patience = tokio::time::Instant::now() + Duration::from_mins(10);
             while let Err(error) = self.write(&waiting).await {
+                // Also where the wait ends well: the run began nothing more, and people are told why.
+                self.stopped_early(&error.to_string());
                 self.stop.cancel();
                 if !error.may_pass() || tokio::time::Instant::now() > patience {
                     tracing::error!(

@@ -44,8 +44,24 @@ pub fn to_html(text: &str) -> String {
     html
 }
 
+/// `text` as HTML shows it, in an element or an attribute. Template tags stay as they are.
+#[must_use]
+pub fn escaped(text: &str) -> String {
+    let mut html = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find('{') {
+        escape(&rest[..at], &mut html);
+        rest = &rest[at..];
+        let len = template_tag(rest).unwrap_or(1);
+        html.push_str(&rest[..len]);
+        rest = &rest[len..];
+    }
+    escape(rest, &mut html);
+    html
+}
+
 /// Length of the template tag that `text` starts with.
-fn template_tag(text: &str) -> Option<usize> {
+pub(super) fn template_tag(text: &str) -> Option<usize> {
     [("{{", "}}"), ("{%", "%}"), ("{#", "#}")]
         .into_iter()
         .find(|(open, _)| text.starts_with(open))
@@ -112,7 +128,7 @@ fn tag_end(text: &str) -> Option<usize> {
     None
 }
 
-fn find_ignore_case(text: &str, needle: &str) -> Option<usize> {
+pub(super) fn find_ignore_case(text: &str, needle: &str) -> Option<usize> {
     let (text, needle) = (text.as_bytes(), needle.as_bytes());
     text.windows(needle.len()).position(|it| it.eq_ignore_ascii_case(needle))
 }
@@ -137,7 +153,7 @@ fn attribute(tag: &str, name: &str) -> Option<String> {
     None
 }
 
-fn unescape(text: &str) -> String {
+pub(super) fn unescape(text: &str) -> String {
     if !text.contains('&') {
         return text.to_owned();
     }

@@ -1,12 +1,15 @@
 //! Messages as people look at them: lists behind every number, and the whole
 //! story of one. Reads only.
 
-use super::kinds::{BlockReason, DeferReason, EventKind, MessageType, OriginKind, Status};
+use super::{
+    kinds::{BlockReason, DeferReason, EventKind, MessageType, Milestone, OriginKind, Status},
+    tracking::signs::Sign,
+};
 use crate::{
     channels::Channel,
     contacts::{contact::full_name, merge},
     error::{Error, Result},
-    ids::{CampaignId, ContactId, MessageId, TemplateId},
+    ids::{CampaignId, ContactId, MailingId, MessageId, TemplateId},
 };
 use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, Postgres, QueryBuilder, Row, postgres::PgRow};
@@ -18,6 +21,8 @@ use uuid::Uuid;
 pub struct Filter {
     /// Of this campaign.
     pub campaign: Option<CampaignId>,
+    /// Of this text to people chosen by hand.
+    pub mailing: Option<MailingId>,
     /// To this person.
     pub contact: Option<ContactId>,
     /// To one of these people; none: to anyone.
@@ -40,6 +45,14 @@ pub struct Filter {
     pub failed_since: Option<DateTime<Utc>>,
     /// Whose recipient unsubscribed by its link.
     pub unsubscribed: bool,
+    /// That got so far.
+    pub reached: Option<Milestone>,
+    /// And did so, or left where nothing is said of how far, from the first instant on and before the second.
+    pub between: Option<(DateTime<Utc>, DateTime<Utc>)>,
+    /// To an address of this domain.
+    pub domain: Option<String>,
+    /// Whose recipient followed the link that has this number in this version, or one in another that leads there too.
+    pub link: Option<(TemplateId, i32)>,
     /// Tests too; else only messages to others.
     pub tests: bool,
 }
@@ -103,7 +116,7 @@ pub async fn list(
     limit: i64,
 ) -> Result<Vec<Line>> {
     let mut sql = QueryBuilder::new(
-        "select l.id, l.contact_id, l.campaign_id, l.destination, l.subject, l.communication_type, l.status, l.origin,
+        "select l.id, c.id as contact_id, l.campaign_id, l.destination, l.subject, l.communication_type, l.status, l.origin,
                 l.block_reason, l.defer_reason, l.next_attempt_at, l.created_at, l.sent_at, l.error,
                 trim(coalesce(c.first_name, '') || ' ' || coalesce(c.last_name, '')) as contact_name,
                 k.name as campaign_name
@@ -126,8 +139,24 @@ pub async fn list(
 /// # Errors
 /// When the database fails.
 pub async fn count(db: &mut PgConnection, filter: &Filter, most: i64) -> Result<i64> {
-    let mut sql = QueryBuilder::new("select count(*) from (select from communication_logs l where true");
-    narrow(&mut sql, filter);
+    let mut sql = QueryBuilder::new("select count(*) from (select from ");
+    match filter.failed_since {
+        // From those that failed to their messages, each by its key: messages that failed at any time may be a million.
+        Some(since) => {
+            // Twice as many events are enough unless most of those messages were tried again.
+            sql.push(
+                "(select distinct communication_log_id as id from (
+                    select communication_log_id from communication_events where kind = 'FAILED' and at > ",
+            );
+            sql.push_bind(since).push(" order by at desc limit ").push_bind(2 * most);
+            sql.push(") latest) failed cross join lateral (select * from communication_logs where id = failed.id offset 0) l");
+        }
+        None => {
+            sql.push("communication_logs l");
+        }
+    }
+    sql.push(" where true");
+    narrow(&mut sql, &Filter { failed_since: None, ..filter.clone() });
     sql.push(" limit ").push_bind(most).push(") counted");
     Ok(sql.build_query_scalar().fetch_one(db).await?)
 }
@@ -135,6 +164,11 @@ pub async fn count(db: &mut PgConnection, filter: &Filter, most: i64) -> Result<
 fn narrow(sql: &mut QueryBuilder<Postgres>, filter: &Filter) {
     if let Some(id) = filter.campaign {
         sql.push(" and l.campaign_id = ").push_bind(id.0);
+    }
+    if let Some(id) = filter.mailing {
+        sql.push(" and l.id in (select id from mailing_messages where mailing_id = ")
+            .push_bind(id.0)
+            .push(")");
     }
     if let Some(id) = filter.contact {
         // Theirs are also those of whoever was joined into them.
@@ -191,8 +225,59 @@ fn narrow(sql: &mut QueryBuilder<Postgres>, filter: &Filter) {
     if filter.unsubscribed {
         sql.push(" and l.unsubscribed_at is not null");
     }
+    narrow_by_result(sql, filter);
     if !filter.tests {
         sql.push(" and l.origin <> 'TEST'");
+    }
+}
+
+/// When a message got somewhere, in SQL: as `campaign_figures_of` has it, so that the people behind a number are as many.
+fn moment(milestone: Milestone) -> &'static str {
+    match milestone {
+        Milestone::Sent => "l.sent_at",
+        Milestone::Delivered => "coalesce(l.delivered_at, l.opened_at, l.replied_at)",
+        Milestone::Opened => "l.opened_at",
+        Milestone::Clicked => "l.clicked_at",
+        Milestone::Replied => "l.replied_at",
+        Milestone::Bounced => "case when l.status = 'BOUNCED' then l.sent_at end",
+        Milestone::Unsubscribed => "l.unsubscribed_at",
+        Milestone::MachineOpened => "case when l.opened_at is null then l.machine_opened_at end",
+        Milestone::MachineClicked => "case when l.clicked_at is null then l.machine_clicked_at end",
+    }
+}
+
+fn narrow_by_result(sql: &mut QueryBuilder<Postgres>, filter: &Filter) {
+    if let Some(reached) = filter.reached {
+        // The states that it can have come to, which the index knows.
+        match reached {
+            Milestone::Opened => sql.push(" and l.status in ('OPENED', 'CLICKED', 'REPLIED')"),
+            Milestone::Clicked => sql.push(" and l.status in ('CLICKED', 'REPLIED')"),
+            Milestone::Replied => sql.push(" and l.status = 'REPLIED'"),
+            Milestone::Bounced => sql.push(" and l.status = 'BOUNCED'"),
+            _ => sql,
+        };
+        sql.push(" and l.sent_at is not null and ").push(moment(reached)).push(" is not null");
+    }
+    if let Some((from, until)) = filter.between {
+        let moment = moment(filter.reached.unwrap_or(Milestone::Sent));
+        sql.push(" and ").push(moment).push(" >= ").push_bind(from);
+        sql.push(" and ").push(moment).push(" < ").push_bind(until);
+    }
+    if let Some(domain) = &filter.domain {
+        sql.push(" and lower(split_part(l.destination, '@', 2)) = ").push_bind(domain.clone());
+    }
+    if let Some((template, number)) = filter.link {
+        sql.push(
+            " and l.id in (select c.communication_log_id from link_clicks c
+                join message_links k on k.template_id = c.template_id and k.number = c.number
+                join message_links asked on asked.target = k.target
+                where asked.template_id = ",
+        );
+        sql.push_bind(template.0).push(" and asked.number = ").push_bind(number);
+        if let Some(id) = filter.campaign {
+            sql.push(" and c.campaign_id = ").push_bind(id.0);
+        }
+        sql.push(")");
     }
 }
 
@@ -409,9 +494,10 @@ pub async fn decisions(db: &mut PgConnection, contact: ContactId, limit: i64) ->
         .collect()
 }
 
-/// The reason of an event, of either list; empty: none.
+/// The reason of an event, of any list; empty: none.
 fn reason_in_words(code: Option<&str>) -> &'static str {
     let code = code.unwrap_or_default();
     let put_off = || DeferReason::from_code(code).map(DeferReason::label);
-    BlockReason::from_code(code).map(BlockReason::label).or_else(put_off).unwrap_or_default()
+    let machine = || Sign::from_code(code).map(Sign::label);
+    BlockReason::from_code(code).map(BlockReason::label).or_else(put_off).or_else(machine).unwrap_or_default()
 }

@@ -1,17 +1,14 @@
 //! Texts with variables: checked when saved, compiled once for each version, and
 //! strict: an unknown or empty variable is an error, never a hole in a message.
 
-use super::{plain_text, values::VARIABLES};
-use crate::{
-    access::Actor,
-    channels::Channel,
-    db::Tx,
-    error::{Error, FieldError, Result},
-    ids::TemplateId,
+use super::{
+    blocks,
+    mjml::{self, Made},
+    plain_text,
+    values::VARIABLES,
 };
-use chrono::{DateTime, Utc};
+use crate::error::FieldError;
 use minijinja::{AutoEscape, Environment, ErrorKind, UndefinedBehavior, Value};
-use sqlx::PgConnection;
 use std::{collections::BTreeSet, sync::Arc};
 
 /// How a body is written.
@@ -24,6 +21,12 @@ pub enum BodyFormat {
     /// HTML.
     #[serde(rename = "HTML")]
     Html,
+    /// MJML, which is turned into HTML when it is saved.
+    #[serde(rename = "MJML")]
+    Mjml,
+    /// Ready blocks ([`blocks::write`]), which make MJML.
+    #[serde(rename = "BLOCKS")]
+    Blocks,
 }
 
 impl BodyFormat {
@@ -33,13 +36,31 @@ impl BodyFormat {
         match self {
             BodyFormat::Text => "TEXT",
             BodyFormat::Html => "HTML",
+            BodyFormat::Mjml => "MJML",
+            BodyFormat::Blocks => "BLOCKS",
+        }
+    }
+
+    /// As people read it.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            BodyFormat::Text => "Texto",
+            BodyFormat::Html => "HTML",
+            BodyFormat::Mjml => "MJML",
+            BodyFormat::Blocks => "Bloques",
         }
     }
 
     /// From the stored code; anything unknown is plain text.
     #[must_use]
     pub fn from_code(code: &str) -> BodyFormat {
-        if code == "HTML" { BodyFormat::Html } else { BodyFormat::Text }
+        match code {
+            "HTML" => BodyFormat::Html,
+            "MJML" => BodyFormat::Mjml,
+            "BLOCKS" => BodyFormat::Blocks,
+            _ => BodyFormat::Text,
+        }
     }
 }
 
@@ -60,6 +81,7 @@ pub struct Source {
 #[derive(Clone)]
 pub struct Compiled {
     env: Arc<Environment<'static>>,
+    tracked: bool,
 }
 
 /// A filled text.
@@ -87,6 +109,8 @@ pub enum RenderError {
 const SUBJECT: &str = "subject";
 const HTML: &str = "html";
 const PLAIN: &str = "plain";
+/// The HTML part, its links led over us.
+const TRACKED: &str = "tracked";
 
 /// Longest rendering, in engine steps: far above any newsletter, far below an endless loop.
 const FUEL: u64 = 500_000;
@@ -96,26 +120,58 @@ const FUEL: u64 = 500_000;
 /// # Errors
 /// What is wrong at which field, in Spanish.
 pub fn compile(source: &Source) -> Result<Compiled, Vec<FieldError>> {
-    let mut problems = Vec::new();
-    for (field, text) in [("subject", &source.subject), ("body", &source.body), ("footer", &source.footer)] {
-        problems.extend(problems_of(field, text));
+    checked(source)?;
+    ready(source, made(source)?.as_ref(), None)
+}
+
+/// Nothing, or what is wrong at which field.
+pub(super) fn checked(source: &Source) -> Result<(), Vec<FieldError>> {
+    let mut problems = problems_of("subject", &source.subject);
+    match source.body_format {
+        BodyFormat::Blocks => problems.extend(problems_of_blocks(&source.body)),
+        _ => problems.extend(problems_of("body", &source.body)),
     }
+    problems.extend(problems_of("footer", &source.footer));
     if source.subject.contains(['\r', '\n']) {
         problems.push(FieldError::new("subject", "El asunto debe caber en una línea."));
     }
     if source.subject.chars().count() > 300 {
         problems.push(FieldError::new("subject", "El asunto tiene más de 300 caracteres: acórtalo."));
     }
-    if !problems.is_empty() {
-        return Err(problems);
-    }
+    if problems.is_empty() { Ok(()) } else { Err(problems) }
+}
+
+/// What MJML and blocks become; none for what is sent as it was written.
+pub(super) fn made(source: &Source) -> Result<Option<Made>, Vec<FieldError>> {
+    let made = match source.body_format {
+        BodyFormat::Text | BodyFormat::Html => return Ok(None),
+        // A draft may be saved before anything is written.
+        _ if source.body.trim().is_empty() => return Ok(Some(Made::default())),
+        BodyFormat::Mjml => mjml::made(&source.body),
+        BodyFormat::Blocks => mjml::made(&blocks::mjml(&blocks::read(&source.body))),
+    };
+    made.map(Some).map_err(|said| vec![FieldError::new("body", said)])
+}
+
+/// `source`, whose tags are right, and what its body became; `tracked`: its HTML part with the links led over us.
+pub(super) fn ready(
+    source: &Source,
+    made: Option<&Made>,
+    tracked: Option<String>,
+) -> Result<Compiled, Vec<FieldError>> {
+    let mut problems = Vec::new();
     let mut env = Environment::new();
+    env.add_filter("urlencode", urlencode);
     env.set_undefined_behavior(UndefinedBehavior::SemiStrict);
     env.set_fuel(Some(FUEL));
-    env.set_auto_escape_callback(|name| if name == HTML { AutoEscape::Html } else { AutoEscape::None });
-    for (name, text) in
-        [(SUBJECT, source.subject.clone()), (HTML, html_of(source)), (PLAIN, plain_of(source))]
-    {
+    env.set_auto_escape_callback(|name| match name {
+        HTML | TRACKED => AutoEscape::Html,
+        _ => AutoEscape::None,
+    });
+    let is_tracked = tracked.is_some();
+    let texts =
+        [(SUBJECT, source.subject.clone()), (HTML, html_of(source, made)), (PLAIN, plain_of(source, made))];
+    for (name, text) in texts.into_iter().chain(tracked.map(|it| (TRACKED, it))) {
         if env.add_template_owned(name, text).is_err() {
             problems.push(FieldError::new(
                 "body",
@@ -123,7 +179,26 @@ pub fn compile(source: &Source) -> Result<Compiled, Vec<FieldError>> {
             ));
         }
     }
-    if problems.is_empty() { Ok(Compiled { env: Arc::new(env) }) } else { Err(problems) }
+    if problems.is_empty() { Ok(Compiled { env: Arc::new(env), tracked: is_tracked }) } else { Err(problems) }
+}
+
+/// The engine's own lets a missing value through as nothing, which is a hole in an address.
+fn urlencode(value: &Value) -> std::result::Result<String, minijinja::Error> {
+    if value.is_undefined() {
+        return Err(ErrorKind::UndefinedError.into());
+    }
+    minijinja::filters::urlencode(value)
+}
+
+/// What is wrong with blocks, each with its number.
+fn problems_of_blocks(body: &str) -> Vec<FieldError> {
+    let blocks = blocks::read(body);
+    let mut problems = blocks::problems(&blocks);
+    for (n, block) in (1..).zip(&blocks) {
+        let found = block.texts().flat_map(|text| problems_of("body", text));
+        problems.extend(found.map(|it| FieldError::new("body", blocks::named(n, block, &it.message))));
+    }
+    problems
 }
 
 /// What is wrong with the tags of one field.
@@ -197,7 +272,7 @@ fn footer_html(footer: &str) -> String {
     )
 }
 
-fn html_of(source: &Source) -> String {
+pub(super) fn html_of(source: &Source, made: Option<&Made>) -> String {
     let footer = if source.footer.trim().is_empty() { String::new() } else { footer_html(&source.footer) };
     match source.body_format {
         BodyFormat::Text => format!(
@@ -208,20 +283,32 @@ fn html_of(source: &Source) -> String {
              {}{footer}</div>\n</body></html>\n",
             plain_text::to_html(&source.body)
         ),
-        BodyFormat::Html => {
-            let lower = source.body.to_ascii_lowercase();
-            match lower.rfind("</body>") {
-                Some(at) => format!("{}{footer}{}", &source.body[..at], &source.body[at..]),
-                None => format!("{}\n{footer}", source.body),
-            }
+        BodyFormat::Html => before_the_end(&source.body, &footer),
+        BodyFormat::Mjml | BodyFormat::Blocks => {
+            let html = made.map_or("", |it| it.html.as_str());
+            before_the_end(
+                html,
+                &format!(
+                    "<div style=\"max-width:600px;margin:0 auto\"><div style=\"padding:0 24px\">{footer}</div></div>\n"
+                ),
+            )
         }
     }
 }
 
-fn plain_of(source: &Source) -> String {
+/// `html` with `footer` at the end of what it shows.
+fn before_the_end(html: &str, footer: &str) -> String {
+    match html.to_ascii_lowercase().rfind("</body>") {
+        Some(at) => format!("{}{footer}{}", &html[..at], &html[at..]),
+        None => format!("{html}\n{footer}"),
+    }
+}
+
+fn plain_of(source: &Source, made: Option<&Made>) -> String {
     let body = match source.body_format {
         BodyFormat::Text => source.body.replace("\r\n", "\n"),
         BodyFormat::Html => plain_text::from_html(&source.body),
+        BodyFormat::Mjml | BodyFormat::Blocks => made.map_or_else(String::new, |it| it.plain.clone()),
     };
     if source.footer.trim().is_empty() {
         return body;
@@ -230,6 +317,12 @@ fn plain_of(source: &Source) -> String {
 }
 
 impl Compiled {
+    /// Whether its links are led over us: filling it then takes the message's own.
+    #[must_use]
+    pub fn is_tracked(&self) -> bool {
+        self.tracked
+    }
+
     /// Fill the text.
     ///
     /// # Errors
@@ -238,7 +331,7 @@ impl Compiled {
         let subject = self.part(SUBJECT, values)?;
         Ok(Rendered {
             subject: subject.split_whitespace().collect::<Vec<_>>().join(" "),
-            html: self.part(HTML, values)?,
+            html: self.part(if self.tracked { TRACKED } else { HTML }, values)?,
             plain: self.part(PLAIN, values)?,
         })
     }
@@ -292,72 +385,6 @@ impl Compiled {
             .unwrap_or("")
             .to_owned()
     }
-}
-
-/// Keep `source` as the next version of the text called `name`; the same words as the last version keep that one.
-///
-/// # Errors
-/// [`Error::Invalid`] when the text does not compile; otherwise the database's.
-pub async fn save_version(
-    tx: &mut Tx<'_>,
-    now: DateTime<Utc>,
-    actor: &Actor,
-    channel: Channel,
-    name: &str,
-    source: &Source,
-) -> Result<TemplateId> {
-    compile(source).map_err(Error::Invalid)?;
-    let last = sqlx::query!(
-        "select id, version, subject, body, body_format, footer from message_templates
-         where name = $1 order by version desc limit 1",
-        name
-    )
-    .fetch_optional(&mut **tx)
-    .await?;
-    if let Some(it) = &last
-        && (&it.subject, &it.body, it.body_format.as_str(), &it.footer)
-            == (&source.subject, &source.body, source.body_format.code(), &source.footer)
-    {
-        return Ok(TemplateId(it.id));
-    }
-    let id = sqlx::query_scalar!(
-        "insert into message_templates
-             (communication_type, name, version, subject, body, body_format, footer, created_at, created_by)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9) returning id",
-        channel.code(),
-        name,
-        last.map_or(1, |it| it.version + 1),
-        source.subject,
-        source.body,
-        source.body_format.code(),
-        source.footer,
-        now,
-        actor.staff_id().map(|it| it.0)
-    )
-    .fetch_one(&mut **tx)
-    .await?;
-    Ok(TemplateId(id))
-}
-
-/// The words of one version, and its number.
-///
-/// # Errors
-/// [`Error::NotFound`], or the database's.
-pub async fn version(db: &mut PgConnection, id: TemplateId) -> Result<(Source, i32)> {
-    let it = sqlx::query!(
-        "select version, subject, body, body_format, footer from message_templates where id = $1",
-        id.0
-    )
-    .fetch_optional(db)
-    .await?
-    .ok_or(Error::NotFound)?;
-    let source = Source {
-        subject: it.subject,
-        body: it.body,
-        body_format: BodyFormat::from_code(&it.body_format),
-        footer: it.footer,
-    };
-    Ok((source, it.version))
 }
 
 #[cfg(test)]
@@ -414,6 +441,16 @@ mod tests {
         let with_default =
             compile(&source("Hola {{ last_name | default('amiga') }}", "{% if job_title %}a{% endif %}"));
         assert_eq!(with_default.ok().unwrap().render(&ana()).unwrap().subject, "Hola amiga");
+    }
+
+    #[test]
+    fn a_missing_value_is_no_hole_in_an_address_either() {
+        let body = "<mjml><mj-body><mj-section><mj-column><mj-button href=\"https://a.cl/?n={{ last_name }}\">Ver</mj-button>\
+            </mj-column></mj-section></mj-body></mjml>";
+        let source = Source { body_format: BodyFormat::Mjml, ..source("x", body) };
+        let compiled = compile(&source).ok().unwrap();
+        assert_eq!(compiled.required(), ["last_name"]);
+        assert_eq!(compiled.render(&ana()), Err(RenderError::Missing("last_name".into())));
     }
 
     #[test]

@@ -14,24 +14,45 @@ pub struct Variable {
     pub sample: &'static str,
     /// Whether it is of the recipient, so that one may lack it.
     pub personal: bool,
+    /// What may stand in its place for who lacks it; empty: nothing fits.
+    pub fallback: &'static str,
 }
 
-const fn personal(name: &'static str, label: &'static str, sample: &'static str) -> Variable {
-    Variable { name, label, sample, personal: true }
+impl Variable {
+    /// As it is written in a text.
+    #[must_use]
+    pub fn tag(&self) -> String {
+        format!("{{{{ {} }}}}", self.name)
+    }
+
+    /// The same, with what stands in its place for who lacks it.
+    #[must_use]
+    pub fn tag_with_fallback(&self) -> String {
+        format!("{{{{ {} | default(\"{}\") }}}}", self.name, self.fallback)
+    }
+}
+
+const fn personal(
+    name: &'static str,
+    label: &'static str,
+    sample: &'static str,
+    fallback: &'static str,
+) -> Variable {
+    Variable { name, label, sample, personal: true, fallback }
 }
 
 const fn ours(name: &'static str, label: &'static str, sample: &'static str) -> Variable {
-    Variable { name, label, sample, personal: false }
+    Variable { name, label, sample, personal: false, fallback: "" }
 }
 
 /// Every variable that a text may use.
 pub const VARIABLES: &[Variable] = &[
-    personal("first_name", "Nombre de la persona", "Camila"),
-    personal("last_name", "Apellidos de la persona", "Barría Oyarzún"),
-    personal("company", "Empresa de la persona", "Lácteos del Sur SpA"),
-    personal("job_title", "Cargo de la persona", "Jefa de Compras"),
-    personal("comuna", "Comuna de la persona o de su empresa", "Puerto Montt"),
-    personal("industry", "Rubro de la empresa", "Lechería"),
+    personal("first_name", "Nombre de la persona", "Camila", "Hola"),
+    personal("last_name", "Apellidos de la persona", "Barría Oyarzún", ""),
+    personal("company", "Empresa de la persona", "Lácteos del Sur SpA", "tu empresa"),
+    personal("job_title", "Cargo de la persona", "Jefa de Compras", ""),
+    personal("comuna", "Comuna de la persona o de su empresa", "Puerto Montt", "tu comuna"),
+    personal("industry", "Rubro de la empresa", "Lechería", "tu rubro"),
     ours("business_name", "Nombre de tu negocio", "Mi Negocio"),
     ours("business_address", "Dirección de tu negocio", "Urmeneta 305, Puerto Montt"),
     ours("business_email", "Correo de tu negocio", "contacto@minegocio.example"),
@@ -85,6 +106,10 @@ pub struct Links {
     pub unsubscribe: String,
     /// Page of preferences.
     pub preferences: String,
+    /// Where our links begin, up to their number; empty: links lead straight there.
+    pub click: String,
+    /// The picture that tells of an opening; empty: there is none.
+    pub open: String,
 }
 
 /// The variables of one message. Unknown data are left out, so that a text
@@ -105,7 +130,13 @@ pub fn of(recipient: &Recipient, business: &Business, links: &Links) -> Value {
         ("business_website", &business.website),
     ];
     // Our own links hold nothing to escape, and read better unescaped in HTML.
-    let links = [("unsubscribe_url", &links.unsubscribe), ("preferences_url", &links.preferences)]
+    let links = [
+        ("unsubscribe_url", &links.unsubscribe),
+        ("preferences_url", &links.preferences),
+        ("click_url", &links.click),
+        ("open_url", &links.open),
+    ];
+    let links = links
         .into_iter()
         .filter(|(_, value)| !value.is_empty())
         .map(|(name, value)| (name, Value::from_safe_string(value.clone())));
@@ -127,7 +158,7 @@ mod tests {
             website: "e".into(),
             ..Business::default()
         };
-        let links = Links { unsubscribe: "f".into(), preferences: "g".into() };
+        let links = Links { unsubscribe: "f".into(), preferences: "g".into(), ..Links::default() };
         let values = of(&Recipient::sample(), &business, &links);
         for variable in VARIABLES {
             assert!(values.get_attr(variable.name).is_ok_and(|it| !it.is_undefined()), "{}", variable.name);

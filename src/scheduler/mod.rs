@@ -9,10 +9,11 @@ pub mod slots;
 use crate::{
     accounts::keys,
     bulk_actions::run as bulk_actions,
-    campaigns::{launch, refused},
+    campaigns::{figures, launch, refused},
     error::{Error, Result},
     imports::run as imports,
-    messaging::{evidence::seal, inbound},
+    mailings::run as mailings,
+    messaging::{evidence::seal, inbound, tracking},
     state::AppState,
 };
 use jobs::{JOBS, Job};
@@ -49,6 +50,9 @@ pub fn start_engines(state: &AppState, stop: &CancellationToken, all: &mut JoinS
     all.spawn(keep_going("bulk actions", state.clone(), stop.clone(), |state: AppState| async move {
         bulk_actions::run_once(&state.db, state.clock.now()).await
     }));
+    all.spawn(keep_going("mailings", state.clone(), stop.clone(), |state: AppState| async move {
+        mailings::run_once(&state.db, state.clock.now()).await
+    }));
     all.spawn(keep_going("evidence", state.clone(), stop.clone(), |state: AppState| async move {
         let key = keys::evidence(&state.config)?;
         Ok(matches!(seal::run_once(&state.db, state.clock.now(), &key).await?, seal::Pass::Sealed(_)))
@@ -60,9 +64,30 @@ pub fn start_engines(state: &AppState, stop: &CancellationToken, all: &mut JoinS
         }
         Ok(pass != inbound::Pass::Idle)
     }));
+    all.spawn(keep_going("figures", state.clone(), stop.clone(), |state: AppState| async move {
+        figures::fold_many(&state.db).await?;
+        Ok(false)
+    }));
+    all.spawn(watch_tracking(state.clone(), stop.clone()));
     all.spawn(keep_going("campaign queue", state.clone(), stop.clone(), |state: AppState| async move {
         Ok(launch::run_once(&state.db, state.clock.now()).await? > 0)
     }));
+}
+
+/// Write down openings and clicks and tell them; what gathered last is written down before stopping.
+async fn watch_tracking(state: AppState, stop: CancellationToken) {
+    let hits = state.hits.clone();
+    let db = state.db.clone();
+    keep_going("tracking", state, stop, |state: AppState| async move {
+        tracking::run_once(&state.db, state.clock.now(), &state.hits).await
+    })
+    .await;
+    if let Err(error) = hits.write_down(&db).await {
+        tracing::error!(
+            error = error.description(),
+            "The last openings and clicks could not be written down"
+        );
+    }
 }
 
 /// Run `job` at its slots until `stop`.
@@ -170,6 +195,7 @@ mod tests {
             clock: Clock::fixed(DateTime::<Utc>::UNIX_EPOCH),
             senders: Arc::new(HashMap::new()),
             doctor: Arc::new(Doctor::new(None)),
+            hits: tracking::Hits::default(),
             stop: CancellationToken::new(),
         }
     }

@@ -84,4 +84,21 @@ mod tests {
             assert_eq!((when.latest(at(now)), when.next(at(now))), (at(latest), at(next)), "{now}");
         }
     }
+
+    #[test]
+    fn no_night_of_2026_2027_or_a_leap_year_skips_or_repeats_a_slot() {
+        for night in ["2026-04-04", "2026-09-05", "2027-04-03", "2027-09-04", "2028-02-28"] {
+            let from = at(&format!("{night}T00:00:00Z"));
+            for hour in 0..24 {
+                let when = When::DailyAt(hour);
+                let mut slots: Vec<DateTime<Utc>> =
+                    (0..4 * 24 * 12).map(|n| when.latest(from + TimeDelta::minutes(5 * n))).collect();
+                assert!(slots.is_sorted(), "{night} {hour}");
+                slots.dedup();
+                let days: Vec<_> = slots.iter().map(|it| time::local_date(*it)).collect();
+                assert!(days.windows(2).all(|it| it[0] + Days::new(1) == it[1]), "{night} {hour}: {days:?}");
+                assert!(slots.windows(2).all(|it| when.next(it[0]) == it[1]), "{night} {hour}: {slots:?}");
+            }
+        }
+    }
 }

@@ -348,29 +348,6 @@ pub async fn add_chosen(
     Ok(added)
 }
 
-/// Take one off a list.
-///
-/// # Errors
-/// [`Error::Forbidden`], [`Error::NotFound`], or the database's.
-pub async fn remove(
-    tx: &mut Tx<'_>,
-    now: DateTime<Utc>,
-    actor: &Actor,
-    id: ListId,
-    member: i64,
-) -> Result<()> {
-    actor.require(Permission::EditContacts)?;
-    let gone = sqlx::query!(
-        "delete from list_members where id = $1 and list_id = $2 returning contact_id",
-        member,
-        id.0
-    )
-    .fetch_optional(&mut **tx)
-    .await?
-    .ok_or(Error::NotFound)?;
-    touched(tx, now, actor, "list.remove", id, json!({ "contact_id": gone.contact_id })).await
-}
-
 /// One on a list.
 #[derive(Clone, Debug)]
 pub struct Member {
@@ -434,7 +411,8 @@ pub async fn page(db: &mut PgConnection, id: ListId, place: Place, size: usize) 
     Ok(Page::new(place, size, members.collect()))
 }
 
-async fn touched(
+/// Note in the audit what was done to a list, and that it changed.
+pub(super) async fn touched(
     tx: &mut Tx<'_>,
     now: DateTime<Utc>,
     actor: &Actor,

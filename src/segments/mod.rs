@@ -17,4 +17,5 @@ pub mod pasted;
 pub mod list;
 pub mod list_bulk;
 pub mod list_externals;
+pub mod list_removals;
 pub mod whom;

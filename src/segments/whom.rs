@@ -1,9 +1,9 @@
-//! A segment as one more filter of the list of contacts, so that whatever can be done
-//! with a list (look, export, change) can be done with a segment.
+//! Segments and lists as filters of the list of contacts, so that whatever can be done
+//! with its people (look, export, change) can be done with those of a segment.
 
 use super::{
     compile::{self, Context},
-    members, segment,
+    list, members, segment,
 };
 use crate::{
     chile::time,
@@ -13,15 +13,22 @@ use crate::{
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
-/// Hand `filter` what its segment means at `now`. A segment that is gone lets nobody through.
+/// Hand `filter` what its segment means at `now`. A segment or a list that is gone, or was deleted, lets nobody through.
 ///
 /// # Errors
 /// [`Error::Refused`] when the segment cannot be asked, or the database's.
 pub async fn complete(db: &mut PgConnection, now: DateTime<Utc>, filter: &mut Filter) -> Result<()> {
+    if let Some(id) = filter.list {
+        match list::get(&mut *db, id).await {
+            Ok(it) if !it.is_deleted => {}
+            Ok(_) | Err(Error::NotFound) => filter.among = Some(Vec::new()),
+            Err(error) => return Err(error),
+        }
+    }
     let Some(id) = filter.segment else { return Ok(()) };
     let rule = match segment::get(&mut *db, id).await {
-        Ok(it) => it.rule,
-        Err(Error::NotFound) => return Ok(()),
+        Ok(it) if !it.is_deleted => it.rule,
+        Ok(_) | Err(Error::NotFound) => return Ok(()),
         Err(error) => return Err(error),
     };
     let library = members::library(db, &rule).await?;

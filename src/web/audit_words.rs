@@ -12,7 +12,11 @@ use crate::{
         vocabulary::{Basis, InteractionKind, Lifecycle, Source},
     },
     imports,
-    messaging::kinds::{MessageType, Scope, Status, SuppressionReason},
+    messaging::{
+        kinds::{MessageType, Scope, Status, SuppressionReason},
+        library,
+        template::BodyFormat,
+    },
 };
 use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 
@@ -42,6 +46,8 @@ pub(super) fn noun(kind: &str) -> &str {
         "company" => "Empresa",
         "campaign" => "Campaña",
         "import" => "Importación",
+        "template" => "Plantilla",
+        "mailing" => "Envío a mano",
         "bulk_action" => "Cambio masivo",
         "message" | "communication_log" => "Mensaje",
         "inbound_event" => "Rebote o respuesta",
@@ -73,6 +79,8 @@ fn with_article(kind: &str) -> &str {
         "company" => "la empresa",
         "campaign" => "la campaña",
         "import" => "la importación",
+        "template" => "la plantilla",
+        "mailing" => "el envío a mano",
         "bulk_action" => "el cambio masivo",
         "message" | "communication_log" => "el mensaje",
         "inbound_event" => "el rebote o respuesta",
@@ -106,6 +114,8 @@ fn verb(action: &str) -> Option<String> {
         ("staff", "deactivate") => "desactivó",
         ("staff", "activate") => "activó",
         ("settings", "email_test") => "envió una prueba por",
+        ("template", "archive") => "archivó",
+        ("mailing", "create") => "pidió",
         ("campaign", "test") => "envió un mensaje de prueba de",
         ("campaign", "take_back") => "detuvo antes de que saliera",
         ("campaign", "retry_failed") => "reintentó los mensajes fallidos de",
@@ -135,6 +145,7 @@ fn verb(action: &str) -> Option<String> {
         ("suppression", "import") => "cargó direcciones en",
         ("list", "add") => "agregó personas a",
         ("list", "remove") => "quitó a alguien de",
+        ("list", "put_back") => "volvió a poner a alguien en",
         ("list", "make_contacts") => "creó contactos con las direcciones de",
         (_, "restore") => "recuperó",
         ("import", "correct") => "corrigió filas de",
@@ -143,6 +154,7 @@ fn verb(action: &str) -> Option<String> {
         ("staff", "unlock") => "desbloqueó la entrada de",
         (_, "create" | "add") => "agregó",
         (_, "update" | "edit") => "cambió",
+        ("contact" | "company", "delete") => "eliminó",
         (_, "delete" | "remove") => "quitó",
         (_, "launch") => "inició",
         (_, "pause") => "puso en pausa",
@@ -226,10 +238,15 @@ const FIELDS: &[(&str, &str)] = &[
     ("counts", "filas"),
     ("messages", "mensajes"),
     ("message", "mensaje"),
+    ("cancelled", "mensajes cancelados"),
+    ("exclusions", "quedan excluidas sus direcciones"),
+    ("consents", "consentimientos"),
     ("queued", "en cola"),
     ("reachable", "pueden recibirla"),
     ("template_id", "versión del texto"),
+    ("template", "plantilla"),
     ("spacing_seconds", "segundos entre mensajes"),
+    ("tracks", "aperturas y clics"),
     ("body_format", "formato"),
     ("industries", "rubros"),
     ("comunas", "comunas"),
@@ -256,6 +273,8 @@ const FIELDS: &[(&str, &str)] = &[
     ("spent_from", "gasto desde"),
     ("active_from", "con actividad desde"),
     ("segment", "segmento"),
+    ("bulk", "cambio masivo"),
+    ("changed_by", "cambiados por el cambio masivo"),
     ("category", "categoría"),
     ("summary", "resumen"),
     ("detail", "detalle"),
@@ -318,16 +337,13 @@ fn code(field: &str, code: &str) -> Option<&'static str> {
         "comuna" | "comunas" => comunas::by_code(code).map(|it| it.name),
         "kind" => imports::Kind::from_code(code)
             .map(imports::Kind::label)
-            .or_else(|| InteractionKind::from_code(code).map(InteractionKind::label)),
+            .or_else(|| InteractionKind::from_code(code).map(InteractionKind::label))
+            .or_else(|| library::Kind::from_code(code).map(library::Kind::label)),
         "status" => Status::from_code(code)
             .map(Status::label)
             .or_else(|| IMPORTS.iter().find(|it| it.code() == code).map(|it| it.label()))
             .or_else(|| campaign::Status::from_code(code).map(campaign::Status::label)),
-        "body_format" => match code {
-            "TEXT" => Some("Texto"),
-            "HTML" => Some("HTML"),
-            _ => None,
-        },
+        "body_format" => Some(BodyFormat::from_code(code).label()),
         _ => None,
     }
 }

@@ -58,24 +58,26 @@ pub(super) fn routes() -> Vec<Route> {
 /// Whom it is about, as the list sends it.
 #[derive(Clone, Default, Deserialize)]
 #[serde(default)]
-struct Whom {
+pub(super) struct Whom {
     /// `all`: everybody whom the list shows; else those chosen.
-    scope: String,
+    pub(super) scope: String,
     /// Rows that were chosen.
-    id: Vec<i64>,
+    pub(super) id: Vec<i64>,
     /// The list's address after its question mark.
-    list: String,
+    pub(super) list: String,
 }
 
 impl Whom {
-    fn filter(&self) -> Result<Filter> {
+    /// The list of them.
+    pub(super) fn filter(&self) -> Result<Filter> {
         if self.scope == "all" {
             return Ok(Asked::parse(&self.list)?.filter());
         }
         Ok(Filter { among: Some(self.id.iter().copied().take(CHOSEN).collect()), ..Filter::default() })
     }
 
-    fn back(&self) -> String {
+    /// The list that they were chosen from.
+    pub(super) fn back(&self) -> String {
         Asked::parse(&self.list).map_or_else(|_| "/contacts".to_owned(), |it| it.address())
     }
 }
@@ -245,6 +247,8 @@ struct ShowPage {
     shell: Shell,
     action: BulkAction,
     outcome: String,
+    /// Asked for again and again: what the page says of it elsewhere comes along.
+    is_live: bool,
 }
 
 impl ShowPage {
@@ -256,14 +260,14 @@ impl ShowPage {
 
 async fn show(State(state): State<AppState>, shell: Shell, Path(id): Path<i64>) -> Answer {
     let action = bulk_actions::get(&state.db, BulkActionId(id)).await?;
-    html::page(&ShowPage { shell, outcome: bulk_actions::outcome(&action), action })
+    html::page(&ShowPage { shell, outcome: bulk_actions::outcome(&action), action, is_live: false })
 }
 
 /// The progress alone; once there is nothing to wait for, the whole page is asked for anew.
 async fn live(State(state): State<AppState>, shell: Shell, Path(id): Path<i64>) -> Answer {
     let action = bulk_actions::get(&state.db, BulkActionId(id)).await?;
     let running = action.status.is_running();
-    let page = ShowPage { shell, outcome: bulk_actions::outcome(&action), action };
+    let page = ShowPage { shell, outcome: bulk_actions::outcome(&action), action, is_live: true };
     let mut response = html::page(&page.as_live())?;
     if !running {
         response.headers_mut().insert("HX-Refresh", HeaderValue::from_static("true"));

@@ -1,7 +1,7 @@
 //! The page of a campaign, with its checklist or its live counts.
 
 use super::{
-    campaigns_actions, campaigns_audience, campaigns_calendar, campaigns_form,
+    campaigns_actions, campaigns_audience, campaigns_calendar, campaigns_figures, campaigns_form,
     campaigns_letter::{self, Tried},
     campaigns_list, filters,
     html::{self, Answer},
@@ -29,7 +29,7 @@ use axum::{
     extract::{Path, Query, State},
     response::IntoResponse,
 };
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::Deserialize;
 use sqlx::PgConnection;
 
@@ -68,6 +68,9 @@ pub(super) fn status_icon(status: Status) -> &'static str {
     }
 }
 
+/// How long after its end a campaign still hears of its people while its page is looked at.
+const HEARS: TimeDelta = TimeDelta::days(7);
+
 /// A number with the people behind it.
 pub(super) struct Tile {
     label: &'static str,
@@ -104,12 +107,20 @@ pub(super) struct Live {
     enqueueing: bool,
     /// Nobody is queued yet: the launch may still be taken back.
     held: bool,
+    /// People may still open and answer what left.
+    may_hear: bool,
+    figures: Option<campaigns_figures::Shown>,
 }
 
 impl Live {
     /// Whether anything may still change by itself.
     fn moves(&self) -> bool {
         self.status == Status::Running || self.enqueueing
+    }
+
+    /// How often it is asked for anew, as htmx reads it; none: it stays as it is.
+    fn refresh(&self) -> Option<&'static str> {
+        if self.moves() { Some("every 4s") } else { self.may_hear.then_some("every 30s") }
     }
 }
 
@@ -152,6 +163,7 @@ async fn live_of(
             href: messages(&format!("status=PENDING&deferred={}", reason.code())),
         })
         .collect();
+    let figures = campaigns_figures::of(db, campaign, &progress).await?;
     let was_cancelled = campaign.status == Status::Cancelled;
     let settled = if was_cancelled { progress.left() } else { progress.recipients() - progress.open() };
     Ok(Live {
@@ -169,6 +181,8 @@ async fn live_of(
         failed: int(progress.count(MessageStatus::Failed)),
         enqueueing: campaign.status.is_live() && !campaign.enqueue_done,
         held: campaign.hold(now).is_some(),
+        may_hear: figures.is_some() && campaign.finished_at.is_none_or(|it| now - it < HEARS),
+        figures,
     })
 }
 
@@ -224,6 +238,7 @@ pub(super) struct Facts {
     hours: String,
     spacing: String,
     cap: String,
+    tracking: &'static str,
 }
 
 impl Facts {
@@ -251,6 +266,7 @@ impl Facts {
                 Some(cap) => format!("{} al día", format::count(i64::from(cap), "mensaje", "mensajes")),
                 None => "sin tope".to_owned(),
             },
+            tracking: if campaign.tracks { "aperturas y clics" } else { "sin píxel" },
         }
     }
 }

@@ -46,6 +46,7 @@ pub(super) fn routes() -> Vec<Route> {
         Route::post("/campaigns/{id}/cancellation", Permission::SendCampaigns, cancel),
         Route::post("/campaigns/{id}/test", Permission::SendTests, send_test).within(Duration::from_mins(5)),
         Route::post("/campaigns/{id}/copies", Permission::EditCampaigns, duplicate),
+        Route::post("/campaigns/{id}/templates", Permission::EditCampaigns, keep_text),
         Route::get("/campaigns/{id}/deletion", Permission::EditCampaigns, ask_deletion),
         Route::delete("/campaigns/{id}", Permission::EditCampaigns, delete),
         Route::post("/campaigns/{id}/retries", Permission::DecideMessages, retry),
@@ -208,6 +209,27 @@ async fn cancel(
         format::count(dropped, "mensaje", "mensajes")
     );
     done_or_refused(result, Flash::plain(text), &page_of(id))
+}
+
+async fn keep_text(
+    State(state): State<AppState>,
+    Extension(actor): Extension<Actor>,
+    Path(id): Path<CampaignId>,
+) -> Answer {
+    let mut tx = state.db.begin().await?;
+    match copies::keep_text(&mut tx, state.clock.now(), &actor, &state.config, id).await {
+        Ok(template) => {
+            tx.commit().await?;
+            let said =
+                "El texto de la campaña quedó como plantilla. Lo que le cambies aquí no cambia la campaña.";
+            Ok(Flash::good(said).to(&format!("/templates/{template}/edit")))
+        }
+        Err(Error::Invalid(wrong)) => {
+            let said: Vec<String> = wrong.into_iter().map(|it| it.message).collect();
+            Ok(Flash::bad(format!("No se guardó como plantilla. {}", said.join(" "))).to(&page_of(id)))
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 async fn duplicate(

@@ -49,6 +49,8 @@ pub(super) struct CampaignForm {
     #[serde(deserialize_with = "present")]
     pub(super) closes: Option<String>,
     pub(super) skip_holidays: Option<String>,
+    /// `on` or `off`.
+    pub(super) tracks: Option<String>,
     pub(super) contact_id: Option<String>,
 }
 
@@ -108,6 +110,9 @@ impl CampaignForm {
                 edit.business_hours = Some(self.hours(&base, &mut wrong));
             }
             Some(_) => edit.business_hours = None,
+        }
+        if let Some(choice) = &self.tracks {
+            edit.tracks = choice == "on";
         }
         (edit, wrong)
     }

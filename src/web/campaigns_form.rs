@@ -21,8 +21,12 @@ use crate::{
     channels::Channel,
     chile::{business_hours::BusinessHours, comunas},
     error::Error,
-    ids::{CampaignId, ContactId},
-    messaging::{kinds::MessageType, template},
+    ids::{CampaignId, ContactId, LibraryId},
+    messaging::{
+        kinds::MessageType,
+        library::{self, Kind},
+        template,
+    },
     settings::{self, EmailChannel},
     state::AppState,
 };
@@ -73,9 +77,17 @@ struct FormPage {
     contacts: Vec<Named>,
     count: Count,
     tried: Option<Tried>,
+    /// What a new campaign may start from: row, kind, name.
+    templates: Vec<(LibraryId, Kind, String)>,
+    /// What it starts from, and what else its address says.
+    query: NewQuery,
 }
 
 impl FormPage {
+    fn starts_from(&self, id: LibraryId) -> bool {
+        self.query.template == Some(id.0)
+    }
+
     /// The class that tells how tall the letter's frame is.
     fn height(&self) -> String {
         campaigns_letter::height(self.tried.as_ref())
@@ -180,6 +192,8 @@ async fn page(
         contacts,
         count,
         tried: None,
+        templates: Vec::new(),
+        query: NewQuery::default(),
     })
 }
 
@@ -198,21 +212,41 @@ async fn counted(db: &mut PgConnection, state: &AppState, edit: &Edit) -> crate:
     })
 }
 
-/// Whom a new campaign begins with: where one comes from a segment or a list.
+/// What a new campaign begins with: whom, where one comes from a segment or a list, and a template of the library.
 #[derive(Deserialize, Default)]
 #[serde(default)]
 struct NewQuery {
     segment: Option<i64>,
     list: Option<i64>,
+    #[serde(deserialize_with = "row")]
+    template: Option<i64>,
+}
+
+/// A row; none where nothing is chosen.
+fn row<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<i64>, D::Error> {
+    Ok(String::deserialize(from)?.parse().ok())
+}
+
+impl NewQuery {
+    /// What a change of the template keeps of the address.
+    fn kept(&self) -> Vec<(&'static str, i64)> {
+        let all = [("segment", self.segment), ("list", self.list)];
+        all.into_iter().filter_map(|(name, id)| Some((name, id?))).collect()
+    }
 }
 
 async fn new(State(state): State<AppState>, shell: Shell, Query(query): Query<NewQuery>) -> Answer {
     let mut db = state.db.acquire().await?;
-    let mut edit = Edit::default();
+    let email: EmailChannel = settings::load(&mut *db, &state.config.first_values).await?;
+    let mut edit = Edit { tracks: email.tracks, ..Edit::default() };
     edit.audience.segment_ids.extend(query.segment);
     edit.audience.list_ids.extend(query.list);
+    if let Some(id) = query.template {
+        edit = edit.started_from(&library::get(&mut db, LibraryId(id)).await?.draft);
+    }
+    let templates = library::choices(&mut *db, Kind::ALL).await?;
     let page = page(&mut db, &state, shell, None, edit).await?;
-    html::page(&page)
+    html::page(&FormPage { templates, query, ..page })
 }
 
 async fn edit(State(state): State<AppState>, shell: Shell, Path(id): Path<CampaignId>) -> Answer {
@@ -235,7 +269,8 @@ async fn create(
 ) -> Answer {
     let mut tx = state.db.begin().await?;
     let email: EmailChannel = settings::load(&mut *tx, &state.config.first_values).await?;
-    let (edit, wrong) = form.parse(&Edit::default(), &email.business_hours);
+    let base = Edit { tracks: email.tracks, ..Edit::default() };
+    let (edit, wrong) = form.parse(&base, &email.business_hours);
     let result = if wrong.is_empty() {
         campaign::create(&mut tx, state.clock.now(), &actor, &edit).await
     } else {
@@ -331,6 +366,8 @@ async fn draft(state: &AppState, shell: Shell, form: &CampaignForm) -> crate::er
         contacts: Vec::new(),
         count: Count::default(),
         tried: None,
+        templates: Vec::new(),
+        query: NewQuery::default(),
     })
 }
 

@@ -4,6 +4,7 @@
 use super::{
     filters,
     html::{self, Answer},
+    imports_mending::{self, Grid},
     routes::Route,
     shell::Shell,
 };
@@ -13,7 +14,6 @@ use crate::{
     ids::ImportId,
     imports::{
         self, Consent, Import, Kind, Status,
-        corrections::{self, Rejected},
         mapping::{self, Field, LeftOut},
         report, undo,
     },
@@ -148,30 +148,6 @@ impl Column {
     }
 }
 
-/// A rejected row with its cells to be written anew.
-pub(super) struct Wrong {
-    pub row: i32,
-    pub column: String,
-    pub reason: String,
-    pub cells: Vec<Cell>,
-}
-
-/// A cell that is imported, so that it matters.
-pub(super) struct Cell {
-    pub at: usize,
-    pub header: String,
-    pub text: String,
-    /// It is the one at fault.
-    pub faulty: bool,
-}
-
-impl Cell {
-    /// A field of one line would lose its line ends.
-    pub(super) fn has_lines(&self) -> bool {
-        self.text.contains(['\n', '\r'])
-    }
-}
-
 #[derive(Template)]
 #[template(path = "imports/show.html", blocks = ["live"])]
 struct ShowPage {
@@ -182,7 +158,7 @@ struct ShowPage {
     columns: Vec<Column>,
     reasons: Vec<report::Reason>,
     observations: Vec<report::Reason>,
-    wrong: Vec<Wrong>,
+    grid: Option<Grid>,
     earlier: Option<(ImportId, DateTime<Utc>)>,
     may_export: bool,
     may_undo: bool,
@@ -197,6 +173,11 @@ impl ShowPage {
     fn usual_history(&self) -> HistoryKind {
         let columns: Vec<String> = self.columns.iter().map(|it| it.name.clone()).collect();
         mapping::usual_history(&columns, &self.import.fields)
+    }
+
+    /// Whether rows may still be written anew.
+    fn is_mendable(&self) -> bool {
+        imports_mending::is_open(&self.import, &self.shell)
     }
 
     fn is_correctable(&self) -> bool {
@@ -268,16 +249,15 @@ async fn show(State(state): State<AppState>, actor: Actor, shell: Shell, Path(id
         0 => Vec::new(),
         _ => report::observations(&state.db, id, REASONS).await?,
     };
-    let wrong = match import.status {
-        Status::Ready if import.counts.rejected > 0 && shell.may(Permission::RunImports) => {
-            wrong(&import, corrections::rejected(&state.db, id).await?)
-        }
-        _ => Vec::new(),
+    let grid = if import.counts.rejected > 0 && imports_mending::is_open(&import, &shell) {
+        imports_mending::of_rejected(&state, &import).await?
+    } else {
+        None
     };
     html::page(&ShowPage {
         may_export: import.counts.rejected > 0 && report::may_export(&actor, &import),
         may_undo: undo::may(&actor, &import),
-        wrong,
+        grid,
         sentence: sentence(&import),
         tiles: tiles(&import),
         columns: columns(&import),
@@ -301,7 +281,7 @@ async fn live(State(state): State<AppState>, shell: Shell, Path(id): Path<Import
         import,
         reasons: Vec::new(),
         observations: Vec::new(),
-        wrong: Vec::new(),
+        grid: None,
         earlier: None,
         may_export: false,
         may_undo: false,
@@ -387,25 +367,5 @@ fn columns(import: &Import) -> Vec<Column> {
             samples: samples(at),
             field: import.fields.get(at).copied().flatten(),
         })
-        .collect()
-}
-
-/// The rejected rows as the grid shows them: the columns that are imported, in the order of the file.
-fn wrong(import: &Import, rejected: Vec<Rejected>) -> Vec<Wrong> {
-    let columns: &[String] = import.layout.as_ref().map(|it| it.columns.as_slice()).unwrap_or_default();
-    let imported: Vec<usize> =
-        (0..columns.len()).filter(|at| import.fields.get(*at).is_some_and(Option::is_some)).collect();
-    let cells = |row: &Rejected| {
-        let cell = |&at: &usize| Cell {
-            at,
-            header: columns[at].clone(),
-            text: row.cells.get(at).cloned().unwrap_or_default(),
-            faulty: columns[at] == row.column,
-        };
-        imported.iter().map(cell).collect()
-    };
-    rejected
-        .into_iter()
-        .map(|it| Wrong { row: it.row, cells: cells(&it), column: it.column, reason: it.reason })
         .collect()
 }

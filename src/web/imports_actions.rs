@@ -5,6 +5,7 @@ use super::{
     flash::{Flash, done_or_refused},
     form::{Errors, Form},
     html::{self, Answer},
+    imports_obstacles,
     routes::Route,
     shell::Shell,
     upload::{Received, Upload},
@@ -295,6 +296,10 @@ async fn take_back(
     let done = undo::ask(&mut tx, state.clock.now(), &actor, id).await;
     if done.is_ok() {
         tx.commit().await?;
+    }
+    if let Err(Error::Refused(sentence)) = done {
+        let flash = Flash::bad(sentence).link("Ver quiénes son", imports_obstacles::path(&id));
+        return Ok(flash.to(&page_of(id)));
     }
     done_or_refused(done, Flash::plain("Se está deshaciendo la importación completa."), &page_of(id))
 }

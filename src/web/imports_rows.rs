@@ -5,6 +5,7 @@ use super::{
     filters,
     html::{self, Answer},
     imports::{Tile, tiles},
+    imports_mending::{self, Grid},
     routes::Route,
     shell::Shell,
 };
@@ -100,6 +101,7 @@ struct RowsPage {
     why: Option<Why>,
     rows: Vec<ReportRow>,
     changes: HashMap<i32, Vec<Change>>,
+    grid: Option<Grid>,
     newer: String,
     older: String,
     may_export: bool,
@@ -176,6 +178,13 @@ async fn rows(
         rows.iter().filter(|it| it.verdict == "UPDATED").map(|it| it.row_number).collect();
     let changes =
         if updated.is_empty() { HashMap::new() } else { changes::of(&state.db, &import, &updated).await? };
+    let numbers: Vec<i32> = rows.iter().map(|it| it.row_number).collect();
+    let grid =
+        if matches!(verdict.as_str(), "WARNED" | "REJECTED") && imports_mending::is_open(&import, &shell) {
+            imports_mending::among(&state, &import, &numbers).await?
+        } else {
+            None
+        };
     let older = rows.last().filter(|_| more).map(|it| format!("{base}&after={}", it.row_number));
     html::page(&RowsPage {
         shell,
@@ -185,6 +194,7 @@ async fn rows(
         rows,
         changes,
         why,
+        grid,
         newer: if after > 0 { base } else { String::new() },
         older: older.unwrap_or_default(),
         verdict,

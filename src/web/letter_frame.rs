@@ -10,8 +10,10 @@ pub(super) fn height(plain: &str, html: &str) -> String {
     let quarters = |it: &str| if it.trim().is_empty() { 3 } else { 6 * (1 + it.chars().count() / LINE) };
     let text: usize = plain.lines().map(quarters).sum();
     let pictures = html.matches("<img").count() * 60;
+    // What MJML makes has air around each column.
+    let columns = html.matches("mj-outlook-group-fix mj-column").count() * 8;
     // And the edges four; app.css has every fourth step.
-    let needed = 4 + (text + pictures) / 4;
+    let needed = 4 + (text + pictures + columns) / 4;
     match needed.div_ceil(4) * 4 {
         low @ 0..=56 => format!("tall-{}", low.max(16)),
         _ => String::new(),

@@ -18,6 +18,7 @@ use crate::{
     segments::{
         list::{self, Added, List, Member, Shared},
         list_externals::{self, Externals},
+        list_removals,
         pasted::{self, Unread},
         segment::{self, Segment},
     },
@@ -45,6 +46,7 @@ pub(super) fn routes() -> Vec<Route> {
         Route::post("/lists/{id}/members", EditContacts, add).within(Duration::from_mins(2)),
         Route::post("/lists/{id}/members/chosen", EditContacts, add_chosen),
         Route::delete("/lists/{id}/members/{member_id}", EditContacts, remove),
+        Route::post("/lists/{id}/removals/{removal}/undo", EditContacts, put_back),
         Route::post("/lists/{id}/members/{member_id}/contact", EditContacts, make_one),
         Route::post("/lists/{id}/contacts", EditContacts, make_contacts).within(Duration::from_mins(2)),
     ]
@@ -405,7 +407,20 @@ async fn remove(
     Path((id, member)): Path<(ListId, i64)>,
 ) -> Answer {
     let mut tx = state.db.begin().await?;
-    list::remove(&mut tx, state.clock.now(), &actor, id, member).await?;
+    let removal = list_removals::remove(&mut tx, state.clock.now(), &actor, id, member).await?;
     tx.commit().await?;
-    Ok(Flash::good("Ya no está en la lista.").to(&format!("/lists/{id}")))
+    Ok(Flash::good("Ya no está en la lista.")
+        .undo(format!("/lists/{id}/removals/{removal}/undo"))
+        .to(&format!("/lists/{id}")))
+}
+
+async fn put_back(
+    State(state): State<AppState>,
+    actor: Actor,
+    Path((id, removal)): Path<(ListId, i64)>,
+) -> Answer {
+    let mut tx = state.db.begin().await?;
+    list_removals::put_back(&mut tx, state.clock.now(), &actor, id, removal).await?;
+    tx.commit().await?;
+    Ok(Flash::good("Volvió a la lista.").to(&format!("/lists/{id}")))
 }

@@ -5,13 +5,14 @@ use super::{
     flash::Flash,
     form::Form,
     html::{self, Answer},
+    messages_asked::Asked,
     routes::Route,
     shell::Shell,
 };
 use crate::{
     access::{Actor, Permission},
     campaigns::campaign,
-    channels::{Channel, outbox as captured},
+    channels::outbox as captured,
     chile::format,
     contacts::{
         contact, contact_filter,
@@ -19,13 +20,14 @@ use crate::{
     },
     db::keyset::Place,
     error::{Error, Result},
-    ids::{CampaignId, ContactId, MessageId},
+    ids::{ContactId, MessageId},
+    mailings,
     messaging::{
         kinds::{BlockReason, DeferReason, EventKind, Status},
         outbox::{self, Verdict},
         story::{self, Deferred, Event, Filter, Line, Message},
+        tracking::targets,
     },
-    reports::home,
     state::AppState,
 };
 use askama::Template;
@@ -46,128 +48,6 @@ const PAGE: i64 = 50;
 
 /// Most people of one search.
 const RECIPIENTS: usize = 200;
-
-/// The filters of the list, as in the address.
-#[derive(Clone, Default, Deserialize)]
-#[serde(default)]
-struct Asked {
-    campaign: String,
-    contact: String,
-    /// Whom it went to, as typed.
-    to: String,
-    status: String,
-    reason: String,
-    deferred: String,
-    channel: String,
-    left: String,
-    /// `today`: promotions that left today.
-    sent: String,
-    /// `week`: what failed in the last seven days.
-    failed: String,
-    unsubscribed: String,
-    tests: String,
-    before: String,
-}
-
-impl Asked {
-    fn filter(&self, now: DateTime<Utc>) -> Filter {
-        let today = Some(home::sent_today(now)).filter(|_| self.sent == "today").unwrap_or_default();
-        let week = Some(home::failed_lately(now)).filter(|_| self.failed == "week").unwrap_or_default();
-        Filter {
-            promotional: today.promotional,
-            sent_since: today.sent_since,
-            failed_since: week.failed_since,
-            campaign: self.campaign.parse().ok().map(CampaignId),
-            contact: self.contact.parse().ok().map(ContactId),
-            recipients: None,
-            status: Status::from_code(&self.status),
-            block_reason: BlockReason::from_code(&self.reason),
-            deferred: match self.deferred.as_str() {
-                "" => None,
-                "no" => Some(Deferred::No),
-                code => Some(DeferReason::from_code(code).map_or(Deferred::Any, Deferred::For)),
-            },
-            left: !self.left.is_empty(),
-            channel: Channel::from_code(&self.channel),
-            unsubscribed: !self.unsubscribed.is_empty(),
-            tests: !self.tests.is_empty(),
-        }
-    }
-
-    /// What a search for a person keeps of the rest.
-    fn kept(&self) -> Vec<(&'static str, &str)> {
-        let all = [
-            ("campaign", &self.campaign),
-            ("status", &self.status),
-            ("deferred", &self.deferred),
-            ("left", &self.left),
-            ("sent", &self.sent),
-            ("failed", &self.failed),
-            ("channel", &self.channel),
-            ("unsubscribed", &self.unsubscribed),
-        ];
-        all.into_iter().filter(|it| !it.1.is_empty()).map(|(name, value)| (name, value.as_str())).collect()
-    }
-
-    /// Without what stands for no filter, so that no chip says what the list is not.
-    fn understood(mut self, now: DateTime<Utc>) -> Asked {
-        let filter = self.filter(now);
-        self.to = self.to.trim().to_owned();
-        for (text, is_known) in [
-            (&mut self.campaign, filter.campaign.is_some()),
-            (&mut self.contact, filter.contact.is_some()),
-            (&mut self.status, filter.status.is_some()),
-            (&mut self.reason, filter.block_reason.is_some()),
-            (&mut self.channel, filter.channel.is_some()),
-            (&mut self.sent, filter.sent_since.is_some()),
-            (&mut self.failed, filter.failed_since.is_some()),
-        ] {
-            if !is_known {
-                text.clear();
-            }
-        }
-        self
-    }
-
-    /// The address of the list with these filters.
-    fn address(&self) -> String {
-        let mut query = url::form_urlencoded::Serializer::new(String::new());
-        for (name, value) in [
-            ("campaign", &self.campaign),
-            ("contact", &self.contact),
-            ("to", &self.to),
-            ("status", &self.status),
-            ("reason", &self.reason),
-            ("deferred", &self.deferred),
-            ("channel", &self.channel),
-            ("left", &self.left),
-            ("sent", &self.sent),
-            ("failed", &self.failed),
-            ("unsubscribed", &self.unsubscribed),
-            ("tests", &self.tests),
-            ("before", &self.before),
-        ] {
-            if !value.is_empty() {
-                query.append_pair(name, value);
-            }
-        }
-        let query = query.finish();
-        if query.is_empty() { "/messages".to_owned() } else { format!("/messages?{query}") }
-    }
-
-    /// The same people, another state.
-    fn state(&self, change: impl FnOnce(&mut Asked)) -> Asked {
-        let mut other = Asked {
-            campaign: self.campaign.clone(),
-            contact: self.contact.clone(),
-            to: self.to.clone(),
-            channel: self.channel.clone(),
-            ..Asked::default()
-        };
-        change(&mut other);
-        other
-    }
-}
 
 struct Chip {
     label: &'static str,
@@ -251,6 +131,14 @@ async fn narrowed(db: &mut PgConnection, asked: &Asked, now: DateTime<Utc>) -> R
         };
         found.push((format!("Campaña: {name}"), without(&|it| it.campaign.clear())));
     }
+    if let Some(id) = filter.mailing {
+        let name = match mailings::get(&mut *db, id).await {
+            Ok(it) => it.title,
+            Err(Error::NotFound) => format!("n.º {id}"),
+            Err(error) => return Err(error),
+        };
+        found.push((format!("Envío a mano: {name}"), without(&|it| it.mailing.clear())));
+    }
     if let Some(id) = filter.contact {
         let name = match contact::get(&mut *db, id).await {
             Ok(it) => it.full_name(),
@@ -268,6 +156,21 @@ async fn narrowed(db: &mut PgConnection, asked: &Asked, now: DateTime<Utc>) -> R
     }
     if filter.sent_since.is_some() {
         found.push(("Promociones enviadas hoy".to_owned(), without(&|it| it.sent.clear())));
+    }
+    if let Some(reached) = filter.reached {
+        found.push((reached.label().to_owned(), without(&|it| it.reached.clear())));
+    }
+    if let Some((from, until)) = filter.between {
+        let label = format!("{} a {}", format::datetime(from), format::datetime(until));
+        found.push((label, without(&|it| it.from.clear())));
+    }
+    if let Some(domain) = &filter.domain {
+        found.push((format!("A correos de {domain}"), without(&|it| it.domain.clear())));
+    }
+    if let Some((text, number)) = filter.link {
+        let target =
+            targets::of(&mut *db, text, number).await?.unwrap_or_else(|| "uno que no existe".to_owned());
+        found.push((format!("Siguieron el enlace {target}"), without(&|it| it.link.clear())));
     }
     if let Some(reason) = filter.block_reason {
         found.push((reason.label().to_owned(), without(&|it| it.reason.clear())));
@@ -385,8 +288,9 @@ fn step(event: Event) -> Step {
             EventKind::Unconfirmed => "mail-question",
             EventKind::Cancelled => "x",
             EventKind::Bounced => "mail-off",
-            EventKind::Replied => "mail-opened",
-            EventKind::AutoReplied => "robot",
+            EventKind::Replied | EventKind::Opened => "mail-opened",
+            EventKind::Clicked => "click",
+            EventKind::AutoReplied | EventKind::MachineOpened | EventKind::MachineClicked => "robot",
         },
         event,
     }

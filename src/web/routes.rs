@@ -137,12 +137,14 @@ pub fn table() -> Vec<Route> {
         super::home::routes(),
         super::imports::routes(),
         super::imports_actions::routes(),
+        super::imports_obstacles::routes(),
         super::imports_rows::routes(),
         super::inbound::routes(),
         super::internal::routes(),
         super::jobs::routes(),
         super::lists::routes(),
         super::login::routes(),
+        super::mailings::routes(),
         super::messages::routes(),
         super::outbox::routes(),
         super::pipeline::routes(),
@@ -154,6 +156,8 @@ pub fn table() -> Vec<Route> {
         super::staff::routes(),
         super::suppressions::routes(),
         super::tasks::routes(),
+        super::templates::routes(),
+        super::tracking::routes(),
         super::webhooks::routes(),
     ]
     .into_iter()

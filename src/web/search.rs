@@ -115,8 +115,11 @@ async fn search(
 
 /// Whether every word of `q` begins a word of `label`.
 fn is_called(label: &str, q: &str) -> bool {
-    let label = fold(label);
-    fold(q).split(' ').all(|word| label.split(' ').any(|it| it.starts_with(word)))
+    let (label, words) = (fold(label), fold(q));
+    if words.is_empty() {
+        return q.is_empty();
+    }
+    words.split(' ').all(|word| label.split(' ').any(|it| it.starts_with(word)))
 }
 
 fn pages(shell: &Shell, q: &str) -> Group {
@@ -157,10 +160,6 @@ fn list_of(path: &str, q: &str) -> String {
 
 async fn contacts(db: &mut PgConnection, q: &str) -> Result<Group> {
     let filter = Filter { q: q.to_owned(), ..Filter::default() };
-    // What holds no letter and no digit would let everyone through.
-    if filter.is_empty() {
-        return Ok(Group { label: "Contactos", hits: Vec::new(), alike: "", more: String::new() });
-    }
     let (found, is_alike) = contact_list::first(db, &filter, SHOWN).await?;
     let more = found.has_next || found.rows.len() == SHOWN;
     let hits = found.rows.into_iter().map(|it| {
@@ -178,9 +177,6 @@ async fn contacts(db: &mut PgConnection, q: &str) -> Result<Group> {
 
 async fn companies(db: &mut PgConnection, q: &str) -> Result<Group> {
     let filter = company_list::Filter { q: q.to_owned(), ..company_list::Filter::default() };
-    if filter.is_empty() {
-        return Ok(Group { label: "Empresas", hits: Vec::new(), alike: "", more: String::new() });
-    }
     let mut found = company_list::page(db, &filter, company_list::Sort::Name, Place::First, SHOWN).await?;
     let alike = if found.rows.is_empty() { company_list::similar(db, &filter).await? } else { None };
     if let Some(alike) = &alike {
@@ -224,6 +220,7 @@ mod tests {
         assert!(is_called("Límites y horarios", "limi"));
         assert!(is_called("Crear una campaña nueva", "nueva cam"));
         assert!(is_called("Equipo", ""));
+        assert!(!is_called("Equipo", "%"));
         assert!(!is_called("Campañas", "pañas"));
     }
 }

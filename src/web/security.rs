@@ -1,6 +1,9 @@
 //! What every response carries, and what every request leaves in the log.
 
-use super::error::{Cause, RequestId};
+use super::{
+    error::{Cause, RequestId},
+    tracking,
+};
 use crate::state::AppState;
 use axum::{
     extract::{MatchedPath, Request, State},
@@ -60,7 +63,9 @@ pub(super) async fn trace(mut request: Request, next: Next) -> Response {
         Some(Cause(error)) => {
             tracing::error!(%method, route, status, duration_ms, request.id = id, error, "Request failed");
         }
-        None if route.starts_with("/static/") || route == "/healthz" || route == "/readyz" => {
+        None if route.starts_with("/static/")
+            || ["/healthz", "/readyz", tracking::PICTURE].contains(&route.as_str()) =>
+        {
             tracing::debug!(%method, route, status, duration_ms, request.id = id, "Request");
         }
         None => tracing::info!(%method, route, status, duration_ms, request.id = id, "Request"),

@@ -181,6 +181,8 @@ const NAVIGATION: &[(&str, &str, &[Entry])] = &[
         "mail",
         &[
             ("Campañas", "send", "/campaigns", Permission::View),
+            ("Plantillas", "template", "/templates", Permission::View),
+            ("Envíos a mano", "mail-forward", "/mailings", Permission::View),
             ("Mensajes", "mail", "/messages", Permission::View),
             ("Rebotes y respuestas", "mail-off", "/inbound", Permission::View),
             ("Lista de exclusión", "ban", "/suppressions", Permission::View),

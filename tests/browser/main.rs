@@ -10,6 +10,7 @@ mod board;
 mod campaign;
 mod holding;
 mod importing;
+mod letters;
 mod mending;
 mod people;
 mod signing_in;

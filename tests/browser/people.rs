@@ -208,3 +208,71 @@ async fn a_customer_is_called_planned_for_and_corrected_on_their_page() {
     window.picture("customer").await;
     window.close().await;
 }
+
+#[tokio::test]
+async fn a_list_follows_what_is_typed_and_is_kept_as_a_view_of_ones_own_columns() {
+    let app = App::start(&[]).await;
+    people(&app).await;
+    let window = Window::open_at(&app.url, LAPTOP).await;
+    sign_in(&window).await;
+
+    // The rows follow the letters, the box keeps the focus, and arrows walk from it to the rows.
+    window.open("/contacts?kind=B2B").await;
+    window.sees_in("#list-count", "3 contactos").await;
+    window.point_at("#f-q").await;
+    window.key("jai").await;
+    window.sees_in("#list-count", "1 contacto").await;
+    window.arrives_at("/contacts?q=jai").await;
+    assert_eq!(window.focus().await, "q");
+    window.picture("list-typed").await;
+    // What can be done with the rows is still about these.
+    window.click("#results [data-bulk-item]").await;
+    window.sees("1 marcado").await;
+    window.point_at("#f-q").await;
+    window.key(&char::from(Key::Down).to_string()).await;
+    assert!(window.focused_in("#results tbody").await);
+    window.key(&char::from(Key::Enter).to_string()).await;
+    window.sees("Historia").await;
+
+    // The box at the top does so from anywhere.
+    window.open("/").await;
+    window.key("/").await;
+    window.key("andre").await;
+    window.sees_in("#search-found", "Andrea Rodríguez").await;
+    window.picture("search-typed").await;
+    window.key(&char::from(Key::Escape).to_string()).await;
+    window.seen("#search:focus").await;
+    assert!(window.texts_of("#search-found").await.concat().is_empty(), "put away");
+    window.key("a").await;
+    window.sees_in("#search-found", "Andrea Rodríguez").await;
+    window.key(&char::from(Key::Down).to_string()).await;
+    assert!(window.focused_in("#search-found").await);
+    window.key(&char::from(Key::Enter).to_string()).await;
+    window.sees("Historia").await;
+
+    // Columns of one's own, kept under a name.
+    window.open("/contacts?kind=B2B").await;
+    window.press("Columnas").await;
+    window.tick("column", "birth_date", true).await;
+    window.press("Mostrar estas").await;
+    window.sees_in("thead", "Nacimiento").await;
+    window.press("Guardar vista").await;
+    window.fill_in("[action='/contacts/views'] [name=name]", "Cumpleaños de empresas").await;
+    window.press("Guardar vista nueva").await;
+    window.sees_in("#views [aria-current]", "Cumpleaños de empresas").await;
+    window.open("/contacts").await;
+    window.press("Cumpleaños de empresas").await;
+    window.sees_in("#list-count", "3 contactos").await;
+    window.sees_in("thead", "Nacimiento").await;
+
+    // Who is deleted is gone; what goes and stays was told before.
+    window.press("Rosa González").await;
+    window.press("Más").await;
+    window.press("Eliminar el contacto…").await;
+    window.sees("Esto no se puede deshacer").await;
+    window.picture("contact-deletion").await;
+    window.press("Eliminar a Rosa González").await;
+    window.sees("El contacto se eliminó.").await;
+    assert_eq!(one::<i64>(&app, "select count(*) from contacts").await, 3);
+    window.close().await;
+}

@@ -26,6 +26,7 @@ const OWNERS: &[(&str, &[&str])] = &[
             "saved_views",
             "contact_merges",
             "former_addresses",
+            "departed_contacts",
             "duplicate_candidates",
             "interests",
             "contact_interests",
@@ -39,12 +40,13 @@ const OWNERS: &[(&str, &[&str])] = &[
             "tasks",
         ],
     ),
-    ("segments", &["segments", "segment_versions", "lists", "list_members"]),
+    ("segments", &["segments", "segment_versions", "lists", "list_members", "list_removals"]),
     ("bulk_actions", &["bulk_actions", "bulk_action_rows"]),
     (
         "messaging",
         &[
             "message_templates",
+            "library_templates",
             "communication_logs",
             "communication_events",
             "communication_reservations",
@@ -56,6 +58,10 @@ const OWNERS: &[(&str, &[&str])] = &[
             "warm_up_days",
             "inbound_events",
             "mailbox_positions",
+            "tracking_key",
+            "message_links",
+            "tracking_hits",
+            "link_clicks",
         ],
     ),
     (
@@ -69,7 +75,8 @@ const OWNERS: &[(&str, &[&str])] = &[
             "import_corrections",
         ],
     ),
-    ("campaigns", &["campaigns", "campaign_tallies"]),
+    ("campaigns", &["campaigns", "campaign_tallies", "campaign_figures"]),
+    ("mailings", &["mailings", "mailing_people"]),
     ("accounts", &["staff_users", "staff_sessions", "login_failures"]),
     ("scheduler", &["job_runs"]),
 ];
@@ -79,7 +86,7 @@ const LONGEST: usize = 500;
 
 /// Files that are longer, how long they may be, and why they stay whole.
 const LONGER: &[(&str, usize, &str)] = &[
-    ("src/messaging/outbox.rs", 670, "one function per arrow of one state machine, read side by side"),
+    ("src/messaging/outbox.rs", 710, "one function per arrow of one state machine, read side by side"),
     ("src/messaging/claim.rs", 555, "one claim: the query, its order and its pages make sense only together"),
     ("src/imports/mod.rs", 560, "an import as people order it, and each arrow of its state machine"),
 ];

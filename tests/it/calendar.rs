@@ -27,7 +27,7 @@ use llovizna::{
 use sqlx::PgPool;
 use std::collections::BTreeMap;
 
-fn question<'a>(rule: &'a audience::Rule, now: DateTime<Utc>) -> Question<'a> {
+fn question(rule: &audience::Rule, now: DateTime<Utc>) -> Question<'_> {
     Question { rule, channel: Channel::Email, message_type: MessageType::Promocional, required: &[], now }
 }
 

@@ -47,10 +47,11 @@ async fn an_empty_database_is_filled_once_and_its_pages_open(db: PgPool) {
     assert_eq!([fill().await, fill().await], [demo::Outcome::Filled, demo::Outcome::AlreadyThere]);
     assert!(count(&db, "select count(*) from contacts").await > 200);
     assert!(count(&db, "select count(*) from companies").await > 40);
-    assert!(count(&db, "select count(*) from communication_logs where status = 'SENT'").await > 30);
+    assert!(count(&db, "select count(*) from communication_logs where sent_at is not null").await > 30);
     assert_eq!(count(&db, "select count(*) from suppressions").await, 2);
     // What was sent really lies in the built-in outbox, and nothing is from the future.
-    let sent = count(&db, "select count(*) from communication_logs where status = 'SENT'").await;
+    let sent = count(&db, "select count(*) from communication_logs where sent_at is not null").await;
+    assert!(count(&db, "select count(*) from communication_logs where opened_at is not null").await > 10);
     assert_eq!(count(&db, "select count(*) from outbox_messages").await, sent);
     let future: i64 = sqlx::query_scalar("select count(*) from communication_logs where sent_at > $1")
         .bind(app.now())

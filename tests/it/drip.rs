@@ -169,7 +169,7 @@ async fn a_new_version_reaches_those_who_are_left(db: PgPool) {
 
 // POST /internal/drip
 
-async fn ask(app: &TestApp, token: Option<&str>) -> (StatusCode, Value) {
+pub(crate) async fn ask(app: &TestApp, token: Option<&str>) -> (StatusCode, Value) {
     let browser = app.anonymous();
     let mut request = browser.request(Method::POST, "/internal/drip");
     if let Some(token) = token {

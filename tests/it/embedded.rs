@@ -20,13 +20,13 @@ use std::{
 };
 
 /// A data folder that goes away with the test.
-struct Place {
+pub(crate) struct Place {
     folder: tempfile::TempDir,
     config: Config,
 }
 
 impl Place {
-    fn new(environment: &[(&str, &str)]) -> Place {
+    pub(crate) fn new(environment: &[(&str, &str)]) -> Place {
         // In memory, where there is such a folder: syncing to a disk is what takes long.
         let folder = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
         let home = folder.path().join("home");
@@ -45,7 +45,7 @@ impl Place {
         self.config.home.join("postgres/data")
     }
 
-    async fn start(&self) -> Embedded {
+    pub(crate) async fn start(&self) -> Embedded {
         match embedded::start(&self.config, &|_| ()).await {
             Ok(server) => server,
             Err(error) => {
@@ -61,7 +61,7 @@ impl Place {
     }
 
     /// The process of the server, while it lives.
-    fn server(&self) -> Option<Pid> {
+    pub(crate) fn server(&self) -> Option<Pid> {
         let note = fs::read_to_string(self.data().join("postmaster.pid")).ok()?;
         let pid = Pid::from_raw(note.lines().next()?.parse().ok()?);
         kill(pid, None).is_ok().then_some(pid)

@@ -14,7 +14,7 @@ mod removal;
 pub use companies::{decide_companies, write_companies};
 pub use contacts::{Basis, decide_contacts, write_contacts};
 pub use history::{HistoryKind, People, decide_history, newcomers, write_history};
-pub use removal::{Touched, hold, remove, remove_history, touched};
+pub use removal::{Obstacle, Touched, hold, obstacles, remove, remove_history, touched};
 
 use super::search_index;
 use crate::{db::Tx, error::Result};

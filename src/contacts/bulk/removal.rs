@@ -1,6 +1,11 @@
 //! Taking back in bulk what an import wrote, as long as nobody built on it.
 
-use crate::{db::Tx, error::Result, ids::ImportId};
+use crate::{
+    contacts::contact::full_name,
+    db::Tx,
+    error::Result,
+    ids::{CompanyId, ContactId, ImportId},
+};
 use chrono::{DateTime, Utc};
 use sqlx::PgExecutor;
 
@@ -62,6 +67,50 @@ pub async fn hold(
     Ok(())
 }
 
+/// One statement over all that speaks against taking an import back, each with why and whom it is about.
+macro_rules! obstacles {
+    ($what:literal, $import:expr, $applied_at:expr, $contacts:expr, $companies:expr $(, $more:expr)*) => {
+        sqlx::query!(
+            r#"with obstacles (reason, contact_id, company_id) as (
+                select 'contacts', id, null::bigint from contacts
+                where (import_id = $1 or id = any($3)) and updated_at <> $2
+                union all
+                select 'companies', null, id from companies where (import_id = $1 or id = any($4)) and updated_at <> $2
+                union all
+                select 'written_to', c.id, null from contacts c
+                where (c.import_id = $1 or c.id = any($3)) and exists (select from communication_logs m
+                    where m.contact_id = c.id and (c.import_id = $1 or m.created_at >= $2))
+                union all
+                select distinct 'consents', e.contact_id, null::bigint
+                from consent_events e join contacts c on c.id = e.contact_id
+                where (c.import_id = $1 or c.id = any($3)) and e.import_id is distinct from $1 and e.at >= $2
+                union all
+                select 'worked_with', c.id, null from contacts c
+                where c.import_id = $1
+                    and (exists (select from interactions a where a.contact_id = c.id)
+                        or exists (select from tasks t where t.contact_id = c.id)
+                        or exists (select from pipeline_cards p where p.contact_id = c.id)
+                        or exists (select from contact_interests w where w.contact_id = c.id)
+                        or exists (select from list_members l where l.contact_id = c.id and l.came_as is null)
+                        or exists (select from history_entries h
+                            where h.contact_id = c.id and h.import_id is distinct from $1))
+                union all
+                select distinct 'preferences', p.contact_id, null::bigint
+                from contact_preferences p join contacts c on c.id = p.contact_id
+                where (c.import_id = $1 or c.id = any($3)) and p.updated_at >= $2
+                union all
+                select 'employees', c.id, null from companies o join contacts c on c.company_id = o.id
+                where o.import_id = $1 and c.import_id is distinct from $1 and c.id <> all($3)
+            ) "# + $what,
+            $import,
+            $applied_at,
+            $contacts,
+            $companies
+            $(, $more)*
+        )
+    };
+}
+
 /// What happened since `import` was written at `applied_at` to the rows it
 /// created and to `changed_contacts` and `changed_companies`.
 ///
@@ -74,46 +123,81 @@ pub async fn touched(
     changed_contacts: &[i64],
     changed_companies: &[i64],
 ) -> Result<Touched> {
-    let found = sqlx::query!(
-        r#"select
-            (select count(*) from contacts
-             where (import_id = $1 or id = any($3)) and updated_at <> $2) as "contacts!",
-            (select count(*) from companies
-             where (import_id = $1 or id = any($4)) and updated_at <> $2) as "companies!",
-            (select count(*) from contacts c
-             where (c.import_id = $1 or c.id = any($3)) and exists (select from communication_logs m
-                where m.contact_id = c.id and (c.import_id = $1 or m.created_at >= $2))) as "written_to!",
-            (select count(distinct e.contact_id) from consent_events e join contacts c on c.id = e.contact_id
-             where (c.import_id = $1 or c.id = any($3)) and e.import_id is distinct from $1 and e.at >= $2) as "consents!",
-            (select count(*) from contacts c
-             where c.import_id = $1
-                and (exists (select from interactions a where a.contact_id = c.id)
-                    or exists (select from tasks t where t.contact_id = c.id)
-                    or exists (select from pipeline_cards p where p.contact_id = c.id)
-                    or exists (select from contact_interests w where w.contact_id = c.id)
-                    or exists (select from list_members l where l.contact_id = c.id and l.came_as is null)
-                    or exists (select from history_entries h
-                        where h.contact_id = c.id and h.import_id is distinct from $1))) as "worked_with!",
-            (select count(distinct p.contact_id) from contact_preferences p join contacts c on c.id = p.contact_id
-             where (c.import_id = $1 or c.id = any($3)) and p.updated_at >= $2) as "preferences!",
-            (select count(*) from companies o join contacts c on c.company_id = o.id
-             where o.import_id = $1 and c.import_id is distinct from $1 and c.id <> all($3)) as "employees!""#,
+    let found = obstacles!(
+        r#"select reason as "reason!", count(*) as "count!" from obstacles group by reason"#,
+        import.0,
+        applied_at,
+        changed_contacts,
+        changed_companies
+    )
+    .fetch_all(db)
+    .await?;
+    let of = |reason: &str| found.iter().find(|it| it.reason == reason).map_or(0, |it| it.count);
+    Ok(Touched {
+        contacts: of("contacts"),
+        companies: of("companies"),
+        written_to: of("written_to"),
+        consents: of("consents"),
+        worked_with: of("worked_with"),
+        preferences: of("preferences"),
+        employees: of("employees"),
+    })
+}
+
+/// Somebody, or a company, that speaks against taking an import back.
+#[derive(Clone, Debug)]
+pub struct Obstacle {
+    /// Why: the name of a field of [`Touched`].
+    pub reason: String,
+    /// Whom it is about.
+    pub contact: Option<ContactId>,
+    /// Which company it is about.
+    pub company: Option<CompanyId>,
+    /// What they are called.
+    pub name: String,
+}
+
+/// Those whom [`touched`] counts, `most` of each reason at most.
+///
+/// # Errors
+/// When the database fails.
+pub async fn obstacles(
+    db: impl PgExecutor<'_>,
+    import: ImportId,
+    applied_at: DateTime<Utc>,
+    (changed_contacts, changed_companies): (&[i64], &[i64]),
+    most: i64,
+) -> Result<Vec<Obstacle>> {
+    let found = obstacles!(
+        r#"select o.reason as "reason!", c.id as "contact_id?", k.id as "company_id?", c.first_name as "first_name?",
+               c.last_name as "last_name?", c.email as "email?", c.phone as "phone?", k.name as "company?"
+           from (select *, row_number() over (partition by reason order by contact_id, company_id) as place from obstacles) o
+           left join contacts c on c.id = o.contact_id left join companies k on k.id = o.company_id
+           where o.place <= $5 order by o.reason, o.place"#,
         import.0,
         applied_at,
         changed_contacts,
         changed_companies,
+        most
     )
-    .fetch_one(db)
+    .fetch_all(db)
     .await?;
-    Ok(Touched {
-        contacts: found.contacts,
-        companies: found.companies,
-        written_to: found.written_to,
-        consents: found.consents,
-        worked_with: found.worked_with,
-        preferences: found.preferences,
-        employees: found.employees,
-    })
+    Ok(found
+        .into_iter()
+        .map(|it| Obstacle {
+            reason: it.reason,
+            contact: it.contact_id.map(ContactId),
+            company: it.company_id.map(CompanyId),
+            name: it.company.unwrap_or_else(|| {
+                full_name(
+                    it.first_name.as_deref().unwrap_or_default(),
+                    it.last_name.as_deref().unwrap_or_default(),
+                    it.email.as_deref(),
+                    it.phone.as_deref(),
+                )
+            }),
+        })
+        .collect())
 }
 
 /// Take back what `import` wrote of history; gives whose it was. People that it created go with [`remove`].

@@ -152,7 +152,7 @@ fn taken() -> Error {
     Error::invalid("name", "Ya hay una etapa con ese nombre.")
 }
 
-/// Add a column behind the last.
+/// Add a column: ahead of those in which a deal ends, unless it is one of them, and behind all others.
 ///
 /// # Errors
 /// [`Error::Forbidden`]; [`Error::Invalid`] at `name`; [`Error::Refused`] when there are enough; or the database's.
@@ -171,12 +171,19 @@ pub async fn create(
             "Ya hay 20 etapas, que es el máximo. No se agregó nada: quita antes una que no uses.",
         ));
     }
+    let ends = matches!(meaning, Meaning::Won | Meaning::Lost);
+    // Positions are compared at the commit only.
     let id = sqlx::query_scalar!(
-        "insert into pipeline_stages (name, position, is_hot, outcome)
-         select $1, coalesce(max(position), 0) + 1, $2, $3 from pipeline_stages returning id",
+        "with place as (
+             select coalesce(max(position) filter (where $4 or outcome = 'OPEN'), 0) + 1 as at from pipeline_stages
+         ), pushed as (
+             update pipeline_stages set position = position + 1 where position >= (select at from place)
+         )
+         insert into pipeline_stages (name, position, is_hot, outcome) select $1, at, $2, $3 from place returning id",
         name,
         meaning == Meaning::Hot,
-        meaning.outcome()
+        meaning.outcome(),
+        ends
     )
     .fetch_one(&mut **tx)
     .await

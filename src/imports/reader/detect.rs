@@ -72,6 +72,14 @@ fn open_zip(path: &Path) -> Result<Source, ReadError> {
         Kind::Ods
     } else if package.has("xl/workbook.bin") {
         return Err(ReadError::unreadable(format!("El archivo es un libro binario (.xlsb). {TRY_AGAIN}")));
+    } else if package.has("word/document.xml") {
+        return Err(ReadError::unreadable(format!(
+            "El archivo es un documento de Word, no una planilla. Si la lista está en una tabla, cópiala a Excel. {TRY_AGAIN}"
+        )));
+    } else if package.has("ppt/presentation.xml") {
+        return Err(ReadError::unreadable(format!(
+            "El archivo es una presentación de PowerPoint, no una planilla. {TRY_AGAIN}"
+        )));
     } else {
         return Err(ReadError::unreadable(format!("El archivo es un ZIP, no una planilla. {TRY_AGAIN}")));
     };

@@ -102,15 +102,18 @@ impl WorkbookSource {
         // What a sheet says of its own height is often wrong or missing: its bytes can be counted.
         let part = zipped::part_at(&self.path, position.load(Ordering::Relaxed))?;
         #[expect(clippy::cast_precision_loss, reason = "a progress bar")]
-        let share = || {
+        let height = cells.dimensions().end.0.saturating_add(1) as f32;
+        #[expect(clippy::cast_precision_loss, reason = "a progress bar")]
+        let share = |row: u32| {
             let done = position.load(Ordering::Relaxed).saturating_sub(part.start);
-            (done as f32 / (part.end - part.start) as f32).min(1.0)
+            // Rows that resemble each other take hardly any room: where the sheet goes on, so does the bar.
+            (done as f32 / (part.end - part.start) as f32).min((row + 1) as f32 / height).min(1.0)
         };
         let mut building = Building::default();
         while let Some(cell) = cells.next_cell().map_err(xlsx_error)? {
             let (at, column) = cell.get_position();
             if building.index != Some(at) {
-                if building.flush(&mut merges, share(), visit)?.is_break() {
+                if building.flush(&mut merges, share(at), visit)?.is_break() {
                     return Ok(());
                 }
                 building.begin(at);
@@ -119,7 +122,7 @@ impl WorkbookSource {
                 building.place(column as usize, |text| write_ref(text, cell.get_value()))?;
             }
         }
-        let _ = building.flush(&mut merges, share(), visit)?;
+        let _ = building.flush(&mut merges, 1.0, visit)?;
         Ok(())
     }
 

@@ -132,11 +132,12 @@ impl Validator {
         let Some(text) = self.text(row, Field::Accepts) else { return };
         it.accepts = yes_or_no(&text);
         if it.accepts.is_none() {
-            it.warn(&format!(
+            let sentence = format!(
                 "«{}» en «{}» no se entendió: no da permiso para enviarle promociones",
                 shorten(&text),
                 self.column_name(column)
-            ));
+            );
+            self.doubt(it, Field::Accepts, &sentence);
         }
     }
 }

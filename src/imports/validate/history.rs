@@ -63,7 +63,8 @@ impl Validator {
         match text.parse::<Rut>() {
             Ok(rut) => it.rut = Some(rut.stored()),
             Err(_) if it.email.is_some() || it.phone.is_some() => {
-                it.warn(&format!("El RUT «{}» no se entiende y no se usó", shorten(&text)));
+                let sentence = format!("El RUT «{}» no se entiende y no se usó", shorten(&text));
+                self.doubt(it, Field::Rut, &sentence);
             }
             Err(error) => self.reject(it, Field::Rut, row, &sentence(&error.to_string())),
         }

@@ -308,17 +308,18 @@ async fn messages(tx: &mut Tx<'_>, report: &mut Report) -> Result<Option<Broken>
                        when e.kind in ('QUEUED', 'ALLOWED', 'DEFERRED', 'RETRY', 'REQUEUED')
                            then page.status in ('PENDING', 'SENDING') and page.sent_at is null
                        when e.kind in ('SENT', 'CONFIRMED')
-                           then page.sent_at is not null and (page.status in ('OPENED', 'CLICKED') or page.status = (
-                               select coalesce(max(kind) filter (where kind = 'REPLIED'), max(kind) filter (where kind = 'BOUNCED'),
+                           then page.sent_at is not null and page.status = (
+                               select coalesce(max(kind) filter (where kind = 'REPLIED'), max(kind) filter (where kind = 'CLICKED'),
+                                   max(kind) filter (where kind = 'OPENED'), max(kind) filter (where kind = 'BOUNCED'),
                                    max(kind) filter (where kind = 'DELIVERED'), 'SENT')
-                               from communication_events where communication_log_id = page.id))
+                               from communication_events where communication_log_id = page.id)
                        else page.status = e.kind and page.sent_at is null
                    end as fits
                    from communication_events e
                    where e.communication_log_id = page.id
                        -- What came back says nothing of how it left.
                        and e.kind not in ('UNSUBSCRIBED', 'DELIVERED', 'DELAYED', 'BOUNCED', 'COMPLAINED', 'OPENED', 'CLICKED',
-                           'REPLIED', 'AUTO_REPLIED')
+                           'REPLIED', 'AUTO_REPLIED', 'MACHINE_OPENED', 'MACHINE_CLICKED')
                    order by e.id desc limit 1
                ) fits on true"#,
             last,

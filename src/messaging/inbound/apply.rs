@@ -6,6 +6,7 @@ use super::consequences;
 use crate::{
     db::Tx,
     error::{Error, Result},
+    messaging::forward::{self, Learned},
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::PgPool;
@@ -192,20 +193,14 @@ async fn hold_messages(tx: &mut Tx<'_>, now: DateTime<Utc>, ids: &[i64]) -> Resu
 
 /// UNCONFIRMED -> SENT: what came back had left.
 async fn confirm(tx: &mut Tx<'_>, now: DateTime<Utc>, ids: &[i64]) -> Result<()> {
-    sqlx::query!(
-        "with put as (
-             update communication_logs set status = 'SENT', sent_at = coalesce(claimed_at, $2), error = null
-             where status = 'UNCONFIRMED' and id in (select communication_log_id from inbound_events where id = any($1))
-             returning id, message_facts(communication_logs) as facts
-         )
-         insert into communication_events (communication_log_id, at, kind, answer, facts)
-         select id, $2, 'CONFIRMED', 'Llegó noticia de él, así que había salido.', facts from put",
-        ids,
-        now
+    let messages = sqlx::query_scalar!(
+        r#"select distinct communication_log_id as "id!" from inbound_events
+           where id = any($1) and communication_log_id is not null"#,
+        ids
     )
-    .execute(&mut **tx)
+    .fetch_all(&mut **tx)
     .await?;
-    Ok(())
+    forward::confirm(tx, now, &messages).await
 }
 
 /// Append to the story of each message what it did not tell yet.
@@ -237,39 +232,33 @@ async fn tell(tx: &mut Tx<'_>, now: DateTime<Utc>, ids: &[i64]) -> Result<()> {
     Ok(())
 }
 
-/// SENT -> DELIVERED, BOUNCED, REPLIED, and whatever stands between, but never back. The moments are the earliest that
-/// anybody told; the words of a bounce are those of the first that happened.
+/// Move the messages by what is told of them; the words of a bounce are those of the first that happened.
 async fn move_forward(tx: &mut Tx<'_>, ids: &[i64]) -> Result<()> {
-    sqlx::query!(
-        "with told as (
-             select communication_log_id as id,
-                    max(case kind when 'DELIVERED' then 'DELIVERED' end) as delivered,
-                    max(case when kind in ('HARD_BOUNCE', 'SOFT_BOUNCE', 'SENDER_REFUSED') then 'BOUNCED' end) as bounced,
-                    max(case kind when 'REPLY' then 'REPLIED' end) as replied,
-                    min(occurred_at) filter (where kind = 'DELIVERED') as delivered_at,
-                    min(occurred_at) filter (where kind = 'REPLY') as replied_at
-             from inbound_events where id = any($1) and communication_log_id is not null
-             group by communication_log_id
-         ), next as (
-             select told.*, l.status as now, coalesce(replied, bounced, delivered) as furthest
-             from told join communication_logs l using (id)
-             where l.status in ('SENT', 'DELIVERED', 'BOUNCED', 'OPENED', 'CLICKED', 'REPLIED')
-         ), decided as (
-             select *, case when message_stage(furthest) > message_stage(now) then furthest else now end as status from next
-         )
-         update communication_logs l set
-             status = d.status,
-             delivered_at = least(l.delivered_at, d.delivered_at),
-             replied_at = least(l.replied_at, d.replied_at),
-             error = case when d.status = 'BOUNCED' then (
-                 select coalesce(e.diagnostic, e.status_code) from inbound_events e
-                 where e.communication_log_id = l.id and e.kind in ('HARD_BOUNCE', 'SOFT_BOUNCE', 'SENDER_REFUSED')
-                 order by e.occurred_at, e.source, e.external_id limit 1) end
-         from decided d
-         where l.id = d.id",
+    let told = sqlx::query!(
+        r#"select communication_log_id as "id!",
+               coalesce(max(case kind when 'REPLY' then 'REPLIED' end),
+                   max(case when kind in ('HARD_BOUNCE', 'SOFT_BOUNCE', 'SENDER_REFUSED') then 'BOUNCED' end),
+                   max(case kind when 'DELIVERED' then 'DELIVERED' end)) as status,
+               min(occurred_at) filter (where kind = 'DELIVERED') as delivered_at,
+               min(occurred_at) filter (where kind = 'REPLY') as replied_at,
+               (select coalesce(e.diagnostic, e.status_code) from inbound_events e
+                where e.communication_log_id = told.communication_log_id
+                  and e.kind in ('HARD_BOUNCE', 'SOFT_BOUNCE', 'SENDER_REFUSED')
+                order by e.occurred_at, e.source, e.external_id limit 1) as error
+           from inbound_events told where id = any($1) and communication_log_id is not null
+           group by communication_log_id"#,
         ids
     )
-    .execute(&mut **tx)
+    .fetch_all(&mut **tx)
     .await?;
+    let mut learned = Learned::default();
+    for it in told {
+        learned.ids.push(it.id);
+        learned.statuses.push(it.status);
+        learned.delivered_at.push(it.delivered_at);
+        learned.replied_at.push(it.replied_at);
+        learned.errors.push(it.error);
+    }
+    forward::forward(tx, &learned).await?;
     Ok(())
 }

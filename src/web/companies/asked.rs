@@ -34,6 +34,8 @@ pub(super) struct Asked {
     pub(super) column: Vec<String>,
     pub(super) before: String,
     pub(super) after: String,
+    /// `all`: count them to the last one.
+    pub(super) count: String,
 }
 
 impl Asked {
@@ -121,6 +123,14 @@ impl Asked {
     /// The part of the address after its question mark, the page aside.
     pub(super) fn query(&self) -> String {
         url::form_urlencoded::Serializer::new(String::new()).extend_pairs(self.pairs()).finish()
+    }
+
+    /// The address of the same page with all of them counted.
+    pub(super) fn counted(&self) -> String {
+        let (before, after) = (self.before.clone(), self.after.clone());
+        let address = self.with(|it| (it.before, it.after) = (before, after));
+        let and = if address.contains('?') { '&' } else { '?' };
+        format!("{address}{and}count=all")
     }
 
     /// The address with one thing changed, from the first page.

@@ -41,6 +41,10 @@ struct ListPage {
     owners: Vec<StaffUser>,
     rows: Vec<company_list::Row>,
     count: String,
+    /// Where all of them are counted; empty: they are.
+    exactly: String,
+    /// What was searched for holds nothing to look for.
+    is_vain: bool,
     newer: String,
     older: String,
     is_filtered: bool,
@@ -51,13 +55,15 @@ struct ListPage {
 pub(super) async fn list(State(state): State<AppState>, shell: Shell, Query(asked): Query<Asked>) -> Answer {
     let mut db = state.db.acquire().await?;
     let filter = asked.filter();
+    // On request: beyond the first thousand it takes its time.
+    let most = if asked.count == "all" { i64::MAX } else { COUNTED + 1 };
     let place = Place::of(asked.before.parse().ok(), asked.after.parse().ok());
     let mut page = company_list::page(&mut db, &filter, asked.sort(), place, PAGE).await?;
-    let mut count = company_list::count(&mut db, &filter, COUNTED + 1).await?;
+    let mut count = company_list::count(&mut db, &filter, most).await?;
     let alike = if count == 0 { company_list::similar(&mut db, &filter).await? } else { None };
     if let Some(alike) = &alike {
         page = company_list::page(&mut db, alike, Sort::Given, Place::First, PAGE).await?;
-        count = company_list::count(&mut db, alike, COUNTED + 1).await?;
+        count = company_list::count(&mut db, alike, most).await?;
     }
     let industries = company_list::industries(&mut db).await?;
     let mut owners = staff::list(&mut *db).await?;
@@ -71,7 +77,9 @@ pub(super) async fn list(State(state): State<AppState>, shell: Shell, Query(aske
         narrowed: asked.narrowed(&filter, &owners),
         industries,
         owners,
-        count: if count > COUNTED {
+        exactly: if count > COUNTED && most == COUNTED + 1 { asked.counted() } else { String::new() },
+        is_vain: filter.is_vain(),
+        count: if count > COUNTED && most == COUNTED + 1 {
             format!("Más de {} empresas", format::number(COUNTED))
         } else {
             format::count(count, "empresa", "empresas")

@@ -1,6 +1,7 @@
 //! Companies in the panel: their list, their forms, their page with the people who work there.
 
 mod asked;
+mod deletion;
 mod form;
 mod list;
 
@@ -29,7 +30,7 @@ use std::time::Duration;
 const PEOPLE: usize = 20;
 
 pub(super) fn routes() -> Vec<Route> {
-    use Permission::{EditContacts, Export, View};
+    use Permission::{Delete, EditContacts, Export, View};
     vec![
         Route::get("/companies", View, list::list),
         Route::post("/companies", EditContacts, form::create),
@@ -38,6 +39,8 @@ pub(super) fn routes() -> Vec<Route> {
         Route::get("/companies/choices", View, list::choices),
         Route::get("/companies/{id}", View, show),
         Route::post("/companies/{id}", EditContacts, form::update),
+        Route::delete("/companies/{id}", Delete, deletion::delete),
+        Route::get("/companies/{id}/deletion", Delete, deletion::ask),
         Route::get("/companies/{id}/edit", EditContacts, form::edit),
     ]
 }

@@ -13,7 +13,7 @@ use crate::{
         vocabulary::{Kind, Lifecycle, Source},
     },
     error::{Error, Result},
-    ids::{CompanyId, ImportId, ListId, SegmentId},
+    ids::{BulkActionId, CompanyId, ImportId, ListId, SegmentId},
 };
 use axum::http::Uri;
 use axum_extra::extract::Query;
@@ -51,8 +51,12 @@ pub(in crate::web) struct Asked {
     pub(super) view: String,
     pub(super) segment: String,
     pub(super) list: String,
+    pub(super) bulk: String,
+    pub(super) changed_by: String,
     pub(super) before: String,
     pub(super) after: String,
+    /// `all`: count them to the last one.
+    pub(super) count: String,
 }
 
 /// Names that the words of a chip need.
@@ -103,6 +107,8 @@ impl Asked {
             quiet_from: day(filter.quiet_from),
             segment: filter.segment.map(|it| it.to_string()).unwrap_or_default(),
             list: filter.list.map(|it| it.to_string()).unwrap_or_default(),
+            bulk: filter.bulk.map(|it| it.to_string()).unwrap_or_default(),
+            changed_by: filter.changed_by.map(|it| it.to_string()).unwrap_or_default(),
             sort: match sort {
                 Sort::Name => "name".to_owned(),
                 Sort::Activity => "activity".to_owned(),
@@ -181,6 +187,8 @@ impl Asked {
             quiet_from: day(&self.quiet_from),
             segment: row(&self.segment).map(SegmentId),
             list: row(&self.list).map(ListId),
+            bulk: row(&self.bulk).map(BulkActionId),
+            changed_by: row(&self.changed_by).map(BulkActionId),
             within: Within::default(),
             among: None,
         }
@@ -265,6 +273,8 @@ impl Asked {
             ("quiet_from", &self.quiet_from),
             ("segment", &self.segment),
             ("list", &self.list),
+            ("bulk", &self.bulk),
+            ("changed_by", &self.changed_by),
             ("sort", &self.sort),
             ("columns", &columns),
             ("view", &self.view),
@@ -274,7 +284,8 @@ impl Asked {
 
     /// The pairs that the form of filters does not hold itself.
     pub(super) fn beside_filters(&self) -> Vec<(&'static str, String)> {
-        const BESIDE: [&str; 6] = ["company", "import", "segment", "list", "columns", "view"];
+        const BESIDE: [&str; 8] =
+            ["company", "import", "segment", "list", "bulk", "changed_by", "columns", "view"];
         self.pairs().into_iter().filter(|it| BESIDE.contains(&it.0)).collect()
     }
 
@@ -299,6 +310,13 @@ impl Asked {
         }
         let query = query.finish();
         if query.is_empty() { "/contacts".to_owned() } else { format!("/contacts?{query}") }
+    }
+
+    /// The address of the same page with all of them counted.
+    pub(super) fn counted(&self) -> String {
+        let address = self.address();
+        let and = if address.contains('?') { '&' } else { '?' };
+        format!("{address}{and}count=all")
     }
 
     /// The address with one thing changed, from the first page.
@@ -339,6 +357,12 @@ impl Asked {
         }
         if let Some(import) = filter.import {
             link(format!("Importación {import}"), |it| it.import.clear());
+        }
+        if let Some(action) = filter.bulk {
+            link(format!("Del cambio masivo {action}"), |it| it.bulk.clear());
+        }
+        if let Some(action) = filter.changed_by {
+            link(format!("Cambiados por el cambio masivo {action}"), |it| it.changed_by.clear());
         }
         links
     }

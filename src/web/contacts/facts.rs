@@ -7,6 +7,7 @@ use crate::{
     accounts::staff::{self, StaffUser},
     chile::{comunas, format, phone::Phone, time},
     contacts::{
+        address::EmailAddress,
         company::Outcome,
         contact::{self, Contact, Draft},
         fact::{self, Fact},
@@ -52,6 +53,8 @@ struct Field {
     owners: Vec<StaffUser>,
     /// What is wrong, or what somebody else wrote meanwhile; empty: nothing yet.
     problem: String,
+    /// Whose the address is that was typed.
+    other: Option<(ContactId, String)>,
 }
 
 /// A fact as it is read, or as a field.
@@ -201,6 +204,7 @@ pub(super) async fn edit(
         typed: stands,
         owners: owners(&state, fact, &contact).await?,
         problem: String::new(),
+        other: None,
     };
     html::page(&FactPart { field: Some(field), ..part })
 }
@@ -271,6 +275,7 @@ pub(super) async fn save(
             (Some(reasons.join(" ")), Some(seen))
         }
     };
+    let is_refused = problem.is_some();
     let contact = contact::get(&state.db, ContactId(id)).await?;
     let part = FactPart::read(&contact, fact, now, &shell);
     let problem = problem.unwrap_or_else(|| {
@@ -281,7 +286,14 @@ pub(super) async fn save(
              guarda otra vez para dejarlo."
         )
     });
+    let other = match form.draft.email.parse::<EmailAddress>() {
+        Ok(email) if fact == Fact::Email && is_refused => {
+            contact::by_email(&state.db, email.as_str()).await?
+        }
+        _ => None,
+    };
     let field = Field {
+        other: other.filter(|it| it.0 != contact.id),
         typed: form.draft,
         // Saving again is then a choice made with open eyes.
         seen: seen.unwrap_or_else(|| fact.texts(&contact.draft())),

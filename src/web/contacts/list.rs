@@ -59,6 +59,7 @@ struct Row {
 
 #[derive(Template)]
 #[template(path = "contacts/list.html")]
+#[expect(clippy::struct_excessive_bools, reason = "each says one thing of the page")]
 struct ListPage {
     shell: Shell,
     asked: Asked,
@@ -74,9 +75,15 @@ struct ListPage {
     interests: Vec<Interest>,
     rows: Vec<Row>,
     count: String,
+    /// Where all of them are counted; empty: they are.
+    exactly: String,
+    /// Deleted segments and lists that it was narrowed to: their words, name and page.
+    gone: Vec<(&'static str, String, String)>,
     newer: String,
     older: String,
     is_filtered: bool,
+    /// What was searched for holds nothing to look for.
+    is_vain: bool,
     /// Nobody is called as searched for: these look like it.
     is_alike: bool,
     now: DateTime<Utc>,
@@ -99,14 +106,15 @@ pub(super) async fn all(
     }
     let mut filter = asked.filter();
     whom::complete(&mut db, state.clock.now(), &mut filter).await?;
+    // On request: beyond the first thousand it takes its time.
+    let most = if asked.count == "all" { i64::MAX } else { COUNTED + 1 };
     let place = Place::of(asked.before.parse().ok(), asked.after.parse().ok());
     let (mut page, mut count) =
-        contact_list::page_and_count(&mut db, &filter, asked.sort(), place, PAGE, COUNTED + 1).await?;
+        contact_list::page_and_count(&mut db, &filter, asked.sort(), place, PAGE, most).await?;
     let alike = if count == 0 { contact_list::similar(&mut db, &filter).await? } else { None };
     if let Some(alike) = &alike {
         (page, count) =
-            contact_list::page_and_count(&mut db, alike, Sort::Given, Place::First, PAGE, COUNTED + 1)
-                .await?;
+            contact_list::page_and_count(&mut db, alike, Sort::Given, Place::First, PAGE, most).await?;
     }
     let industries = company_list::industries(&mut db).await?;
     let interests = interests::list(&mut *db).await?;
@@ -116,12 +124,27 @@ pub(super) async fn all(
         Some(id) => company::get(&mut *db, id).await.map_or_else(|_| "no existe".to_owned(), |it| it.name),
         None => String::new(),
     };
+    let mut gone = Vec::new();
+    let mut called = |what: &'static str, path: &str, found: Option<(String, bool)>| match found {
+        Some((name, true)) => {
+            gone.push((what, name.clone(), path.to_owned()));
+            format!("{name} (se eliminó)")
+        }
+        Some((name, false)) => name,
+        None => "no existe".to_owned(),
+    };
     let segment = match filter.segment {
-        Some(id) => segment::get(&mut *db, id).await.map_or_else(|_| "no existe".to_owned(), |it| it.name),
+        Some(id) => {
+            let found = segment::get(&mut *db, id).await.ok().map(|it| (it.name, it.is_deleted));
+            called("El segmento", &format!("/segments/{id}"), found)
+        }
         None => String::new(),
     };
     let on_list = match filter.list {
-        Some(id) => list::get(&mut *db, id).await.map_or_else(|_| "no existe".to_owned(), |it| it.name),
+        Some(id) => {
+            let found = list::get(&mut *db, id).await.ok().map(|it| (it.name, it.is_deleted));
+            called("La lista", &format!("/lists/{id}"), found)
+        }
         None => String::new(),
     };
     let edge = |it: Option<&contact_list::Row>| it.map(|it| it.id.to_string()).unwrap_or_default();
@@ -144,7 +167,9 @@ pub(super) async fn all(
         industries,
         owners,
         interests,
-        count: if count > COUNTED {
+        exactly: if count > COUNTED && most == COUNTED + 1 { asked.counted() } else { String::new() },
+        gone,
+        count: if count > COUNTED && most == COUNTED + 1 {
             format!("Más de {} contactos", format::number(COUNTED))
         } else {
             format::count(count, "contacto", "contactos")
@@ -153,6 +178,7 @@ pub(super) async fn all(
         older: if older.is_empty() { older } else { asked.with(|it| it.after = older) },
         rows: page.rows.into_iter().map(row).collect(),
         is_filtered: !filter.is_empty() || asked.unread().is_some(),
+        is_vain: filter.is_vain(),
         is_alike: alike.is_some(),
         now: state.clock.now(),
         asked,

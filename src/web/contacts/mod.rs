@@ -3,6 +3,7 @@
 mod asked;
 mod actions;
 mod consents;
+mod deletion;
 mod edit;
 mod exports;
 mod facts;
@@ -19,7 +20,7 @@ use crate::{access::Permission, contacts::vocabulary::Lifecycle};
 use std::time::Duration;
 
 pub(super) fn routes() -> Vec<Route> {
-    use Permission::{DecideMessages, EditContacts, Export, View};
+    use Permission::{DecideMessages, Delete, EditContacts, Export, View};
     vec![
         Route::get("/contacts", View, list::all),
         Route::post("/contacts", EditContacts, edit::create),
@@ -30,6 +31,8 @@ pub(super) fn routes() -> Vec<Route> {
         Route::get("/contacts/new", EditContacts, edit::new),
         Route::get("/contacts/{id}", View, show::show),
         Route::post("/contacts/{id}", EditContacts, edit::update),
+        Route::delete("/contacts/{id}", Delete, deletion::delete),
+        Route::get("/contacts/{id}/deletion", Delete, deletion::ask),
         Route::get("/contacts/{id}/edit", EditContacts, edit::edit),
         Route::get("/contacts/{id}/timeline", View, show::timeline),
         Route::get("/contacts/{id}/why", View, why::show),

@@ -94,6 +94,12 @@ impl BoardPage {
         address(self.alone, owner.copied(), None)
     }
 
+    /// The address of a stage alone, with the same people's cards.
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "templates pass references")]
+    fn of_stage(&self, stage: &StageId) -> String {
+        address(Some(*stage), self.owner, None)
+    }
+
     fn is_owner(&self, it: &StaffUser) -> bool {
         self.owner == Some(Owner::Staff(it.id))
     }

@@ -109,7 +109,7 @@ pub(super) async fn create(
         Ok(tx.commit().await?)
     };
     let made = made.await;
-    saved(&state, shell, None, form, made, "La etapa quedó al final del embudo.").await
+    saved(&state, shell, None, form, made, "La etapa quedó agregada.").await
 }
 
 pub(super) async fn update(

@@ -151,11 +151,16 @@ struct EmailForm {
     daily_cap: String,
     warm_up: String,
     warm_up_ceiling: String,
+    tracks: String,
 }
 
 impl EmailForm {
     fn warms_up(&self) -> bool {
         !self.warm_up.is_empty()
+    }
+
+    fn tracks(&self) -> bool {
+        !self.tracks.is_empty()
     }
 
     fn of(channel: &EmailChannel) -> EmailForm {
@@ -164,7 +169,8 @@ impl EmailForm {
             from_email: channel.from_email.clone(),
             reply_to: channel.reply_to.clone(),
             daily_cap: channel.daily_cap.map(|it| it.to_string()).unwrap_or_default(),
-            warm_up: if channel.warm_up { "on".to_owned() } else { String::new() },
+            warm_up: ticked(channel.warm_up),
+            tracks: ticked(channel.tracks),
             warm_up_ceiling: channel.warm_up_ceiling.map(|it| it.to_string()).unwrap_or_default(),
         }
     }
@@ -180,10 +186,16 @@ impl EmailForm {
             daily_cap,
             warm_up: self.warms_up(),
             warm_up_ceiling,
+            tracks: self.tracks(),
             ..channel
         }
         .checked()
     }
+}
+
+/// A box as a form sends it.
+fn ticked(is_on: bool) -> String {
+    if is_on { "on".to_owned() } else { String::new() }
 }
 
 /// Messages a day; none: the field is empty.

@@ -10,6 +10,7 @@ mod hostile;
 mod namesakes;
 mod interruptions;
 mod meanwhile;
+mod mending;
 mod undo;
 mod properties;
 mod told;

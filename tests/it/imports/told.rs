@@ -166,3 +166,16 @@ async fn several_addresses_in_a_cell_are_told_as_such(db: PgPool) {
     let it = Attempt::contacts("Nombre,Correo\nAna,uno@x.example / dos@x.example\n").run(&db).await;
     assert!(it.rejections[0].reason.contains("más de un correo"), "{it:?}");
 }
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn a_document_of_another_program_is_called_by_its_name(db: PgPool) {
+    for (part, told) in [
+        ("word/document.xml", "documento de Word"),
+        ("ppt/presentation.xml", "PowerPoint"),
+        ("x.txt", "un ZIP"),
+    ] {
+        let file = super::zip(&[(part, b"<x/>")]);
+        let sentence = Attempt::of(KindArg::Contacts, "lista.docx", &file).refusal(&db).await;
+        assert!(sentence.contains(told) && !sentence.contains("dañado"), "{sentence}");
+    }
+}

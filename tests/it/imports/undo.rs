@@ -1,6 +1,7 @@
 //! What keeps an import from being taken back, and what is let go when it is.
 
 use super::{Attempt, now, population};
+use crate::support::TestApp;
 use chrono::TimeDelta;
 use llovizna::{
     access::{Actor, Role},
@@ -220,4 +221,37 @@ async fn what_is_decided_about_an_import_needs_the_permission_in_the_domain_too(
     let mut tx = db.begin().await.unwrap();
     let undone = undo::ask(&mut tx, now(), &reader, ImportId(it.import_id)).await;
     assert!(matches!(undone, Err(Error::Forbidden)), "{undone:?}");
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn who_keeps_it_from_being_taken_back_is_named_with_a_link(db: PgPool) {
+    let app = TestApp::new(db.clone());
+    let file = "nombre,correo,empresa\nAna,ana@x.example,Norte\nEva,eva@x.example,Sur\nLuz,luz@x.example,\n";
+    let it = Attempt::contacts(file).applied().run(&db).await;
+    sqlx::query("update contacts set notes = 'x', updated_at = updated_at + interval '1 day' where first_name = 'Ana'")
+        .execute(&db)
+        .await
+        .unwrap();
+    sqlx::query(
+        "update companies set notes = 'x', updated_at = updated_at + interval '1 day' where name = 'Sur'",
+    )
+    .execute(&db)
+    .await
+    .unwrap();
+    let admin = app.as_role(Role::Admin).await;
+    let page = format!("/imports/{}", it.import_id);
+    admin.post(&format!("{page}/undo"), &[]).await;
+    let shown = admin.get(&page).await;
+    assert!(shown.text().contains("1 contacto cambió después, 1 empresa cambió después"), "{}", shown.text());
+    assert!(shown.body.contains(&format!("{page}/obstacles")), "{}", shown.body);
+    let told = admin.get(&format!("{page}/obstacles")).await;
+    let text = told.text();
+    assert!(
+        text.contains("1 contacto cambió después") && text.contains("Ana") && text.contains("Sur"),
+        "{text}"
+    );
+    assert!(!text.contains("Luz") && !text.contains("Norte"), "{text}");
+    let ana: i64 =
+        sqlx::query_scalar("select id from contacts where first_name = 'Ana'").fetch_one(&db).await.unwrap();
+    assert!(told.body.contains(&format!("href=\"/contacts/{ana}\"")), "{}", told.body);
 }

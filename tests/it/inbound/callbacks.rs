@@ -235,3 +235,32 @@ async fn a_provider_that_is_not_connected_is_not_there(db: PgPool) {
     let reply = call(&app, "/webhooks/email/postmark", &[], &large).await;
     assert_eq!(reply.status, StatusCode::PAYLOAD_TOO_LARGE);
 }
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn a_thousand_calls_at_once_repeated_and_among_forged_ones_are_all_kept_once(db: PgPool) {
+    let (app, ids) = sent(db).await;
+    let path = "/webhooks/email/postmark";
+    let good = [("authorization", "Basic bGxvdml6bmE6Y2xhdmUtZGUtcG9zdG1hcmstbGFyZ2E=")];
+    let forged = [("authorization", "Basic bGxvdml6bmE6b3RyYQ==")];
+    let bodies: Vec<String> = (0..1000)
+        .map(|n| {
+            file!("postmark_delivery.json")
+                .replace("000000000001", &format!("{n:012}"))
+                .replace("p1@x", &format!("p{}@x", 1 + n % 7))
+        })
+        .collect();
+    for some in bodies.chunks(50) {
+        let calls = some.iter().enumerate().flat_map(|(n, body)| {
+            let strange = (n % 10 == 0).then(|| call(&app, path, &forged, body));
+            [Some(call(&app, path, &good, body)), strange, Some(call(&app, path, &good, body))]
+        });
+        let replies = futures_util::future::join_all(calls.flatten()).await;
+        let refused = replies.iter().filter(|it| it.status == StatusCode::UNAUTHORIZED).count();
+        let heard = replies.iter().filter(|it| it.status == StatusCode::OK).count();
+        assert_eq!((heard, refused), (100, 5));
+    }
+    assert_eq!(stored(&app).await, 1000, "each once, and nothing that was forged");
+    assert_eq!(states(&app, &ids).await, ["DELIVERED"; 6]);
+    let waiting = "select count(*) from inbound_events where status = 'NEW'";
+    assert_eq!(sqlx::query_scalar::<_, i64>(waiting).fetch_one(&app.state.db).await.unwrap(), 0);
+}

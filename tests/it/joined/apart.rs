@@ -11,7 +11,7 @@ use llovizna::{
     contacts::{contact, duplicates, inactivity, vocabulary::Lifecycle},
     error::Error,
     ids::{ContactId, ListId},
-    segments::{list, list_bulk},
+    segments::{list, list_bulk, list_removals},
 };
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
@@ -80,7 +80,7 @@ async fn who_was_taken_off_a_list_since_stays_off(db: PgPool) {
         .await
         .unwrap();
     let mut tx = db.begin().await.unwrap();
-    list::remove(&mut tx, later(1), &Actor::CommandLine, list, member).await.unwrap();
+    list_removals::remove(&mut tx, later(1), &Actor::CommandLine, list, member).await.unwrap();
     tx.commit().await.unwrap();
     separate(&db, id).await.unwrap();
     assert!(on(&db, list).await.is_empty());

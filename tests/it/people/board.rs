@@ -105,6 +105,14 @@ async fn stages_are_named_ordered_and_removed_when_empty_by_who_may(db: PgPool) 
     assert_eq!(staff.get("/pipeline/stages").await.status, StatusCode::FORBIDDEN);
     admin.post("/pipeline/stages", &form).await;
     let new = stage(&db, "Visita agendada").await;
+    let all = stages::names(&db).await.unwrap();
+    let last: Vec<&str> = all.iter().rev().take(3).map(|it| it.1.as_str()).collect();
+    assert_eq!(last, ["Perdido", "Ganado", "Visita agendada"], "ahead of those in which a deal ends");
+    admin.post("/pipeline/stages", &[("name", "Anulado"), ("meaning", "LOST")]).await;
+    let all = stages::names(&db).await.unwrap();
+    assert_eq!(all.last().unwrap().1, "Anulado");
+    let gone = stage(&db, "Anulado").await;
+    admin.post(&format!("/pipeline/stages/{gone}?_method=DELETE"), &[]).await;
     let taken = admin.post("/pipeline/stages", &[("name", "VISITA AGENDADA"), ("meaning", "WON")]).await;
     assert_eq!(taken.status, StatusCode::UNPROCESSABLE_ENTITY);
     assert!(taken.text().contains("Ya hay una etapa con ese nombre."), "{}", taken.text());
@@ -124,7 +132,7 @@ async fn stages_are_named_ordered_and_removed_when_empty_by_who_may(db: PgPool) 
     let order = names(stages::names(&db).await.unwrap());
     assert_eq!(
         order,
-        ["Nuevo", "Contactado", "Interesado", "Propuesta", "Hot Lead", "Ganado", "Visita", "Perdido"]
+        ["Nuevo", "Contactado", "Interesado", "Propuesta", "Visita", "Hot Lead", "Ganado", "Perdido"]
     );
     let id = contact(&db, "Ana").await;
     let mut tx = db.begin().await.unwrap();

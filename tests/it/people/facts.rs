@@ -123,6 +123,7 @@ async fn what_is_wrong_is_said_at_the_fact_and_a_fact_can_be_left(db: PgPool) {
         assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY, "{typed}");
         assert!(wrong.text().contains(problem), "{typed}: {}", wrong.text());
         assert!(wrong.body.contains(&format!("value=\"{typed}\"")), "what was typed is kept");
+        assert_eq!(wrong.text().contains("Ver a Eva"), typed.starts_with("eva"), "{typed}: {}", wrong.text());
     }
     let left = who.clone().htmx().get(&format!("/contacts/{id}/facts/email?left=yes")).await;
     assert!(left.body.contains("mailto:ana@sur.example") && !left.body.contains("<form"), "{}", left.body);

@@ -18,6 +18,7 @@ use llovizna::{
     config::Config,
     deliverability::Doctor,
     ids::StaffId,
+    messaging::tracking::Hits,
     state::AppState,
     web,
 };
@@ -198,6 +199,7 @@ impl TestApp {
             clock: Clock::fixed(monday_noon()),
             senders,
             doctor: Arc::new(Doctor::new(None)),
+            hits: Hits::default(),
             stop: CancellationToken::new(),
         };
         TestApp { router: web::router(state.clone()), state, mailbox }

@@ -1,0 +1,133 @@
+//! A person is deleted from the address book. What was sent to them stays in the log as it
+//! was sent, under a number with nobody behind it; what waits for them is cancelled; and each no of theirs outlives them
+//! as an exclusion of their addresses, so that no file brings their consent back.
+
+use super::{
+    kinds::{MessageType, SuppressionReason},
+    outbox,
+    suppression::{self, Foreign},
+};
+use crate::{
+    access::Actor,
+    channels::Channel,
+    contacts::{
+        consent,
+        deletion::{self, Belongings},
+        merge, preferences,
+    },
+    db::Tx,
+    error::{Error, Result},
+    ids::ContactId,
+};
+use chrono::{DateTime, Utc};
+use serde_json::json;
+use sqlx::PgConnection;
+
+/// What is said in the list of exclusion.
+const WORDS: &str = "Dijo que no y su ficha se eliminó";
+
+/// What deleting a person comes to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Departure {
+    /// Messages that stay in the log.
+    pub kept: i64,
+    /// Messages that wait, or of which nobody knows whether they left, and are cancelled.
+    pub cancelled: i64,
+    /// Messages that are leaving at this moment.
+    pub leaving: i64,
+    /// Channels on which they said no, so that their addresses stay excluded.
+    pub excluded: Vec<Channel>,
+    /// What goes with them.
+    pub belongings: Belongings,
+}
+
+/// What deleting `contact` would come to.
+///
+/// # Errors
+/// When the database fails.
+pub async fn foresee(db: &mut PgConnection, contact: ContactId) -> Result<Departure> {
+    let all: Vec<i64> = merge::all_of(db, contact).await?.into_iter().map(|it| it.0).collect();
+    of(db, contact, &all).await
+}
+
+async fn of(db: &mut PgConnection, contact: ContactId, all: &[i64]) -> Result<Departure> {
+    let messages = sqlx::query!(
+        r#"select count(*) filter (where status in ('PENDING', 'UNCONFIRMED')) as "cancelled!",
+            count(*) filter (where status = 'SENDING') as "leaving!", count(*) as "kept!"
+         from communication_logs where contact_id = any($1)"#,
+        all
+    )
+    .fetch_one(&mut *db)
+    .await?;
+    Ok(Departure {
+        kept: messages.kept,
+        cancelled: messages.cancelled,
+        leaving: messages.leaving,
+        excluded: noes(db, contact).await?,
+        belongings: deletion::belongings(db, all).await?,
+    })
+}
+
+/// The channels on which a person said no: to all promotions, or to some kind of them, which an exclusion
+/// can't tell apart.
+async fn noes(db: &mut PgConnection, contact: ContactId) -> Result<Vec<Channel>> {
+    let declined: Vec<Channel> = preferences::of(&mut *db, contact)
+        .await?
+        .into_iter()
+        .filter(|it| {
+            !it.allowed && MessageType::from_code(&it.message_type).is_some_and(MessageType::is_promotional)
+        })
+        .map(|it| it.channel)
+        .collect();
+    let mut noes = Vec::new();
+    for channel in Channel::ALL {
+        if declined.contains(&channel) || consent::said_no(db, contact, channel.code()).await? {
+            noes.push(channel);
+        }
+    }
+    Ok(noes)
+}
+
+/// Delete `contact` for good.
+///
+/// # Errors
+/// [`Error::Forbidden`], [`Error::NotFound`], [`Error::Joined`]; [`Error::Refused`] while a message to
+/// them is leaving; or the database's.
+pub async fn delete(
+    tx: &mut Tx<'_>,
+    now: DateTime<Utc>,
+    actor: &Actor,
+    contact: ContactId,
+) -> Result<Departure> {
+    let (person, all) = deletion::hold(tx, actor, contact).await?;
+    let departure = of(tx, contact, &all).await?;
+    if departure.leaving > 0 {
+        return Err(Error::refused(
+            "Un mensaje para esta persona está saliendo en este momento. No se eliminó nada: inténtalo de nuevo en un minuto.",
+        ));
+    }
+    outbox::cancel_of_people(tx, now, actor, &all).await?;
+    let addresses = deletion::addresses(tx, &all).await?;
+    for channel in &departure.excluded {
+        let mut reached = Vec::new();
+        for address in addresses.iter().filter(|it| it.contains('@') == (*channel == Channel::Email)) {
+            // Who left by a link is on the list already.
+            let held = suppression::of(tx, *channel, address).await?;
+            if !held.iter().any(|it| it.reason == SuppressionReason::Unsubscribed) {
+                reached.push(address.clone());
+            }
+        }
+        let list = Foreign {
+            channels: &[*channel],
+            addresses: &reached,
+            reason: SuppressionReason::Unsubscribed,
+            detail: WORDS,
+        };
+        suppression::exclude(tx, now, actor, &list).await?;
+    }
+    let excluded: Vec<_> = departure.excluded.iter().map(|it| json!({ "communication_type": it })).collect();
+    let left =
+        json!({ "messages": departure.kept, "cancelled": departure.cancelled, "exclusions": excluded });
+    deletion::remove(tx, now, actor, &person, &all, left).await?;
+    Ok(departure)
+}

@@ -1,0 +1,80 @@
+//! Taking somebody off a list, and putting them back.
+
+use super::list::{open, touched};
+use crate::{
+    access::{Actor, Permission},
+    db::Tx,
+    error::{Error, Result},
+    ids::ListId,
+};
+use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::json;
+
+/// Take one off a list; gives by which number they can be put back.
+///
+/// # Errors
+/// [`Error::Forbidden`], [`Error::NotFound`], or the database's.
+pub async fn remove(
+    tx: &mut Tx<'_>,
+    now: DateTime<Utc>,
+    actor: &Actor,
+    id: ListId,
+    member: i64,
+) -> Result<i64> {
+    actor.require(Permission::EditContacts)?;
+    // A month is long enough to regret it.
+    sqlx::query!("delete from list_removals where removed_at < $1", now - TimeDelta::days(30))
+        .execute(&mut **tx)
+        .await?;
+    let gone = sqlx::query!(
+        "with gone as (
+             delete from list_members where id = $1 and list_id = $2 returning contact_id, email, phone, added_at
+         )
+         insert into list_removals (list_id, contact_id, email, phone, added_at, removed_at)
+         select $2, contact_id, email, phone, added_at, $3 from gone returning id, contact_id",
+        member,
+        id.0,
+        now
+    )
+    .fetch_optional(&mut **tx)
+    .await?
+    .ok_or(Error::NotFound)?;
+    touched(tx, now, actor, "list.remove", id, json!({ "contact_id": gone.contact_id })).await?;
+    Ok(gone.id)
+}
+
+/// Put back whom [`remove`] took off a list. An address that is somebody's by now brings them; who is on it again stays once.
+///
+/// # Errors
+/// [`Error::Forbidden`], [`Error::NotFound`] when it was put back already, or the database's.
+pub async fn put_back(
+    tx: &mut Tx<'_>,
+    now: DateTime<Utc>,
+    actor: &Actor,
+    id: ListId,
+    removal: i64,
+) -> Result<()> {
+    actor.require(Permission::EditContacts)?;
+    open(&mut **tx, id).await?;
+    let contact = sqlx::query_scalar!(
+        r#"with back as (
+             delete from list_removals where id = $1 and list_id = $2 returning contact_id, email, phone, added_at
+         ), who as (
+             select coalesce((select coalesce(merged_into, id) from contacts where id = b.contact_id),
+                 (select id from contacts where email = b.email)) as contact_id, b.email, b.phone, b.added_at
+             from back b
+         ), added as (
+             insert into list_members (list_id, contact_id, email, phone, added_at)
+             select $2, contact_id, case when contact_id is null then email end,
+                 case when contact_id is null then phone end, added_at from who
+             on conflict do nothing
+         )
+         select contact_id from who"#,
+        removal,
+        id.0
+    )
+    .fetch_optional(&mut **tx)
+    .await?
+    .ok_or(Error::NotFound)?;
+    touched(tx, now, actor, "list.put_back", id, json!({ "contact_id": contact })).await
+}

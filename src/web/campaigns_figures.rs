@@ -1,0 +1,323 @@
+//! What became of a campaign, as its page shows it: how far its messages got, when, at which mail services, and which
+//! links were followed. Each number leads to its people, and each drawing stands beside the table that says the same.
+
+use crate::{
+    campaigns::{
+        campaign::Campaign,
+        figures::{self, Counts, Figures},
+        progress::Progress,
+    },
+    chile::{format, time},
+    error::Result,
+    messaging::kinds::{Milestone, Status},
+};
+use chrono::{DateTime, TimeDelta, Utc};
+use sqlx::PgConnection;
+use std::collections::BTreeMap;
+
+/// Longer than this, it is told by day.
+const BY_HOUR: TimeDelta = TimeDelta::hours(48);
+
+/// Columns of a drawing, at most: the last ones.
+const COLUMNS: usize = 60;
+
+/// Height and distance of columns, in units of their drawing.
+const TALL: i64 = 40;
+const WIDE: usize = 10;
+
+/// One number with the people behind it.
+pub(super) struct Figure {
+    pub(super) count: i64,
+    pub(super) href: String,
+}
+
+impl Figure {
+    /// Whether there is anybody behind it.
+    pub(super) fn any(&self) -> bool {
+        self.count > 0
+    }
+}
+
+/// One number, as long as it is against the others.
+pub(super) struct Bar {
+    pub(super) label: String,
+    pub(super) figure: Figure,
+    /// Of a hundred: how long its bar is.
+    pub(super) length: i64,
+    /// Of a hundred of those that left; none: it is not a part of them.
+    pub(super) percent: Option<String>,
+    /// What it does not say by itself.
+    pub(super) note: &'static str,
+}
+
+/// One line of the drawing by hour or by day.
+pub(super) struct Row {
+    pub(super) label: &'static str,
+    pub(super) columns: Vec<Column>,
+}
+
+/// One column: where it stands and how tall it is, in units of the drawing.
+pub(super) struct Column {
+    pub(super) x: usize,
+    pub(super) y: i64,
+    pub(super) height: i64,
+}
+
+/// What happened within one hour or one day.
+pub(super) struct Moment {
+    pub(super) label: String,
+    pub(super) cells: Vec<Figure>,
+}
+
+/// A mail service.
+pub(super) struct Domain {
+    pub(super) name: String,
+    pub(super) cells: Vec<Figure>,
+}
+
+/// All of it.
+pub(super) struct Shown {
+    pub(super) funnel: Vec<Bar>,
+    /// What only machines did.
+    pub(super) machines: Vec<Bar>,
+    pub(super) tracks: bool,
+    pub(super) by_hour: bool,
+    pub(super) rows: Vec<Row>,
+    pub(super) width: usize,
+    pub(super) moments: Vec<Moment>,
+    /// What the columns of the table by hour or day count.
+    pub(super) what: Vec<&'static str>,
+    /// What the columns of the table of mail services count.
+    pub(super) of_domains: Vec<&'static str>,
+    pub(super) domains: Vec<Domain>,
+    pub(super) more_domains: bool,
+    pub(super) links: Vec<Bar>,
+}
+
+/// The figures of `campaign`; none: nothing has left yet.
+pub(super) async fn of(
+    db: &mut PgConnection,
+    campaign: &Campaign,
+    progress: &Progress,
+) -> Result<Option<Shown>> {
+    let figures = figures::of(db, campaign.id).await?;
+    if figures.total(Milestone::Sent) == 0 {
+        return Ok(None);
+    }
+    let base = format!("/messages?campaign={}", campaign.id);
+    // What was measured before somebody chose not to measure any more is still shown.
+    let tracks = campaign.tracks || figures.total(Milestone::Opened) + figures.total(Milestone::Clicked) > 0;
+    let what: Vec<Milestone> = [Milestone::Sent, Milestone::Opened, Milestone::Clicked, Milestone::Replied]
+        .into_iter()
+        .filter(|it| tracks || !matches!(it, Milestone::Opened | Milestone::Clicked))
+        .collect();
+    let (by_hour, buckets) = buckets(&figures);
+    let first = buckets.len().saturating_sub(COLUMNS);
+    Ok(Some(Shown {
+        funnel: funnel(&figures, progress, tracks, &base),
+        machines: machines(&figures, &base),
+        tracks,
+        by_hour,
+        rows: what.iter().map(|it| row(*it, &buckets[first..])).collect(),
+        width: (buckets.len() - first) * WIDE,
+        moments: buckets.iter().rev().map(|it| moment(it, &what, by_hour, &base)).collect(),
+        what: what.iter().map(|it| short(*it)).collect(),
+        of_domains: of_domains(tracks).into_iter().map(short).collect(),
+        domains: figures.domains.iter().map(|it| domain(it, tracks, &base)).collect(),
+        more_domains: figures.more_domains,
+        links: links(&figures, &base),
+    }))
+}
+
+fn funnel(figures: &Figures, progress: &Progress, tracks: bool, base: &str) -> Vec<Bar> {
+    let sent = figures.total(Milestone::Sent);
+    let queued = i64::try_from(progress.count(Status::Pending)).unwrap_or(i64::MAX);
+    let most = sent.max(queued);
+    let mut bars = vec![Bar {
+        label: "En cola".to_owned(),
+        figure: Figure { count: queued, href: format!("{base}&status=PENDING") },
+        length: part(queued, most),
+        percent: None,
+        note: "",
+    }];
+    let steps = [
+        Milestone::Sent,
+        Milestone::Delivered,
+        Milestone::Opened,
+        Milestone::Clicked,
+        Milestone::Replied,
+        Milestone::Bounced,
+        Milestone::Unsubscribed,
+    ];
+    for it in steps {
+        if !tracks && matches!(it, Milestone::Opened | Milestone::Clicked) {
+            continue;
+        }
+        let count = figures.total(it);
+        bars.push(Bar {
+            label: it.label().to_owned(),
+            figure: Figure { count, href: format!("{base}&reached={}", it.code()) },
+            length: part(count, most),
+            percent: (it != Milestone::Sent).then(|| percent(count, sent)),
+            note: if it == Milestone::Delivered && count < sent / 2 {
+                "de los que hay aviso: tu proveedor o una apertura"
+            } else {
+                ""
+            },
+        });
+    }
+    bars
+}
+
+fn machines(figures: &Figures, base: &str) -> Vec<Bar> {
+    [Milestone::MachineOpened, Milestone::MachineClicked]
+        .into_iter()
+        .map(|it| Bar {
+            label: it.label().to_owned(),
+            figure: Figure { count: figures.total(it), href: format!("{base}&reached={}", it.code()) },
+            length: 0,
+            percent: None,
+            note: "",
+        })
+        .filter(|it| it.figure.any())
+        .collect()
+}
+
+/// Start and end of each hour, or of each local day where it lasts long, with what happened in it; those in which
+/// nothing happened included.
+type Bucket = (DateTime<Utc>, DateTime<Utc>, Counts);
+
+fn buckets(figures: &Figures) -> (bool, Vec<Bucket>) {
+    let (Some((first, _)), Some((last, _))) =
+        (figures.hours.first_key_value(), figures.hours.last_key_value())
+    else {
+        return (true, Vec::new());
+    };
+    let by_hour = *last - *first < BY_HOUR;
+    let mut found: Vec<Bucket> = Vec::new();
+    let mut at = if by_hour { *first } else { time::start_of_day(time::local_date(*first)) };
+    while at <= *last {
+        let until = if by_hour {
+            at + TimeDelta::hours(1)
+        } else {
+            time::start_of_day(time::local_date(at) + chrono::Days::new(1))
+        };
+        let mut counts: Counts = BTreeMap::new();
+        for (what, count) in figures.hours.range(at..until).flat_map(|it| it.1) {
+            *counts.entry(*what).or_default() += count;
+        }
+        found.push((at, until, counts));
+        at = until;
+    }
+    (by_hour, found)
+}
+
+fn row(what: Milestone, buckets: &[Bucket]) -> Row {
+    let count = |bucket: &Bucket| bucket.2.get(&what).copied().unwrap_or_default();
+    let most = buckets.iter().map(count).max().unwrap_or_default();
+    let column = |(place, bucket): (usize, &Bucket)| {
+        let height = (count(bucket) * TALL + most - 1).checked_div(most).unwrap_or_default();
+        Column { x: place * WIDE + 1, y: TALL - height, height }
+    };
+    Row {
+        label: short(what),
+        columns: buckets.iter().enumerate().map(column).filter(|it| it.height > 0).collect(),
+    }
+}
+
+fn moment((from, until, counts): &Bucket, what: &[Milestone], by_hour: bool, base: &str) -> Moment {
+    let (from_seconds, until_seconds) = (from.timestamp(), until.timestamp());
+    let cell = |it: &Milestone| {
+        let href = format!("{base}&reached={}&from={from_seconds}&until={until_seconds}", it.code());
+        Figure { count: counts.get(it).copied().unwrap_or_default(), href }
+    };
+    Moment {
+        label: if by_hour { format::datetime(*from) } else { format::date(time::local_date(*from)) },
+        cells: what.iter().map(cell).collect(),
+    }
+}
+
+/// What is told of each mail service.
+fn of_domains(tracks: bool) -> Vec<Milestone> {
+    figures::OF_DOMAINS.into_iter().filter(|it| tracks || *it != Milestone::Opened).collect()
+}
+
+fn domain((name, counts): &(String, Counts), tracks: bool, base: &str) -> Domain {
+    let query: String = url::form_urlencoded::byte_serialize(name.as_bytes()).collect();
+    let cell = |it: Milestone| {
+        let href = format!("{base}&reached={}&domain={query}", it.code());
+        Figure { count: counts.get(&it).copied().unwrap_or_default(), href }
+    };
+    Domain { name: name.clone(), cells: of_domains(tracks).into_iter().map(cell).collect() }
+}
+
+fn links(figures: &Figures, base: &str) -> Vec<Bar> {
+    let most = figures.links.first().map_or(0, |it| it.people);
+    figures
+        .links
+        .iter()
+        .map(|it| Bar {
+            label: it.target.clone(),
+            figure: Figure { count: it.people, href: format!("{base}&link={}.{}", it.template, it.number) },
+            length: part(it.people, most),
+            percent: None,
+            note: "",
+        })
+        .collect()
+}
+
+/// Its name at the head of a narrow column.
+fn short(milestone: Milestone) -> &'static str {
+    match milestone {
+        Milestone::Opened => "Abiertos",
+        other => other.label(),
+    }
+}
+
+/// What part of a hundred `count` is of `all`: at least one, where there is anything.
+fn part(count: i64, all: i64) -> i64 {
+    if count <= 0 { 0 } else { (count * 100).checked_div(all).map_or(0, |it| it.clamp(1, 100)) }
+}
+
+/// `37,5 %`.
+fn percent(count: i64, all: i64) -> String {
+    let tenths = (count * 1000 + all / 2).checked_div(all).unwrap_or_default();
+    format!("{},{} %", tenths / 10, tenths % 10)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(hour: i64) -> DateTime<Utc> {
+        // Midnight of 23 November 2026 in Chile.
+        "2026-11-23T03:00:00Z".parse::<DateTime<Utc>>().unwrap() + TimeDelta::hours(hour)
+    }
+
+    fn figures(hours: &[(i64, i64)]) -> Figures {
+        let hours = hours.iter().map(|(hour, count)| (at(*hour), Counts::from([(Milestone::Sent, *count)])));
+        Figures { hours: hours.collect(), ..Figures::default() }
+    }
+
+    #[test]
+    fn hours_without_anything_have_their_place() {
+        let (by_hour, found) = buckets(&figures(&[(9, 5), (12, 10)]));
+        let sent: Vec<i64> = found.iter().map(|it| it.2.values().sum()).collect();
+        assert_eq!((by_hour, sent), (true, vec![5, 0, 0, 10]));
+        let row = row(Milestone::Sent, &found);
+        assert_eq!(row.columns.iter().map(|it| (it.x, it.height)).collect::<Vec<_>>(), [(1, 20), (31, 40)]);
+    }
+
+    #[test]
+    fn what_lasts_long_is_told_by_local_day() {
+        let (by_hour, found) = buckets(&figures(&[(23, 1), (24, 2), (80, 4)]));
+        let sent: Vec<i64> = found.iter().map(|it| it.2.values().sum()).collect();
+        assert_eq!((by_hour, sent), (false, vec![1, 2, 0, 4]));
+    }
+
+    #[test]
+    fn parts_are_never_nothing_where_there_is_something() {
+        assert_eq!([part(0, 10), part(1, 1_000_000), part(5, 10), part(3, 0)], [0, 1, 50, 0]);
+        assert_eq!([percent(1, 3), percent(0, 0), percent(2, 2)], ["33,3 %", "0,0 %", "100,0 %"]);
+    }
+}

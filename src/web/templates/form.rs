@@ -1,0 +1,200 @@
+//! The editor of a template: its form, its blocks, its preview while it is written.
+
+use super::{
+    Errors, Flash, Form, Shell,
+    campaigns_letter::{self, Tried},
+    html::{self, Answer},
+    typed::Typed,
+};
+use crate::{
+    access::Actor,
+    contacts::contact_list::Filter,
+    error::{Error, Result},
+    ids::LibraryId,
+    mailings,
+    messaging::{
+        blocks::{Block, BlockKind},
+        foresight::Person,
+        library::{self, Draft, Kind},
+        template::{BodyFormat, Source},
+    },
+    state::AppState,
+};
+use askama::Template;
+use axum::{
+    extract::{Path, Query, State},
+    http::HeaderMap,
+    response::IntoResponse as _,
+};
+use serde::Deserialize;
+
+type Pairs = Vec<(String, String)>;
+
+#[derive(Template)]
+#[template(path = "templates/form.html", blocks = ["blocks", "preview"])]
+struct FormPage {
+    shell: Shell,
+    typed: Typed,
+    errors: Errors,
+    contacts: Vec<Person>,
+    tried: Option<Tried>,
+}
+
+impl FormPage {
+    async fn load(state: &AppState, shell: Shell, typed: Typed, errors: Errors) -> Result<FormPage> {
+        let mut db = state.db.acquire().await?;
+        let contacts = mailings::first_of(&mut db, state.clock.now(), &Filter::default()).await?;
+        Ok(FormPage { shell, typed, errors, contacts, tried: None })
+    }
+
+    /// The class that tells how tall the letter's frame is.
+    fn height(&self) -> String {
+        campaigns_letter::height(self.tried.as_ref())
+    }
+
+    fn is(&self, format: &str) -> bool {
+        self.typed.draft.source.body_format.code() == format
+    }
+
+    /// Each block with its place.
+    fn blocks(&self) -> impl Iterator<Item = (usize, &Block)> {
+        self.typed.blocks.iter().enumerate()
+    }
+
+    fn takes_focus(&self, at: usize) -> bool {
+        self.typed.focused == Some(at)
+    }
+
+    /// What is wrong with the body, all of it.
+    fn body_faults(&self) -> Vec<&str> {
+        self.errors.iter().filter(|it| it.field == "body").map(|it| it.message.as_str()).collect()
+    }
+}
+
+/// A template of another one's words, or of a kind.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub(super) struct NewQuery {
+    kind: String,
+}
+
+pub(super) async fn new(
+    State(state): State<AppState>,
+    shell: Shell,
+    Query(query): Query<NewQuery>,
+) -> Answer {
+    let fresh = Draft::default();
+    let source = Source { body_format: BodyFormat::Blocks, ..fresh.source.clone() };
+    let kind = Kind::from_code(&query.kind).unwrap_or(Kind::Offer);
+    let typed = Typed {
+        blocks: vec![Block::new(BlockKind::Title), Block::new(BlockKind::Text)],
+        ..Typed::of(Draft { kind, source, ..fresh })
+    };
+    html::page(&FormPage::load(&state, shell, typed, Errors::default()).await?)
+}
+
+pub(super) async fn edit(State(state): State<AppState>, shell: Shell, Path(id): Path<LibraryId>) -> Answer {
+    let mut db = state.db.acquire().await?;
+    let it = library::get(&mut db, id).await?;
+    drop(db);
+    let typed = Typed { id: Some(id), seen: it.updated_at.to_rfc3339(), ..Typed::of(it.draft) };
+    html::page(&FormPage::load(&state, shell, typed, Errors::default()).await?)
+}
+
+pub(super) async fn create(
+    State(state): State<AppState>,
+    actor: Actor,
+    shell: Shell,
+    Form(pairs): Form<Pairs>,
+) -> Answer {
+    let typed = Typed { id: None, ..Typed::read(pairs) };
+    let made = async {
+        let mut tx = state.db.begin().await?;
+        let id = library::create(&mut tx, state.clock.now(), &actor, &state.config, &typed.draft).await?;
+        tx.commit().await?;
+        Ok::<_, Error>(id)
+    };
+    match made.await {
+        Ok(id) => {
+            Ok(Flash::good("Guardamos la plantilla. Ya la puedes usar.").to(&format!("/templates/{id}")))
+        }
+        Err(error) => again(&state, shell, typed, error).await,
+    }
+}
+
+pub(super) async fn update(
+    State(state): State<AppState>,
+    actor: Actor,
+    shell: Shell,
+    Path(id): Path<LibraryId>,
+    Form(pairs): Form<Pairs>,
+) -> Answer {
+    let typed = Typed { id: Some(id), ..Typed::read(pairs) };
+    let done = async {
+        let mut tx = state.db.begin().await?;
+        let (now, seen) = (state.clock.now(), typed.seen());
+        library::update(&mut tx, now, &actor, &state.config, id, seen, &typed.draft).await?;
+        tx.commit().await?;
+        Ok::<_, Error>(())
+    };
+    match done.await {
+        Ok(()) => {
+            let text = "Guardado. Las campañas y mensajes que ya la usan no cambian.";
+            Ok(Flash::good(text).to(&format!("/templates/{id}")))
+        }
+        Err(error) => again(&state, shell, typed, error).await,
+    }
+}
+
+/// The form again, with what was typed and what is wrong.
+async fn again(state: &AppState, shell: Shell, mut typed: Typed, error: Error) -> Answer {
+    let errors = Errors::from_error(error)?;
+    if errors.of("seen").is_some()
+        && let Some(id) = typed.id
+    {
+        // They were told: the next time what they typed goes over what they saw.
+        let mut db = state.db.acquire().await?;
+        typed.seen = library::get(&mut db, id).await?.updated_at.to_rfc3339();
+    }
+    html::invalid(&FormPage::load(state, shell, typed, errors).await?)
+}
+
+/// What a button of the blocks does; the whole page where there is no script. Saves nothing.
+pub(super) async fn build(
+    State(state): State<AppState>,
+    shell: Shell,
+    headers: HeaderMap,
+    Form(pairs): Form<Pairs>,
+) -> Answer {
+    let mut typed = Typed::read(pairs);
+    typed.act();
+    let page = FormPage::load(&state, shell, typed, Errors::default()).await?;
+    if headers.contains_key("hx-request") {
+        let block = html::page(&page.as_blocks())?;
+        return Ok(([("hx-trigger-after-settle", "built")], block).into_response());
+    }
+    html::page(&page)
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub(super) struct PartQuery {
+    part: String,
+}
+
+/// The text as typed, filled for one person: with `part=html` the message itself for the frame, else subject, plain
+/// text and what is wrong. Writes nothing.
+pub(super) async fn preview(
+    State(state): State<AppState>,
+    shell: Shell,
+    Query(query): Query<PartQuery>,
+    Form(pairs): Form<Pairs>,
+) -> Answer {
+    let typed = Typed::read(pairs);
+    let tried = campaigns_letter::fill(&state, &typed.draft.source, typed.contact).await?;
+    if query.part == "html" {
+        return Ok(campaigns_letter::frame(&tried));
+    }
+    let page = FormPage { shell, typed, errors: Errors::default(), contacts: Vec::new(), tried: Some(tried) };
+    html::page(&page.as_preview())
+}

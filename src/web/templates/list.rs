@@ -1,0 +1,75 @@
+//! The list of templates.
+
+use super::{
+    Shell, filters,
+    html::{self, Answer},
+};
+use crate::{
+    messaging::library::{self, Kind, Line},
+    state::AppState,
+};
+use askama::Template;
+use axum::extract::{Query, State};
+use chrono::{DateTime, Utc};
+use serde::Deserialize;
+
+/// Lines of a page.
+const PAGE: usize = 50;
+
+/// One more than a page shows whether another follows.
+const ASKED: i64 = 51;
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub(super) struct ListQuery {
+    /// A kind, `automatic` or `archived`.
+    show: String,
+    before: Option<i64>,
+}
+
+struct Tab {
+    label: &'static str,
+    href: String,
+    active: bool,
+}
+
+#[derive(Template)]
+#[template(path = "templates/list.html")]
+struct ListPage {
+    shell: Shell,
+    tabs: Vec<Tab>,
+    templates: Vec<Line>,
+    newer: String,
+    older: String,
+    now: DateTime<Utc>,
+}
+
+pub(super) async fn all(
+    State(state): State<AppState>,
+    shell: Shell,
+    Query(query): Query<ListQuery>,
+) -> Answer {
+    let kinds: Vec<Kind> = match query.show.as_str() {
+        "automatic" => Kind::ALL.iter().copied().filter(|it| !Kind::BY_HAND.contains(it)).collect(),
+        code => Kind::from_code(code).map_or_else(|| Kind::ALL.to_vec(), |it| vec![it]),
+    };
+    let mut templates =
+        library::list(&state.db, &kinds, query.show == "archived", query.before, ASKED).await?;
+    let more = templates.len() > PAGE;
+    templates.truncate(PAGE);
+    let address = |show: &str| {
+        if show.is_empty() { "/templates".to_owned() } else { format!("/templates?show={show}") }
+    };
+    let tabs = [("Todas", "")]
+        .into_iter()
+        .chain(Kind::BY_HAND.iter().map(|it| (it.label(), it.code())))
+        .chain([("Automáticas", "automatic"), ("Archivadas", "archived")])
+        .map(|(label, show)| Tab { label, href: address(show), active: show == query.show })
+        .collect();
+    let older = templates.last().filter(|_| more).map_or_else(String::new, |it| {
+        let sign = if query.show.is_empty() { '?' } else { '&' };
+        format!("{}{sign}before={}", address(&query.show), it.id)
+    });
+    let newer = query.before.map_or_else(String::new, |_| address(&query.show));
+    html::page(&ListPage { shell, tabs, templates, newer, older, now: state.clock.now() })
+}

@@ -1,0 +1,158 @@
+//! The editor's form as it was typed, and what its buttons do to the blocks.
+
+use crate::{
+    ids::{ContactId, LibraryId},
+    messaging::{
+        blocks::{self, Block, BlockKind},
+        library::{Draft, Kind},
+        template::{BodyFormat, Source},
+    },
+};
+use chrono::{DateTime, Utc};
+
+/// The form as it was typed.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Typed {
+    pub(super) id: Option<LibraryId>,
+    /// When the template had last changed, as the form was shown; empty for a new one.
+    pub(super) seen: String,
+    pub(super) draft: Draft,
+    /// The blocks, whatever the format is at the moment.
+    pub(super) blocks: Vec<Block>,
+    /// The body, whatever the format is at the moment.
+    pub(super) body: String,
+    pub(super) contact: Option<ContactId>,
+    /// The block that the next words go into.
+    pub(super) focused: Option<usize>,
+    pub(super) act: String,
+}
+
+impl Typed {
+    /// `draft` to be changed.
+    pub(super) fn of(draft: Draft) -> Typed {
+        let is_blocks = draft.source.body_format == BodyFormat::Blocks;
+        Typed {
+            blocks: if is_blocks { blocks::read(&draft.source.body) } else { Vec::new() },
+            body: if is_blocks { String::new() } else { draft.source.body.clone() },
+            draft,
+            ..Typed::default()
+        }
+    }
+
+    /// As the browser sends it: the fields of each block follow its kind.
+    pub(super) fn read(pairs: Vec<(String, String)>) -> Typed {
+        let mut it =
+            Typed { draft: Draft { source: Source::default(), ..Draft::default() }, ..Typed::default() };
+        for (name, value) in pairs {
+            // Browsers send CR LF; the text is kept as it is edited elsewhere.
+            let value = value.replace("\r\n", "\n");
+            match name.as_str() {
+                "id" => it.id = value.parse().ok().map(LibraryId),
+                "seen" => it.seen = value,
+                "name" => it.draft.name = value,
+                "kind" => it.draft.kind = Kind::from_code(&value).unwrap_or(Kind::Personal),
+                "subject" => value.trim().clone_into(&mut it.draft.source.subject),
+                "body_format" => it.draft.source.body_format = BodyFormat::from_code(&value),
+                "body" => it.body = value,
+                "footer" => it.draft.source.footer = value,
+                "contact_id" => it.contact = value.parse().ok().map(ContactId),
+                "act" => it.act = value,
+                "block_kind" => it.blocks.extend(BlockKind::from_code(&value).map(Block::new)),
+                other => {
+                    if let Some(block) = it.blocks.last_mut() {
+                        match other {
+                            "block_text" => block.text = value,
+                            "block_link" => block.link = value,
+                            "block_other" => block.other = value,
+                            _ => {}
+                        }
+                    }
+                }
+            }
+        }
+        it.settle();
+        it
+    }
+
+    /// When the template had last changed, as the form was shown.
+    pub(super) fn seen(&self) -> Option<DateTime<Utc>> {
+        (!self.seen.is_empty()).then(|| self.seen.parse().unwrap_or_default())
+    }
+
+    /// Do what the pressed button says.
+    pub(super) fn act(&mut self) {
+        let (verb, what) = self.act.split_once(':').unwrap_or((&self.act, ""));
+        let at = what.parse().ok().filter(|it| *it < self.blocks.len());
+        match (verb, at) {
+            ("add", _) => {
+                self.blocks.extend(BlockKind::from_code(what).map(Block::new));
+                self.focused = self.blocks.len().checked_sub(1);
+            }
+            ("up", Some(at)) if at > 0 => self.blocks.swap(at, at - 1),
+            ("down", Some(at)) if at + 1 < self.blocks.len() => self.blocks.swap(at, at + 1),
+            ("remove", Some(at)) => drop(self.blocks.remove(at)),
+            ("mjml", _) => {
+                self.body = blocks::mjml(&self.blocks);
+                self.draft.source.body_format = BodyFormat::Mjml;
+            }
+            _ => {}
+        }
+        self.settle();
+    }
+
+    /// The body is what the chosen format says it is.
+    fn settle(&mut self) {
+        self.draft.source.body = if self.draft.source.body_format == BodyFormat::Blocks {
+            blocks::write(&self.blocks)
+        } else {
+            self.body.clone()
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use BlockKind::{Button, Divider, Image, Title};
+
+    fn typed(act: &str) -> Typed {
+        let pairs = [
+            ("body_format", "BLOCKS"),
+            ("block_kind", "TITLE"),
+            ("block_text", "Uno"),
+            ("block_kind", "BUTTON"),
+            ("block_text", "Dos"),
+            ("block_link", "https://a.cl"),
+            ("block_kind", "DIVIDER"),
+            ("act", act),
+        ];
+        let mut it = Typed::read(pairs.iter().map(|it| (it.0.to_owned(), it.1.to_owned())).collect());
+        it.act();
+        it
+    }
+
+    #[test]
+    fn each_button_does_what_it_says() {
+        let check = |act: &str, expected: &[BlockKind]| {
+            let it = typed(act);
+            assert_eq!(it.blocks.iter().map(|it| it.kind).collect::<Vec<_>>(), expected, "{act}");
+            assert_eq!(it.draft.source.body, blocks::write(&it.blocks));
+        };
+        check("", &[Title, Button, Divider]);
+        check("up:1", &[Button, Title, Divider]);
+        check("up:0", &[Title, Button, Divider]);
+        check("down:0", &[Button, Title, Divider]);
+        check("down:2", &[Title, Button, Divider]);
+        check("remove:1", &[Title, Divider]);
+        check("remove:9", &[Title, Button, Divider]);
+        check("add:IMAGE", &[Title, Button, Divider, Image]);
+        assert_eq!(typed("up:1").blocks[0].link, "https://a.cl");
+    }
+
+    #[test]
+    fn blocks_go_on_as_mjml() {
+        let it = typed("mjml");
+        assert_eq!(it.draft.source.body_format, BodyFormat::Mjml);
+        assert!(it.draft.source.body.starts_with("<mjml") && it.draft.source.body.contains("https://a.cl"));
+    }
+}

@@ -1,0 +1,211 @@
+//! Contacts and companies that are deleted: what goes, what stays, and the no that outlives them.
+
+use crate::{
+    campaigns::{app, people, seeded, start},
+    duplicates::{join, person},
+    imports::Attempt,
+    support::{TestApp, monday_noon},
+};
+use axum::http::StatusCode;
+use llovizna::{
+    access::{Actor, Role},
+    channels::Channel,
+    contacts::{
+        consent, deletion,
+        rhythm::{self, Rhythm},
+    },
+    error::Error,
+    ids::{CompanyId, ContactId},
+    messaging::{departure, links, suppression},
+};
+use sqlx::PgPool;
+
+async fn delete(db: &PgPool, who: ContactId) -> Result<departure::Departure, Error> {
+    let mut tx = db.begin().await.unwrap();
+    let done = departure::delete(&mut tx, monday_noon(), &Actor::CommandLine, who).await;
+    if done.is_ok() {
+        tx.commit().await.unwrap();
+    }
+    done
+}
+
+async fn refuse(db: &PgPool, who: ContactId) {
+    let mut tx = db.begin().await.unwrap();
+    consent::withdraw(&mut tx, monday_noon(), &Actor::CommandLine, who, Channel::Email, "Por teléfono", None)
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
+}
+
+async fn number(db: &PgPool, sql: &'static str) -> i64 {
+    sqlx::query_scalar(sql).fetch_one(db).await.unwrap()
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn what_was_sent_stays_without_the_person_and_what_waits_is_cancelled(db: PgPool) {
+    let app = app(db.clone());
+    let who = people(&app, "sur", 3).await;
+    start(&app, seeded(&app).await).await.unwrap();
+    sqlx::query("update communication_logs set status = 'SENDING', drip_run_id = 1 where contact_id = $1")
+        .bind(who[0].0)
+        .execute(&db)
+        .await
+        .unwrap();
+    assert!(matches!(delete(&db, who[0]).await, Err(Error::Refused(_))), "it is leaving");
+    sqlx::query("update communication_logs set status = 'SENT', sent_at = $2 where contact_id = $1")
+        .bind(who[0].0)
+        .bind(monday_noon())
+        .execute(&db)
+        .await
+        .unwrap();
+    let done = delete(&db, who[0]).await.unwrap();
+    assert_eq!((done.kept, done.cancelled), (1, 0));
+    let done = delete(&db, who[1]).await.unwrap();
+    assert_eq!((done.kept, done.cancelled), (1, 1));
+    let rest: Vec<(String, Option<i64>, String)> =
+        sqlx::query_as("select status, contact_id, destination from communication_logs order by destination")
+            .fetch_all(&db)
+            .await
+            .unwrap();
+    assert_eq!(
+        rest,
+        [
+            ("SENT".to_owned(), Some(who[0].0), "sur1@x.example".to_owned()),
+            ("CANCELLED".to_owned(), Some(who[1].0), "sur2@x.example".to_owned()),
+            ("PENDING".to_owned(), Some(who[2].0), "sur3@x.example".to_owned()),
+        ]
+    );
+    assert_eq!(number(&db, "select count(*) from contacts").await, 1);
+    let browser = app.admin().await;
+    let id = number(&db, "select min(id) from communication_logs").await;
+    let shown = browser.get(&format!("/messages/{id}")).await;
+    assert_eq!(shown.status, StatusCode::OK);
+    assert!(shown.text().contains("sur1@x.example"), "{}", shown.text());
+    let audit = browser.get("/audit").await.text();
+    assert!(audit.contains("eliminó el contacto"), "{audit}");
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn a_no_outlives_the_card_and_no_file_brings_the_consent_back(db: PgPool) {
+    let ana = person(&db, ("Ana", "Soto"), "ana@uno.example", "", "").await;
+    let other = person(&db, ("Ana", "Soto"), "anamaria@dos.example", "", "").await;
+    join(&db, ana, other, &[]).await.unwrap();
+    refuse(&db, ana).await;
+    assert_eq!(delete(&db, ana).await.unwrap().excluded, [Channel::Email]);
+    assert_eq!(number(&db, "select count(*) from contacts").await, 0, "and whoever was joined");
+    assert_eq!(number(&db, "select count(*) from suppressions where destination is not null").await, 0);
+    let file = "Nombre,Email,Acepta correo\nAna,ana@uno.example,sí\nAna,anamaria@dos.example,sí\nEva,eva@x.example,sí\n";
+    Attempt::contacts(file).with_consent("Feria de Osorno").applied().run(&db).await;
+    let agreed: Vec<String> =
+        sqlx::query_scalar("select email from contacts where email_basis is not null order by email")
+            .fetch_all(&db)
+            .await
+            .unwrap();
+    assert_eq!(agreed, ["eva@x.example"]);
+    let mut conn = db.acquire().await.unwrap();
+    for address in ["ana@uno.example", "anamaria@dos.example"] {
+        assert_eq!(suppression::of(&mut conn, Channel::Email, address).await.unwrap().len(), 1, "{address}");
+    }
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn a_declined_kind_outlives_the_card_and_a_yes_is_no_exclusion(db: PgPool) {
+    let ana = person(&db, ("Ana", ""), "ana@x.example", "987654321", "").await;
+    let eva = person(&db, ("Eva", ""), "eva@x.example", "", "").await;
+    for (who, kind) in [(ana, "NEWSLETTER"), (eva, "BOOKING_REMINDER")] {
+        sqlx::query("insert into contact_preferences values ($1, 'EMAIL', $2, false, '2026-11-01')")
+            .bind(who.0)
+            .bind(kind)
+            .execute(&db)
+            .await
+            .unwrap();
+    }
+    assert_eq!(delete(&db, ana).await.unwrap().excluded, [Channel::Email]);
+    assert_eq!(delete(&db, eva).await.unwrap().excluded, [], "reminders are no promotions");
+    assert_eq!(number(&db, "select count(*) from suppressions").await, 1);
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn an_old_link_of_who_was_deleted_still_counts(db: PgPool) {
+    let app = app(db.clone());
+    let who = people(&app, "sur", 1).await;
+    start(&app, seeded(&app).await).await.unwrap();
+    refuse(&db, who[0]).await;
+    delete(&db, who[0]).await.unwrap();
+    let token: uuid::Uuid =
+        sqlx::query_scalar("select token from communication_logs").fetch_one(&db).await.unwrap();
+    let mut tx = db.begin().await.unwrap();
+    let holder = links::holder(&mut tx, token).await.unwrap();
+    assert!(holder.unsubscribed, "their no is known though only the hash of the address is kept");
+    links::resubscribe(&mut tx, monday_noon(), &holder).await.unwrap();
+    assert!(!links::holder(&mut tx, token).await.unwrap().unsubscribed, "by their own hand");
+    links::unsubscribe(&mut tx, monday_noon(), &holder).await.unwrap();
+    assert!(links::holder(&mut tx, token).await.unwrap().unsubscribed);
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn the_page_says_what_goes_and_only_administrators_delete(db: PgPool) {
+    let app = TestApp::new(db.clone());
+    let ana = person(&db, ("Ana", "Soto"), "ana@x.example", "", "").await;
+    refuse(&db, ana).await;
+    let staff = app.as_role(Role::Staff).await;
+    let (card, page) = (format!("/contacts/{ana}"), format!("/contacts/{ana}/deletion"));
+    assert!(!staff.get(&card).await.body.contains(&page));
+    assert_eq!(staff.get(&page).await.status, StatusCode::FORBIDDEN);
+    assert_eq!(staff.post(&format!("{card}?_method=DELETE"), &[]).await.status, StatusCode::FORBIDDEN);
+    let admin = app.as_role(Role::Admin).await;
+    assert!(admin.get(&card).await.body.contains(&page));
+    let text = admin.get(&page).await.text();
+    for told in ["Esto no se puede deshacer", "por correo", "1 anotación de su consentimiento"] {
+        assert!(text.contains(told), "{told}: {text}");
+    }
+    assert_eq!(admin.post(&format!("{card}?_method=DELETE"), &[]).await.location(), "/contacts");
+    assert_eq!(admin.get(&card).await.status, StatusCode::NOT_FOUND);
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn who_works_at_a_deleted_company_stays(db: PgPool) {
+    let app = TestApp::new(db.clone());
+    let ana = person(&db, ("Ana", "Soto"), "ana@x.example", "", "Norte").await;
+    let eva = person(&db, ("Eva", "Paz"), "eva@x.example", "", "Sur").await;
+    let of = async |who: ContactId| {
+        sqlx::query_scalar::<_, Option<i64>>("select company_id from contacts where id = $1")
+            .bind(who.0)
+            .fetch_one(&db)
+            .await
+            .unwrap()
+    };
+    let (north, south) = (of(ana).await.unwrap(), of(eva).await.unwrap());
+    let admin = app.as_role(Role::Admin).await;
+    let page = format!("/companies/{north}");
+    assert!(admin.get(&format!("{page}/deletion")).await.text().contains("Trabaja ahí 1 contacto"));
+    for wrong in ["", "Norte"] {
+        let refused =
+            admin.post(&format!("{page}?_method=DELETE"), &[("people", "move"), ("company", wrong)]).await;
+        assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "{wrong}");
+    }
+    admin.post(&format!("{page}?_method=DELETE"), &[("people", "move"), ("company", "sur")]).await;
+    assert_eq!(of(ana).await, Some(south));
+    admin.post(&format!("/companies/{south}?_method=DELETE"), &[("people", "keep")]).await;
+    assert_eq!((of(ana).await, of(eva).await), (None, None));
+    assert_eq!(number(&db, "select count(*) from companies").await, 0);
+    let mut tx = db.begin().await.unwrap();
+    let staff = crate::people::staff(&db, "Iris", Role::Staff).await;
+    let done = deletion::remove_company(&mut tx, monday_noon(), &staff, CompanyId(1), None).await;
+    assert!(matches!(done, Err(Error::Forbidden)));
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn who_asked_for_fewer_messages_can_be_deleted_with_that_wish(db: PgPool) {
+    let ana = person(&db, ("Ana", "Soto"), "ana@uno.example", "", "").await;
+    let mut tx = db.begin().await.unwrap();
+    let wish = Rhythm { min_days: Some(30), paused_until: None };
+    rhythm::say(&mut tx, monday_noon(), ana, Channel::Email, wish, "Página de preferencias", None)
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
+    let altered = sqlx::query("delete from contact_rhythms").execute(&db).await;
+    assert!(altered.is_err(), "while the person is there, what they asked for is kept");
+    delete(&db, ana).await.unwrap();
+    assert_eq!(number(&db, "select count(*) from contact_rhythms").await, 0);
+}

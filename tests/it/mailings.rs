@@ -1,0 +1,221 @@
+//! Writing to people chosen from a list: foretold, queued once each, through the gate, taken back.
+
+use crate::{
+    campaigns::{app, execute, people},
+    support::{Reply, TestApp},
+    templates::drip,
+};
+use axum::http::StatusCode;
+use llovizna::{
+    access::Role,
+    contacts::contact_list::Filter,
+    db::MIGRATIONS,
+    ids::{ContactId, MailingId},
+    mailings::{self, Status, Words, run},
+    messaging::{
+        gate,
+        kinds::{BlockReason, OriginKind},
+        template,
+    },
+};
+use sqlx::PgPool;
+
+const ONCE: &str = "0191d3a0-0000-7000-8000-000000000001";
+
+/// The ready offer of the library.
+const OFFER: &[(&str, &str)] = &[("words", "template"), ("template", "1"), ("once", ONCE)];
+
+const FOOTER: &str = "{{ business_name }}, {{ business_address }}. Baja: {{ unsubscribe_url }}";
+
+fn chosen(ids: &[ContactId]) -> Vec<(&'static str, String)> {
+    [("scope", "selected".to_owned())]
+        .into_iter()
+        .chain(ids.iter().map(|it| ("id", it.to_string())))
+        .collect()
+}
+
+async fn ask(app: &TestApp, ids: &[ContactId], fields: &[(&str, &str)]) -> Reply {
+    let whom = chosen(ids);
+    let all: Vec<(&str, &str)> =
+        whom.iter().map(|it| (it.0, it.1.as_str())).chain(fields.iter().copied()).collect();
+    app.post("/mailings", &all).await
+}
+
+fn made(reply: &Reply) -> MailingId {
+    assert_eq!(reply.status, StatusCode::SEE_OTHER, "{}", reply.text());
+    MailingId(reply.location().trim_start_matches("/mailings/").parse().unwrap())
+}
+
+async fn settle(app: &TestApp) {
+    while run::run_once(&app.state.db, app.now()).await.unwrap() {}
+}
+
+async fn count(app: &TestApp, sql: &'static str) -> i64 {
+    sqlx::query_scalar(sql).fetch_one(&app.state.db).await.unwrap()
+}
+
+#[sqlx::test(migrator = "MIGRATIONS")]
+async fn those_who_were_marked_get_it_once_and_the_others_a_reason(db: PgPool) {
+    let app = app(db);
+    let all = people(&app, "sur", 4).await;
+    execute(&app, "update contacts set email_basis = null where email like 'sur2@%'").await;
+    execute(&app, "update contacts set email = null, phone = '+56912345678' where email like 'sur3@%'").await;
+    let page =
+        app.get(&format!("/mailings/new?scope=selected&id={}&id={}&id={}", all[0], all[1], all[2])).await;
+    assert!(page.text().contains("De 3 personas, lo recibiría 1"), "{}", page.text());
+    assert!(page.text().contains("1: Sin consentimiento") && page.text().contains("Sur2"), "{}", page.text());
+    let id = made(&ask(&app, &all[..3], OFFER).await);
+    // The same form again, as a second press sends it.
+    assert_eq!(made(&ask(&app, &all[..3], OFFER).await), id);
+    settle(&app).await;
+    assert_eq!(count(&app, "select count(*) from communication_logs where origin = 'MANUAL'").await, 3);
+    let reasons: Vec<(String, String)> = sqlx::query_as(
+        "select c.first_name, l.block_reason from communication_logs l join contacts c on c.id = l.contact_id
+         where l.status = 'BLOCKED' order by 1",
+    )
+    .fetch_all(&app.state.db)
+    .await
+    .unwrap();
+    let own = |it: (&str, &str)| (it.0.to_owned(), it.1.to_owned());
+    assert_eq!(reasons, [own(("Sur2", "NO_CONSENT")), own(("Sur3", "NO_ADDRESS"))]);
+    drip(&app).await;
+    let sent = app.mailbox.sent();
+    assert_eq!(sent.iter().map(|it| it.to_email.as_str()).collect::<Vec<_>>(), ["sur1@x.example"]);
+    assert!(sent[0].html.contains("Un descanso para dos") && sent[0].unsubscribe_url.is_some());
+    let log = app.get(&format!("/messages?mailing={id}")).await.text();
+    assert!(log.contains("Envío a mano: Oferta") && log.contains("Sur1") && !log.contains("Sur4"), "{log}");
+    let shown = app.get(&format!("/mailings/{id}")).await.text();
+    assert!(shown.contains("Enviado 1") && shown.contains("Bloqueado 2"), "{shown}");
+    assert!(app.get("/audit").await.text().contains("pidió el envío a mano"));
+}
+
+#[sqlx::test(migrator = "MIGRATIONS")]
+async fn what_is_foretold_is_what_the_gate_decides(db: PgPool) {
+    let app = app(db);
+    let all = people(&app, "sur", 6).await;
+    execute(&app, "update contacts set email_basis = null where email like 'sur2@%'").await;
+    execute(&app, "update contacts set email = null, phone = '+56912345678' where email like 'sur3@%'").await;
+    execute(&app, "update contacts set first_name = '' where email like 'sur4@%'").await;
+    execute(
+        &app,
+        "insert into suppressions (communication_type, destination, scope, reason, created_at)
+         values ('EMAIL', 'sur5@x.example', 'ALL', 'MANUAL', now())",
+    )
+    .await;
+    let words = Words::Own(template::Source {
+        subject: "Hola {{ first_name }}".into(),
+        body: "Hola".into(),
+        ..template::Source::default()
+    });
+    let mut db = app.state.db.acquire().await.unwrap();
+    let letter = words.read(&mut db).await.unwrap();
+    let filter = Filter { among: Some(all.iter().map(|it| it.0).collect()), ..Filter::default() };
+    let (preview, people) = mailings::foretell(&mut db, app.now(), &filter, &letter, 50).await.unwrap();
+    assert_eq!((preview.total, preview.reachable), (6, 2));
+    let asked: Vec<gate::Asked> = all
+        .iter()
+        .map(|it| gate::Asked {
+            contact: Some(*it),
+            destination: None,
+            kind: letter.message_type,
+            is_test: false,
+        })
+        .collect();
+    let facts = gate::facts(&mut db, llovizna::channels::Channel::Email, &asked, None).await.unwrap();
+    for (id, facts) in all.iter().zip(&facts) {
+        let decided =
+            gate::eligible(OriginKind::Manual, letter.message_type, &["first_name"], facts, app.now())
+                .err()
+                .map(|it| it.0);
+        let foretold: Option<BlockReason> = people.iter().find(|it| it.id == *id).and_then(|it| it.reason);
+        assert_eq!(decided, foretold, "{id}");
+    }
+}
+
+#[sqlx::test(migrator = "MIGRATIONS")]
+async fn a_free_text_to_all_that_match_a_filter_leaves_with_its_footer(db: PgPool) {
+    let app = app(db);
+    people(&app, "sur", 3).await;
+    people(&app, "norte", 2).await;
+    let own = |footer: &'static str, shown: &'static str| {
+        vec![
+            ("scope", "all"),
+            ("list", "q=sur"),
+            ("once", ONCE),
+            ("words", "own"),
+            ("subject", "Una pregunta"),
+            ("body", "Hola {{ first_name }}"),
+            ("footer", footer),
+            ("shown", shown),
+        ]
+    };
+    let lawless = app.post("/mailings", &own("Chao", "3")).await;
+    assert_eq!(lawless.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(lawless.text().contains("ley 19.496"), "{}", lawless.text());
+    let other = app.post("/mailings", &own(FOOTER, "9")).await;
+    assert!(other.text().contains("ahora a 3 personas"), "{}", other.text());
+    assert_eq!(count(&app, "select count(*) from mailings").await, 0);
+    made(&app.post("/mailings", &own(FOOTER, "3")).await);
+    settle(&app).await;
+    drip(&app).await;
+    let sent = app.mailbox.sent();
+    assert_eq!(sent.len(), 3);
+    assert!(
+        sent.iter().all(|it| it.to_email.starts_with("sur") && it.plain.contains("Baja: http")),
+        "{sent:?}"
+    );
+}
+
+#[sqlx::test(migrator = "MIGRATIONS")]
+async fn an_edit_of_the_template_changes_nothing_of_what_was_asked_for(db: PgPool) {
+    let app = app(db);
+    let all = people(&app, "sur", 1).await;
+    made(&ask(&app, &all, OFFER).await);
+    settle(&app).await;
+    let edited = [
+        ("name", "Otra"),
+        ("kind", "OFERTA"),
+        ("subject", "Otra"),
+        ("body_format", "TEXT"),
+        ("body", "Otra"),
+        ("footer", "{{ business_name }}, {{ business_address }} {{ unsubscribe_url }}"),
+    ];
+    assert_eq!(app.post("/templates/1", &edited).await.status, StatusCode::SEE_OTHER);
+    drip(&app).await;
+    assert!(app.mailbox.sent()[0].html.contains("Un descanso para dos"));
+}
+
+#[sqlx::test(migrator = "MIGRATIONS")]
+async fn what_has_not_left_is_taken_back(db: PgPool) {
+    let app = app(db);
+    let all = people(&app, "sur", 3).await;
+    let id = made(&ask(&app, &all, OFFER).await);
+    settle(&app).await;
+    let done = app.post(&format!("/mailings/{id}/cancellation"), &[]).await;
+    assert_eq!(done.status, StatusCode::SEE_OTHER);
+    drip(&app).await;
+    assert!(app.mailbox.sent().is_empty());
+    assert_eq!(count(&app, "select count(*) from communication_logs where status = 'CANCELLED'").await, 3);
+    assert_eq!(mailings::get(&app.state.db, id).await.unwrap().status, Status::Cancelled);
+    let events =
+        "select count(*) from communication_events where kind = 'CANCELLED' and staff_user_id is not null";
+    assert_eq!(count(&app, events).await, 3);
+}
+
+#[sqlx::test(migrator = "MIGRATIONS")]
+async fn who_may_not_send_by_the_time_of_queueing_sends_nothing(db: PgPool) {
+    let app = app(db);
+    let all = people(&app, "sur", 1).await;
+    let staff = app.as_role(Role::Staff).await;
+    let id = all[0].to_string();
+    let fields = [OFFER, &[("scope", "selected"), ("id", id.as_str())]].concat();
+    assert_eq!(staff.post("/mailings", &fields).await.status, StatusCode::FORBIDDEN);
+    assert!(!staff.get("/contacts").await.body.contains("/mailings/new"));
+    let mailing = made(&ask(&app, &all, OFFER).await);
+    execute(&app, "update staff_users set role = 'STAFF'").await;
+    settle(&app).await;
+    let it = mailings::get(&app.state.db, mailing).await.unwrap();
+    assert_eq!(it.status, Status::Failed);
+    assert!(it.failure.unwrap().contains("ya no puede enviar"));
+    assert_eq!(count(&app, "select count(*) from communication_logs").await, 0);
+}

@@ -1,0 +1,267 @@
+//! The library of templates: written, kept in versions, used by campaigns.
+
+use crate::{
+    campaigns::{BUSINESS, app, execute, get, people, seeded, start},
+    support::{Reply, TestApp},
+};
+use axum::http::StatusCode;
+use llovizna::{
+    access::Role,
+    campaigns::drip,
+    channels::Channel,
+    db::MIGRATIONS,
+    ids::{CampaignId, LibraryId, TemplateId},
+    messaging::{
+        drain::{Engine, Options},
+        library::{self, Entry, Kind},
+        runs::Trigger,
+        template::{self, BodyFormat},
+        versions,
+    },
+};
+use sqlx::PgPool;
+
+/// Let what is due leave.
+pub(crate) async fn drip(app: &TestApp) {
+    let engine = Engine {
+        db: app.state.db.clone(),
+        senders: app.state.senders.clone(),
+        config: app.state.config.clone(),
+        clock: app.state.clock.clone(),
+    };
+    drip::run_once(&engine, &Options::new(Channel::Email, Trigger::CommandLine)).await.unwrap();
+}
+
+const FOOTER: &str = "{{ business_name }}, {{ business_address }}. Baja: {{ unsubscribe_url }}";
+
+/// A letter of blocks as the form sends it.
+const LETTER: &[(&str, &str)] = &[
+    ("name", "Tarde de tinas"),
+    ("kind", "OFERTA"),
+    ("subject", "Hola {{ first_name }}"),
+    ("body_format", "BLOCKS"),
+    ("block_kind", "TITLE"),
+    ("block_text", "Tinas & masajes"),
+    ("block_kind", "TEXT"),
+    ("block_text", "Hola {{ first_name | default(\"qué tal\") }}:\r\n\r\nTe esperamos."),
+    ("block_kind", "BUTTON"),
+    ("block_text", "Reservar"),
+    ("block_link", "https://a.cl/?de={{ company | default(\"nadie\") }}"),
+    ("footer", FOOTER),
+];
+
+pub(crate) async fn entry(app: &TestApp, id: LibraryId) -> Entry {
+    library::get(&mut app.state.db.acquire().await.unwrap(), id).await.unwrap()
+}
+
+/// The row of what a form made.
+fn made(reply: &Reply) -> LibraryId {
+    assert_eq!(reply.status, StatusCode::SEE_OTHER, "{}", reply.text());
+    LibraryId(reply.location().trim_start_matches("/templates/").trim_end_matches("/edit").parse().unwrap())
+}
+
+fn with<'a>(fields: &[(&'a str, &'a str)], name: &str, value: &'a str) -> Vec<(&'a str, &'a str)> {
+    fields.iter().map(|it| if it.0 == name { (it.0, value) } else { *it }).collect()
+}
+
+#[sqlx::test(migrator = "MIGRATIONS")]
+async fn blocks_are_saved_as_a_letter_and_each_edit_is_a_version(db: PgPool) {
+    let app = app(db);
+    let id = made(&app.post("/templates", LETTER).await);
+    let first = entry(&app, id).await;
+    assert_eq!((first.version, first.draft.source.body_format), (1, BodyFormat::Blocks));
+    let html: String = sqlx::query_scalar("select html from message_templates where id = $1")
+        .bind(first.template.0)
+        .fetch_one(&app.state.db)
+        .await
+        .unwrap();
+    assert!(html.contains("Tinas &amp; masajes"), "{html}");
+    assert!(html.contains("https://a.cl/?de={{ (company | default(\"nadie\")) | urlencode }}"), "{html}");
+    let seen = first.updated_at.to_rfc3339();
+    let path = format!("/templates/{id}");
+    let edited = [&with(LETTER, "subject", "Otro asunto")[..], &[("seen", seen.as_str())]].concat();
+    assert_eq!(app.post(&path, &edited).await.status, StatusCode::SEE_OTHER);
+    let second = entry(&app, id).await;
+    assert_eq!(second.version, 2);
+    assert_ne!(second.template, first.template);
+    // The same words again are no new version; what somebody else saved meanwhile is not overwritten.
+    app.state.clock.advance(chrono::TimeDelta::minutes(1));
+    let seen = second.updated_at.to_rfc3339();
+    let same = [&with(LETTER, "subject", "Otro asunto")[..], &[("seen", seen.as_str())]].concat();
+    assert_eq!(app.post(&path, &same).await.status, StatusCode::SEE_OTHER);
+    assert_eq!(entry(&app, id).await.version, 2);
+    let stale = app.post(&path, &same).await;
+    assert_eq!(stale.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(stale.text().contains("Otra persona guardó esta plantilla"), "{}", stale.text());
+    let page = app.get(&path).await;
+    assert!(page.text().contains("Versión 2") && page.text().contains("Versión 1"), "{}", page.text());
+    let old = app.get(&format!("{path}/preview?version={}", first.template)).await;
+    assert!(
+        old.body.contains("Tinas &amp; masajes") && old.body.contains("de=L%C3%A1cteos%20del%20Sur%20SpA"),
+        "{}",
+        old.body
+    );
+    assert!(old.headers["content-security-policy"].to_str().unwrap().contains("sandbox"));
+}
+
+#[sqlx::test(migrator = "MIGRATIONS")]
+async fn what_is_wrong_is_told_at_once_and_nothing_is_saved(db: PgPool) {
+    let app = app(db);
+    let before: i64 =
+        sqlx::query_scalar("select count(*) from message_templates").fetch_one(&app.state.db).await.unwrap();
+    let check = async |fields: &[(&str, &str)], part: &str| {
+        let reply = app.post("/templates", fields).await;
+        assert_eq!(reply.status, StatusCode::UNPROCESSABLE_ENTITY, "{part}");
+        assert!(reply.text().contains(part), "{part}: {}", reply.text());
+    };
+    check(&with(LETTER, "name", " "), "Ponle un nombre").await;
+    check(&with(LETTER, "subject", "{{ nombre }}"), "¿Quisiste decir {{ first_name }}?").await;
+    check(&with(LETTER, "footer", "Chao"), "ley 19.496").await;
+    check(&with(LETTER, "block_link", "javascript:alert(1)"), "Bloque 3 (botón): escribe a dónde lleva")
+        .await;
+    check(
+        &with(LETTER, "block_text", "{{ empresa }}"),
+        "Bloque 1 (título): La variable {{ empresa }} no existe",
+    )
+    .await;
+    let mjml = |body: &'static str| {
+        vec![
+            ("name", "x"),
+            ("kind", "OFERTA"),
+            ("subject", "x"),
+            ("body_format", "MJML"),
+            ("body", body),
+            ("footer", FOOTER),
+        ]
+    };
+    check(&mjml("<mjml>\n<mj-body>\n<mj-nada/></mj-body></mjml>"), "Línea 3: la etiqueta &#60;mj-nada&#62;")
+        .await;
+    check(&mjml(""), "Escribe el cuerpo").await;
+    let after: i64 =
+        sqlx::query_scalar("select count(*) from message_templates").fetch_one(&app.state.db).await.unwrap();
+    assert_eq!(after, before);
+}
+
+#[sqlx::test(migrator = "MIGRATIONS")]
+async fn the_buttons_of_the_blocks_work_without_and_with_script(db: PgPool) {
+    let app = app(db);
+    let fields = [LETTER, &[("act", "add:IMAGE")]].concat();
+    let admin = app.admin().await;
+    let whole = admin.post("/templates/blocks", &fields).await;
+    assert!(whole.body.contains("<html") && whole.body.contains("Dirección de la imagen"), "{}", whole.body);
+    assert!(whole.body.contains("value=\"Tarde de tinas\""), "what was typed is kept");
+    let part = admin.clone().htmx().post("/templates/blocks", &fields).await;
+    assert!(!part.body.contains("<html") && part.body.contains("Dirección de la imagen"), "{}", part.body);
+    let mjml = admin.post("/templates/blocks", &[LETTER, &[("act", "mjml")]].concat()).await;
+    assert!(mjml.body.contains("&#60;mjml"), "{}", mjml.body);
+    let preview = admin.post("/templates/preview?part=html", LETTER).await;
+    assert!(preview.body.contains("Hola Camila:"), "{}", preview.body);
+    assert!(preview.body.contains("mj-column-per-100"), "{}", preview.body);
+}
+
+#[sqlx::test(migrator = "MIGRATIONS")]
+async fn the_ready_templates_can_be_sent_as_they_are(db: PgPool) {
+    let app = app(db);
+    let ready = library::list(&app.state.db, Kind::ALL, false, None, 50).await.unwrap();
+    for kind in Kind::BY_HAND {
+        assert!(ready.iter().any(|it| it.kind == *kind), "{kind:?}");
+    }
+    for it in ready {
+        let source = entry(&app, it.id).await.draft.source;
+        let Ok(compiled) = template::compile(&source) else { panic!("{}", it.name) };
+        let personal = ["first_name", "last_name", "company", "job_title", "comuna", "industry"];
+        assert!(compiled.required().iter().all(|it| !personal.contains(it)), "{}", it.name);
+        let page = app.get(&format!("/templates/{}", it.id)).await;
+        assert!(!page.body.contains("text-danger"), "{}: {}", it.name, page.text());
+    }
+}
+
+#[sqlx::test(migrator = "MIGRATIONS")]
+async fn a_campaign_that_started_from_a_template_keeps_its_words(db: PgPool) {
+    let app = app(db);
+    people(&app, "sur", 1).await;
+    let id = made(&app.post("/templates", LETTER).await);
+    let form = app.get(&format!("/campaigns/new?template={id}")).await;
+    assert!(form.body.contains("&#60;mjml") && form.body.contains("Hola {{ first_name }}"), "{}", form.body);
+    let source = entry(&app, id).await.draft.source;
+    let mjml = llovizna::messaging::blocks::mjml(&llovizna::messaging::blocks::read(&source.body));
+    let reply = app
+        .post(
+            "/campaigns",
+            &[
+                ("name", "Tinas"),
+                ("message_type", "PROMOCIONAL"),
+                ("subject", &source.subject),
+                ("body_format", "MJML"),
+                ("body", &mjml),
+                ("footer", FOOTER),
+            ],
+        )
+        .await;
+    assert_eq!(reply.status, StatusCode::SEE_OTHER, "{}", reply.text());
+    let campaign = CampaignId(reply.location().trim_start_matches("/campaigns/").parse().unwrap());
+    start(&app, campaign).await.unwrap();
+    app.post(&format!("/templates/{id}"), &with(LETTER, "block_text", "Otra cosa")).await;
+    app.post(&format!("/templates/{id}/archive"), &[]).await;
+    drip(&app).await;
+    let sent = app.mailbox.sent();
+    assert_eq!(sent.len(), 1);
+    assert_eq!(sent[0].subject, "Hola Sur1");
+    assert!(sent[0].html.contains("Tinas &amp; masajes") && !sent[0].html.contains("{{"), "{}", sent[0].html);
+    assert!(sent[0].html.contains("https://a.cl/?de=sur"), "{}", sent[0].html);
+    assert!(sent[0].plain.contains("Reservar (https://a.cl/?de=sur)"), "{}", sent[0].plain);
+}
+
+#[sqlx::test(migrator = "MIGRATIONS")]
+async fn what_leaves_is_what_was_made_when_the_text_was_saved(db: PgPool) {
+    let app = app(db);
+    let id = made(&app.post("/templates", LETTER).await);
+    let template: TemplateId = entry(&app, id).await.template;
+    execute(&app, "alter table message_templates disable trigger message_templates_are_kept").await;
+    sqlx::query(
+        "update message_templates set html = '<p>{{ job_title }}</p>', plain = 'Guardado' where id = $1",
+    )
+    .bind(template.0)
+    .execute(&app.state.db)
+    .await
+    .unwrap();
+    let mut db = app.state.db.acquire().await.unwrap();
+    let Ok(compiled) = versions::prepared(&mut db, template).await.unwrap() else { panic!("it compiles") };
+    assert_eq!(
+        compiled.required(),
+        ["first_name", "job_title", "business_name", "business_address", "unsubscribe_url"]
+    );
+}
+
+#[sqlx::test(migrator = "MIGRATIONS")]
+async fn a_campaigns_text_becomes_a_template_and_a_template_is_copied_and_put_away(db: PgPool) {
+    let app = app(db);
+    let campaign = seeded(&app).await;
+    let id = made(&app.post(&format!("/campaigns/{campaign}/templates"), &[]).await);
+    let it = entry(&app, id).await;
+    assert_eq!(it.draft.source, get(&app, campaign).await.source);
+    assert_eq!((it.draft.name.as_str(), it.draft.kind), ("Prospección Los Lagos", Kind::Offer));
+    let copy = made(&app.post(&format!("/templates/{id}/copies"), &[]).await);
+    assert_eq!(entry(&app, copy).await.draft.name, "Copia de Prospección Los Lagos");
+    app.post(&format!("/templates/{id}/archive"), &[]).await;
+    let offered = app.get("/templates").await;
+    assert!(!offered.body.contains(&format!("href=\"/templates/{id}\"")), "{}", offered.body);
+    let away = app.get("/templates?show=archived").await;
+    assert!(away.body.contains(&format!("href=\"/templates/{id}\"")), "{}", away.body);
+    app.post(&format!("/templates/{id}/archive?_method=DELETE"), &[]).await;
+    assert!(app.get("/templates").await.body.contains(&format!("href=\"/templates/{id}\"")));
+    let audit = app.get("/audit").await.text();
+    for said in ["agregó la plantilla", "archivó la plantilla", "recuperó la plantilla"] {
+        assert!(audit.contains(said), "{said}: {audit}");
+    }
+}
+
+#[sqlx::test(migrator = "MIGRATIONS")]
+async fn who_only_looks_writes_no_template(db: PgPool) {
+    let app = TestApp::with(db, BUSINESS);
+    let reader = app.as_role(Role::ReadOnly).await;
+    assert_eq!(reader.get("/templates").await.status, StatusCode::OK);
+    assert_eq!(reader.get("/templates/1").await.status, StatusCode::OK);
+    assert_eq!(reader.get("/templates/new").await.status, StatusCode::FORBIDDEN);
+    assert_eq!(reader.post("/templates", LETTER).await.status, StatusCode::FORBIDDEN);
+}
