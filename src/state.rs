@@ -17,10 +17,10 @@ pub struct AppState {
     pub clock: Clock,
     /// Providers by channel.
     pub senders: Senders,
-    /// Who asks the DNS about the sender's domain.
-    pub doctor: Arc<Doctor>,
     /// Openings and clicks that wait to be written down.
     pub hits: Hits,
+    /// Who asks the DNS about the sender's domain.
+    pub doctor: Arc<Doctor>,
     /// Cancelled when the program is to stop: what is in hand is finished, nothing new is begun.
     pub stop: CancellationToken,
 }

@@ -134,8 +134,8 @@ pub(super) async fn state(config: Config, db: PgPool) -> Result<AppState> {
         config: Arc::new(config),
         clock: Clock::System,
         senders,
-        doctor: Arc::new(Doctor::of_system()),
         hits: Hits::default(),
+        doctor: Arc::new(Doctor::of_system()),
         stop: CancellationToken::new(),
     })
 }

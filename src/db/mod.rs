@@ -5,7 +5,7 @@ pub mod embedded;
 
 use crate::error::{Error, Result};
 use sqlx::{
-    Connection as _, PgPool,
+    PgPool,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 use std::time::Duration;
@@ -46,9 +46,6 @@ pub mod locks {
     }
 }
 
-/// How long a connection that was used is taken to be there still.
-const TRUSTED: Duration = Duration::from_secs(1);
-
 /// A pool of at most `size` connections to `options`.
 ///
 /// # Errors
@@ -57,16 +54,6 @@ pub async fn connect(options: PgConnectOptions, size: u32) -> Result<PgPool> {
     Ok(PgPoolOptions::new()
         .max_connections(size)
         .acquire_timeout(Duration::from_secs(10))
-        // Whether the server is still there is asked of connections that have been idle, not at each use.
-        .test_before_acquire(false)
-        .before_acquire(|connection, since| {
-            Box::pin(async move {
-                if since.idle_for > TRUSTED {
-                    connection.ping().await?;
-                }
-                Ok(true)
-            })
-        })
         // Compiling a plan takes longer than any of our statements.
         .connect_with(options.application_name("llovizna").options([("jit", "off")]))
         .await?)

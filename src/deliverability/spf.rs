@@ -61,7 +61,10 @@ async fn trouble(names: &dyn Names, domain: &str, policy: &str) -> Option<Findin
     let mut open = vec![policy.to_owned()];
     while let Some(policy) = open.pop() {
         for term in policy.split_whitespace().skip(1).map(str::to_ascii_lowercase) {
-            let Some(leads_to) = asks(&term) else { continue };
+            let asks = asks(&term);
+            if matches!(asks, Asks::Nothing) {
+                continue;
+            }
             lookups += 1;
             if lookups > MOST_LOOKUPS {
                 let text = format!(
@@ -69,31 +72,42 @@ async fn trouble(names: &dyn Names, domain: &str, policy: &str) -> Option<Findin
                 );
                 return Some(Finding::new(PART, Level::Bad, text));
             }
+            let Asks::Policy(name) = asks else { continue };
             // What macros stand for shows only with a message at hand.
-            let Some(name) = leads_to.filter(|it| !it.contains('%')) else { continue };
-            let Ok(texts) = names.ask(name, Kind::Txt).await else { return Some(Finding::unasked(PART)) };
-            match policies(&texts).first() {
-                Some(it) => open.push((*it).to_owned()),
-                None => {
-                    let text = format!(
-                        "el SPF de {domain} incluye a {name}, que no tiene SPF: corrige el nombre o quítalo"
-                    );
-                    return Some(Finding::new(PART, Level::Bad, text));
-                }
+            if name.contains('%') {
+                continue;
             }
+            let Ok(texts) = names.ask(name, Kind::Txt).await else { return Some(Finding::unasked(PART)) };
+            let Some(included) = policies(&texts).first().map(|it| (*it).to_owned()) else {
+                let text = format!(
+                    "el SPF de {domain} incluye a {name}, que no tiene SPF: corrige el nombre o quítalo"
+                );
+                return Some(Finding::new(PART, Level::Bad, text));
+            };
+            open.push(included);
         }
     }
     None
 }
 
-/// None: the term asks nothing of the DNS. Else the policy that it leads to, if it does.
-fn asks(term: &str) -> Option<Option<&str>> {
+/// What a term asks of the DNS.
+enum Asks<'a> {
+    Nothing,
+    /// Addresses, which lead no further.
+    Records,
+    /// Another policy, of this name.
+    Policy(&'a str),
+}
+
+fn asks(term: &str) -> Asks<'_> {
     let term = term.trim_start_matches(['+', '-', '~', '?']);
     if let Some(name) = term.strip_prefix("include:").or_else(|| term.strip_prefix("redirect=")) {
-        return Some(Some(name));
+        return Asks::Policy(name);
     }
-    let mechanism = term.split([':', '/']).next().unwrap_or_default();
-    matches!(mechanism, "a" | "mx" | "ptr" | "exists").then_some(None)
+    match term.split([':', '/']).next().unwrap_or_default() {
+        "a" | "mx" | "ptr" | "exists" => Asks::Records,
+        _ => Asks::Nothing,
+    }
 }
 
 fn policies(texts: &[String]) -> Vec<&str> {

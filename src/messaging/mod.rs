@@ -34,6 +34,7 @@ mod lanes;
 mod outcomes;
 pub mod drain;
 pub mod health;
+mod reached;
 pub mod story;
 pub mod why;
 pub mod links;

@@ -194,8 +194,8 @@ mod tests {
             config: Arc::new(Config::read(|_| None).unwrap()),
             clock: Clock::fixed(DateTime::<Utc>::UNIX_EPOCH),
             senders: Arc::new(HashMap::new()),
-            doctor: Arc::new(Doctor::new(None)),
             hits: tracking::Hits::default(),
+            doctor: Arc::new(Doctor::new(None)),
             stop: CancellationToken::new(),
         }
     }

@@ -87,7 +87,6 @@ const LONGEST: usize = 500;
 /// Files that are longer, how long they may be, and why they stay whole.
 const LONGER: &[(&str, usize, &str)] = &[
     ("src/messaging/outbox.rs", 710, "one function per arrow of one state machine, read side by side"),
-    ("src/messaging/claim.rs", 555, "one claim: the query, its order and its pages make sense only together"),
     ("src/imports/mod.rs", 560, "an import as people order it, and each arrow of its state machine"),
 ];
 

@@ -198,8 +198,8 @@ impl TestApp {
             config: Arc::new(config.unwrap()),
             clock: Clock::fixed(monday_noon()),
             senders,
-            doctor: Arc::new(Doctor::new(None)),
             hits: Hits::default(),
+            doctor: Arc::new(Doctor::new(None)),
             stop: CancellationToken::new(),
         };
         TestApp { router: web::router(state.clone()), state, mailbox }
