@@ -7,6 +7,7 @@ use super::{
     forecast,
     later::{self, Later},
     outlook::{self, Outlook, day_and_hour},
+    precheck, trial,
 };
 use crate::{
     chile::format,
@@ -18,6 +19,7 @@ use crate::{
         kinds::MessageType,
         legal::{and, footer_advice, footer_lacks, own_gap, own_gap_sentence},
         template,
+        values::{self, Recipient},
     },
     settings::{self, Business, EmailChannel},
 };
@@ -116,6 +118,7 @@ pub async fn of(
 
     let mut items = senders(config, &business, &email, campaign.message_type);
     items.extend(text(campaign, &business, &edit));
+    items.extend(manner(config, &business, campaign, &edit));
     let required = template::compile(&campaign.source).map(|it| it.required()).unwrap_or_default();
     let question = Question {
         rule: &campaign.audience,
@@ -237,6 +240,29 @@ fn text(campaign: &Campaign, business: &Business, edit: &str) -> Vec<Item> {
         });
     }
     items
+}
+
+/// How the text, filled for an invented person, looks to filters; nothing while it cannot be filled.
+fn manner(config: &Config, business: &Business, campaign: &Campaign, edit: &str) -> Vec<Item> {
+    let source = &campaign.source;
+    if source.body.trim().is_empty() {
+        return Vec::new();
+    }
+    let Ok(compiled) = template::compile(source) else { return Vec::new() };
+    match compiled.render(&values::of(&Recipient::sample(), business, &trial::links(config))) {
+        Ok(message) => precheck::of(&message, &config.public_url)
+            .into_iter()
+            .flat_map(|family| {
+                if family.faults.is_empty() {
+                    return vec![Item::green(family.key, family.good)];
+                }
+                let told = family.faults.into_iter();
+                told.map(|it| Item::amber(family.key, it.found, it.advice).at(format!("{edit}#body")))
+                    .collect()
+            })
+            .collect(),
+        Err(_) => Vec::new(),
+    }
 }
 
 /// Audience, and who would be left out.

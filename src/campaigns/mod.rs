@@ -8,6 +8,7 @@ pub mod audience;
 pub mod forecast;
 pub mod later;
 pub mod outlook;
+mod precheck;
 pub mod text;
 pub mod checklist;
 pub mod status;

@@ -64,18 +64,23 @@ pub async fn preview(
             (facts.recipient, facts.destination.unwrap_or_else(|| "sin correo".to_owned()))
         }
     };
-    let links = Links {
-        unsubscribe: format!("{}/baja/ejemplo", config.public_url),
-        preferences: format!("{}/preferencias/ejemplo", config.public_url),
-        ..Links::default()
-    };
-    let message = compiled.render(&values::of(&recipient, &business, &links)).map_err(|error| why(&error));
+    let message =
+        compiled.render(&values::of(&recipient, &business, &links(config))).map_err(|error| why(&error));
     let name = format!("{} {}", recipient.first_name, recipient.last_name);
     let to = match name.trim() {
         "" => to,
         name => format!("{name} <{to}>"),
     };
     Ok(Preview { from: format!("{} <{}>", sender.from_name, sender.from_email), to, message })
+}
+
+/// Where the links lead of a text that is only looked at.
+pub(super) fn links(config: &Config) -> Links {
+    Links {
+        unsubscribe: format!("{}/baja/ejemplo", config.public_url),
+        preferences: format!("{}/preferencias/ejemplo", config.public_url),
+        ..Links::default()
+    }
 }
 
 fn why(error: &RenderError) -> String {

@@ -434,6 +434,27 @@ async fn batch_and_gaps_are_amber_and_do_not_stop(db: PgPool) {
 }
 
 #[sqlx::test(migrator = "MIGRATIONS")]
+async fn a_text_that_filters_would_suspect_is_told_and_may_start(db: PgPool) {
+    let app = app(db);
+    people(&app, "sur", 1).await;
+    let id = seeded(&app).await;
+    save(&app, id, |it| {
+        it.source.subject = "Todo gratis".into();
+        it.source.body_format = llovizna::messaging::template::BodyFormat::Html;
+        it.source.body = "<p>Mira <a href='https://bit.ly/x'>esto</a>, {{ first_name }}</p>".into();
+    })
+    .await
+    .unwrap();
+    let campaign = get(&app, id).await;
+    let mut db = app.state.db.acquire().await.unwrap();
+    let found = checklist::of(&mut db, app.now(), &app.state.config, &campaign).await.unwrap();
+    assert!(found.is_ready());
+    let level = |key: &str| found.items.iter().find(|it| it.key == key).map(|it| it.level);
+    assert_eq!((level("words"), level("links")), (Some(Level::Amber), Some(Level::Amber)));
+    assert_eq!(level("weight"), Some(Level::Green));
+}
+
+#[sqlx::test(migrator = "MIGRATIONS")]
 async fn who_had_their_weekly_message_is_foretold_to_wait(db: PgPool) {
     let app = app(db);
     people(&app, "sur", 3).await;

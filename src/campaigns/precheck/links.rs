@@ -1,0 +1,167 @@
+//! Links that lead nowhere, or not where they say.
+
+use super::{Fault, markup::Tag};
+use std::collections::BTreeSet;
+use url::{Host, Url};
+
+/// Services that hide where a link leads.
+const SHORTENERS: &[&str] = &[
+    "bit.ly",
+    "cutt.ly",
+    "goo.gl",
+    "is.gd",
+    "lnkd.in",
+    "ow.ly",
+    "rb.gy",
+    "rebrand.ly",
+    "shorturl.at",
+    "t.co",
+    "t.ly",
+    "tiny.cc",
+    "tinyurl.com",
+];
+
+pub(super) fn faults(tags: &[Tag], public_url: &str) -> Vec<Fault> {
+    let links = tags.iter().filter(|it| it.name == "a").filter_map(|it| Some((it.get("href")?.trim(), it)));
+    // The pages of the panel are ours to answer for.
+    let others = links.filter(|(href, _)| !href.starts_with(public_url));
+    let mut faults = Vec::new();
+    let mut said = BTreeSet::new();
+    for fault in others.filter_map(|(href, tag)| fault(href, &tag.shown)) {
+        if said.insert(fault.found.clone()) {
+            faults.push(fault);
+        }
+    }
+    faults
+}
+
+fn fault(href: &str, shown: &str) -> Option<Fault> {
+    if href.is_empty() || href == "#" {
+        return Some(Fault::new(
+            format!("El enlace «{shown}» no lleva a ninguna parte."),
+            "Escribe su dirección completa.",
+        ));
+    }
+    if href.contains("{{") || href.contains("}}") || href.to_ascii_lowercase().contains("%7b%7b") {
+        return Some(Fault::new(
+            format!("El enlace {href} tiene una variable sin completar."),
+            "Escribe la variable con sus dos llaves a cada lado.",
+        ));
+    }
+    let Ok(url) = Url::parse(href) else {
+        return Some(Fault::new(
+            format!("El enlace {href} está mal escrito."),
+            "Escribe la dirección completa, con https://.",
+        ));
+    };
+    match url.scheme() {
+        "mailto" | "tel" | "sms" | "whatsapp" => return None,
+        "http" | "https" => {}
+        _ => {
+            return Some(Fault::new(
+                format!("El enlace {href} no se abre desde un correo."),
+                "Usa una dirección que empiece con https://.",
+            ));
+        }
+    }
+    let host = url.host_str().unwrap_or_default();
+    if is_inner(&url) {
+        return Some(Fault::new(
+            format!("El enlace {href} solo se abre desde tu red."),
+            "Usa una dirección que otros puedan abrir.",
+        ));
+    }
+    if SHORTENERS.contains(&bare(host)) {
+        return Some(Fault::new(
+            format!("El enlace {href} está acortado."),
+            "Los filtros desconfían de lo que no dice adónde lleva: usa la dirección entera.",
+        ));
+    }
+    if let Some(said) = shown_host(shown)
+        && !is_same(&said, host)
+    {
+        return Some(Fault::new(
+            format!("Un enlace dice {said} y lleva a {host}."),
+            "Así engañan los correos falsos: muestra la misma dirección, o palabras.",
+        ));
+    }
+    (url.scheme() == "http").then(|| {
+        Fault::new(format!("El enlace {href} no está cifrado."), "Usa https:// si el sitio lo tiene.")
+    })
+}
+
+fn is_inner(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(it)) => {
+            it.is_private() || it.is_loopback() || it.is_link_local() || it.is_unspecified()
+        }
+        Some(Host::Ipv6(it)) => it.is_loopback() || it.is_unspecified() || it.is_unique_local(),
+        Some(Host::Domain(it)) => !it.contains('.') || it.ends_with(".localhost") || it.ends_with(".local"),
+        None => true,
+    }
+}
+
+fn bare(host: &str) -> &str {
+    host.strip_prefix("www.").unwrap_or(host)
+}
+
+fn is_same(said: &str, host: &str) -> bool {
+    let (said, host) = (bare(said), bare(host));
+    said == host || host.strip_suffix(said).is_some_and(|it| it.ends_with('.'))
+}
+
+/// The host that a link shows; none: it shows words.
+fn shown_host(shown: &str) -> Option<String> {
+    let shown = shown.trim();
+    let has_scheme = shown.starts_with("http://") || shown.starts_with("https://");
+    if shown.contains(char::is_whitespace) || !(has_scheme || shown.starts_with("www.")) {
+        return None;
+    }
+    let whole = if has_scheme { shown.to_owned() } else { format!("https://{shown}") };
+    Url::parse(&whole).ok()?.host_str().map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::markup::tags, *};
+
+    fn of(href: &str, shown: &str) -> Vec<Fault> {
+        faults(&tags(&format!("<a href=\"{href}\">{shown}</a>")), "http://localhost:8080")
+    }
+
+    #[test]
+    fn links_that_do_not_lead_where_they_should_are_told() {
+        for (href, shown, says) in [
+            ("", "Ver", "ninguna parte"),
+            ("#", "Ver", "ninguna parte"),
+            ("termas.cl/oferta", "Ver", "mal escrito"),
+            ("https://", "Ver", "mal escrito"),
+            ("javascript:x()", "Ver", "no se abre"),
+            ("http://termas.cl", "Ver", "no está cifrado"),
+            ("https://bit.ly/x", "Ver", "acortado"),
+            ("https://localhost/x", "Ver", "tu red"),
+            ("https://192.168.1.4/x", "Ver", "tu red"),
+            ("https://a.cl/{{ x", "Ver", "variable"),
+            ("https://a.cl/%7B%7Bx", "Ver", "variable"),
+            ("https://otro.cl/", "https://banco.cl", "dice banco.cl y lleva a otro.cl"),
+            ("https://banco.cl.otro.cl/", "www.banco.cl", "lleva a banco.cl.otro.cl"),
+        ] {
+            let found = of(href, shown);
+            assert!(found.len() == 1 && found[0].found.contains(says), "{href}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn links_that_are_well_are_left_alone() {
+        for (href, shown) in [
+            ("https://termas.cl/a?b=1", "Ver"),
+            ("https://www.termas.cl", "termas.cl"),
+            ("https://tienda.termas.cl", "https://termas.cl"),
+            ("mailto:hola@termas.cl", "hola@termas.cl"),
+            ("tel:+56911112222", "Llámanos"),
+            ("http://localhost:8080/baja/x", "Darse de baja"),
+        ] {
+            assert_eq!(of(href, shown), [], "{href}");
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! The tags of an email, as far as rules ask of them.
+
+/// One opening tag.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Tag {
+    /// In lower case.
+    pub(super) name: String,
+    attributes: Vec<(String, String)>,
+    /// The text from here to the next `</a>`, for links.
+    pub(super) shown: String,
+}
+
+impl Tag {
+    /// What the attribute says; none: there is none.
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
+        self.attributes.iter().find(|it| it.0 == name).map(|it| it.1.as_str())
+    }
+}
+
+/// The opening tags of `html`, in their order; comments are none.
+pub(super) fn tags(html: &str) -> Vec<Tag> {
+    let mut found = Vec::new();
+    let mut rest = html;
+    while let Some(at) = rest.find('<') {
+        rest = &rest[at + 1..];
+        if let Some(comment) = rest.strip_prefix("!--") {
+            rest = comment.split_once("-->").map_or("", |it| it.1);
+            continue;
+        }
+        if !rest.starts_with(|it: char| it.is_ascii_alphabetic()) {
+            continue;
+        }
+        let end = rest.find(|it: char| it.is_whitespace() || it == '>' || it == '/').unwrap_or(rest.len());
+        let name = rest[..end].to_ascii_lowercase();
+        let attributes;
+        (attributes, rest) = attributes_of(&rest[end..]);
+        let shown = match name.as_str() {
+            "a" => text(rest.split_once("</a").map_or(rest, |it| it.0)),
+            _ => String::new(),
+        };
+        found.push(Tag { name, attributes, shown });
+    }
+    found
+}
+
+/// The attributes up to the end of the tag, and what follows it.
+fn attributes_of(mut rest: &str) -> (Vec<(String, String)>, &str) {
+    let mut found = Vec::new();
+    loop {
+        rest = rest.trim_start_matches(|it: char| it.is_whitespace() || it == '/');
+        if rest.is_empty() {
+            return (found, rest);
+        }
+        if let Some(after) = rest.strip_prefix('>') {
+            return (found, after);
+        }
+        let end = rest[1..]
+            .find(|it: char| it.is_whitespace() || matches!(it, '=' | '>' | '/'))
+            .map_or(rest.len(), |it| it + 1);
+        // A sign of more than one byte may stand first.
+        let Some(name) = rest.get(..end) else { return (found, "") };
+        let name = name.to_ascii_lowercase();
+        rest = rest[end..].trim_start();
+        let mut value = "";
+        if let Some(after) = rest.strip_prefix('=') {
+            let after = after.trim_start();
+            (value, rest) = match after.chars().next() {
+                Some(quote @ ('"' | '\'')) => after[1..].split_once(quote).unwrap_or((&after[1..], "")),
+                _ => after
+                    .split_at(after.find(|it: char| it.is_whitespace() || it == '>').unwrap_or(after.len())),
+            };
+        }
+        found.push((name, plain(value)));
+    }
+}
+
+/// `html` without its tags.
+pub(super) fn text(html: &str) -> String {
+    let mut out = String::new();
+    for (at, part) in html.split('<').enumerate() {
+        out.push_str(if at == 0 { part } else { part.split_once('>').map_or("", |it| it.1) });
+    }
+    plain(out.trim())
+}
+
+/// The few entities that addresses hold.
+fn plain(text: &str) -> String {
+    let text =
+        text.replace("&#x2f;", "/").replace("&#x3d;", "=").replace("&quot;", "\"").replace("&#x27;", "'");
+    text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tags_are_read_as_people_write_them() {
+        let found = tags(
+            "<p>1 < 2<!-- <img> --><A HREF='https://a.cl/?x=1&amp;y=2' x>ver <b>más</b></a><img src=a.png alt=\"\" /><á ñ='",
+        );
+        let names: Vec<_> = found.iter().map(|it| it.name.as_str()).collect();
+        assert_eq!(names, ["p", "a", "b", "img"]);
+        assert_eq!(found[1].get("href"), Some("https://a.cl/?x=1&y=2"));
+        assert_eq!(found[1].shown, "ver más");
+        assert_eq!((found[3].get("alt"), found[3].get("src")), (Some(""), Some("a.png")));
+    }
+
+    #[test]
+    fn what_is_cut_off_anywhere_is_read_as_far_as_it_goes() {
+        let whole = "<p ñ='é'><a href=\"https://ñ.cl\" é>ú</a><img alt='ó' é=ñ>";
+        for (at, _) in whole.char_indices() {
+            tags(&whole[..at]);
+        }
+    }
+}
