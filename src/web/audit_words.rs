@@ -406,7 +406,10 @@ mod tests {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
             // What providers call their news looks the same, as their domains do, and no person does it.
-            if path.ends_with("channels/callbacks") || path.ends_with("deliverability") {
+            if ["channels/callbacks", "deliverability", "campaigns/precheck"]
+                .iter()
+                .any(|it| path.ends_with(it))
+            {
                 continue;
             }
             if path.is_dir() {

@@ -87,7 +87,11 @@ async fn red(app: &TestApp, id: CampaignId) -> Vec<&'static str> {
     found.red().map(|it| it.key).collect()
 }
 
-async fn save(app: &TestApp, id: CampaignId, change: impl FnOnce(&mut Edit)) -> llovizna::error::Result<()> {
+pub(crate) async fn save(
+    app: &TestApp,
+    id: CampaignId,
+    change: impl FnOnce(&mut Edit),
+) -> llovizna::error::Result<()> {
     let mut edit = Edit::of(&get(app, id).await);
     change(&mut edit);
     let mut tx = app.state.db.begin().await.unwrap();

@@ -40,6 +40,7 @@ mod rhythm;
 mod segments;
 mod settings;
 mod signatures;
+mod spam;
 mod support;
 mod tallies;
 mod templates;

@@ -22,7 +22,7 @@ fn file(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/it/files").join(name)
 }
 
-fn dkim(key: &str) -> Dkim {
+pub(crate) fn dkim(key: &str) -> Dkim {
     Dkim {
         domain: "nirehue.cl".to_owned(),
         selector: "s1".to_owned(),

@@ -96,7 +96,9 @@ fn is_inner(url: &Url) -> bool {
             it.is_private() || it.is_loopback() || it.is_link_local() || it.is_unspecified()
         }
         Some(Host::Ipv6(it)) => it.is_loopback() || it.is_unspecified() || it.is_unique_local(),
-        Some(Host::Domain(it)) => !it.contains('.') || it.ends_with(".localhost") || it.ends_with(".local"),
+        Some(Host::Domain(it)) => {
+            it.rsplit_once('.').is_none_or(|(_, top)| matches!(top, "localhost" | "local" | "internal"))
+        }
         None => true,
     }
 }

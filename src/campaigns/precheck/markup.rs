@@ -54,12 +54,10 @@ fn attributes_of(mut rest: &str) -> (Vec<(String, String)>, &str) {
         if let Some(after) = rest.strip_prefix('>') {
             return (found, after);
         }
-        let end = rest[1..]
-            .find(|it: char| it.is_whitespace() || matches!(it, '=' | '>' | '/'))
-            .map_or(rest.len(), |it| it + 1);
-        // A sign of more than one byte may stand first.
-        let Some(name) = rest.get(..end) else { return (found, "") };
-        let name = name.to_ascii_lowercase();
+        // Whatever stands first is part of the name, or there would be no way on.
+        let ends = |it: char| it.is_whitespace() || matches!(it, '=' | '>' | '/');
+        let end = rest.char_indices().skip(1).find(|it| ends(it.1)).map_or(rest.len(), |it| it.0);
+        let name = rest[..end].to_ascii_lowercase();
         rest = rest[end..].trim_start();
         let mut value = "";
         if let Some(after) = rest.strip_prefix('=') {
