@@ -42,13 +42,18 @@ pub(crate) struct Drip {
 impl App {
     /// Start it with this much more of the environment, and wait until it is ready.
     pub(crate) async fn start(environment: &[(&str, &str)]) -> App {
+        App::start_with(&["serve"], environment).await
+    }
+
+    /// Start it with other words on its command line.
+    pub(crate) async fn start_with(words: &[&str], environment: &[(&str, &str)]) -> App {
         let home = tempfile::tempdir().unwrap();
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let url = format!("http://127.0.0.1:{port}");
         let database_url = database().await;
         let log = std::fs::File::create(home.path().join("log")).unwrap();
         let process = Command::new(env!("CARGO_BIN_EXE_llovizna"))
-            .arg("serve")
+            .args(words)
             .current_dir(home.path())
             .env_clear()
             .env("PATH", variable("PATH"))

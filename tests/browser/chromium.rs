@@ -288,6 +288,12 @@ impl Window {
         self.client.execute(script, vec![json!(value)]).await.unwrap();
     }
 
+    /// Run a script that calls its last argument with lines, and give these.
+    pub(crate) async fn ask(&self, script: &str) -> Vec<String> {
+        let told = self.client.execute_async(script, Vec::new()).await.unwrap();
+        serde_json::from_value(told).unwrap()
+    }
+
     /// Keep a picture of the window as `target/screenshots/NAME.png`.
     pub(crate) async fn picture(&self, name: &str) {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/screenshots");

@@ -2,6 +2,7 @@
 //! a database of its own, and an SMTP server that receives. `script/test browser`
 //! gives the two addresses that they need: DATABASE_URL and CHROMEDRIVER_URL.
 
+mod accessible;
 mod app;
 mod chromium;
 mod post_office;

@@ -7,9 +7,14 @@ use crate::{
 
 /// Sign in as the first administrator, and arrive at the home page.
 pub(crate) async fn sign_in(window: &Window) {
+    sign_in_as(window, ADMIN).await;
+}
+
+/// Sign in with this address and this password.
+pub(crate) async fn sign_in_as(window: &Window, (email, password): (&str, &str)) {
     window.open("/login").await;
-    window.fill("email", ADMIN.0).await;
-    window.fill("password", ADMIN.1).await;
+    window.fill("email", email).await;
+    window.fill("password", password).await;
     window.press("Entrar").await;
     window.sees("Inicio").await;
     assert_eq!(window.path().await, "/");
