@@ -19,6 +19,9 @@ use sqlx::PgPool;
 /// Counting stops just past this: "more than" says as much.
 pub const ENOUGH: i64 = 10_000;
 
+/// What somebody must look at is counted no further: whoever sees that many looks at the list.
+pub const MANY: i64 = 1_000;
+
 /// What failed within this long still wants to be looked at.
 const LATELY: TimeDelta = TimeDelta::days(7);
 
@@ -132,8 +135,8 @@ pub async fn attention(db: &PgPool, now: DateTime<Utc>) -> Result<Attention> {
     .fetch_all(db)
     .await?;
     Ok(Attention {
-        unconfirmed: unconfirmed(db, ENOUGH + 1).await?,
-        failed: story::count(&mut *db.acquire().await?, &failed_lately(now), ENOUGH + 1).await?,
+        unconfirmed: unconfirmed(db, MANY + 1).await?,
+        failed: story::count(&mut *db.acquire().await?, &failed_lately(now), MANY + 1).await?,
         paused: paused.into_iter().map(|it| (CampaignId(it.id), it.name, it.reason)).collect(),
         imports: imports.into_iter().map(|it| (ImportId(it.id), it.filename)).collect(),
         jobs,
