@@ -8,7 +8,7 @@ use super::{
     suppression::{self, Foreign},
 };
 use crate::{
-    access::Actor,
+    access::{Actor, Permission},
     channels::Channel,
     contacts::{
         consent,
@@ -31,8 +31,10 @@ const WORDS: &str = "Dijo que no y su ficha se eliminó";
 pub struct Departure {
     /// Messages that stay in the log.
     pub kept: i64,
-    /// Messages that wait, or of which nobody knows whether they left, and are cancelled.
+    /// Messages that wait, and are cancelled.
     pub cancelled: i64,
+    /// Messages of which nobody knows whether they left: they stay so.
+    pub unconfirmed: i64,
     /// Messages that are leaving at this moment.
     pub leaving: i64,
     /// Channels on which they said no, so that their addresses stay excluded.
@@ -52,7 +54,8 @@ pub async fn foresee(db: &mut PgConnection, contact: ContactId) -> Result<Depart
 
 async fn of(db: &mut PgConnection, contact: ContactId, all: &[i64]) -> Result<Departure> {
     let messages = sqlx::query!(
-        r#"select count(*) filter (where status in ('PENDING', 'UNCONFIRMED')) as "cancelled!",
+        r#"select count(*) filter (where status = 'PENDING') as "cancelled!",
+            count(*) filter (where status = 'UNCONFIRMED') as "unconfirmed!",
             count(*) filter (where status = 'SENDING') as "leaving!", count(*) as "kept!"
          from communication_logs where contact_id = any($1)"#,
         all
@@ -62,6 +65,7 @@ async fn of(db: &mut PgConnection, contact: ContactId, all: &[i64]) -> Result<De
     Ok(Departure {
         kept: messages.kept,
         cancelled: messages.cancelled,
+        unconfirmed: messages.unconfirmed,
         leaving: messages.leaving,
         excluded: noes(db, contact).await?,
         belongings: deletion::belongings(db, all).await?,
@@ -92,21 +96,31 @@ async fn noes(db: &mut PgConnection, contact: ContactId) -> Result<Vec<Channel>>
 ///
 /// # Errors
 /// [`Error::Forbidden`], [`Error::NotFound`], [`Error::Joined`]; [`Error::Refused`] while a message to
-/// them is leaving; or the database's.
+/// them is leaving or asked for; or the database's.
 pub async fn delete(
     tx: &mut Tx<'_>,
     now: DateTime<Utc>,
     actor: &Actor,
     contact: ContactId,
 ) -> Result<Departure> {
+    actor.require(Permission::Delete)?;
+    // Messages before people, as runs hold them, so that neither waits for the other.
+    let known: Vec<i64> = merge::all_of(tx, contact).await?.into_iter().map(|it| it.0).collect();
+    let held = cancellation::hold_open(tx, &known).await?;
     let (person, all) = deletion::hold(tx, actor, contact).await?;
-    let departure = of(tx, contact, &all).await?;
+    if cancellation::is_any_open(tx, &all, &held).await? {
+        return Err(Error::refused(
+            "En este momento se le pidió otro mensaje o se unió otra ficha a la suya. No se eliminó nada: inténtalo de nuevo.",
+        ));
+    }
+    let mut departure = of(tx, contact, &all).await?;
     if departure.leaving > 0 {
         return Err(Error::refused(
             "Un mensaje para esta persona está saliendo en este momento. No se eliminó nada: inténtalo de nuevo en un minuto.",
         ));
     }
-    cancellation::of_people(tx, now, actor, &all).await?;
+    departure.cancelled =
+        i64::try_from(cancellation::of_people(tx, now, actor, &all).await?).unwrap_or(i64::MAX);
     let addresses = deletion::addresses(tx, &all).await?;
     for channel in &departure.excluded {
         let mut reached = Vec::new();
