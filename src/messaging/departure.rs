@@ -18,6 +18,7 @@ use crate::{
     db::Tx,
     error::{Error, Result},
     ids::ContactId,
+    segments::list_removals,
 };
 use chrono::{DateTime, Utc};
 use serde_json::json;
@@ -122,6 +123,7 @@ pub async fn delete(
     departure.cancelled =
         i64::try_from(cancellation::of_people(tx, now, actor, &all).await?).unwrap_or(i64::MAX);
     let addresses = deletion::addresses(tx, &all).await?;
+    list_removals::forget(tx, &addresses).await?;
     for channel in &departure.excluded {
         let mut reached = Vec::new();
         for address in addresses.iter().filter(|it| it.contains('@') == (*channel == Channel::Email)) {

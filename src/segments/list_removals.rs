@@ -78,3 +78,14 @@ pub async fn put_back(
     .ok_or(Error::NotFound)?;
     touched(tx, now, actor, "list.put_back", id, json!({ "contact_id": contact })).await
 }
+
+/// Whoever bears one of `addresses` is deleted for good: no way back leads onto a list.
+///
+/// # Errors
+/// When the database fails.
+pub async fn forget(tx: &mut Tx<'_>, addresses: &[String]) -> Result<()> {
+    sqlx::query!("delete from list_removals where email = any($1) or phone = any($1)", addresses)
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
+}
