@@ -32,6 +32,8 @@ pub struct Belongings {
     pub lists: i64,
     /// Entries of their ledger of consent.
     pub consents: i64,
+    /// Times that they said how often they want promotions, or from when on.
+    pub rhythms: i64,
 }
 
 /// What goes with the person whose rows are `all`.
@@ -47,7 +49,9 @@ pub async fn belongings(db: &mut PgConnection, all: &[i64]) -> Result<Belongings
             (select count(*) from tasks where contact_id = any($1)) as "tasks!",
             (select count(*) from history_entries where contact_id = any($1)) as "history!",
             (select count(distinct list_id) from list_members where contact_id = any($1)) as "lists!",
-            (select count(*) from consent_events where contact_id = any($1)) as "consents!""#,
+            (select count(*) from consent_events where contact_id = any($1)) as "consents!",
+            -- Said once, it is written down for each of their rows.
+            (select count(distinct (communication_type, at)) from contact_rhythms where contact_id = any($1)) as "rhythms!""#,
         all
     )
     .fetch_one(db)

@@ -10,17 +10,18 @@ use super::{
 use crate::{
     access::{Actor, Permission},
     channels::Channel,
+    chile::time,
     contacts::{
         consent,
         deletion::{self, Belongings},
-        merge, preferences,
+        merge, preferences, rhythm,
     },
     db::Tx,
     error::{Error, Result},
     ids::ContactId,
     segments::list_removals,
 };
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use serde_json::json;
 use sqlx::PgConnection;
 
@@ -40,20 +41,24 @@ pub struct Departure {
     pub leaving: i64,
     /// Channels on which they said no, so that their addresses stay excluded.
     pub excluded: Vec<Channel>,
+    /// Those of them on which they are in a pause, which can't go on without them and counts as a no.
+    pub paused: Vec<Channel>,
     /// What goes with them.
     pub belongings: Belongings,
 }
 
-/// What deleting `contact` would come to.
+/// What deleting `contact` would come to at `now`.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn foresee(db: &mut PgConnection, contact: ContactId) -> Result<Departure> {
+pub async fn foresee(db: &mut PgConnection, now: DateTime<Utc>, contact: ContactId) -> Result<Departure> {
     let all: Vec<i64> = merge::all_of(db, contact).await?.into_iter().map(|it| it.0).collect();
-    of(db, contact, &all).await
+    of(db, time::local_date(now), contact, &all).await
 }
 
-async fn of(db: &mut PgConnection, contact: ContactId, all: &[i64]) -> Result<Departure> {
+async fn of(db: &mut PgConnection, today: NaiveDate, contact: ContactId, all: &[i64]) -> Result<Departure> {
+    let (said, paused) = (noes(db, contact).await?, pauses(db, today, contact).await?);
+    let excluded = Channel::ALL.into_iter().filter(|it| said.contains(it) || paused.contains(it)).collect();
     let messages = sqlx::query!(
         r#"select count(*) filter (where status = 'PENDING') as "cancelled!",
             count(*) filter (where status = 'UNCONFIRMED') as "unconfirmed!",
@@ -68,7 +73,8 @@ async fn of(db: &mut PgConnection, contact: ContactId, all: &[i64]) -> Result<De
         cancelled: messages.cancelled,
         unconfirmed: messages.unconfirmed,
         leaving: messages.leaving,
-        excluded: noes(db, contact).await?,
+        excluded,
+        paused,
         belongings: deletion::belongings(db, all).await?,
     })
 }
@@ -93,6 +99,17 @@ async fn noes(db: &mut PgConnection, contact: ContactId) -> Result<Vec<Channel>>
     Ok(noes)
 }
 
+/// The channels on which a pause of a person holds on `today`.
+async fn pauses(db: &mut PgConnection, today: NaiveDate, contact: ContactId) -> Result<Vec<Channel>> {
+    let mut paused = Vec::new();
+    for channel in Channel::ALL {
+        if rhythm::of(db, channel, contact).await?.pause_on(today).is_some() {
+            paused.push(channel);
+        }
+    }
+    Ok(paused)
+}
+
 /// Delete `contact` for good.
 ///
 /// # Errors
@@ -114,7 +131,7 @@ pub async fn delete(
             "En este momento se le pidió otro mensaje o se unió otra ficha a la suya. No se eliminó nada: inténtalo de nuevo.",
         ));
     }
-    let mut departure = of(tx, contact, &all).await?;
+    let mut departure = of(tx, time::local_date(now), contact, &all).await?;
     if departure.leaving > 0 {
         return Err(Error::refused(
             "Un mensaje para esta persona está saliendo en este momento. No se eliminó nada: inténtalo de nuevo en un minuto.",
