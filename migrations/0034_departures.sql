@@ -11,3 +11,14 @@ begin
     end if;
     return null;
 end $$;
+
+-- What imports kept of their card, to give it back, goes with them.
+create function forget_what_imports_kept() returns trigger language plpgsql as $$
+begin
+    -- By its key, import for import: there are few of them, and many rows.
+    delete from import_changes c using imports i, gone g
+    where c.import_id = i.id and c.subject_kind = 'contact' and c.subject_id = g.id;
+    return null;
+end $$;
+create trigger departed_contacts_take_their_card after insert on departed_contacts referencing new table as gone
+    for each statement execute function forget_what_imports_kept();

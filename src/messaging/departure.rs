@@ -37,6 +37,8 @@ pub struct Departure {
     pub cancelled: i64,
     /// Messages of which nobody knows whether they left: they stay so.
     pub unconfirmed: i64,
+    /// Answers of theirs that came, which stay with what they answer.
+    pub replies: i64,
     /// Messages that are leaving at this moment.
     pub leaving: i64,
     /// Channels on which they said no, so that their addresses stay excluded.
@@ -68,8 +70,16 @@ async fn of(db: &mut PgConnection, today: NaiveDate, contact: ContactId, all: &[
     )
     .fetch_one(&mut *db)
     .await?;
+    let replies = sqlx::query_scalar!(
+        r#"select count(*) as "count!" from inbound_events e join communication_logs l on l.id = e.communication_log_id
+           where l.contact_id = any($1) and e.kind = 'REPLY'"#,
+        all
+    )
+    .fetch_one(&mut *db)
+    .await?;
     Ok(Departure {
         kept: messages.kept,
+        replies,
         cancelled: messages.cancelled,
         unconfirmed: messages.unconfirmed,
         leaving: messages.leaving,
