@@ -233,7 +233,7 @@ pub async fn remove(tx: &mut Tx<'_>, now: DateTime<Utc>, import: ImportId) -> Re
     .execute(&mut **tx)
     .await?;
     sqlx::query!(
-        "update contacts c set company_id = b.company_id, first_name = b.first_name, last_name = b.last_name,
+        "update contacts c set company_id = (select id from companies where id = b.company_id), first_name = b.first_name, last_name = b.last_name,
             email = b.email, phone = b.phone, job_title = b.job_title, birth_date = b.birth_date, comuna = b.comuna,
             notes = b.notes, source = b.source, email_basis = b.email_basis, search_key = b.search_key, updated_at = b.updated_at
          from (select (jsonb_populate_record(null::contacts, before)).* from import_changes
