@@ -22,3 +22,9 @@ begin
 end $$;
 create trigger departed_contacts_take_their_card after insert on departed_contacts referencing new table as gone
     for each statement execute function forget_what_imports_kept();
+
+-- Who is put back on a list has the place that was theirs, as the bare address or the joined row that it came from.
+alter table list_removals add column came_as text, add column came_with bigint references contacts (id) on delete set null;
+comment on column list_removals.came_as is 'as in list_members';
+comment on column list_removals.came_with is 'as in list_members';
+create index list_removals_by_came_with on list_removals (came_with) where came_with is not null;
