@@ -46,7 +46,7 @@ pub(super) async fn look(names: &dyn Names, domain: &str, server: Option<&str>) 
         let text = format!("«{one}» no dice qué hacer con los demás: termina en -all o ~all");
         return Finding::new(PART, Level::Doubtful, text).with(domain, closed(one));
     }
-    match server.and_then(include_of).filter(|include| !asked.iter().any(|it| it == include)) {
+    match server.and_then(include_of).filter(|include| !asked.iter().any(|it| it.ends_with(include))) {
         Some(include) => {
             let text = format!("«{one}» no nombra a tu proveedor de correo: agrega include:{include}");
             Finding::new(PART, Level::Doubtful, text)
@@ -76,6 +76,7 @@ async fn walk(names: &dyn Names, domain: &str, policy: &str) -> Result<Vec<Strin
                 return Err(Finding::new(PART, Level::Bad, text));
             }
             let Asks::Policy(name) = asks else { continue };
+            asked.push(name.trim_end_matches('.').to_owned());
             // What macros stand for shows only with a message at hand.
             if name.contains('%') {
                 continue;
@@ -87,7 +88,6 @@ async fn walk(names: &dyn Names, domain: &str, policy: &str) -> Result<Vec<Strin
                 );
                 return Err(Finding::new(PART, Level::Bad, text));
             };
-            asked.push(name.trim_end_matches('.').to_owned());
             open.push(included);
         }
     }
