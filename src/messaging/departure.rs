@@ -25,8 +25,9 @@ use chrono::{DateTime, NaiveDate, Utc};
 use serde_json::json;
 use sqlx::PgConnection;
 
-/// What is said in the list of exclusion.
+/// What is said in the list of exclusion of who said no, and of who was in a pause.
 const WORDS: &str = "Dijo que no y su ficha se eliminó";
+const PAUSED: &str = "Estaba en pausa y su ficha se eliminó";
 
 /// What deleting a person comes to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -43,7 +44,7 @@ pub struct Departure {
     pub leaving: i64,
     /// Channels on which they said no, so that their addresses stay excluded.
     pub excluded: Vec<Channel>,
-    /// Those of them on which they are in a pause, which can't go on without them and counts as a no.
+    /// Those of them on which they said no more than a pause, which can't go on without them and counts as a no.
     pub paused: Vec<Channel>,
     /// What goes with them.
     pub belongings: Belongings,
@@ -59,7 +60,9 @@ pub async fn foresee(db: &mut PgConnection, now: DateTime<Utc>, contact: Contact
 }
 
 async fn of(db: &mut PgConnection, today: NaiveDate, contact: ContactId, all: &[i64]) -> Result<Departure> {
-    let (said, paused) = (noes(db, contact).await?, pauses(db, today, contact).await?);
+    let said = noes(db, contact).await?;
+    let mut paused = pauses(db, today, contact).await?;
+    paused.retain(|it| !said.contains(it));
     let excluded = Channel::ALL.into_iter().filter(|it| said.contains(it) || paused.contains(it)).collect();
     let messages = sqlx::query!(
         r#"select count(*) filter (where status = 'PENDING') as "cancelled!",
@@ -164,7 +167,7 @@ pub async fn delete(
             channels: &[*channel],
             addresses: &reached,
             reason: SuppressionReason::Unsubscribed,
-            detail: WORDS,
+            detail: if departure.paused.contains(channel) { PAUSED } else { WORDS },
         };
         suppression::exclude(tx, now, actor, &list).await?;
     }
