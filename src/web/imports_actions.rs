@@ -296,9 +296,10 @@ async fn take_back(
     let done = undo::ask(&mut tx, state.clock.now(), &actor, id).await;
     if done.is_ok() {
         tx.commit().await?;
+    } else {
+        tx.rollback().await?;
     }
     if let Err(Error::Refused(sentence)) = done {
-        tx.rollback().await?;
         let import = imports::get(&state.db, id).await?;
         let told = imports_obstacles::path(&state, &actor, &import).await?;
         let flash = Flash::bad(sentence);
