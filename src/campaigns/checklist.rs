@@ -17,7 +17,7 @@ use crate::{
     messaging::{
         compose::Sender,
         kinds::MessageType,
-        legal::{and, footer_advice, footer_lacks, own_gap, own_gap_sentence},
+        legal::{footer_advice, footer_lacks, own_gap, own_gap_sentence},
         template,
         values::{self, Recipient},
     },
@@ -159,7 +159,7 @@ fn senders(config: &Config, business: &Business, email: &EmailChannel, kind: Mes
         let lacking: Vec<_> = lacking.iter().filter(|it| it.1.trim().is_empty()).map(|it| it.0).collect();
         Item::red(
             "sender",
-            format!("Falta {} del remitente legal.", and(&lacking)),
+            format!("Falta {} del remitente legal.", format::and(&lacking)),
             "La ley 19.496 (art. 28 B) exige decir quién envía. Completa los datos de tu negocio.",
         )
         .at(SETTINGS_BUSINESS)

@@ -34,6 +34,8 @@ pub async fn run_once(db: &PgPool, now: DateTime<Utc>) -> Result<bool> {
     match step(&mut tx, now, id).await {
         Ok(()) => tx.commit().await?,
         Err(error) if error.may_pass() => return Err(error),
+        // Somebody was deleted between being read and being queued: whoever looks next does not find them.
+        Err(error) if is_somebody_gone(&error) => tx.rollback().await?,
         Err(error) => {
             tx.rollback().await?;
             tracing::warn!(mailing.id = id.0, error = error.description(), "A mailing could not be queued");
@@ -41,6 +43,11 @@ pub async fn run_once(db: &PgPool, now: DateTime<Utc>) -> Result<bool> {
         }
     }
     Ok(true)
+}
+
+fn is_somebody_gone(error: &Error) -> bool {
+    matches!(error, Error::Database(sqlx::Error::Database(it))
+        if it.constraint() == Some("communication_logs_contact_id_fkey"))
 }
 
 async fn step(tx: &mut Tx<'_>, now: DateTime<Utc>, id: MailingId) -> Result<()> {

@@ -41,7 +41,32 @@ pub async fn of_campaign(
     Ok(done.rows_affected())
 }
 
-/// PENDING, UNCONFIRMED -> CANCELLED for all that is left for people who are deleted. Returns how many.
+/// Hold the messages of `contacts` that have not ended: until the transaction does, no run begins one of them. Whoever needs
+/// the people too holds them after this, as runs do. Gives which they are.
+pub(super) async fn hold_open(tx: &mut Tx<'_>, contacts: &[i64]) -> Result<Vec<i64>> {
+    Ok(sqlx::query_scalar!(
+        "select id from communication_logs
+         where contact_id = any($1) and status in ('PENDING', 'SENDING', 'UNCONFIRMED') order by id for update",
+        contacts
+    )
+    .fetch_all(&mut **tx)
+    .await?)
+}
+
+/// Whether any message of `contacts` that has not ended is not among those `held`.
+pub(super) async fn is_any_open(tx: &mut Tx<'_>, contacts: &[i64], held: &[i64]) -> Result<bool> {
+    Ok(sqlx::query_scalar!(
+        r#"select exists (select from communication_logs
+               where contact_id = any($1) and status in ('PENDING', 'SENDING', 'UNCONFIRMED') and id <> all($2)) as "any!""#,
+        contacts,
+        held
+    )
+    .fetch_one(&mut **tx)
+    .await?)
+}
+
+/// PENDING -> CANCELLED for all that waits for people who are deleted. What may have left stays as it is, since news of it
+/// may come. Returns how many.
 pub(super) async fn of_people(
     tx: &mut Tx<'_>,
     now: DateTime<Utc>,
@@ -51,7 +76,7 @@ pub(super) async fn of_people(
     let done = sqlx::query!(
         "with ordered as (
              select id from communication_logs
-             where contact_id = any($1) and status in ('PENDING', 'UNCONFIRMED') order by id for update
+             where contact_id = any($1) and status = 'PENDING' order by id for update
          ), gone as (
              update communication_logs set status = 'CANCELLED', defer_reason = null
              where id in (select id from ordered)

@@ -6,7 +6,7 @@ use super::{
     template::{self, RenderError, Source},
     values::{self, Links, Recipient, VARIABLES},
 };
-use crate::{error::FieldError, settings::Business};
+use crate::{chile::format, error::FieldError, settings::Business};
 
 /// The legal footer that a new text starts with.
 pub const DEFAULT_FOOTER: &str = "Este correo promocional lo envía {{ business_name }}, {{ business_address }}. Contacto: {{ business_email }}.\n\
@@ -65,7 +65,7 @@ pub fn footer_lacks(source: &Source, business: &Business) -> Vec<&'static str> {
 pub fn footer_advice(lacking: &[&str]) -> String {
     format!(
         "Agrega {} al pie: la ley 19.496 (art. 28 B) pide decir quién envía, su dirección y cómo dejar de recibir.",
-        and(lacking)
+        format::and(lacking)
     )
 }
 
@@ -104,16 +104,6 @@ pub fn own_gap(source: &Source, business: &Business) -> Option<&'static str> {
 pub fn own_gap_sentence(name: &str) -> String {
     let label = VARIABLES.iter().find(|it| it.name == name).map_or(name, |it| it.label);
     format!("El texto usa {{{{ {name} }}}}, y falta ese dato: {}.", label.to_lowercase())
-}
-
-/// `a`, `a y b`, `a, b y c`.
-#[must_use]
-pub fn and(words: &[&str]) -> String {
-    match words {
-        [] => String::new(),
-        [one] => (*one).to_owned(),
-        [first @ .., last] => format!("{} y {last}", first.join(", ")),
-    }
 }
 
 #[cfg(test)]
@@ -155,11 +145,5 @@ mod tests {
         assert_eq!(own_gap(&source, &business()), Some("business_phone"));
         let told = Business { phone: "+56 65 225 0000".into(), ..business() };
         assert_eq!(own_gap(&source, &told), None);
-    }
-
-    #[test]
-    fn lists_read_as_people_write_them() {
-        assert_eq!(and(&["a"]), "a");
-        assert_eq!(and(&["a", "b", "c"]), "a, b y c");
     }
 }

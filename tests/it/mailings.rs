@@ -2,18 +2,18 @@
 
 use crate::{
     campaigns::{app, execute, people},
-    support::{Reply, TestApp},
+    support::{Reply, TestApp, until_waiting},
     templates::drip,
 };
 use axum::http::StatusCode;
 use llovizna::{
-    access::Role,
+    access::{Actor, Role},
     contacts::contact_list::Filter,
     db::MIGRATIONS,
     ids::{ContactId, MailingId},
     mailings::{self, Status, Words, run},
     messaging::{
-        gate,
+        departure, gate,
         kinds::{BlockReason, OriginKind},
         template,
     },
@@ -219,4 +219,24 @@ async fn who_may_not_send_by_the_time_of_queueing_sends_nothing(db: PgPool) {
     assert_eq!(it.status, Status::Failed);
     assert!(it.failure.unwrap().contains("ya no puede enviar"));
     assert_eq!(count(&app, "select count(*) from communication_logs").await, 0);
+}
+
+#[sqlx::test(migrator = "MIGRATIONS")]
+async fn somebody_who_is_deleted_meanwhile_keeps_nobody_else_from_it(db: PgPool) {
+    let app = app(db.clone());
+    let all = people(&app, "sur", 3).await;
+    let id = made(&ask(&app, &all, OFFER).await);
+    let mut deletion = db.begin().await.unwrap();
+    departure::delete(&mut deletion, app.now(), &Actor::CommandLine, all[1]).await.unwrap();
+    let queueing = tokio::spawn({
+        let (db, now) = (db.clone(), app.now());
+        async move { run::run_once(&db, now).await }
+    });
+    until_waiting(&db, 1).await;
+    deletion.commit().await.unwrap();
+    assert!(queueing.await.unwrap().unwrap(), "there is more to do");
+    settle(&app).await;
+    let mut db = db.acquire().await.unwrap();
+    assert_eq!(mailings::get(&mut *db, id).await.unwrap().status, Status::Done);
+    assert_eq!(count(&app, "select count(*) from communication_logs where origin = 'MANUAL'").await, 2);
 }
