@@ -13,13 +13,13 @@ use crate::{
     contacts::contact_list::Filter,
     db::Tx,
     error::{Error, FieldError, Result},
-    ids::{ContactId, LibraryId, MailingId, TemplateId},
+    ids::{LibraryId, MailingId, TemplateId},
     messaging::{
+        cancellation,
         foresight::{self, Person, Preview, Which},
         kinds::{MessageType, Status as MessageStatus},
         legal,
         library::{self, Kind},
-        outbox::Origin,
         template::{self, Source},
         versions,
     },
@@ -173,14 +173,6 @@ impl TryFrom<Stored> for Mailing {
             created_by: it.created_by,
             checkpoint: it.checkpoint,
         })
-    }
-}
-
-impl Mailing {
-    /// What makes a message of it one a person, however often it is asked for.
-    #[must_use]
-    pub fn origin(&self) -> Origin {
-        Origin::Manual { key: format!("mailing:{}", self.id) }
     }
 }
 
@@ -371,7 +363,7 @@ pub async fn list(db: impl PgExecutor<'_>, before: Option<i64>, limit: i64) -> R
 /// When the database fails.
 pub async fn counts(db: impl PgExecutor<'_>, id: MailingId) -> Result<Vec<(MessageStatus, i64)>> {
     let rows = sqlx::query!(
-        r#"select status as "status!", count(*) as "count!" from mailing_messages where mailing_id = $1 group by status"#,
+        r#"select status, count(*) as "count!" from communication_logs where mailing_id = $1 group by status"#,
         id.0
     )
     .fetch_all(db)
@@ -398,17 +390,7 @@ pub async fn cancel(tx: &mut Tx<'_>, now: DateTime<Utc>, actor: &Actor, id: Mail
     if cancelled == 0 {
         return Err(Error::refused("Este envío ya se canceló o no pudo terminar: no se cambió nada."));
     }
-    let people = sqlx::query_scalar!(
-        r#"select p.contact_id as "id!" from mailing_people p where p.mailing_id = $1
-           union select c.merged_into from mailing_people p join contacts c on c.id = p.contact_id
-           where p.mailing_id = $1 and c.merged_into is not null"#,
-        id.0
-    )
-    .fetch_all(&mut **tx)
-    .await?;
-    let people: Vec<ContactId> = people.into_iter().map(ContactId).collect();
-    let mailing = get(&mut **tx, id).await?;
-    let taken_back = mailing.origin().recall(tx, now, actor, &people).await?;
+    let taken_back = cancellation::of_mailing(tx, now, actor, id).await?;
     record(tx, now, actor, "mailing.cancel", id, json!({ "messages": taken_back })).await?;
     Ok(taken_back)
 }

@@ -9,7 +9,7 @@ use crate::{
     error::{Error, Result},
     ids::ContactId,
     messaging::{
-        outbox::{self, Draft},
+        outbox::{self, Draft, Origin},
         versions,
     },
 };
@@ -58,7 +58,7 @@ async fn step(tx: &mut Tx<'_>, now: DateTime<Utc>, id: MailingId) -> Result<()> 
     let required =
         versions::prepared(tx, mailing.template).await?.map(|it| it.required()).unwrap_or_default();
     let draft = Draft {
-        origin: mailing.origin(),
+        origin: Origin::Manual(id),
         channel: Channel::Email,
         message_type: mailing.message_type,
         template: mailing.template,

@@ -23,7 +23,7 @@ use sqlx::PgPool;
 const ONCE: &str = "0191d3a0-0000-7000-8000-000000000001";
 
 /// The ready offer of the library.
-const OFFER: &[(&str, &str)] = &[("words", "template"), ("template", "1"), ("once", ONCE)];
+pub(crate) const OFFER: &[(&str, &str)] = &[("words", "template"), ("template", "1"), ("once", ONCE)];
 
 const FOOTER: &str = "{{ business_name }}, {{ business_address }}. Baja: {{ unsubscribe_url }}";
 
@@ -34,23 +34,23 @@ fn chosen(ids: &[ContactId]) -> Vec<(&'static str, String)> {
         .collect()
 }
 
-async fn ask(app: &TestApp, ids: &[ContactId], fields: &[(&str, &str)]) -> Reply {
+pub(crate) async fn ask(app: &TestApp, ids: &[ContactId], fields: &[(&str, &str)]) -> Reply {
     let whom = chosen(ids);
     let all: Vec<(&str, &str)> =
         whom.iter().map(|it| (it.0, it.1.as_str())).chain(fields.iter().copied()).collect();
     app.post("/mailings", &all).await
 }
 
-fn made(reply: &Reply) -> MailingId {
+pub(crate) fn made(reply: &Reply) -> MailingId {
     assert_eq!(reply.status, StatusCode::SEE_OTHER, "{}", reply.text());
     MailingId(reply.location().trim_start_matches("/mailings/").parse().unwrap())
 }
 
-async fn settle(app: &TestApp) {
+pub(crate) async fn settle(app: &TestApp) {
     while run::run_once(&app.state.db, app.now()).await.unwrap() {}
 }
 
-async fn count(app: &TestApp, sql: &'static str) -> i64 {
+pub(crate) async fn count(app: &TestApp, sql: &'static str) -> i64 {
     sqlx::query_scalar(sql).fetch_one(&app.state.db).await.unwrap()
 }
 

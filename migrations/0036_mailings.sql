@@ -1,0 +1,44 @@
+-- Messages know the mailing that they are of; a mailing that stands still says why and can go on.
+
+alter table communication_logs add column mailing_id bigint;
+comment on column communication_logs.mailing_id is
+    'the mailing that asked for it. No foreign key: a check a row would cost more than the row, and mailings are never deleted';
+
+-- Until here only its key told.
+update communication_logs set mailing_id = split_part(dedupe_key, ':', 3)::bigint
+where origin = 'MANUAL' and dedupe_key like 'manual:mailing:%';
+drop view mailing_messages;
+
+create index communication_logs_by_mailing on communication_logs (mailing_id, status, id) where mailing_id is not null;
+
+create or replace function communication_logs_guard() returns trigger language plpgsql as $$
+begin
+    if old.status <> new.status and not (
+        case old.status
+            when 'PENDING' then new.status in ('SENDING', 'BLOCKED', 'CANCELLED')
+            when 'SENDING' then new.status in ('SENT', 'PENDING', 'FAILED', 'BLOCKED', 'UNCONFIRMED')
+            when 'UNCONFIRMED' then new.status in ('SENT', 'PENDING', 'CANCELLED', 'FAILED')
+            when 'FAILED' then new.status = 'PENDING'
+            else coalesce(message_stage(new.status) > message_stage(old.status), false)
+        end
+    ) then
+        raise exception 'a message cannot go from % to %', old.status, new.status
+            using errcode = 'restrict_violation', constraint = 'communication_logs_arrow';
+    end if;
+    if new.id <> old.id or new.token <> old.token or new.origin <> old.origin or new.created_at <> old.created_at
+        or new.campaign_id is distinct from old.campaign_id
+        or new.mailing_id is distinct from old.mailing_id
+        or new.communication_type <> old.communication_type or new.message_type <> old.message_type
+        or (old.sent_at is not null and (new.sent_at is distinct from old.sent_at
+            or new.contact_id is distinct from old.contact_id
+            or new.workflow_step_id is distinct from old.workflow_step_id
+            or new.destination is distinct from old.destination
+            or new.subject is distinct from old.subject
+            or new.external_id is distinct from old.external_id
+            or new.body_sha256 is distinct from old.body_sha256
+            or new.template_id is distinct from old.template_id)) then
+        raise exception 'what a message was cannot be rewritten'
+            using errcode = 'restrict_violation', constraint = 'communication_logs_rewrite';
+    end if;
+    return new;
+end $$;
