@@ -11,6 +11,10 @@ drop view mailing_messages;
 
 create index communication_logs_by_mailing on communication_logs (mailing_id, status, id) where mailing_id is not null;
 
+-- A mailing's own turn, and that of messages that nobody asked for together.
+create index communication_logs_due_by_hand on communication_logs (communication_type, mailing_id, next_attempt_at, id)
+where status = 'PENDING' and campaign_id is null;
+
 create or replace function communication_logs_guard() returns trigger language plpgsql as $$
 begin
     if old.status <> new.status and not (
@@ -42,3 +46,18 @@ begin
     end if;
     return new;
 end $$;
+
+--   RUNNING -> DONE, FAILED              FAILED: not everybody could be queued; who was stays so
+--   RUNNING, DONE -> PAUSED              the server refuses it, or it may not leave as things stand
+--   PAUSED, FAILED -> RUNNING            a person lets it go on, in their own name
+--   RUNNING, PAUSED, DONE, FAILED -> CANCELLED   what had not left was taken back
+alter table mailings
+    add column resumed_by bigint references staff_users (id) on delete set null,
+    add column resumed_by_name text,
+    drop constraint mailings_status_known,
+    add constraint mailings_status_known check (status in ('RUNNING', 'PAUSED', 'DONE', 'CANCELLED', 'FAILED')),
+    drop constraint mailings_failure_explained,
+    add constraint mailings_failure_explained check ((status in ('PAUSED', 'FAILED')) = (failure is not null));
+comment on column mailings.failure is 'why it stands still: paused, or failed';
+comment on column mailings.resumed_by_name is 'who let it go on last: people are queued in their name; null: in that of who asked';
+create index mailings_standing_still on mailings (id) where status in ('PAUSED', 'FAILED');

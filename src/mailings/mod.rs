@@ -1,21 +1,22 @@
-//! One text to people chosen by hand: foretold, asked for, watched, taken back. The engine
-//! that queues it is [`run`]; whether each may get it, the gate of `messaging` decides.
+//! One text to people chosen by hand: foretold, asked for, watched. The engine that queues it is [`run`]; how it
+//! stops and goes on, `status`; whether each may get it, the gate of `messaging` decides.
 
 pub mod run;
+mod status;
+
+pub use status::{Paused, Status, cancel, pause_for_trouble, pause_the_unfit, resume};
 
 use crate::{
     access::{Actor, Permission},
     audit,
     channels::Channel,
     chile::format,
-    codes::codes,
     config::Config,
     contacts::contact_list::Filter,
     db::Tx,
-    error::{Error, FieldError, Result},
+    error::{Error, Result},
     ids::{LibraryId, MailingId, TemplateId},
     messaging::{
-        cancellation,
         foresight::{self, Person, Preview, Which},
         kinds::{MessageType, Status as MessageStatus},
         legal,
@@ -30,28 +31,6 @@ use chrono::{DateTime, Utc};
 use serde_json::json;
 use sqlx::{PgConnection, PgExecutor, Postgres, QueryBuilder};
 use uuid::Uuid;
-
-codes! {
-    /// Where a mailing stands. The arrows are drawn in `migrations/0031_templates.sql`.
-    Status {
-        /// Its people are being queued.
-        Running = "RUNNING", "En marcha";
-        /// All were queued.
-        Done = "DONE", "En la cola";
-        /// Taken back by a person.
-        Cancelled = "CANCELLED", "Cancelado";
-        /// Who asked may not send any more.
-        Failed = "FAILED", "Fallido";
-    }
-}
-
-impl Status {
-    /// Whether what has not left can be taken back.
-    #[must_use]
-    pub fn can_be_cancelled(self) -> bool {
-        matches!(self, Status::Running | Status::Done)
-    }
-}
 
 /// What is written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -127,14 +106,33 @@ pub struct Mailing {
     pub total: i64,
     /// Looked at so far.
     pub done: i64,
-    /// Why it failed.
+    /// Why it stands still: it is paused, or failed.
     pub failure: Option<String>,
     /// When it was asked for.
     pub created_at: DateTime<Utc>,
     /// By whom.
     pub created_by_name: String,
     created_by: Option<i64>,
+    /// Who let it go on last, by row and name.
+    resumed_by: Option<i64>,
+    resumed_by_name: Option<String>,
     checkpoint: i64,
+}
+
+impl Mailing {
+    /// In whose name people are queued: who let it go on last, or who asked.
+    async fn asker(&self, db: impl PgExecutor<'_>) -> Result<Actor> {
+        match &self.resumed_by_name {
+            Some(name) => Actor::asking(db, self.resumed_by, name).await,
+            None => Actor::asking(db, self.created_by, &self.created_by_name).await,
+        }
+    }
+
+    /// People who are not queued yet.
+    #[must_use]
+    pub fn rest(&self) -> i64 {
+        self.total - self.done
+    }
 }
 
 struct Stored {
@@ -150,6 +148,8 @@ struct Stored {
     created_at: DateTime<Utc>,
     created_by: Option<i64>,
     created_by_name: String,
+    resumed_by: Option<i64>,
+    resumed_by_name: Option<String>,
     checkpoint: i64,
 }
 
@@ -171,6 +171,8 @@ impl TryFrom<Stored> for Mailing {
             created_at: it.created_at,
             created_by_name: it.created_by_name,
             created_by: it.created_by,
+            resumed_by: it.resumed_by,
+            resumed_by_name: it.resumed_by_name,
             checkpoint: it.checkpoint,
         })
     }
@@ -297,20 +299,7 @@ pub async fn create(
 
 async fn refuse_problems(tx: &mut Tx<'_>, config: &Config, letter: &Letter) -> Result<()> {
     let business: Business = settings::load(&mut **tx, &config.first_values).await?;
-    let mut problems = Vec::new();
-    if letter.source.subject.trim().is_empty() {
-        problems.push(FieldError::new("subject", "Escribe el asunto."));
-    }
-    if letter.source.body.trim().is_empty() {
-        problems.push(FieldError::new("body", "Escribe el mensaje."));
-    }
-    if letter.message_type.is_promotional() && !business.is_legal_sender() {
-        problems.push(FieldError::new(
-            "template",
-            "Faltan los datos de tu negocio que la ley pide mostrar: complétalos en Ajustes, Negocio.",
-        ));
-    }
-    problems.extend(legal::problems(&letter.source, letter.message_type, &business));
+    let problems = legal::unsendable(&letter.source, letter.message_type, &business);
     if problems.is_empty() { Ok(()) } else { Err(Error::Invalid(problems)) }
 }
 
@@ -330,7 +319,7 @@ pub async fn get(db: impl PgExecutor<'_>, id: MailingId) -> Result<Mailing> {
     let row = sqlx::query_as!(
         Stored,
         "select id, status, title, message_type, template_id, library_id, total, done, failure, created_at, created_by,
-            created_by_name, checkpoint
+            created_by_name, resumed_by, resumed_by_name, checkpoint
          from mailings where id = $1",
         id.0
     )
@@ -347,7 +336,7 @@ pub async fn list(db: impl PgExecutor<'_>, before: Option<i64>, limit: i64) -> R
     let rows = sqlx::query_as!(
         Stored,
         "select id, status, title, message_type, template_id, library_id, total, done, failure, created_at, created_by,
-            created_by_name, checkpoint
+            created_by_name, resumed_by, resumed_by_name, checkpoint
          from mailings where id < coalesce($1, 9223372036854775807) order by id desc limit $2",
         before,
         limit
@@ -371,28 +360,6 @@ pub async fn counts(db: impl PgExecutor<'_>, id: MailingId) -> Result<Vec<(Messa
     let count =
         |status: MessageStatus| rows.iter().find(|it| it.status == status.code()).map_or(0, |it| it.count);
     Ok(MessageStatus::ALL.iter().map(|it| (*it, count(*it))).filter(|it| it.1 > 0).collect())
-}
-
-/// Take back what has not left, and queue nobody else. Gives how many messages were taken back.
-///
-/// # Errors
-/// [`Error::Forbidden`]; [`Error::Refused`] when it was cancelled or failed already; or the database's.
-pub async fn cancel(tx: &mut Tx<'_>, now: DateTime<Utc>, actor: &Actor, id: MailingId) -> Result<u64> {
-    actor.require(Permission::SendCampaigns)?;
-    let cancelled = sqlx::query!(
-        "update mailings set status = 'CANCELLED', finished_at = $2 where id = $1 and status in ('RUNNING', 'DONE')",
-        id.0,
-        now
-    )
-    .execute(&mut **tx)
-    .await?
-    .rows_affected();
-    if cancelled == 0 {
-        return Err(Error::refused("Este envío ya se canceló o no pudo terminar: no se cambió nada."));
-    }
-    let taken_back = cancellation::of_mailing(tx, now, actor, id).await?;
-    record(tx, now, actor, "mailing.cancel", id, json!({ "messages": taken_back })).await?;
-    Ok(taken_back)
 }
 
 async fn record(

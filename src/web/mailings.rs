@@ -57,6 +57,7 @@ pub(super) fn routes() -> Vec<Route> {
         Route::get("/mailings/{id}/letter", View, letter),
         Route::get("/mailings/{id}/progress", View, live),
         Route::post("/mailings/{id}/cancellation", SendCampaigns, cancel),
+        Route::post("/mailings/{id}/resume", SendCampaigns, resume),
     ]
 }
 
@@ -292,6 +293,7 @@ async fn create(
 pub(super) fn tone(status: Status) -> &'static str {
     match status {
         Status::Running => "blue",
+        Status::Paused => "yellow",
         Status::Done => "green",
         Status::Cancelled => "secondary",
         Status::Failed => "red",
@@ -302,6 +304,7 @@ pub(super) fn tone(status: Status) -> &'static str {
 pub(super) fn status_icon(status: Status) -> &'static str {
     match status {
         Status::Running => "loader",
+        Status::Paused => "player-pause",
         Status::Done => "circle-check",
         Status::Cancelled => "circle-x",
         Status::Failed => "alert-circle",
@@ -323,7 +326,7 @@ impl ShowPage {
         let mailing = mailings::get(&state.db, id).await?;
         let counts = mailings::counts(&state.db, id).await?;
         let pending = counts.iter().find(|it| it.0 == MessageStatus::Pending).map_or(0, |it| it.1);
-        Ok(ShowPage { shell, waiting: pending + mailing.total - mailing.done, mailing, counts })
+        Ok(ShowPage { shell, waiting: pending + mailing.rest(), mailing, counts })
     }
 
     fn is_running(&self) -> bool {
@@ -379,6 +382,21 @@ async fn cancel(State(state): State<AppState>, actor: Actor, Path(id): Path<Mail
             ))
             .to(&path))
         }
+        Err(Error::Refused(sentence)) => Ok(Flash::bad(sentence).to(&path)),
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn resume(State(state): State<AppState>, actor: Actor, Path(id): Path<MailingId>) -> Answer {
+    let path = format!("/mailings/{id}");
+    let done = async {
+        let mut tx = state.db.begin().await?;
+        mailings::resume(&mut tx, state.clock.now(), &actor, id).await?;
+        tx.commit().await?;
+        Ok::<_, Error>(())
+    };
+    match done.await {
+        Ok(()) => Ok(Flash::good("Sigue: lo que espera sale en las próximas corridas.").to(&path)),
         Err(Error::Refused(sentence)) => Ok(Flash::bad(sentence).to(&path)),
         Err(error) => Err(error.into()),
     }
