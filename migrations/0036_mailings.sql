@@ -48,7 +48,7 @@ begin
 end $$;
 
 --   RUNNING -> DONE, FAILED              FAILED: not everybody could be queued; who was stays so
---   RUNNING, DONE -> PAUSED              the server refuses it, or it may not leave as things stand
+--   RUNNING, DONE, FAILED -> PAUSED      the server refuses it, or it may not leave as things stand
 --   PAUSED, FAILED -> RUNNING            a person lets it go on, in their own name
 --   RUNNING, PAUSED, DONE, FAILED -> CANCELLED   what had not left was taken back
 alter table mailings
@@ -61,3 +61,38 @@ alter table mailings
 comment on column mailings.failure is 'why it stands still: paused, or failed';
 comment on column mailings.resumed_by_name is 'who let it go on last: people are queued in their name; null: in that of who asked';
 create index mailings_standing_still on mailings (id) where status in ('PAUSED', 'FAILED');
+
+-- Who was asked for is written down person by person: the words that were searched for and the rows that were marked say
+-- nothing more, and may be somebody's name.
+update mailings set filter = '{}';
+update bulk_actions set filter = '{}';
+comment on column mailings.filter is 'how the list was asked, without the words or rows of anybody; their rows were written down when it was confirmed';
+
+-- The ready texts read right with a name and without, and those that sell nothing do not call themselves a promotion.
+do $$
+declare
+    offer constant text := E'Este correo promocional lo envía {{ business_name }}, {{ business_address }}. Contacto: {{ business_email }}.\nSi no quieres recibir más correos, puedes darte de baja aquí: {{ unsubscribe_url }}';
+    plain constant text := E'Este correo lo envía {{ business_name }}, {{ business_address }}. Contacto: {{ business_email }}.\nSi no quieres recibir más correos, puedes darte de baja aquí: {{ unsubscribe_url }}';
+    hello constant text := 'Hola{% if first_name %} {{ first_name }}{% endif %}:';
+    it record;
+    text_id bigint;
+begin
+    for it in
+        select ready.*, l.id as library_id, t.body from (values
+            ('oferta', '{% if first_name %}{{ first_name }}, tinas{% else %}Tinas{% endif %} y masaje para dos esta semana', offer),
+            ('recordatorio', '{% if first_name %}{{ first_name }}, se{% else %}Se{% endif %} acerca tu taller', plain),
+            ('personalizado', '{% if first_name %}{{ first_name }}, una{% else %}Una{% endif %} pregunta', plain),
+            ('reactivation', '{% if first_name %}{{ first_name }}, tu{% else %}Tu{% endif %} próxima clase va por nuestra cuenta', offer),
+            ('birthday', '¡Feliz cumpleaños{% if first_name %}, {{ first_name }}{% endif %}!', offer)
+        ) as ready (kind, subject, footer)
+        join message_templates t on t.name = 'library:ready:' || ready.kind and t.version = 1
+        -- Whoever changed one keeps their words.
+        join library_templates l on l.template_id = t.id
+    loop
+        insert into message_templates (communication_type, name, version, subject, body, body_format, footer, created_at)
+        values ('EMAIL', 'library:ready:' || it.kind, 2, it.subject,
+                replace(it.body, 'Hola {{ first_name | default(\"¿cómo estás?\") }}:', hello), 'BLOCKS', it.footer, now())
+        returning id into text_id;
+        update library_templates set template_id = text_id, updated_at = now() where id = it.library_id;
+    end loop;
+end $$;

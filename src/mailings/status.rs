@@ -56,7 +56,7 @@ pub struct Paused {
     pub reason: String,
 }
 
-/// RUNNING, DONE -> PAUSED because nothing can leave; `reason` is Spanish and says what to do. None when it no longer
+/// RUNNING, DONE, FAILED -> PAUSED because nothing can leave; `reason` is Spanish and says what to do. None when it no longer
 /// goes on anyway.
 ///
 /// # Errors
@@ -69,7 +69,7 @@ pub async fn pause_for_trouble(
 ) -> Result<Option<Paused>> {
     let done = sqlx::query!(
         "update mailings set status = 'PAUSED', failure = $2, finished_at = null
-         where id = $1 and status in ('RUNNING', 'DONE')",
+         where id = $1 and status in ('RUNNING', 'DONE', 'FAILED')",
         id.0,
         reason
     )
@@ -89,7 +89,7 @@ pub async fn pause_for_trouble(
 pub async fn pause_the_unfit(db: &PgPool, now: DateTime<Utc>, config: &Config) -> Result<Vec<Paused>> {
     let under_way = sqlx::query_scalar!(
         "select id from mailings m
-         where status = 'RUNNING' or (status = 'DONE'
+         where status = 'RUNNING' or (status in ('DONE', 'FAILED')
              and exists (select from communication_logs l where l.mailing_id = m.id and l.status = 'PENDING'))
          order by id"
     )

@@ -12,6 +12,10 @@ use crate::{error::FieldError, settings::Business};
 pub const DEFAULT_FOOTER: &str = "Este correo promocional lo envía {{ business_name }}, {{ business_address }}. Contacto: {{ business_email }}.\n\
      Si no quieres recibir más correos, puedes darte de baja aquí: {{ unsubscribe_url }}";
 
+/// The same for a text that is written to people one knows, and does not call itself a promotion.
+pub const PLAIN_FOOTER: &str = "Este correo lo envía {{ business_name }}, {{ business_address }}. Contacto: {{ business_email }}.\n\
+     Si no quieres recibir más correos, puedes darte de baja aquí: {{ unsubscribe_url }}";
+
 /// What of `source` is not whole and lawful, at its fields: the one question asked of every text that may leave.
 #[must_use]
 pub fn unfit(source: &Source, message_type: MessageType, business: &Business) -> Vec<FieldError> {
@@ -21,8 +25,9 @@ pub fn unfit(source: &Source, message_type: MessageType, business: &Business) ->
     }
     if matches!(source.body.trim(), "" | "[]") {
         found.push(FieldError::new("body", "Escribe el mensaje, o agrega un bloque."));
+    } else {
+        found.extend(problems(source, message_type, business));
     }
-    found.extend(problems(source, message_type, business));
     found
 }
 
@@ -38,9 +43,7 @@ pub fn unsendable(source: &Source, message_type: MessageType, business: &Busines
     found
 }
 
-/// What keeps `source` from being sent by `business`, at its fields.
-#[must_use]
-pub fn problems(source: &Source, message_type: MessageType, business: &Business) -> Vec<FieldError> {
+fn problems(source: &Source, message_type: MessageType, business: &Business) -> Vec<FieldError> {
     if let Err(problems) = template::compile(source) {
         return problems;
     }

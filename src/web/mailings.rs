@@ -13,13 +13,13 @@ use super::{
 use crate::{
     access::{Actor, Permission},
     chile::format,
+    contacts::named::Named,
     error::{Error, Result},
-    ids::{ContactId, LibraryId, MailingId},
+    ids::{ContactId, LibraryId, MailingId, TemplateId},
     mailings::{self, Draft, Letter, Mailing, Status, Words},
     messaging::{
         foresight::Person,
         kinds::Status as MessageStatus,
-        legal,
         library::{self, Kind},
         template::Source,
         versions,
@@ -71,6 +71,7 @@ struct Typed {
     words: String,
     template: String,
     source: Source,
+    version: Option<TemplateId>,
     contact: Option<ContactId>,
 }
 
@@ -90,6 +91,7 @@ impl Typed {
                 "subject" => value.trim().clone_into(&mut it.source.subject),
                 "body" => it.source.body = value,
                 "footer" => it.source.footer = value,
+                "version" => it.version = value.parse().ok().map(TemplateId),
                 "contact_id" => it.contact = value.parse().ok().map(ContactId),
                 _ => {}
             }
@@ -165,7 +167,9 @@ struct NewPage {
     whom: Whom,
     back: String,
     templates: Vec<(LibraryId, Kind, String)>,
-    contacts: Vec<Person>,
+    contacts: Vec<Named>,
+    /// The version of the template that the preview shows.
+    version: Option<TemplateId>,
     count: Count,
     tried: Option<Tried>,
     errors: Errors,
@@ -181,6 +185,7 @@ impl NewPage {
             typed,
             templates: Vec::new(),
             contacts: Vec::new(),
+            version: None,
             count: Count::default(),
             tried: None,
             errors: Errors::default(),
@@ -200,8 +205,9 @@ impl NewPage {
         }
         let contacts = mailings::first_of(&mut db, state.clock.now(), &typed.whom.filter()?).await?;
         drop(db);
+        let version = typed.letter(state).await?.template.map(|it| it.1);
         let count = counted(state, &typed).await?;
-        Ok(NewPage { templates, contacts, count, errors, ..NewPage::bare(shell, typed) })
+        Ok(NewPage { templates, contacts, version, count, errors, ..NewPage::bare(shell, typed) })
     }
 
     fn height(&self) -> String {
@@ -216,7 +222,7 @@ async fn new(
 ) -> Answer {
     let mut typed = Typed::read(pairs);
     typed.once = Uuid::new_v4().to_string();
-    typed.source.footer = legal::DEFAULT_FOOTER.to_owned();
+    typed.source.footer = Kind::Personal.footer().to_owned();
     let page = NewPage::load(&state, shell, typed, Errors::default()).await?;
     if page.count.total == 0 {
         let said = "No elegiste a nadie. Marca a las personas en la lista y vuelve a intentarlo.";
@@ -255,7 +261,8 @@ async fn preview(
     if query.part == "html" {
         return Ok(campaigns_letter::frame(&tried));
     }
-    html::page(&NewPage { tried: Some(tried), ..NewPage::bare(shell, typed) }.as_preview())
+    let version = letter.template.map(|it| it.1);
+    html::page(&NewPage { tried: Some(tried), version, ..NewPage::bare(shell, typed) }.as_preview())
 }
 
 async fn create(
@@ -273,6 +280,7 @@ async fn create(
                 .map_err(|_| Error::invalid("template", "Recarga la página y vuelve a intentarlo."))?,
             words: typed.chosen(),
             shown: typed.shown.parse().ok(),
+            seen: typed.version,
         };
         let mut tx = state.db.begin().await?;
         let filter = typed.whom.filter()?;
@@ -375,12 +383,15 @@ async fn cancel(State(state): State<AppState>, actor: Actor, Path(id): Path<Mail
     };
     match done.await {
         Ok(taken_back) => {
-            let messages =
-                format::count(i64::try_from(taken_back).unwrap_or(i64::MAX), "mensaje", "mensajes");
-            Ok(Flash::good(format!(
-                "Cancelado: {messages} ya no van a salir. Lo que salió queda en el registro."
-            ))
-            .to(&path))
+            let said = match taken_back {
+                0 => "Cancelado: no quedaba ningún mensaje por salir.".to_owned(),
+                1 => "Cancelado: 1 mensaje ya no va a salir.".to_owned(),
+                many => format!(
+                    "Cancelado: {} mensajes ya no van a salir.",
+                    format::number(i64::try_from(many).unwrap_or(i64::MAX))
+                ),
+            };
+            Ok(Flash::good(format!("{said} Lo que salió queda en el registro.")).to(&path))
         }
         Err(Error::Refused(sentence)) => Ok(Flash::bad(sentence).to(&path)),
         Err(error) => Err(error.into()),

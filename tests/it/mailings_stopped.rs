@@ -1,7 +1,7 @@
 //! Mailings that stop before their end: taken back, failed, refused by the server, unfit by now; and how they go on.
 
 use crate::{
-    campaigns::{BUSINESS, app, execute, people},
+    campaigns::{BUSINESS, app, execute, people, seeded, start},
     mailings::{OFFER, ask, count, made, settle},
     support::{Mailbox, TestApp},
     templates::drip,
@@ -10,9 +10,10 @@ use axum::http::StatusCode;
 use chrono::TimeDelta;
 use llovizna::{
     access::{Actor, Role},
+    campaigns::{campaign, outlook},
     channels::{Checking, Outgoing, SendError, Sender, Sending},
     db::MIGRATIONS,
-    ids::{MailingId, MessageId},
+    ids::{ContactId, MailingId, MessageId},
     mailings::{self, run},
     messaging::outbox::{self, Verdict},
 };
@@ -191,4 +192,39 @@ async fn without_a_legal_sender_a_mailing_pauses_before_anyone_is_blocked(db: Pg
     assert_eq!(with.mailbox.sent().len(), 2);
     drip(&without).await;
     assert_eq!(status(&without, id).await, "DONE");
+}
+
+#[sqlx::test(migrator = "MIGRATIONS")]
+async fn mailings_leave_little_by_little_and_a_campaign_beside_them_too(db: PgPool) {
+    let app = app(db);
+    let all = people(&app, "sur", 100).await;
+    let campaign = seeded(&app).await;
+    start(&app, campaign).await.unwrap();
+    // Of others than those of the campaign, whom its caps would hold back.
+    execute(
+        &app,
+        "insert into contacts (first_name, email, email_basis, search_key, created_at, updated_at)
+         select 'N' || i, 'n' || i || '@x.example', 'CONSENT', 'n' || i, '2026-11-20', '2026-11-20'
+         from generate_series(1, 100) i",
+    )
+    .await;
+    let north: Vec<i64> = sqlx::query_scalar("select id from contacts where company_id is null order by id")
+        .fetch_all(&app.state.db)
+        .await
+        .unwrap();
+    let north: Vec<ContactId> = north.into_iter().map(ContactId).collect();
+    made(&ask(&app, &north, OFFER).await);
+    settle(&app).await;
+    let campaigns = campaign::get(&mut app.state.db.acquire().await.unwrap(), campaign).await.unwrap();
+    let outlook = async || {
+        let mut db = app.state.db.acquire().await.unwrap();
+        outlook::of(&mut db, app.now(), &app.state.config, &campaigns).await.unwrap()
+    };
+    assert_eq!(outlook().await.others_waiting(), 100);
+    drip(&app).await;
+    let left = |who: &str| app.mailbox.sent().iter().filter(|it| it.to_email.starts_with(who)).count();
+    // The day's cap is 50: half of it at most is the mailing's in a run where others wait.
+    assert_eq!((left("n"), left("sur")), (25, 25));
+    assert_eq!(all.len(), 100);
+    assert_eq!(outlook().await.others_waiting(), 75);
 }
