@@ -209,8 +209,6 @@ pub enum Which {
     All,
     /// Those who would be queued.
     Reachable,
-    /// Those who would be left out, for whatever reason.
-    AnyLeftOut,
     /// Those who would be left out for one reason.
     LeftOut(BlockReason),
 }
@@ -231,7 +229,6 @@ pub async fn people(
     match which {
         Which::All => {}
         Which::Reachable => drop(query.push(" and reason is null")),
-        Which::AnyLeftOut => drop(query.push(" and reason is not null")),
         Which::LeftOut(reason) => drop(query.push(" and reason = ").push_bind(reason.code())),
     }
     query.push(" order by id limit ").push_bind(limit);

@@ -41,6 +41,12 @@ pub(crate) async fn ask(app: &TestApp, ids: &[ContactId], fields: &[(&str, &str)
     app.post("/mailings", &all).await
 }
 
+/// More people than a page of the engine holds, and the mailing to all of them.
+pub(crate) async fn many(app: &TestApp) -> MailingId {
+    people(app, "sur", 2001).await;
+    made(&app.post("/mailings", &[OFFER, &[("scope", "all"), ("list", "q=sur")]].concat()).await)
+}
+
 pub(crate) fn made(reply: &Reply) -> MailingId {
     assert_eq!(reply.status, StatusCode::SEE_OTHER, "{}", reply.text());
     MailingId(reply.location().trim_start_matches("/mailings/").parse().unwrap())
@@ -288,8 +294,7 @@ async fn two_presses_at_once_ask_once_and_other_words_under_the_same_press_are_r
 #[sqlx::test(migrator = "MIGRATIONS")]
 async fn a_kill_between_pages_leaves_nobody_out_and_nobody_twice(db: PgPool) {
     let app = app(db);
-    let all = people(&app, "sur", 2001).await;
-    let id = made(&ask(&app, &all, OFFER).await);
+    let id = many(&app).await;
     assert!(run::run_once(&app.state.db, app.now()).await.unwrap());
     let it = mailings::get(&app.state.db, id).await.unwrap();
     assert_eq!((it.status, it.done), (Status::Running, 2000));
@@ -306,8 +311,7 @@ async fn a_kill_between_pages_leaves_nobody_out_and_nobody_twice(db: PgPool) {
 #[sqlx::test(migrator = "MIGRATIONS")]
 async fn what_is_taken_back_while_it_is_queued_queues_nobody_more(db: PgPool) {
     let app = app(db);
-    let all = people(&app, "sur", 2001).await;
-    let id = made(&ask(&app, &all, OFFER).await);
+    let id = many(&app).await;
     assert!(run::run_once(&app.state.db, app.now()).await.unwrap());
     let path = format!("/mailings/{id}");
     let who = app.admin().await;
