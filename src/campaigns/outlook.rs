@@ -13,6 +13,7 @@ use crate::{
     ids::CampaignId,
     messaging::{
         kinds::{DeferReason, MessageType},
+        streams::batch_of_mailings,
         warm_up,
     },
     settings::{self, EmailChannel},
@@ -91,15 +92,18 @@ pub async fn of(
         channel_cap,
         growth: warm_up::Plan::of_email(&email),
         sent_today: (count(row.all), count(row.own)),
-        others: others(db, campaign).await?,
+        others: others(db, campaign, channel_cap).await?,
         hours: campaign.business_hours.clone().unwrap_or_else(|| email.business_hours.clone()),
         channel_hours: email.business_hours,
     })
 }
 
-/// The other campaigns that run now on the channel and sell, with what is ready of each. Who of them waits for a day of
-/// their own is not counted.
-async fn others(db: &mut PgConnection, campaign: &Campaign) -> Result<Vec<Other>> {
+/// All mailings together, in the form of a campaign: a run takes them before every other.
+const MAILINGS: CampaignId = CampaignId(0);
+
+/// The other campaigns that run now on the channel and sell, with what is ready of each, behind what was asked for by
+/// hand. Who of them waits for a day of their own is not counted.
+async fn others(db: &mut PgConnection, campaign: &Campaign, channel_cap: Option<u32>) -> Result<Vec<Other>> {
     let own_days: Vec<String> = DeferReason::OF_THE_PERSON.iter().map(|it| it.code().to_owned()).collect();
     let rows = sqlx::query!(
         r#"select c.id, coalesce((
@@ -115,7 +119,31 @@ async fn others(db: &mut PgConnection, campaign: &Campaign) -> Result<Vec<Other>
     )
     .fetch_all(&mut *db)
     .await?;
+    let by_hand = sqlx::query_scalar!(
+        r#"select (select count(*) from communication_logs l join mailings m on m.id = l.mailing_id
+                   where l.communication_type = $1 and l.campaign_id is null and l.status = 'PENDING'
+                     and l.message_type = any($2) and coalesce(l.defer_reason, '') <> all($3)
+                     and m.status in ('RUNNING', 'DONE', 'FAILED'))
+                + (select coalesce(sum(total - done), 0) from mailings
+                   where status = 'RUNNING' and message_type = any($2))::bigint as "waiting!""#,
+        campaign.channel.code(),
+        &MessageType::promotional_codes(),
+        &own_days
+    )
+    .fetch_one(&mut *db)
+    .await?;
     let mut others = Vec::new();
+    if by_hand > 0 {
+        let campaign = Campaign {
+            id: MAILINGS,
+            batch_size: batch_of_mailings(channel_cap),
+            daily_cap: None,
+            spacing_seconds: 0,
+            business_hours: None,
+            ..campaign.clone()
+        };
+        others.push(Other { campaign, waiting: u64::try_from(by_hand).unwrap_or_default() });
+    }
     for row in rows {
         let campaign = campaign::get(&mut *db, CampaignId(row.id)).await?;
         others.push(Other { campaign, waiting: u64::try_from(row.waiting).unwrap_or_default() });
@@ -219,7 +247,11 @@ impl Outlook {
         (count > 0 && self.daily_cap.is_some()).then(|| {
             format!(
                 "Cuenta con {} en curso que {} el tope del canal, con {} en cola.",
-                format::count(count, "otra campaña", "otras campañas"),
+                if self.others.iter().any(|it| it.campaign.id == MAILINGS) {
+                    format::count(count, "otra campaña o envío a mano", "otras campañas o envíos a mano")
+                } else {
+                    format::count(count, "otra campaña", "otras campañas")
+                },
                 if count == 1 { "comparte" } else { "comparten" },
                 format::count(waiting, "mensaje", "mensajes")
             )

@@ -20,19 +20,7 @@ pub async fn problems(
     source: &Source,
 ) -> Result<Vec<FieldError>> {
     let business: Business = settings::load(db, &config.first_values).await?;
-    let mut found = Vec::new();
-    for (field, text, what) in
-        [("subject", &source.subject, "El asunto"), ("body", &source.body, "El cuerpo")]
-    {
-        if text.trim().is_empty() {
-            found.push(FieldError::new(
-                field,
-                format!("{what} está vacío y la campaña ya está en curso: escríbelo."),
-            ));
-        }
-    }
-    found.extend(legal::problems(source, message_type, &business));
-    Ok(found)
+    Ok(legal::unfit(source, message_type, &business))
 }
 
 /// Why the running campaigns may not go on sending as things stand: the legal
@@ -46,13 +34,7 @@ pub(super) async fn stop_reason(
     id: CampaignId,
 ) -> Result<Option<String>> {
     let campaign = super::campaign::get(db, id).await?;
-    let problems = problems(db, config, campaign.message_type, &campaign.source).await?;
-    if let Some(problem) = problems.into_iter().next() {
-        return Ok(Some(format!("Se pausó antes de enviar: {}", problem.message)));
-    }
     let business: Business = settings::load(&mut *db, &config.first_values).await?;
-    Ok((campaign.message_type.is_promotional() && !business.is_legal_sender()).then(|| {
-        "Se pausó antes de enviar: faltan datos del remitente legal. Complétalos en Ajustes, Negocio, y reanúdala."
-            .to_owned()
-    }))
+    let problems = legal::unsendable(&campaign.source, campaign.message_type, &business);
+    Ok(problems.first().map(|it| format!("Se pausó antes de enviar: {}", it.message)))
 }

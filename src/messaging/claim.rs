@@ -7,6 +7,7 @@ use super::{
     limits::{self, Cap, Counted},
     outbox::{self, Deferral, Refusal},
     room,
+    streams::{Sendout, Stream},
     texts::{Text, Texts},
     values::Recipient,
 };
@@ -15,10 +16,9 @@ use crate::{
     chile::{business_hours::BusinessHours, holidays::Calendar, time},
     db::Tx,
     error::{Error, Result},
-    ids::{CampaignId, ContactId, DripRunId, MessageId, TemplateId},
+    ids::{ContactId, DripRunId, MessageId, TemplateId},
 };
 use chrono::{DateTime, Utc};
-use sqlx::PgConnection;
 use std::collections::{HashMap, HashSet};
 use uuid::Uuid;
 
@@ -31,6 +31,8 @@ pub(super) struct Claimed {
     pub(super) id: i64,
     pub(super) token: Uuid,
     pub(super) campaign: Option<i64>,
+    /// What asked for it, together with others.
+    pub(super) sendout: Option<Sendout>,
     pub(super) origin: OriginKind,
     pub(super) kind: MessageType,
     pub(super) destination: String,
@@ -40,22 +42,6 @@ pub(super) struct Claimed {
     pub(super) attempts: u32,
     /// When the window closes; from then on it waits for the next. None: it may leave at any hour.
     pub(super) not_after: Option<DateTime<Utc>>,
-}
-
-/// Due messages that share a batch: a campaign's, or those of no campaign.
-#[derive(Clone, Debug)]
-pub(super) struct Stream {
-    pub(super) campaign: Option<CampaignId>,
-    /// The campaign's text as it stands now; none: each message's own.
-    template: Option<TemplateId>,
-    /// Its messages tell of openings and clicks.
-    tracks: bool,
-    /// Messages that may leave in this run.
-    pub(super) batch: u32,
-    daily_cap: Option<u32>,
-    hours: Option<BusinessHours>,
-    /// Seconds between two messages.
-    pub(super) spacing: u32,
 }
 
 /// The rules of one run.
@@ -77,80 +63,6 @@ pub(super) struct Page {
     /// Put off for a reason that holds for the whole stream, so that looking further is idle.
     pub(super) stream_is_shut: bool,
     pub(super) looked_at: u32,
-}
-
-/// The streams that have something due.
-///
-/// # Errors
-/// When the database fails.
-pub(super) async fn streams(
-    db: &mut PgConnection,
-    channel: Channel,
-    now: DateTime<Utc>,
-    batch: Option<u32>,
-) -> Result<Vec<Stream>> {
-    // Here and below the reservation is asked for as a value, one row at a time: `not exists` would become a join, and
-    // that reads all that waits before it gives the first.
-    let free = sqlx::query_scalar!(
-        r#"select exists (select 1 from communication_logs
-               where communication_type = $1 and campaign_id is null and status = 'PENDING'
-                 and next_attempt_at <= $2 and (
-                     select drip_run_id from communication_reservations where communication_log_id = communication_logs.id
-                 ) is null) as "due!""#,
-        channel.code(),
-        now
-    )
-    .fetch_one(&mut *db)
-    .await?;
-    let campaigns = sqlx::query!(
-        "select id, template_id, tracks, batch_size, daily_cap, spacing_seconds, business_hours from campaigns c
-         where status = 'RUNNING' and communication_type = $1
-           and exists (select 1 from communication_logs l
-                       where l.communication_type = $1 and l.campaign_id = c.id and l.status = 'PENDING'
-                         and l.origin <> 'TEST' and l.next_attempt_at <= $2 and (
-                             select drip_run_id from communication_reservations where communication_log_id = l.id
-                         ) is null)
-         order by id",
-        channel.code(),
-        now
-    )
-    .fetch_all(db)
-    .await?;
-    let int = |n: i32| u32::try_from(n).unwrap_or_default();
-    let mut streams = Vec::new();
-    if free {
-        // Service messages and workflow steps are not dripped: each was asked for on its own.
-        let batch = batch.unwrap_or(10_000);
-        streams.push(Stream {
-            campaign: None,
-            template: None,
-            tracks: false,
-            batch,
-            daily_cap: None,
-            hours: None,
-            spacing: 0,
-        });
-    }
-    for it in campaigns {
-        let Ok(hours) = it.business_hours.map(serde_json::from_value).transpose() else {
-            // Silence is better than the hours of somebody else.
-            tracing::error!(
-                campaign.id = it.id,
-                "The hours of a campaign can't be read: nothing of it is sent"
-            );
-            continue;
-        };
-        streams.push(Stream {
-            campaign: Some(CampaignId(it.id)),
-            template: it.template_id.map(TemplateId),
-            tracks: it.tracks,
-            batch: batch.unwrap_or(int(it.batch_size)),
-            daily_cap: it.daily_cap.map(int),
-            hours,
-            spacing: int(it.spacing_seconds),
-        });
-    }
-    Ok(streams)
 }
 
 struct Due {
@@ -227,8 +139,7 @@ pub(super) async fn only(
     .fetch_optional(&mut **tx)
     .await?
     .unwrap_or_default();
-    let stream =
-        Stream { campaign: None, template: None, tracks, batch: 1, daily_cap: None, hours: None, spacing: 0 };
+    let stream = Stream { tracks, ..Stream::plain(1) };
     decide_and_write(tx, now, run, book, &stream, due, 1).await
 }
 
@@ -264,7 +175,7 @@ async fn lock_due(
     stream: &Stream,
     limit: u32,
 ) -> Result<Vec<Due>> {
-    // Two statements, for the index serves "= campaign" and "is null" but not both in one.
+    // Three statements, for the indexes serve "=" and "is null" but not both in one.
     let due: Vec<Option<Due>> = if let Some(campaign) = stream.campaign {
         sqlx::query!(
             "select id, token, origin, message_type, contact_id, destination, template_id, attempts, scheduled_at
@@ -295,11 +206,41 @@ async fn lock_due(
             )
         })
         .collect()
+    } else if let Some(mailing) = stream.mailing {
+        sqlx::query!(
+            "select id, token, origin, message_type, contact_id, destination, template_id, attempts, scheduled_at
+             from communication_logs
+             where communication_type = $1 and campaign_id is null and mailing_id = $2 and status = 'PENDING'
+               and next_attempt_at <= $3
+               and (select drip_run_id from communication_reservations where communication_log_id = communication_logs.id) is null
+             order by next_attempt_at, id limit $4 for update skip locked",
+            channel.code(),
+            mailing.0,
+            now,
+            i64::from(limit)
+        )
+        .fetch_all(&mut **tx)
+        .await?
+        .into_iter()
+        .map(|it| {
+            due_of(
+                it.id,
+                it.token,
+                &it.origin,
+                &it.message_type,
+                it.contact_id,
+                it.destination,
+                it.template_id,
+                it.attempts,
+                it.scheduled_at,
+            )
+        })
+        .collect()
     } else {
         sqlx::query!(
             "select id, token, origin, message_type, contact_id, destination, template_id, attempts, scheduled_at
              from communication_logs
-             where communication_type = $1 and campaign_id is null and status = 'PENDING'
+             where communication_type = $1 and campaign_id is null and mailing_id is null and status = 'PENDING'
                and next_attempt_at <= $2
                and (select drip_run_id from communication_reservations where communication_log_id = communication_logs.id) is null
              order by next_attempt_at, id limit $3 for update skip locked",
@@ -456,6 +397,7 @@ fn claimed(
         id: it.id,
         token: it.token,
         campaign: stream.campaign.map(|it| it.0),
+        sendout: stream.sendout(),
         origin: it.origin,
         kind: it.kind,
         destination: facts.destination?,

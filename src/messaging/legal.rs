@@ -12,9 +12,38 @@ use crate::{chile::format, error::FieldError, settings::Business};
 pub const DEFAULT_FOOTER: &str = "Este correo promocional lo envía {{ business_name }}, {{ business_address }}. Contacto: {{ business_email }}.\n\
      Si no quieres recibir más correos, puedes darte de baja aquí: {{ unsubscribe_url }}";
 
-/// What keeps `source` from being sent by `business`, at its fields.
+/// The same for a text that is written to people one knows, and does not call itself a promotion.
+pub const PLAIN_FOOTER: &str = "Este correo lo envía {{ business_name }}, {{ business_address }}. Contacto: {{ business_email }}.\n\
+     Si no quieres recibir más correos, puedes darte de baja aquí: {{ unsubscribe_url }}";
+
+/// What of `source` is not whole and lawful, at its fields: the one question asked of every text that may leave.
 #[must_use]
-pub fn problems(source: &Source, message_type: MessageType, business: &Business) -> Vec<FieldError> {
+pub fn unfit(source: &Source, message_type: MessageType, business: &Business) -> Vec<FieldError> {
+    let mut found = Vec::new();
+    if source.subject.trim().is_empty() {
+        found.push(FieldError::new("subject", "Escribe el asunto."));
+    }
+    if matches!(source.body.trim(), "" | "[]") {
+        found.push(FieldError::new("body", "Escribe el mensaje, o agrega un bloque."));
+    } else {
+        found.extend(problems(source, message_type, business));
+    }
+    found
+}
+
+/// The same, and that it is known who sends: what must be so when it leaves.
+#[must_use]
+pub fn unsendable(source: &Source, message_type: MessageType, business: &Business) -> Vec<FieldError> {
+    let mut found = unfit(source, message_type, business);
+    if message_type.is_promotional() && !business.is_legal_sender() {
+        let sentence =
+            "Faltan los datos del remitente legal, que la ley pide mostrar: complétalos en Ajustes, Negocio.";
+        found.push(FieldError::new("template", sentence));
+    }
+    found
+}
+
+fn problems(source: &Source, message_type: MessageType, business: &Business) -> Vec<FieldError> {
     if let Err(problems) = template::compile(source) {
         return problems;
     }

@@ -28,6 +28,7 @@ pub mod compose;
 mod addressee;
 pub mod room;
 mod texts;
+pub mod streams;
 pub mod claim;
 pub mod runs;
 mod lanes;

@@ -5,7 +5,7 @@ use crate::{
     chile::{holidays::Calendar, time},
     config::FirstValues,
     error::Result,
-    ids::{CampaignId, ImportId},
+    ids::{CampaignId, ImportId, MailingId},
     messaging::{
         kinds::Status,
         story::{self, Filter},
@@ -52,6 +52,8 @@ pub struct Attention {
     pub failed: i64,
     /// Campaigns that the program paused, with its reason.
     pub paused: Vec<(CampaignId, String, String)>,
+    /// Mailings that stand still until a person lets them go on, with the reason.
+    pub mailings: Vec<(MailingId, String, String)>,
     /// Imports read and waiting for a yes: row and file name.
     pub imports: Vec<(ImportId, String)>,
     /// Names of the scheduled jobs whose last run failed.
@@ -65,6 +67,7 @@ impl Attention {
         self.unconfirmed == 0
             && self.failed == 0
             && self.paused.is_empty()
+            && self.mailings.is_empty()
             && self.imports.is_empty()
             && self.jobs.is_empty()
     }
@@ -115,6 +118,12 @@ pub async fn attention(db: &PgPool, now: DateTime<Utc>) -> Result<Attention> {
     )
     .fetch_all(db)
     .await?;
+    let mailings = sqlx::query!(
+        r#"select id, title, failure as "reason!" from mailings
+           where status in ('PAUSED', 'FAILED') order by id desc limit 5"#
+    )
+    .fetch_all(db)
+    .await?;
     let imports =
         sqlx::query!("select id, filename from imports where status = 'READY' order by id desc limit 5")
             .fetch_all(db)
@@ -138,6 +147,7 @@ pub async fn attention(db: &PgPool, now: DateTime<Utc>) -> Result<Attention> {
         unconfirmed: unconfirmed(db, MANY + 1).await?,
         failed: story::count(&mut *db.acquire().await?, &failed_lately(now), MANY + 1).await?,
         paused: paused.into_iter().map(|it| (CampaignId(it.id), it.name, it.reason)).collect(),
+        mailings: mailings.into_iter().map(|it| (MailingId(it.id), it.title, it.reason)).collect(),
         imports: imports.into_iter().map(|it| (ImportId(it.id), it.filename)).collect(),
         jobs,
     })
