@@ -90,6 +90,12 @@ impl Later {
         self.groups.iter().map(Group::people).sum()
     }
 
+    /// How many of `queued` people will get it, at once or later.
+    #[must_use]
+    pub fn recipients(&self, queued: u64) -> u64 {
+        queued.saturating_sub(self.left_out)
+    }
+
     /// How many are free on each day, in order.
     #[must_use]
     pub fn days(&self) -> Vec<(NaiveDate, u64)> {

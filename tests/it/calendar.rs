@@ -168,6 +168,42 @@ async fn each_day_sends_as_many_as_was_foretold(db: PgPool) {
     assert_eq!(sent, foretold);
 }
 
+/// Who asked for so few messages that this one would be old counts as left out, wherever it is told.
+#[sqlx::test(migrator = "MIGRATIONS")]
+async fn whoever_is_left_out_for_asking_for_less_is_counted_so_on_every_page(db: PgPool) {
+    let app = app(db);
+    people(&app, "sur", 5).await;
+    got(&app, "2026-11-20T15:00:00Z", 1, 5).await;
+    execute(
+        &app,
+        "insert into contact_rhythms (contact_id, communication_type, min_days, source, at)
+         select id, 'EMAIL', 90, 'Página de preferencias', '2026-11-01' from contacts where email = 'sur1@x.example'",
+    )
+    .await;
+    let id = seeded(&app).await;
+    let path = format!("/campaigns/{id}");
+    let label = BlockReason::LessOften.label();
+    for (page, told) in [
+        ("?checklist=1", vec!["La recibirán 4 de 5 personas; 1 quedará fuera.".to_owned()]),
+        ("/launch", vec!["Se enviará a 4 personas".to_owned(), "1 persona quedará fuera".to_owned()]),
+        (
+            "/audience",
+            vec!["La recibirán 4".to_owned(), format!("Queda fuera {}", DeferReason::LessOften.label())],
+        ),
+        ("/calendar", vec!["4 mensajes en 1 día".to_owned(), format!("{label} 1")]),
+    ] {
+        let text = app.get(&format!("{path}{page}")).await.text();
+        for told in told {
+            assert!(text.contains(&told), "{page}: {told}: {text}");
+        }
+    }
+    start(&app, id).await.unwrap();
+    let text = app.get(&format!("{path}/calendar")).await.text();
+    for told in ["4 mensajes en 1 día".to_owned(), format!("{label} (todavía en la cola) 1")] {
+        assert!(text.contains(&told), "{told}: {text}");
+    }
+}
+
 #[sqlx::test(migrator = "MIGRATIONS")]
 async fn the_page_tells_the_days_and_leads_to_the_people(db: PgPool) {
     let app = app(db);
