@@ -70,11 +70,11 @@ async fn all_sorts(app: &TestApp) -> Vec<ContactId> {
         app,
         "insert into contact_rhythms (contact_id, communication_type, min_days, paused_until, source, at)
          select id, 'EMAIL',
-             case n % 7 when 0 then 14 when 1 then 30 when 2 then 90 end,
+             case n % 7 when 0 then 14 when 1 then 30 when 2 then 90 when 3 then 7 end,
              case n % 11 when 0 then date '2026-11-24' when 1 then '2026-12-23' when 2 then '2026-12-24' when 3 then '2026-11-23' end,
              'Página de preferencias', '2026-11-01'
          from contacts cross join lateral (select substring(email from '[0-9]+')::int as n) number
-         where n % 7 < 3 or n % 11 < 4",
+         where n % 7 < 4 or n % 11 < 4",
     )
     .await;
     all
@@ -92,6 +92,8 @@ async fn those_who_get_it_later_are_those_whom_the_gate_puts_off_and_on_the_same
         Frame::open(&mut db, app.now(), &app.state.config.first_values, Channel::Email).await.unwrap();
     let (mut days, mut left_out): (BTreeMap<NaiveDate, u64>, u64) = (BTreeMap::new(), 0);
     let mut reasons: BTreeMap<DeferReason, u64> = BTreeMap::new();
+    // Those whom one thing holds to the end, or two until the same day.
+    let mut by_one: BTreeMap<ContactId, DeferReason> = BTreeMap::new();
     for contact in &all {
         let asked = why::Question {
             contact: *contact,
@@ -106,7 +108,10 @@ async fn those_who_get_it_later_are_those_whom_the_gate_puts_off_and_on_the_same
             (Decision::Allow, _) => (),
             (Decision::Block { reason: BlockReason::LessOften, .. }, _) => left_out += 1,
             (Decision::Block { reason, .. }, _) => assert_eq!(*reason, BlockReason::Paused),
-            (Decision::Defer { reason, .. }, Some(free)) => {
+            (Decision::Defer { reason, until, .. }, Some(free)) => {
+                if *until == free {
+                    by_one.insert(*contact, *reason);
+                }
                 *days.entry(time::local_date(free)).or_default() += 1;
                 *reasons.entry(*reason).or_default() += 1;
             }
@@ -126,6 +131,10 @@ async fn those_who_get_it_later_are_those_whom_the_gate_puts_off_and_on_the_same
     let listed = later::people(&mut db, question(&campaign.audience, app.now()), None, 100).await.unwrap();
     assert_eq!(listed.len() as u64, foretold.people() + foretold.left_out);
     assert!(listed.windows(2).all(|two| two[0].contact < two[1].contact));
+    // And the same cause.
+    let causes = listed.iter().filter(|it| by_one.contains_key(&it.contact));
+    let causes: BTreeMap<ContactId, DeferReason> = causes.map(|it| (it.contact, it.cause.reason())).collect();
+    assert_eq!(causes, by_one);
 }
 
 #[sqlx::test(migrator = "MIGRATIONS")]
