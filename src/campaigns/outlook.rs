@@ -49,6 +49,8 @@ pub struct Other {
     pub campaign: Campaign,
     /// Its messages that wait for nothing but their turn.
     pub waiting: u64,
+    /// Its people are still being queued, or will be once its launch can't be taken back: `waiting` lacks some.
+    pub is_queuing: bool,
 }
 
 /// Read the frame of `campaign`.
@@ -89,7 +91,7 @@ const MAILINGS: CampaignId = CampaignId(0);
 async fn others(db: &mut PgConnection, campaign: &Campaign, channel_cap: Option<u32>) -> Result<Vec<Other>> {
     let own_days: Vec<String> = DeferReason::OF_THE_PERSON.iter().map(|it| it.code().to_owned()).collect();
     let rows = sqlx::query!(
-        r#"select c.id, coalesce((
+        r#"select c.id, not c.enqueue_done as "is_queuing!", coalesce((
                select sum(t.messages) from campaign_tallies t
                where t.campaign_id = c.id and t.status = 'PENDING' and t.reason <> all($4)), 0)::bigint as "waiting!"
            from campaigns c
@@ -125,11 +127,13 @@ async fn others(db: &mut PgConnection, campaign: &Campaign, channel_cap: Option<
             business_hours: None,
             ..campaign.clone()
         };
-        others.push(Other { campaign, waiting: u64::try_from(by_hand).unwrap_or_default() });
+        let waiting = u64::try_from(by_hand).unwrap_or_default();
+        others.push(Other { campaign, waiting, is_queuing: false });
     }
     for row in rows {
         let campaign = campaign::get(&mut *db, CampaignId(row.id)).await?;
-        others.push(Other { campaign, waiting: u64::try_from(row.waiting).unwrap_or_default() });
+        let waiting = u64::try_from(row.waiting).unwrap_or_default();
+        others.push(Other { campaign, waiting, is_queuing: row.is_queuing });
     }
     Ok(others)
 }
@@ -225,9 +229,14 @@ impl Outlook {
     pub fn shared(&self) -> Option<String> {
         let count = i64::try_from(self.others.len()).unwrap_or(i64::MAX);
         let waiting = i64::try_from(self.others_waiting()).unwrap_or(i64::MAX);
+        let not_counted = match self.others.iter().filter(|it| it.is_queuing).count() {
+            0 => String::new(),
+            1 => " Una recién empezó: lo que aún no está en la cola no se cuenta.".to_owned(),
+            n => format!(" {n} recién empezaron: lo que aún no está en la cola no se cuenta."),
+        };
         (count > 0 && self.daily_cap.is_some()).then(|| {
             format!(
-                "Cuenta con {} en curso que {} el tope del canal, con {} en cola.",
+                "Cuenta con {} en curso que {} el tope del canal, con {} en cola.{not_counted}",
                 if self.others.iter().any(|it| it.campaign.id == MAILINGS) {
                     format::count(count, "otra campaña o envío a mano", "otras campañas o envíos a mano")
                 } else {

@@ -213,6 +213,26 @@ async fn whoever_is_left_out_for_asking_for_less_is_counted_so_on_every_page(db:
     }
 }
 
+/// What may have left counts for a run, and so it does for the forecast.
+#[sqlx::test(migrator = "MIGRATIONS")]
+async fn what_is_in_doubt_takes_from_the_day_that_is_foretold(db: PgPool) {
+    let app = app(db);
+    people(&app, "sur", 70).await;
+    sqlx::query(
+        "insert into communication_logs (origin, communication_type, message_type, destination, status, scheduled_at,
+                                         next_attempt_at, created_at, claimed_at)
+         select 'MANUAL', 'EMAIL', 'NEWSLETTER', n || '@otro.example', 'UNCONFIRMED', $1, $1, $1, $1
+         from generate_series(1, 10) n",
+    )
+    .bind(app.now())
+    .execute(&app.state.db)
+    .await
+    .unwrap();
+    let id = seeded(&app).await;
+    let text = app.get(&format!("/campaigns/{id}/calendar")).await.text();
+    assert!(text.contains("lunes 23-11-2026 40 "), "{text}");
+}
+
 #[sqlx::test(migrator = "MIGRATIONS")]
 async fn the_page_tells_the_days_and_leads_to_the_people(db: PgPool) {
     let app = app(db);
@@ -262,4 +282,9 @@ async fn the_page_tells_the_days_and_leads_to_the_people(db: PgPool) {
     let shared =
         "Cuenta con 1 otra campaña en curso que comparte el tope del canal, con 12 mensajes en cola.";
     assert!(text.contains(shared), "{text}");
+    assert!(!text.contains("recién empezó"), "{text}");
+    // While its people are being queued, they are not all counted, and that is said.
+    execute(&app, "update campaigns set enqueue_done = false where status = 'RUNNING'").await;
+    let text = app.get(&format!("/campaigns/{copy}/calendar")).await.text();
+    assert!(text.contains("Una recién empezó: lo que aún no está en la cola no se cuenta."), "{text}");
 }
