@@ -327,7 +327,8 @@ async fn decide_and_write(
         }
         page.looked_at += 1;
         if seconds.contains(&it.id) {
-            let detail = "Su ficha se unió con otra que también está en la campaña".to_owned();
+            let what = if stream.mailing.is_some() { "el envío" } else { "la campaña" };
+            let detail = format!("Su ficha se unió con otra que también está en {what}");
             refusals.push(Refusal { id: it.id, reason: BlockReason::DuplicateAddress, detail });
             continue;
         }

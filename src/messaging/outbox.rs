@@ -306,7 +306,7 @@ pub(super) struct Start {
 }
 
 /// PENDING -> SENDING, durable before anything is handed over. Gives the ids
-/// that may go: not those whose reservation was lost, whose campaign stopped, or
+/// that may go: not those whose reservation was lost, whose campaign or mailing stopped, or
 /// whose recipient said no since the gate let them go.
 pub(super) async fn begin(
     tx: &mut Tx<'_>,
@@ -338,6 +338,8 @@ pub(super) async fn begin(
              where l.id = g.id and l.status is not distinct from 'PENDING'
                and (l.origin = 'TEST' or l.campaign_id is null
                     or exists (select 1 from campaigns c where c.id = l.campaign_id and c.status = 'RUNNING'))
+               and (l.mailing_id is null or exists (
+                   select 1 from mailings m where m.id = l.mailing_id and m.status not in ('PAUSED', 'CANCELLED')))
                and not exists (
                    select 1 from suppressions s
                    where s.communication_type = $6 and s.destination = l.destination and s.lifted_at is null

@@ -225,3 +225,25 @@ async fn mailings_leave_little_by_little_and_a_campaign_beside_them_too(db: PgPo
     assert_eq!(all.len(), 100);
     assert_eq!(outlook().await.others_waiting(), 75);
 }
+
+#[sqlx::test(migrator = "MIGRATIONS")]
+async fn what_was_let_go_of_a_mailing_that_is_paused_meanwhile_waits(db: PgPool) {
+    let app = app(db);
+    let all = people(&app, "sur", 1).await;
+    made(&ask(&app, &all, OFFER).await);
+    settle(&app).await;
+    // It is paused between the gate and the server: as the row is marked.
+    sqlx::raw_sql(
+        "create function pauses() returns trigger language plpgsql as $$ begin
+             update mailings set status = 'PAUSED', failure = 'Prueba', finished_at = null;
+             return new;
+         end $$;
+         create trigger pauses before insert on communication_reservations for each row execute function pauses()",
+    )
+    .execute(&app.state.db)
+    .await
+    .unwrap();
+    drip(&app).await;
+    assert_eq!(statuses(&app).await, ["PENDING"]);
+    assert!(app.mailbox.sent().is_empty());
+}
