@@ -92,18 +92,6 @@ impl Checklist {
         self.items.iter().all(|it| it.level != Level::Red)
     }
 
-    /// Those who would get it, at once or later.
-    #[must_use]
-    pub fn recipients(&self) -> u64 {
-        self.later.recipients(self.preview.reachable)
-    }
-
-    /// Those who would be left out, whatever for.
-    #[must_use]
-    pub fn blocked(&self) -> u64 {
-        self.preview.total - self.recipients()
-    }
-
     /// The items that stand in the way.
     pub fn red(&self) -> impl Iterator<Item = &Item> {
         self.items.iter().filter(|it| it.level == Level::Red)
@@ -298,25 +286,21 @@ fn people(campaign: &Campaign, preview: &Preview, later: &Later, edit: &str) -> 
         }];
     }
     let mut items = Vec::new();
-    let recipients = later.recipients(preview.reachable);
-    let blocked = preview.total - recipients;
-    items.push(if recipients == 0 {
+    items.push(if preview.reachable == 0 {
         Item::red(
             "audience",
             format!("Ninguna de las {} personas de la audiencia puede recibirla.", n(preview.total)),
             "Mira por qué queda fuera cada una. Lo más común: falta declarar la base legal al importar.",
         )
         .at(format!("/campaigns/{}/audience", campaign.id))
-    } else if blocked > 0 {
+    } else if preview.blocked() > 0 {
         Item::amber(
             "audience",
             format!(
-                "La {} {} de {}; {} {} fuera.",
-                if recipients == 1 { "recibirá" } else { "recibirán" },
-                n(recipients),
-                people_count(preview.total),
-                n(blocked),
-                if blocked == 1 { "quedará" } else { "quedarán" }
+                "La recibirán {} de {} personas; {} quedarán fuera.",
+                n(preview.reachable),
+                n(preview.total),
+                n(preview.blocked())
             ),
             "Revisa quiénes y por qué.",
         )

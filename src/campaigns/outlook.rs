@@ -13,7 +13,6 @@ use crate::{
     ids::CampaignId,
     messaging::{
         kinds::{DeferReason, MessageType},
-        room,
         streams::batch_of_mailings,
         warm_up,
     },
@@ -49,8 +48,6 @@ pub struct Other {
     pub campaign: Campaign,
     /// Its messages that wait for nothing but their turn.
     pub waiting: u64,
-    /// Its people are still being queued, or will be once its launch can't be taken back: `waiting` lacks some.
-    pub is_queuing: bool,
 }
 
 /// Read the frame of `campaign`.
@@ -65,18 +62,36 @@ pub async fn of(
 ) -> Result<Outlook> {
     let email: EmailChannel = settings::load(&mut *db, &config.first_values).await?;
     let calendar = settings::calendar(&mut *db).await?;
+    let since = time::start_of_day(time::local_date(now));
     let channel_cap = warm_up::email_cap(db, now, &email).await?;
-    let caps =
-        room::Caps { channel: channel_cap, campaign: campaign.daily_cap.map(|cap| (campaign.id, cap)) };
-    let (channel_left, own_left) = room::today(&mut *db, now, campaign.channel, caps).await?;
-    let used = |cap: Option<u32>, left: Option<u32>| cap.zip(left).map_or(0, |(cap, left)| cap - left);
+    // Without a cap nobody asks, and with one it is enough to know that it is used up.
+    let row = sqlx::query!(
+        r#"select
+               (select count(*) from (
+                    select from communication_logs
+                    where communication_type = $1 and sent_at >= $2 and origin <> 'TEST'
+                        and message_type = any($3) limit $5) found) as "all!",
+               (select count(*) from (
+                    select from communication_logs
+                    where communication_type = $1 and sent_at >= $2 and origin = 'CAMPAIGN' and campaign_id = $4
+                    limit $6) found) as "own!""#,
+        campaign.channel.code(),
+        since,
+        &MessageType::promotional_codes(),
+        campaign.id.0,
+        channel_cap.map_or(0, i64::from),
+        campaign.daily_cap.map_or(0, i64::from)
+    )
+    .fetch_one(&mut *db)
+    .await?;
+    let count = |n: i64| u32::try_from(n).unwrap_or(u32::MAX);
     let promotional = campaign.message_type.is_promotional();
     Ok(Outlook {
         calendar,
         daily_cap: [channel_cap, campaign.daily_cap].into_iter().flatten().min().filter(|_| promotional),
         channel_cap,
         growth: warm_up::Plan::of_email(&email),
-        sent_today: (used(channel_cap, channel_left), used(campaign.daily_cap, own_left)),
+        sent_today: (count(row.all), count(row.own)),
         others: others(db, campaign, channel_cap).await?,
         hours: campaign.business_hours.clone().unwrap_or_else(|| email.business_hours.clone()),
         channel_hours: email.business_hours,
@@ -91,7 +106,7 @@ const MAILINGS: CampaignId = CampaignId(0);
 async fn others(db: &mut PgConnection, campaign: &Campaign, channel_cap: Option<u32>) -> Result<Vec<Other>> {
     let own_days: Vec<String> = DeferReason::OF_THE_PERSON.iter().map(|it| it.code().to_owned()).collect();
     let rows = sqlx::query!(
-        r#"select c.id, not c.enqueue_done as "is_queuing!", coalesce((
+        r#"select c.id, coalesce((
                select sum(t.messages) from campaign_tallies t
                where t.campaign_id = c.id and t.status = 'PENDING' and t.reason <> all($4)), 0)::bigint as "waiting!"
            from campaigns c
@@ -127,13 +142,11 @@ async fn others(db: &mut PgConnection, campaign: &Campaign, channel_cap: Option<
             business_hours: None,
             ..campaign.clone()
         };
-        let waiting = u64::try_from(by_hand).unwrap_or_default();
-        others.push(Other { campaign, waiting, is_queuing: false });
+        others.push(Other { campaign, waiting: u64::try_from(by_hand).unwrap_or_default() });
     }
     for row in rows {
         let campaign = campaign::get(&mut *db, CampaignId(row.id)).await?;
-        let waiting = u64::try_from(row.waiting).unwrap_or_default();
-        others.push(Other { campaign, waiting, is_queuing: row.is_queuing });
+        others.push(Other { campaign, waiting: u64::try_from(row.waiting).unwrap_or_default() });
     }
     Ok(others)
 }
@@ -201,26 +214,28 @@ impl Outlook {
     }
 
     /// `Con 30 por corrida cada 10 minutos y un tope de 50 al día, termina aproximadamente el …`. Of `messages`, those
-    /// that leave on days of their own (`later`) are told apart.
+    /// that wait for a frequency cap (`capped`) leave on days of their own, and are told apart.
     #[must_use]
     pub fn sentence(
         &self,
         campaign: &Campaign,
         messages: u64,
-        later: u64,
+        capped: u64,
         now: DateTime<Utc>,
     ) -> Option<String> {
         let apart = format::count(
-            i64::try_from(later).unwrap_or(i64::MAX),
-            "persona que esperará un día propio",
-            "personas que esperarán un día propio",
+            i64::try_from(capped).unwrap_or(i64::MAX),
+            "persona que esperará",
+            "personas que esperarán",
         );
-        match (messages.saturating_sub(later), later) {
+        match (messages.saturating_sub(capped), capped) {
             (0, 0) => None,
-            (0, 1) => Some(format!("Solo queda {apart}.")),
-            (0, _) => Some(format!("Solo quedan {apart}.")),
+            (0, _) => Some(format!("Solo queda {apart} por su tope de frecuencia.")),
             (soon, 0) => Some(self.pace(campaign, soon, now)),
-            (soon, _) => Some(format!("{} Sin contar a {apart}.", self.pace(campaign, soon, now))),
+            (soon, _) => Some(format!(
+                "{} Sin contar a {apart} por su tope de frecuencia.",
+                self.pace(campaign, soon, now)
+            )),
         }
     }
 
@@ -229,14 +244,9 @@ impl Outlook {
     pub fn shared(&self) -> Option<String> {
         let count = i64::try_from(self.others.len()).unwrap_or(i64::MAX);
         let waiting = i64::try_from(self.others_waiting()).unwrap_or(i64::MAX);
-        let not_counted = match self.others.iter().filter(|it| it.is_queuing).count() {
-            0 => String::new(),
-            1 => " Una recién empezó: lo que aún no está en la cola no se cuenta.".to_owned(),
-            n => format!(" {n} recién empezaron: lo que aún no está en la cola no se cuenta."),
-        };
         (count > 0 && self.daily_cap.is_some()).then(|| {
             format!(
-                "Cuenta con {} en curso que {} el tope del canal, con {} en cola.{not_counted}",
+                "Cuenta con {} en curso que {} el tope del canal, con {} en cola.",
                 if self.others.iter().any(|it| it.campaign.id == MAILINGS) {
                     format::count(count, "otra campaña o envío a mano", "otras campañas o envíos a mano")
                 } else {
