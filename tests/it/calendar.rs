@@ -94,14 +94,12 @@ async fn those_who_get_it_later_are_those_whom_the_gate_puts_off_and_on_the_same
     let mut reasons: BTreeMap<DeferReason, u64> = BTreeMap::new();
     for contact in &all {
         let asked = why::Question {
-            contact: *contact,
             kind: MessageType::Promocional,
             origin: OriginKind::Campaign,
             required: &[],
-            capped: None,
             hours: None,
         };
-        let answer = why::ask(&mut db, app.now(), &frame, asked).await.unwrap();
+        let [answer] = why::ask(&mut db, app.now(), &frame, *contact, [asked]).await.unwrap();
         match (&answer.now, answer.free_at) {
             (Decision::Allow, _) => (),
             (Decision::Block { reason: BlockReason::LessOften, .. }, _) => left_out += 1,
