@@ -49,6 +49,13 @@ pub struct Other {
     pub waiting: u64,
 }
 
+impl Other {
+    /// Some of its people have no message yet, and are not counted.
+    fn grows(&self) -> bool {
+        !self.campaign.enqueue_done
+    }
+}
+
 /// Read the frame of `campaign`.
 ///
 /// # Errors
@@ -216,9 +223,18 @@ impl Outlook {
     pub fn shared(&self) -> Option<String> {
         let count = i64::try_from(self.others.len()).unwrap_or(i64::MAX);
         let waiting = i64::try_from(self.others_waiting()).unwrap_or(i64::MAX);
+        let growing = self.others.iter().filter(|it| it.grows()).count();
+        let rest = match i64::try_from(growing).unwrap_or(i64::MAX) {
+            0 => String::new(),
+            _ if count == 1 => " Todavía no cuenta a quienes le falta poner en la cola.".to_owned(),
+            growing => format!(
+                " Todavía no cuenta a quienes falta poner en la cola en {} de ellas.",
+                format::number(growing)
+            ),
+        };
         (count > 0 && self.daily_cap.is_some()).then(|| {
             format!(
-                "Cuenta con {} en curso que {} el tope del canal, con {} en cola.",
+                "Cuenta con {} en curso que {} el tope del canal, con {} en cola.{rest}",
                 format::count(count, "otra campaña", "otras campañas"),
                 if count == 1 { "comparte" } else { "comparten" },
                 format::count(waiting, "mensaje", "mensajes")
