@@ -193,28 +193,26 @@ impl Outlook {
     }
 
     /// `Con 30 por corrida cada 10 minutos y un tope de 50 al día, termina aproximadamente el …`. Of `messages`, those
-    /// that wait for a frequency cap (`capped`) leave on days of their own, and are told apart.
+    /// whose people wait for a day of their own (`later`) are told apart.
     #[must_use]
     pub fn sentence(
         &self,
         campaign: &Campaign,
         messages: u64,
-        capped: u64,
+        later: u64,
         now: DateTime<Utc>,
     ) -> Option<String> {
         let apart = format::count(
-            i64::try_from(capped).unwrap_or(i64::MAX),
-            "persona que esperará",
-            "personas que esperarán",
+            i64::try_from(later).unwrap_or(i64::MAX),
+            "persona que esperará un día propio",
+            "personas que esperarán un día propio",
         );
-        match (messages.saturating_sub(capped), capped) {
+        match (messages.saturating_sub(later), later) {
             (0, 0) => None,
-            (0, _) => Some(format!("Solo queda {apart} por su tope de frecuencia.")),
+            (0, 1) => Some(format!("Solo queda {apart}.")),
+            (0, _) => Some(format!("Solo quedan {apart}.")),
             (soon, 0) => Some(self.pace(campaign, soon, now)),
-            (soon, _) => Some(format!(
-                "{} Sin contar a {apart} por su tope de frecuencia.",
-                self.pace(campaign, soon, now)
-            )),
+            (soon, _) => Some(format!("{} Sin contar a {apart}.", self.pace(campaign, soon, now))),
         }
     }
 
