@@ -3,7 +3,7 @@
 //! two together.
 
 use super::{
-    audience::{self, Question},
+    audience::{self, Preview, Question},
     campaign::Campaign,
 };
 use crate::{
@@ -88,6 +88,18 @@ impl Later {
     #[must_use]
     pub fn people(&self) -> u64 {
         self.groups.iter().map(Group::people).sum()
+    }
+
+    /// Those of `preview`, the audience that it tells of, who get the message, at once or later.
+    #[must_use]
+    pub fn recipients(&self, preview: &Preview) -> u64 {
+        preview.reachable.saturating_sub(self.left_out)
+    }
+
+    /// Those of `preview` who don't.
+    #[must_use]
+    pub fn without(&self, preview: &Preview) -> u64 {
+        preview.total.saturating_sub(self.recipients(preview))
     }
 
     /// How many are free on each day, in order.

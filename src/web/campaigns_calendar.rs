@@ -172,18 +172,19 @@ async fn of_audience(db: &mut PgConnection, now: DateTime<Utc>, campaign: &Campa
         count: *count,
         href: list(reason.code()),
     };
-    let mut left_out: Vec<Line> = preview.left_out.iter().map(line).collect();
-    if later.left_out > 0 {
-        let words = BlockReason::LessOften.label().to_owned();
-        left_out.push(Line { words, count: later.left_out, href: list("later") });
-    }
     Ok(Coming {
-        messages: preview.reachable.saturating_sub(later.left_out),
+        messages: later.recipients(&preview),
+        left_out: preview.left_out.iter().map(line).chain(too_few(&later, list("later"))).collect(),
         later,
-        left_out,
         lists: Vec::new(),
         everyone: list("later"),
     })
+}
+
+/// Who of those that `later` tells of asked for so few that they would be left out, listed at `href`.
+fn too_few(later: &Later, href: String) -> Option<Line> {
+    let words = BlockReason::LessOften.label().to_owned();
+    (later.left_out > 0).then_some(Line { words, count: later.left_out, href })
 }
 
 /// What will become of those who are still in the queue.
@@ -196,6 +197,7 @@ async fn of_queue(db: &mut PgConnection, now: DateTime<Utc>, campaign: &Campaign
         count: *count,
         href: list(format!("status=BLOCKED&reason={}", reason.code())),
     };
+    let waiting = list("status=PENDING".to_owned());
     // The list by a reason holds only those whom the gate has put off for it already.
     let lists = later.groups.iter().filter_map(|group| {
         let reason = group.cause.reason();
@@ -204,9 +206,9 @@ async fn of_queue(db: &mut PgConnection, now: DateTime<Utc>, campaign: &Campaign
     });
     Ok(Coming {
         messages: progress.open().saturating_sub(later.left_out),
-        left_out: progress.blocked.iter().map(line).collect(),
+        left_out: progress.blocked.iter().map(line).chain(too_few(&later, waiting.clone())).collect(),
         lists: lists.collect(),
-        everyone: list("status=PENDING".to_owned()),
+        everyone: waiting,
         later,
     })
 }

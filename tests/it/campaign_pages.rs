@@ -199,6 +199,36 @@ async fn got(app: &TestApp, who: &'static str) {
 }
 
 #[sqlx::test(migrator = "MIGRATIONS")]
+async fn who_asked_for_so_few_that_this_would_be_old_gets_it_on_no_page(db: PgPool) {
+    let app = app(db);
+    people(&app, "sur", 3).await;
+    let id = seeded(&app).await;
+    execute(&app, "update campaigns set batch_size = 1").await;
+    got(&app, "'sur1@x.example'").await;
+    execute(
+        &app,
+        "insert into contact_rhythms (contact_id, communication_type, min_days, source, at)
+         select id, 'EMAIL', 90, 'Página de preferencias', '2026-11-21' from contacts where email = 'sur1@x.example'",
+    )
+    .await;
+    let path = format!("/campaigns/{id}");
+    let draft = app.get(&format!("{path}?checklist=1")).await.text();
+    assert!(draft.contains("La recibirán 2 de 3 personas; 1 quedará fuera."), "{draft}");
+    assert!(draft.contains("termina aproximadamente el lunes 23-11-2026 a las 12:10"), "{draft}");
+    let ask = app.get(&format!("{path}/launch")).await.text();
+    assert!(ask.contains("Se enviará a 2 personas, desde ahora."), "{ask}");
+    assert!(ask.contains("1 persona quedará fuera, con su razón."), "{ask}");
+    let audience = app.get(&format!("{path}/audience")).await.text();
+    assert!(audience.contains("La recibirán 2 "), "{audience}");
+    let left_out = "Pidió recibir menos seguido 1";
+    let calendar = app.get(&format!("{path}/calendar")).await.text();
+    assert!(calendar.contains("2 mensajes en 1 día") && calendar.contains(left_out), "{calendar}");
+    start(&app, id).await.unwrap();
+    let calendar = app.get(&format!("{path}/calendar")).await.text();
+    assert!(calendar.contains("2 mensajes en 1 día") && calendar.contains(left_out), "{calendar}");
+}
+
+#[sqlx::test(migrator = "MIGRATIONS")]
 async fn a_small_batch_is_no_abrupt_sending(db: PgPool) {
     let app = app(db);
     let id = seeded(&app).await;
