@@ -13,7 +13,7 @@ use crate::{
     ids::CampaignId,
     messaging::{
         kinds::{DeferReason, MessageType},
-        warm_up,
+        room, warm_up,
     },
     settings::{self, EmailChannel},
 };
@@ -68,36 +68,21 @@ pub async fn of(
 ) -> Result<Outlook> {
     let email: EmailChannel = settings::load(&mut *db, &config.first_values).await?;
     let calendar = settings::calendar(&mut *db).await?;
-    let since = time::start_of_day(time::local_date(now));
     let channel_cap = warm_up::email_cap(db, now, &email).await?;
+    let caps =
+        room::Caps { channel: channel_cap, campaign: campaign.daily_cap.map(|cap| (campaign.id, cap)) };
+    let left = room::today(db, now, campaign.channel, caps).await?;
     // Without a cap nobody asks, and with one it is enough to know that it is used up.
-    let row = sqlx::query!(
-        r#"select
-               (select count(*) from (
-                    select from communication_logs
-                    where communication_type = $1 and sent_at >= $2 and origin <> 'TEST'
-                        and message_type = any($3) limit $5) found) as "all!",
-               (select count(*) from (
-                    select from communication_logs
-                    where communication_type = $1 and sent_at >= $2 and origin = 'CAMPAIGN' and campaign_id = $4
-                    limit $6) found) as "own!""#,
-        campaign.channel.code(),
-        since,
-        &MessageType::promotional_codes(),
-        campaign.id.0,
-        channel_cap.map_or(0, i64::from),
-        campaign.daily_cap.map_or(0, i64::from)
-    )
-    .fetch_one(&mut *db)
-    .await?;
-    let count = |n: i64| u32::try_from(n).unwrap_or(u32::MAX);
+    let used = |cap: Option<u32>, left: Option<u32>| {
+        cap.unwrap_or_default().saturating_sub(left.unwrap_or_default())
+    };
     let promotional = campaign.message_type.is_promotional();
     Ok(Outlook {
         calendar,
         daily_cap: [channel_cap, campaign.daily_cap].into_iter().flatten().min().filter(|_| promotional),
         channel_cap,
         growth: warm_up::Plan::of_email(&email),
-        sent_today: (count(row.all), count(row.own)),
+        sent_today: (used(channel_cap, left.0), used(campaign.daily_cap, left.1)),
         others: others(db, campaign).await?,
         hours: campaign.business_hours.clone().unwrap_or_else(|| email.business_hours.clone()),
         channel_hours: email.business_hours,

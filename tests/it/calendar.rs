@@ -216,3 +216,27 @@ async fn the_page_tells_the_days_and_leads_to_the_people(db: PgPool) {
         "Cuenta con 1 otra campaña en curso que comparte el tope del canal, con 12 mensajes en cola.";
     assert!(text.contains(shared), "{text}");
 }
+
+#[sqlx::test(migrator = "MIGRATIONS")]
+async fn what_may_have_left_today_takes_from_the_cap_of_the_day(db: PgPool) {
+    let app = app(db);
+    people(&app, "sur", 70).await;
+    let id = seeded(&app).await;
+    execute(
+        &app,
+        "insert into communication_logs (origin, contact_id, communication_type, message_type, destination, status,
+                                         scheduled_at, next_attempt_at, created_at, claimed_at, drip_run_id)
+         select 'MANUAL', id, 'EMAIL', 'PROMOCIONAL', email, 'UNCONFIRMED', at, at, at, at, 1
+         from contacts cross join (select timestamptz '2026-11-23 14:00Z' as at) moment
+         where substring(email from '[0-9]+')::int < 50",
+    )
+    .await;
+    let text = app.get(&format!("/campaigns/{id}/calendar")).await.text();
+    for told in [
+        "lunes 23-11-2026 1 12:00",
+        "martes 24-11-2026 20 09:00",
+        "49 personas lo recibirán más tarde por el tope de 1 por semana",
+    ] {
+        assert!(text.contains(told), "{told}: {text}");
+    }
+}
