@@ -66,6 +66,16 @@ async fn all_sorts(app: &TestApp) -> Vec<ContactId> {
     ] {
         got(app, at, rest, by).await;
     }
+    // One that may have left counts as well.
+    execute(
+        app,
+        "insert into communication_logs (origin, contact_id, communication_type, message_type, destination, status,
+                                         scheduled_at, next_attempt_at, created_at, claimed_at, drip_run_id)
+         select 'MANUAL', id, 'EMAIL', 'PROMOCIONAL', email, 'UNCONFIRMED', at, at, at, at, 1
+         from contacts cross join (select timestamptz '2026-11-19 15:00Z' as at) moment
+         where substring(email from '[0-9]+')::int % 8 = 1",
+    )
+    .await;
     execute(
         app,
         "insert into contact_rhythms (contact_id, communication_type, min_days, paused_until, source, at)
@@ -85,6 +95,25 @@ async fn those_who_get_it_later_are_those_whom_the_gate_puts_off_and_on_the_same
     let app = app(db);
     let all = all_sorts(&app).await;
     let id = seeded(&app).await;
+    // A cap that ends on the day on which a wish does.
+    execute(
+        &app,
+        "insert into frequency_caps (communication_type, max_messages, days) values ('EMAIL', 1, 14)",
+    )
+    .await;
+    // A run that goes on at this moment has set some apart.
+    execute(
+        &app,
+        "with waits as (
+             insert into communication_logs (origin, contact_id, communication_type, message_type, destination, status,
+                                             scheduled_at, next_attempt_at, created_at)
+             select 'MANUAL', id, 'EMAIL', 'PROMOCIONAL', email, 'PENDING', at, at, at
+             from contacts cross join (select timestamptz '2026-11-23 14:59Z' as at) moment
+             where substring(email from '[0-9]+')::int % 17 = 5 returning id, scheduled_at
+         )
+         insert into communication_reservations select id, 1, scheduled_at from waits",
+    )
+    .await;
     let foretold = foretold(&app, id).await;
     let campaign = get(&app, id).await;
     let mut db = app.state.db.acquire().await.unwrap();
@@ -92,6 +121,7 @@ async fn those_who_get_it_later_are_those_whom_the_gate_puts_off_and_on_the_same
         Frame::open(&mut db, app.now(), &app.state.config.first_values, Channel::Email).await.unwrap();
     let (mut days, mut left_out): (BTreeMap<NaiveDate, u64>, u64) = (BTreeMap::new(), 0);
     let mut reasons: BTreeMap<DeferReason, u64> = BTreeMap::new();
+    let listed = later::people(&mut db, question(&campaign.audience, app.now()), None, 100).await.unwrap();
     for contact in &all {
         let asked = why::Question {
             kind: MessageType::Promocional,
@@ -104,9 +134,14 @@ async fn those_who_get_it_later_are_those_whom_the_gate_puts_off_and_on_the_same
             (Decision::Allow, _) => (),
             (Decision::Block { reason: BlockReason::LessOften, .. }, _) => left_out += 1,
             (Decision::Block { reason, .. }, _) => assert_eq!(*reason, BlockReason::Paused),
-            (Decision::Defer { reason, .. }, Some(free)) => {
+            (Decision::Defer { reason, until, .. }, Some(free)) => {
                 *days.entry(time::local_date(free)).or_default() += 1;
-                *reasons.entry(*reason).or_default() += 1;
+                // What the gate names first is why, where nothing else holds them longer.
+                if *until == free {
+                    *reasons.entry(*reason).or_default() += 1;
+                    let it = listed.iter().find(|it| it.contact == *contact).unwrap();
+                    assert_eq!(it.cause.reason(), *reason, "{it:?}");
+                }
             }
             (Decision::Defer { .. }, None) => panic!("never free"),
         }
@@ -120,8 +155,7 @@ async fn those_who_get_it_later_are_those_whom_the_gate_puts_off_and_on_the_same
         *opened.entry(time::local_date(opens)).or_default() += people;
     }
     assert_eq!((opened, foretold.left_out), (days, left_out));
-    // Each of them is listed, with the same day.
-    let listed = later::people(&mut db, question(&campaign.audience, app.now()), None, 100).await.unwrap();
+    // Each of them is listed.
     assert_eq!(listed.len() as u64, foretold.people() + foretold.left_out);
     assert!(listed.windows(2).all(|two| two[0].contact < two[1].contact));
 }
