@@ -209,7 +209,9 @@ async fn the_page_tells_the_days_and_leads_to_the_people(db: PgPool) {
     let id = seeded(&app).await;
     let path = format!("/campaigns/{id}");
     let page = app.get(&path).await;
-    assert!(page.body.contains(&format!("hx-get=\"{path}/calendar\"")), "{}", page.body);
+    assert!(page.body.contains("hx-select-oob=\"#calendar\""), "{}", page.body);
+    assert!(!page.body.contains(&format!("hx-get=\"{path}/calendar\"")), "with the checklist: {}", page.body);
+    let checked = app.get(&format!("{path}?checklist=1")).await.text();
     let calendar = app.get(&format!("{path}/calendar")).await;
     let text = calendar.text();
     for told in [
@@ -221,6 +223,7 @@ async fn the_page_tells_the_days_and_leads_to_the_people(db: PgPool) {
         "Sin consentimiento ni otra base para promociones 1",
     ] {
         assert!(text.contains(told), "{told}: {text}");
+        assert!(checked.contains(told), "{told}: {checked}");
     }
     assert!(calendar.body.contains(&format!("href=\"{path}/audience?reason=later\"")), "{}", calendar.body);
     let people = app.get(&format!("{path}/audience?reason=later")).await.text();
@@ -233,6 +236,7 @@ async fn the_page_tells_the_days_and_leads_to_the_people(db: PgPool) {
     // While it runs, what is left of it.
     start(&app, id).await.unwrap();
     run(&app).await;
+    assert!(app.get(&path).await.body.contains(&format!("hx-get=\"{path}/calendar\"")));
     let text = app.get(&format!("{path}/calendar")).await.text();
     assert!(text.contains("Lo que falta por salir 39 mensajes en 3 días"), "{text}");
     assert!(
