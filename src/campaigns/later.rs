@@ -132,9 +132,9 @@ struct Held {
 }
 
 impl Held {
-    /// What they asked for themselves outlasts what a message has to say.
-    fn is_old(&self, now: DateTime<Utc>) -> bool {
-        !matches!(self.cause, Cause::Cap(_)) && self.free_on > gate::patience(now)
+    /// What they asked for themselves outlasts what a message that was asked for at `asked_for` has to say.
+    fn is_old(&self, asked_for: DateTime<Utc>) -> bool {
+        !matches!(self.cause, Cause::Cap(_)) && self.free_on > gate::patience(asked_for)
     }
 }
 
@@ -148,7 +148,14 @@ pub async fn of_audience(db: &mut PgConnection, question: Question<'_>) -> Resul
     }
     let caps = limits::of_channel(&mut *db, question.channel).await?;
     let query = audience::verdicts(&mut *db, question).await?;
-    counted(db, question, &caps, query, "reason is null").await
+    counted(
+        db,
+        question,
+        &caps,
+        query,
+        "select id, null::timestamptz as asked_for from verdicts where reason is null",
+    )
+    .await
 }
 
 /// Who of a campaign's queue will wait, and who waits already.
@@ -162,8 +169,8 @@ pub async fn of_queue(db: &mut PgConnection, now: DateTime<Utc>, campaign: &Camp
     let caps = limits::of_channel(&mut *db, campaign.channel).await?;
     let mut query = QueryBuilder::new(
         "with verdicts as (
-             select coalesce(c.merged_into, c.id) as id from communication_logs l join contacts c on c.id = l.contact_id
-             where l.communication_type = ",
+             select coalesce(c.merged_into, c.id) as id, l.scheduled_at
+             from communication_logs l join contacts c on c.id = l.contact_id where l.communication_type = ",
     );
     query.push_bind(campaign.channel.code()).push(" and l.campaign_id = ").push_bind(campaign.id.0);
     query.push(" and l.status = 'PENDING' and l.origin = 'CAMPAIGN')");
@@ -174,7 +181,8 @@ pub async fn of_queue(db: &mut PgConnection, now: DateTime<Utc>, campaign: &Camp
         required: &[],
         now,
     };
-    counted(db, question, &caps, query, "true").await
+    counted(db, question, &caps, query, "select id, min(scheduled_at) as asked_for from verdicts group by id")
+        .await
 }
 
 async fn counted(
@@ -185,13 +193,14 @@ async fn counted(
     asked: &str,
 ) -> Result<Later> {
     push_held(&mut query, question, caps);
-    query.push(" select place, days, at, min_days, last_at, paused_until, count(*) as people from held where id in (select id from verdicts where ");
-    query.push(asked).push(") group by 1, 2, 3, 4, 5, 6");
+    query.push(" select place, days, at, min_days, last_at, paused_until, date_trunc('hour', asked_for) as asked_for, count(*) as people from held join (");
+    query.push(asked).push(") asked using (id) group by 1, 2, 3, 4, 5, 6, 7");
     let mut later = Later::default();
     for row in query.build().fetch_all(db).await? {
         let people = u64::try_from(row.try_get::<i64, _>("people")?).unwrap_or_default();
-        match held(&row, caps, question.now)? {
-            Some(it) if it.is_old(question.now) => later.left_out += people,
+        let asked_for = row.try_get::<Option<DateTime<Utc>>, _>("asked_for")?.unwrap_or(question.now);
+        match held(&row, caps, question.now, asked_for)? {
+            Some(it) if it.is_old(asked_for) => later.left_out += people,
             Some(it) => later.add(it.cause, it.free_on, people),
             None => (),
         }
@@ -236,7 +245,7 @@ pub async fn people(
     query.push_bind(after.map_or(0, |it| it.0)).push(" order by id limit ").push_bind(limit);
     let mut all = Vec::new();
     for row in query.build().fetch_all(db).await? {
-        if let Some(it) = held(&row, &caps, question.now)? {
+        if let Some(it) = held(&row, &caps, question.now, question.now)? {
             let left_out = it.is_old(question.now);
             let contact = ContactId(row.try_get("id")?);
             all.push(Waiting { contact, cause: it.cause, free_on: it.free_on, left_out });
@@ -245,9 +254,14 @@ pub async fn people(
     Ok(all)
 }
 
-/// What holds somebody longest; none: nothing does. Local days are told apart here and not in SQL: hours never lie in two
+/// What holds the message to somebody longest; none: nothing does. Local days are told apart here and not in SQL: hours never lie in two
 /// of them.
-fn held(row: &PgRow, caps: &[Cap], now: DateTime<Utc>) -> sqlx::Result<Option<Held>> {
+fn held(
+    row: &PgRow,
+    caps: &[Cap],
+    now: DateTime<Utc>,
+    asked_for: DateTime<Utc>,
+) -> sqlx::Result<Option<Held>> {
     let cap =
         row.try_get::<Option<i64>, _>("place")?.and_then(|place| caps.get(usize::try_from(place).ok()?));
     let counted = |at: &str, days: &str| -> sqlx::Result<Option<NaiveDate>> {
@@ -264,7 +278,7 @@ fn held(row: &PgRow, caps: &[Cap], now: DateTime<Utc>) -> sqlx::Result<Option<He
     ];
     let all: Vec<Held> = all.into_iter().flatten().filter(|it| it.free_on > time::local_date(now)).collect();
     // Whoever is left out for it is, whatever else holds them.
-    let old = all.iter().find(|it| it.is_old(now)).cloned();
+    let old = all.iter().find(|it| it.is_old(asked_for)).cloned();
     Ok(old.or_else(|| all.into_iter().max_by_key(|it| it.free_on)))
 }
 

@@ -106,14 +106,6 @@ pub struct Preview {
     pub gaps: BTreeMap<String, u64>,
 }
 
-impl Preview {
-    /// People who would be left out.
-    #[must_use]
-    pub fn blocked(&self) -> u64 {
-        self.total - self.reachable
-    }
-}
-
 /// What the verdicts come to.
 ///
 /// # Errors

@@ -256,6 +256,31 @@ async fn the_page_tells_the_days_and_leads_to_the_people(db: PgPool) {
 }
 
 #[sqlx::test(migrator = "MIGRATIONS")]
+async fn what_waits_in_the_queue_grows_old_from_when_it_was_asked_for(db: PgPool) {
+    let app = app(db);
+    people(&app, "sur", 2).await;
+    got(&app, "2026-11-20T15:00:00Z", 1, 2).await;
+    let id = seeded(&app).await;
+    start(&app, id).await.unwrap();
+    assert_eq!(run(&app).await.sent, 1);
+    // Asked for on 23 November, it waits until 23 December; a wish that is said meanwhile ends on Christmas.
+    app.state.clock.advance(TimeDelta::days(3));
+    execute(
+        &app,
+        "insert into contact_rhythms (contact_id, communication_type, min_days, source, at)
+         select id, 'EMAIL', 35, 'Página de preferencias', '2026-11-26' from contacts where email = 'sur1@x.example'",
+    )
+    .await;
+    let text = app.get(&format!("/campaigns/{id}/calendar")).await.text();
+    assert!(
+        text.contains("No hay nadie a quien enviarle.") && text.contains("Pidió recibir menos seguido 1"),
+        "{text}"
+    );
+    app.state.clock.advance(TimeDelta::days(4));
+    assert_eq!(run(&app).await.blocked, 1);
+}
+
+#[sqlx::test(migrator = "MIGRATIONS")]
 async fn what_may_have_left_today_takes_from_the_cap_of_the_day(db: PgPool) {
     let app = app(db);
     people(&app, "sur", 70).await;

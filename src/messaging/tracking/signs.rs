@@ -39,7 +39,7 @@ const MANY: (usize, TimeDelta) = (3, TimeDelta::seconds(5));
 /// How long a hit waits to be judged, so that what belongs to it is there.
 pub const PATIENCE: TimeDelta = TimeDelta::seconds(10);
 
-/// A message whose links are being followed is judged once none was for so long: what [`MANY`] looks at, and the writing
+/// A message whose links are being followed is judged once none was for so long: what `MANY` looks at, and the writing
 /// down. Judged before, the last of many would stand alone.
 pub const QUIET: TimeDelta = TimeDelta::seconds(7);
 
