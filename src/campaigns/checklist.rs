@@ -86,6 +86,18 @@ pub struct Checklist {
 }
 
 impl Checklist {
+    /// How many people would get it, at once or later.
+    #[must_use]
+    pub fn recipients(&self) -> u64 {
+        self.later.recipients(&self.preview)
+    }
+
+    /// How many of the audience would not.
+    #[must_use]
+    pub fn without(&self) -> u64 {
+        self.later.without(&self.preview)
+    }
+
     /// Whether nothing stands in the way of starting.
     #[must_use]
     pub fn is_ready(&self) -> bool {
@@ -286,27 +298,30 @@ fn people(campaign: &Campaign, preview: &Preview, later: &Later, edit: &str) -> 
         }];
     }
     let mut items = Vec::new();
-    items.push(if preview.reachable == 0 {
+    let (recipients, without) = (later.recipients(preview), later.without(preview));
+    let verb = if recipients == 1 { "La recibirá" } else { "La recibirán" };
+    items.push(if recipients == 0 {
         Item::red(
             "audience",
             format!("Ninguna de las {} personas de la audiencia puede recibirla.", n(preview.total)),
             "Mira por qué queda fuera cada una. Lo más común: falta declarar la base legal al importar.",
         )
         .at(format!("/campaigns/{}/audience", campaign.id))
-    } else if preview.blocked() > 0 {
+    } else if without > 0 {
         Item::amber(
             "audience",
             format!(
-                "La recibirán {} de {} personas; {} quedarán fuera.",
-                n(preview.reachable),
+                "{verb} {} de {} personas; {} {} fuera.",
+                n(recipients),
                 n(preview.total),
-                n(preview.blocked())
+                n(without),
+                if without == 1 { "quedará" } else { "quedarán" }
             ),
             "Revisa quiénes y por qué.",
         )
         .at(format!("/campaigns/{}/audience", campaign.id))
     } else {
-        Item::green("audience", format!("La recibirán {}.", people_count(preview.total)))
+        Item::green("audience", format!("{verb} {}.", people_count(recipients)))
     });
     for (name, count) in &preview.gaps {
         items.push(

@@ -3,12 +3,11 @@
 //! two together.
 
 use super::{
-    audience::{self, Question},
+    audience::{self, Preview, Question},
     campaign::Campaign,
 };
 use crate::{
     chile::time,
-    contacts::rhythm,
     error::Result,
     ids::ContactId,
     messaging::{
@@ -90,6 +89,18 @@ impl Later {
         self.groups.iter().map(Group::people).sum()
     }
 
+    /// Those of `preview`, the audience that it tells of, who get the message, at once or later.
+    #[must_use]
+    pub fn recipients(&self, preview: &Preview) -> u64 {
+        preview.reachable.saturating_sub(self.left_out)
+    }
+
+    /// Those of `preview` who don't.
+    #[must_use]
+    pub fn without(&self, preview: &Preview) -> u64 {
+        preview.total.saturating_sub(self.recipients(preview))
+    }
+
     /// How many are free on each day, in order.
     #[must_use]
     pub fn days(&self) -> Vec<(NaiveDate, u64)> {
@@ -114,21 +125,18 @@ impl Later {
 }
 
 /// What is known of one who waits, or of many alike.
+#[derive(Clone)]
 struct Held {
     cause: Cause,
     free_on: NaiveDate,
 }
 
 impl Held {
-    /// What they asked for themselves outlasts what a message has to say.
-    fn is_old(&self, now: DateTime<Utc>) -> bool {
-        !matches!(self.cause, Cause::Cap(_)) && self.free_on > gate::patience(now)
+    /// What they asked for themselves outlasts what a message that was asked for at `asked_for` has to say.
+    fn is_old(&self, asked_for: DateTime<Utc>) -> bool {
+        !matches!(self.cause, Cause::Cap(_)) && self.free_on > gate::patience(asked_for)
     }
 }
-
-/// Codes of what is no cap.
-const PAUSED: i64 = -1;
-const LESS_OFTEN: i64 = -2;
 
 /// Who of an audience would wait if it were queued now.
 ///
@@ -140,7 +148,14 @@ pub async fn of_audience(db: &mut PgConnection, question: Question<'_>) -> Resul
     }
     let caps = limits::of_channel(&mut *db, question.channel).await?;
     let query = audience::verdicts(&mut *db, question).await?;
-    counted(db, question, &caps, query, "reason is null").await
+    counted(
+        db,
+        question,
+        &caps,
+        query,
+        "select id, null::timestamptz as asked_for from verdicts where reason is null",
+    )
+    .await
 }
 
 /// Who of a campaign's queue will wait, and who waits already.
@@ -154,8 +169,8 @@ pub async fn of_queue(db: &mut PgConnection, now: DateTime<Utc>, campaign: &Camp
     let caps = limits::of_channel(&mut *db, campaign.channel).await?;
     let mut query = QueryBuilder::new(
         "with verdicts as (
-             select coalesce(c.merged_into, c.id) as id from communication_logs l join contacts c on c.id = l.contact_id
-             where l.communication_type = ",
+             select coalesce(c.merged_into, c.id) as id, l.scheduled_at
+             from communication_logs l join contacts c on c.id = l.contact_id where l.communication_type = ",
     );
     query.push_bind(campaign.channel.code()).push(" and l.campaign_id = ").push_bind(campaign.id.0);
     query.push(" and l.status = 'PENDING' and l.origin = 'CAMPAIGN')");
@@ -166,7 +181,8 @@ pub async fn of_queue(db: &mut PgConnection, now: DateTime<Utc>, campaign: &Camp
         required: &[],
         now,
     };
-    counted(db, question, &caps, query, "true").await
+    counted(db, question, &caps, query, "select id, min(scheduled_at) as asked_for from verdicts group by id")
+        .await
 }
 
 async fn counted(
@@ -177,19 +193,16 @@ async fn counted(
     asked: &str,
 ) -> Result<Later> {
     push_held(&mut query, question, caps);
-    query.push(" select place, days, date_trunc('hour', at) as at, until, count(*) as people from held where id in (select id from verdicts where ");
-    query.push(asked).push(") group by 1, 2, 3, 4");
+    query.push(" select place, days, at, min_days, last_at, paused_until, date_trunc('hour', asked_for) as asked_for, count(*) as people from held join (");
+    query.push(asked).push(") asked using (id) group by 1, 2, 3, 4, 5, 6, 7");
     let mut later = Later::default();
     for row in query.build().fetch_all(db).await? {
         let people = u64::try_from(row.try_get::<i64, _>("people")?).unwrap_or_default();
-        match held(&row, caps)? {
-            Some(it) if it.is_old(question.now) => {
-                later.left_out += people;
-            }
-            Some(it) if it.free_on > time::local_date(question.now) => {
-                later.add(it.cause, it.free_on, people);
-            }
-            _ => (),
+        let asked_for = row.try_get::<Option<DateTime<Utc>>, _>("asked_for")?.unwrap_or(question.now);
+        match held(&row, caps, question.now, asked_for)? {
+            Some(it) if it.is_old(asked_for) => later.left_out += people,
+            Some(it) => later.add(it.cause, it.free_on, people),
+            None => (),
         }
     }
     for group in &mut later.groups {
@@ -228,11 +241,11 @@ pub async fn people(
     let caps = limits::of_channel(&mut *db, question.channel).await?;
     let mut query = audience::verdicts(&mut *db, question).await?;
     push_held(&mut query, question, &caps);
-    query.push(" select id, place, days, at, until from held where id in (select id from verdicts where reason is null) and id > ");
+    query.push(" select id, place, days, at, min_days, last_at, paused_until from held where id in (select id from verdicts where reason is null) and id > ");
     query.push_bind(after.map_or(0, |it| it.0)).push(" order by id limit ").push_bind(limit);
     let mut all = Vec::new();
     for row in query.build().fetch_all(db).await? {
-        if let Some(it) = held(&row, &caps)? {
+        if let Some(it) = held(&row, &caps, question.now, question.now)? {
             let left_out = it.is_old(question.now);
             let contact = ContactId(row.try_get("id")?);
             all.push(Waiting { contact, cause: it.cause, free_on: it.free_on, left_out });
@@ -241,66 +254,102 @@ pub async fn people(
     Ok(all)
 }
 
-/// Local days are told apart here and not in SQL: hours never lie in two of them.
-fn held(row: &PgRow, caps: &[Cap]) -> sqlx::Result<Option<Held>> {
-    let place: i64 = row.try_get("place")?;
-    let cause = match place {
-        PAUSED => Some(Cause::Paused),
-        LESS_OFTEN => Some(Cause::LessOften),
-        cap => usize::try_from(cap).ok().and_then(|it| caps.get(it)).cloned().map(Cause::Cap),
+/// What holds the message to somebody longest; none: nothing does. Local days are told apart here and not in SQL: hours never lie in two
+/// of them.
+fn held(
+    row: &PgRow,
+    caps: &[Cap],
+    now: DateTime<Utc>,
+    asked_for: DateTime<Utc>,
+) -> sqlx::Result<Option<Held>> {
+    let cap =
+        row.try_get::<Option<i64>, _>("place")?.and_then(|place| caps.get(usize::try_from(place).ok()?));
+    let counted = |at: &str, days: &str| -> sqlx::Result<Option<NaiveDate>> {
+        let (at, days): (Option<DateTime<Utc>>, Option<i32>) = (row.try_get(at)?, row.try_get(days)?);
+        Ok(at.zip(days).map(|(at, days)| time::local_date(at) + Days::new(days.unsigned_abs().into())))
     };
-    let until: Option<NaiveDate> = row.try_get("until")?;
-    let (at, days): (Option<DateTime<Utc>>, Option<i32>) = (row.try_get("at")?, row.try_get("days")?);
-    let counted = at.zip(days).map(|(at, days)| time::local_date(at) + Days::new(days.unsigned_abs().into()));
-    Ok(cause.zip(until.or(counted)).map(|(cause, free_on)| Held { cause, free_on }))
+    // Of what ends on one day the gate names the last of these.
+    let all = [
+        counted("last_at", "min_days")?.map(|free_on| Held { cause: Cause::LessOften, free_on }),
+        cap.zip(counted("at", "days")?)
+            .map(|(cap, free_on)| Held { cause: Cause::Cap(cap.clone()), free_on }),
+        row.try_get::<Option<NaiveDate>, _>("paused_until")?
+            .map(|free_on| Held { cause: Cause::Paused, free_on }),
+    ];
+    let all: Vec<Held> = all.into_iter().flatten().filter(|it| it.free_on > time::local_date(now)).collect();
+    // Whoever is left out for it is, whatever else holds them.
+    let old = all.iter().find(|it| it.is_old(asked_for)).cloned();
+    Ok(old.or_else(|| all.into_iter().max_by_key(|it| it.free_on)))
 }
 
-/// `, held as (...)`: of each person, what holds them longest: place of the cap, its days, the message whose leaving the
-/// window makes room; or the day on which a pause ends.
+/// `, held as (...)`: of each person, the cap that holds them longest: its place and days, and the message whose leaving
+/// the window makes room; what they asked for, with the last message within it; and the day on which their pause ends.
 fn push_held(query: &mut QueryBuilder<Postgres>, question: Question<'_>, caps: &[Cap]) {
     let (mut places, mut since, mut most, mut days, mut kinds) =
         (Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    let window = |days: u32| {
-        time::start_of_day(time::local_date(question.now) - Days::new(u64::from(days.saturating_sub(1))))
-    };
+    let today = time::local_date(question.now);
     for (place, cap) in (0_i64..).zip(caps).filter(|it| it.1.covers(question.message_type)) {
         places.push(place);
-        since.push(window(cap.days));
+        since.push(time::start_of_day(today - Days::new(u64::from(cap.days.saturating_sub(1)))));
         most.push(i64::from(cap.max_messages));
         days.push(i32::try_from(cap.days).unwrap_or(i32::MAX));
         kinds.push(cap.message_type.map_or(String::new(), |it| it.code().to_owned()));
     }
-    let today = time::local_date(question.now);
-    let longest = since.iter().min().copied().unwrap_or(question.now).min(window(rhythm::LONGEST_DAYS));
-    query.push(", wishes as (select coalesce(c.merged_into, c.id) as id, max(said.min_days) as min_days, max(said.paused_until) as paused_until from (select distinct on (contact_id) contact_id, min_days, paused_until from contact_rhythms where communication_type = ");
-    query.push_bind(question.channel.code());
-    query.push(" order by contact_id, id desc) said join contacts c on c.id = said.contact_id group by 1), got as (select coalesce(c.merged_into, c.id) as id, l.message_type, l.sent_at as at from communication_logs l join contacts c on c.id = l.contact_id where l.communication_type = ");
-    query.push_bind(question.channel.code()).push(" and l.sent_at >= ").push_bind(longest);
-    query
-        .push(" and l.origin <> 'TEST' and l.message_type = any (")
-        .push_bind(MessageType::promotional_codes());
+    let longest = since.iter().min().copied().unwrap_or(question.now);
+    let promotions = |query: &mut QueryBuilder<Postgres>| {
+        query.push(" m.communication_type = ").push_bind(question.channel.code());
+        query
+            .push(" and m.message_type = any (")
+            .push_bind(MessageType::promotional_codes())
+            .push(") and m.at >= ");
+    };
+    // What counts is said there; the ids only tell where to look, lest the whole log be read.
     query.push(
-        ")), reasons as (
-             select id, place, days, at, null::date as until, at + make_interval(days => days) as free from (
+        ", got as materialized (
+             select coalesce(c.merged_into, c.id) as id, m.message_type, m.at
+             from messages_counted m join contacts c on c.id = m.contact_id
+             where m.id in (select id from communication_logs where communication_type = ",
+    );
+    query.push_bind(question.channel.code()).push(" and sent_at >= ").push_bind(longest);
+    query.push(
+        " union all select id from communication_logs where status in ('SENDING', 'UNCONFIRMED')
+                 union all select communication_log_id from communication_reservations) and",
+    );
+    promotions(query);
+    query.push_bind(longest).push(
+        "), capped as (
+             select distinct on (id) id, place, days, at from (
                  select got.id, got.at, cap.place, cap.days, cap.most,
                         row_number() over (partition by got.id, cap.place order by got.at desc) as n
                  from unnest(",
     );
     query.push_bind(places).push("::bigint[], ").push_bind(since).push("::timestamptz[], ").push_bind(most);
     query.push("::bigint[], ").push_bind(days).push("::int[], ").push_bind(kinds);
-    query.push("::text[]) as cap (place, since, most, days, kind) join got on got.at >= cap.since and cap.kind in ('', got.message_type)) ranked where n = most union all select w.id, ");
-    // Whoever is left out for it is, whatever else holds them.
-    let old = time::start_of_day(gate::patience(question.now) + Days::new(1));
-    query.push_bind(LESS_OFTEN).push(
-        ", w.min_days, max(got.at), null, case when max(got.at) + make_interval(days => w.min_days) >= ",
+    query.push(
+        "::text[]) as cap (place, since, most, days, kind) join got on got.at >= cap.since and cap.kind in ('', got.message_type)
+             ) ranked where n = most order by id, at + make_interval(days => days) desc, place
+         ), wishes as (
+             select coalesce(c.merged_into, c.id) as id, max(said.min_days) as min_days, max(said.paused_until) as paused_until
+             from (select distinct on (contact_id) contact_id, min_days, paused_until from contact_rhythms where communication_type = ",
     );
-    query.push_bind(old).push(" then 'infinity' else max(got.at) + make_interval(days => w.min_days) end from wishes w join got using (id) where got.at >= ");
-    query
-        .push_bind(time::start_of_day(today))
-        .push(" - make_interval(days => w.min_days - 1) group by w.id, w.min_days union all select id, ");
-    query
-        .push_bind(PAUSED)
-        .push(", null, null, paused_until, paused_until from wishes where paused_until > ");
-    query.push_bind(today);
-    query.push("), held as (select distinct on (id) id, place, days, at, until from reasons order by id, free desc, place)");
+    query.push_bind(question.channel.code());
+    // By person: they are few, and what they asked for reaches further back than caps do.
+    query.push(
+        " order by contact_id, id desc) said join contacts c on c.id = said.contact_id group by 1
+         ), rare as (
+             select w.id, w.min_days, last.at from wishes w cross join lateral (
+                 select max(one.at) as at from (select w.id union all select id from contacts where merged_into = w.id) who (id)
+                 cross join lateral (select m.at from messages_counted m where m.contact_id = who.id and",
+    );
+    promotions(query);
+    query.push_bind(time::start_of_day(today));
+    query.push(
+        " - make_interval(days => w.min_days) offset 0) one
+             ) last where last.at is not null
+         ), held as (
+             select id, c.place, c.days, date_trunc('hour', c.at) as at, r.min_days, date_trunc('hour', r.at) as last_at, p.paused_until
+             from capped c full join rare r using (id)
+             full join (select id, paused_until from wishes where paused_until > ",
+    );
+    query.push_bind(today).push(") p using (id))");
 }

@@ -40,20 +40,18 @@ pub async fn of(
 ) -> Result<OnOne> {
     let next = audience::page(&mut *db, now, &campaign.audience, contact.0 - 1, 1).await?;
     let required = template::compile(&campaign.source).map(|it| it.required()).unwrap_or_default();
-    let frame = Frame::open(&mut *db, now, &config.first_values, campaign.channel).await?;
+    let frame = Frame::open(&mut *db, now, &config.first_values, campaign.channel)
+        .await?
+        .capped(campaign.daily_cap.map(|cap| (campaign.id, cap)));
     let question = Question {
-        contact,
         kind: campaign.message_type,
         origin: OriginKind::Campaign,
         required: &required,
-        capped: campaign.daily_cap.map(|cap| (campaign.id, cap)),
         hours: campaign.business_hours.as_ref(),
     };
-    Ok(OnOne {
-        belongs: next.first() == Some(&contact),
-        message: message(&mut *db, campaign, contact).await?,
-        answer: why::ask(db, now, &frame, question).await?,
-    })
+    let message = message(&mut *db, campaign, contact).await?;
+    let [answer] = why::ask(db, now, &frame, contact, [question]).await?;
+    Ok(OnOne { belongs: next.first() == Some(&contact), message, answer })
 }
 
 async fn message(

@@ -13,6 +13,7 @@ use crate::{
     ids::CampaignId,
     messaging::{
         kinds::{DeferReason, MessageType},
+        room,
         streams::batch_of_mailings,
         warm_up,
     },
@@ -50,6 +51,13 @@ pub struct Other {
     pub waiting: u64,
 }
 
+impl Other {
+    /// Some of its people have no message yet, and are not counted.
+    fn grows(&self) -> bool {
+        !self.campaign.enqueue_done
+    }
+}
+
 /// Read the frame of `campaign`.
 ///
 /// # Errors
@@ -62,36 +70,21 @@ pub async fn of(
 ) -> Result<Outlook> {
     let email: EmailChannel = settings::load(&mut *db, &config.first_values).await?;
     let calendar = settings::calendar(&mut *db).await?;
-    let since = time::start_of_day(time::local_date(now));
     let channel_cap = warm_up::email_cap(db, now, &email).await?;
+    let caps =
+        room::Caps { channel: channel_cap, campaign: campaign.daily_cap.map(|cap| (campaign.id, cap)) };
+    let left = room::today(db, now, campaign.channel, caps).await?;
     // Without a cap nobody asks, and with one it is enough to know that it is used up.
-    let row = sqlx::query!(
-        r#"select
-               (select count(*) from (
-                    select from communication_logs
-                    where communication_type = $1 and sent_at >= $2 and origin <> 'TEST'
-                        and message_type = any($3) limit $5) found) as "all!",
-               (select count(*) from (
-                    select from communication_logs
-                    where communication_type = $1 and sent_at >= $2 and origin = 'CAMPAIGN' and campaign_id = $4
-                    limit $6) found) as "own!""#,
-        campaign.channel.code(),
-        since,
-        &MessageType::promotional_codes(),
-        campaign.id.0,
-        channel_cap.map_or(0, i64::from),
-        campaign.daily_cap.map_or(0, i64::from)
-    )
-    .fetch_one(&mut *db)
-    .await?;
-    let count = |n: i64| u32::try_from(n).unwrap_or(u32::MAX);
+    let used = |cap: Option<u32>, left: Option<u32>| {
+        cap.unwrap_or_default().saturating_sub(left.unwrap_or_default())
+    };
     let promotional = campaign.message_type.is_promotional();
     Ok(Outlook {
         calendar,
         daily_cap: [channel_cap, campaign.daily_cap].into_iter().flatten().min().filter(|_| promotional),
         channel_cap,
         growth: warm_up::Plan::of_email(&email),
-        sent_today: (count(row.all), count(row.own)),
+        sent_today: (used(channel_cap, left.0), used(campaign.daily_cap, left.1)),
         others: others(db, campaign, channel_cap).await?,
         hours: campaign.business_hours.clone().unwrap_or_else(|| email.business_hours.clone()),
         channel_hours: email.business_hours,
@@ -140,6 +133,7 @@ async fn others(db: &mut PgConnection, campaign: &Campaign, channel_cap: Option<
             daily_cap: None,
             spacing_seconds: 0,
             business_hours: None,
+            enqueue_done: true,
             ..campaign.clone()
         };
         others.push(Other { campaign, waiting: u64::try_from(by_hand).unwrap_or_default() });
@@ -214,28 +208,26 @@ impl Outlook {
     }
 
     /// `Con 30 por corrida cada 10 minutos y un tope de 50 al día, termina aproximadamente el …`. Of `messages`, those
-    /// that wait for a frequency cap (`capped`) leave on days of their own, and are told apart.
+    /// whose people wait for a day of their own (`later`) are told apart.
     #[must_use]
     pub fn sentence(
         &self,
         campaign: &Campaign,
         messages: u64,
-        capped: u64,
+        later: u64,
         now: DateTime<Utc>,
     ) -> Option<String> {
         let apart = format::count(
-            i64::try_from(capped).unwrap_or(i64::MAX),
-            "persona que esperará",
-            "personas que esperarán",
+            i64::try_from(later).unwrap_or(i64::MAX),
+            "persona que esperará un día propio",
+            "personas que esperarán un día propio",
         );
-        match (messages.saturating_sub(capped), capped) {
+        match (messages.saturating_sub(later), later) {
             (0, 0) => None,
-            (0, _) => Some(format!("Solo queda {apart} por su tope de frecuencia.")),
+            (0, 1) => Some(format!("Solo queda {apart}.")),
+            (0, _) => Some(format!("Solo quedan {apart}.")),
             (soon, 0) => Some(self.pace(campaign, soon, now)),
-            (soon, _) => Some(format!(
-                "{} Sin contar a {apart} por su tope de frecuencia.",
-                self.pace(campaign, soon, now)
-            )),
+            (soon, _) => Some(format!("{} Sin contar a {apart}.", self.pace(campaign, soon, now))),
         }
     }
 
@@ -244,9 +236,18 @@ impl Outlook {
     pub fn shared(&self) -> Option<String> {
         let count = i64::try_from(self.others.len()).unwrap_or(i64::MAX);
         let waiting = i64::try_from(self.others_waiting()).unwrap_or(i64::MAX);
+        let growing = self.others.iter().filter(|it| it.grows()).count();
+        let rest = match i64::try_from(growing).unwrap_or(i64::MAX) {
+            0 => String::new(),
+            _ if count == 1 => " Todavía no cuenta a quienes le falta poner en la cola.".to_owned(),
+            growing => format!(
+                " Todavía no cuenta a quienes falta poner en la cola en {} de ellas.",
+                format::number(growing)
+            ),
+        };
         (count > 0 && self.daily_cap.is_some()).then(|| {
             format!(
-                "Cuenta con {} en curso que {} el tope del canal, con {} en cola.",
+                "Cuenta con {} en curso que {} el tope del canal, con {} en cola.{rest}",
                 if self.others.iter().any(|it| it.campaign.id == MAILINGS) {
                     format::count(count, "otra campaña o envío a mano", "otras campañas o envíos a mano")
                 } else {

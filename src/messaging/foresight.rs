@@ -107,12 +107,6 @@ pub struct Preview {
 }
 
 impl Preview {
-    /// People who would be left out.
-    #[must_use]
-    pub fn blocked(&self) -> u64 {
-        self.total - self.reachable
-    }
-
     /// `count` people with one verdict.
     fn add(&mut self, reason: Option<&str>, missing: Option<String>, count: i64) {
         let count = u64::try_from(count).unwrap_or_default();

@@ -29,6 +29,7 @@ pub struct Frame {
     hours: BusinessHours,
     caps: Vec<Cap>,
     channel_cap: Option<u32>,
+    campaign_cap: Option<(CampaignId, u32)>,
 }
 
 impl Frame {
@@ -49,23 +50,26 @@ impl Frame {
             caps: limits::of_channel(&mut *db, channel).await?,
             channel_cap: warm_up::email_cap(db, now, &email).await?,
             hours: email.business_hours,
+            campaign_cap: None,
         })
+    }
+
+    /// The same for a campaign that has a daily cap of its own.
+    #[must_use]
+    pub fn capped(self, campaign_cap: Option<(CampaignId, u32)>) -> Frame {
+        Frame { campaign_cap, ..self }
     }
 }
 
 /// A message that might be sent.
 #[derive(Clone, Copy, Debug)]
 pub struct Question<'a> {
-    /// To whom.
-    pub contact: ContactId,
     /// What it is for.
     pub kind: MessageType,
     /// Who would ask for it.
     pub origin: OriginKind,
     /// Personal variables that its text can't do without.
     pub required: &'a [&'a str],
-    /// A campaign with a daily cap of its own.
-    pub capped: Option<(CampaignId, u32)>,
     /// Hours of its own; none: the channel's.
     pub hours: Option<&'a BusinessHours>,
 }
@@ -80,35 +84,38 @@ pub struct Answer {
     pub free_at: Option<DateTime<Utc>>,
 }
 
-/// Ask the gate.
+/// Ask the gate of messages to `contact`; it answers in the order of `questions`.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn ask(
+pub async fn ask<const N: usize>(
     db: &mut PgConnection,
     now: DateTime<Utc>,
     frame: &Frame,
-    question: Question<'_>,
-) -> Result<Answer> {
-    let asked = Asked {
-        contact: Some(question.contact),
+    contact: ContactId,
+    questions: [Question<'_>; N],
+) -> Result<[Answer; N]> {
+    let asked = questions.map(|it| Asked {
+        contact: Some(contact),
         destination: None,
-        kind: question.kind,
+        kind: it.kind,
         is_test: false,
         asked_for: None,
-    };
+    });
     let since = limits::counts_since(&frame.caps, now);
-    let facts = gate::facts(db, frame.channel, &[asked], Some(since)).await?.pop().unwrap_or_default();
-    let caps = room::Caps { channel: frame.channel_cap, campaign: question.capped };
+    let mut facts = gate::facts(db, frame.channel, &asked, Some(since)).await?.into_iter();
+    let caps = room::Caps { channel: frame.channel_cap, campaign: frame.campaign_cap };
     let (channel_left, campaign_left) = room::today(db, now, frame.channel, caps).await?;
-    let rules = Rules {
-        calendar: &frame.calendar,
-        hours: question.hours.unwrap_or(&frame.hours),
-        caps: &frame.caps,
-        channel_left,
-        campaign_left,
-    };
-    Ok(answer(question, &facts, rules, now))
+    Ok(questions.map(|question| {
+        let rules = Rules {
+            calendar: &frame.calendar,
+            hours: question.hours.unwrap_or(&frame.hours),
+            caps: &frame.caps,
+            channel_left,
+            campaign_left,
+        };
+        answer(question, &facts.next().unwrap_or_default(), rules, now)
+    }))
 }
 
 fn answer(question: Question<'_>, facts: &Facts, mut rules: Rules<'_>, now: DateTime<Utc>) -> Answer {
@@ -157,14 +164,7 @@ mod tests {
             campaign_left: None,
         };
         change(&mut facts, &mut rules);
-        let question = Question {
-            contact: ContactId(1),
-            kind,
-            origin: OriginKind::Campaign,
-            required: &[],
-            capped: None,
-            hours: None,
-        };
+        let question = Question { kind, origin: OriginKind::Campaign, required: &[], hours: None };
         // Monday 23 November 2026, noon.
         let answer = answer(question, &facts, rules, "2026-11-23T15:00:00Z".parse().unwrap());
         answer.free_at.map(|it| time::local(it).format("%F %H:%M").to_string())

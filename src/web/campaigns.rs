@@ -1,7 +1,9 @@
 //! The page of a campaign, with its checklist or its live counts.
 
 use super::{
-    campaigns_actions, campaigns_audience, campaigns_calendar, campaigns_figures, campaigns_form,
+    campaigns_actions, campaigns_audience,
+    campaigns_calendar::{self, Calendar},
+    campaigns_figures, campaigns_form,
     campaigns_letter::{self, Tried},
     campaigns_list, filters,
     html::{self, Answer},
@@ -133,9 +135,8 @@ async fn live_of(
     let progress = progress::of(&mut *db, campaign.id).await?;
     let waits = campaign.status == Status::Running && progress.open() > 0;
     let sentence = if waits {
-        let capped = [DeferReason::FrequencyCap, DeferReason::Paused, DeferReason::LessOften];
-        let capped = capped.iter().filter_map(|it| progress.deferred.get(it)).sum();
-        outlook.sentence(campaign, progress.open(), capped, now)
+        let later = DeferReason::OF_THE_PERSON.iter().filter_map(|it| progress.deferred.get(it)).sum();
+        outlook.sentence(campaign, progress.open(), later, now)
     } else {
         None
     };
@@ -279,6 +280,8 @@ struct ShowPage {
     campaign: Campaign,
     facts: Facts,
     checklist: Option<Checklist>,
+    /// That of a draft with its checklist: both ask the same of each person.
+    calendar: Option<Calendar>,
     live: Option<Live>,
     /// What holds for a draft takes a look at each person: it comes after the page.
     checklist_follows: bool,
@@ -336,6 +339,7 @@ async fn show(
         }
         Facts::of(&campaign, &outlook, &names)
     };
+    let calendar = checklist.as_ref().map(|it| Calendar::of_draft(&campaign, it, now));
     let checklist_follows = is_draft && checklist.is_none();
     let contacts = some_people(&mut db, now, &campaign).await?;
     drop(db);
@@ -347,6 +351,7 @@ async fn show(
         campaign,
         facts,
         checklist,
+        calendar,
         live,
         checklist_follows,
         contacts,
@@ -398,6 +403,7 @@ async fn live(
         campaign,
         facts,
         checklist: None,
+        calendar: None,
         live: Some(live),
         checklist_follows: false,
         contacts: Vec::new(),

@@ -114,18 +114,25 @@ async fn people(
     let preview = audience::preview(&mut db, asked).await?;
     let later = later::of_audience(&mut db, asked).await?;
     let after = query.after.map(ContactId);
-    let (mut people, waiting) = match which {
-        Shown::These(which) => (audience::people(&mut db, asked, which, after, ASKED).await?, Vec::new()),
+    // Of as many people there are no more who wait.
+    let waiting = match which {
+        Shown::These(Which::LeftOut(_)) => Vec::new(),
+        _ => later::people(&mut db, asked, after, ASKED).await?,
+    };
+    let mut people = match which {
+        Shown::These(which) => audience::people(&mut db, asked, which, after, ASKED).await?,
         Shown::Later => {
-            let waiting = later::people(&mut db, asked, after, ASKED).await?;
             let ids: Vec<ContactId> = waiting.iter().map(|it| it.contact).collect();
-            (audience::among(&mut db, asked, &ids).await?, waiting)
+            audience::among(&mut db, asked, &ids).await?
         }
     };
     let more = people.len() > PAGE;
     people.truncate(PAGE);
     let base = format!("/campaigns/{id}/audience?reason={}", query.reason);
     let older = people.last().filter(|_| more).map_or(String::new(), |it| format!("{base}&after={}", it.id));
+    if which == Shown::These(Which::Reachable) {
+        people.retain(|person| !waiting.iter().any(|it| it.left_out && it.contact == person.id));
+    }
     let newer = if query.after.is_some() { base } else { String::new() };
     html::page(&PeoplePage { shell, campaign, preview, later, which, people, waiting, newer, older })
 }

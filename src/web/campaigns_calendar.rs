@@ -11,8 +11,9 @@ use super::{
 use crate::{
     access::Permission,
     campaigns::{
-        audience,
+        audience::{self, Preview},
         campaign::{self, Campaign, Status},
+        checklist::Checklist,
         forecast::{Day, Forecast},
         later::{self, Group, Later},
         outlook::{self, Outlook},
@@ -43,10 +44,10 @@ pub(super) fn route() -> Route {
 }
 
 /// A sentence about some people, and where they are listed.
-struct Line {
-    words: String,
-    count: u64,
-    href: String,
+pub(super) struct Line {
+    pub(super) words: String,
+    pub(super) count: u64,
+    pub(super) href: String,
 }
 
 /// What lies before a campaign.
@@ -60,37 +61,49 @@ struct Coming {
     everyone: String,
 }
 
+/// The days of a campaign, and who is not among them.
+pub(super) struct Calendar {
+    pub(super) status: Status,
+    forecast: Option<Forecast>,
+    messages: u64,
+    pub(super) later: Vec<Line>,
+    pub(super) left_out: Vec<Line>,
+    pub(super) shared: Option<String>,
+    pub(super) warms_up: bool,
+    /// Nobody is queued yet: it is a draft, or its launch may still be taken back.
+    pub(super) is_ahead: bool,
+}
+
 #[derive(Template)]
 #[template(path = "campaigns/calendar.html", blocks = ["calendar"])]
 struct CalendarPage {
     shell: Shell,
     campaign: Campaign,
-    forecast: Option<Forecast>,
-    messages: u64,
-    later: Vec<Line>,
-    left_out: Vec<Line>,
-    shared: Option<String>,
-    warms_up: bool,
-    /// Nobody is queued yet: it is a draft, or its launch may still be taken back.
-    is_ahead: bool,
+    calendar: Calendar,
 }
 
-impl CalendarPage {
-    fn first_days(&self) -> &[Day] {
+impl Calendar {
+    /// Of a draft, from what its checklist found.
+    pub(super) fn of_draft(campaign: &Campaign, checklist: &Checklist, now: DateTime<Utc>) -> Calendar {
+        let coming = of_audience(campaign, &checklist.preview, checklist.later.clone());
+        Calendar { is_ahead: true, ..calendar(campaign, coming, &checklist.outlook, now) }
+    }
+
+    pub(super) fn first_days(&self) -> &[Day] {
         let days = self.forecast.as_ref().map_or(&[][..], |it| &it.days);
         &days[..days.len().min(SHOWN)]
     }
 
-    fn other_days(&self) -> &[Day] {
+    pub(super) fn other_days(&self) -> &[Day] {
         self.forecast.as_ref().and_then(|it| it.days.get(SHOWN..)).unwrap_or_default()
     }
 
     /// Messages of the fullest day: what the bars are measured by.
-    fn most(&self) -> u64 {
+    pub(super) fn most(&self) -> u64 {
         self.forecast.as_ref().and_then(|it| it.days.iter().map(|it| it.messages).max()).unwrap_or_default()
     }
 
-    fn sentence(&self) -> String {
+    pub(super) fn sentence(&self) -> String {
         let count = format::count(i64::try_from(self.messages).unwrap_or(i64::MAX), "mensaje", "mensajes");
         match &self.forecast {
             _ if self.messages == 0 => "No hay nadie a quien enviarle.".to_owned(),
@@ -119,28 +132,27 @@ async fn show(
     let from = held.unwrap_or(now);
     let is_ahead = campaign.status == Status::Draft || held.is_some();
     let coming = if is_ahead {
-        of_audience(&mut db, from, &campaign).await?
+        let required = template::compile(&campaign.source).map(|it| it.required()).unwrap_or_default();
+        let asked = question(&campaign, &required, from);
+        let preview = audience::preview(&mut db, asked).await?;
+        of_audience(&campaign, &preview, later::of_audience(&mut db, asked).await?)
     } else {
         of_queue(&mut db, now, &campaign).await?
     };
     let outlook = outlook::of(&mut db, now, &state.config, &campaign).await?;
-    let page = CalendarPage { is_ahead, ..page(shell, campaign, coming, &outlook, from) };
+    let calendar = Calendar { is_ahead, ..calendar(&campaign, coming, &outlook, from) };
+    let page = CalendarPage { shell, campaign, calendar };
     if guard::is_htmx(&headers) { html::page(&page.as_calendar()) } else { html::page(&page) }
 }
 
-fn page(
-    shell: Shell,
-    campaign: Campaign,
-    coming: Coming,
-    outlook: &Outlook,
-    from: DateTime<Utc>,
-) -> CalendarPage {
-    let forecast = outlook.of_all(&campaign, coming.messages, &coming.later, from);
+fn calendar(campaign: &Campaign, coming: Coming, outlook: &Outlook, from: DateTime<Utc>) -> Calendar {
+    let forecast = outlook.of_all(campaign, coming.messages, &coming.later, from);
     let list = |reason| {
         let known = coming.lists.iter().find(|it| it.0 == reason);
         known.map_or(&coming.everyone, |it| &it.1).clone()
     };
-    CalendarPage {
+    Calendar {
+        status: campaign.status,
         messages: coming.messages,
         later: coming.later.groups.iter().map(|it| line_of(it, list(it.cause.reason()))).collect(),
         left_out: coming.left_out,
@@ -148,8 +160,6 @@ fn page(
         warms_up: outlook.growth.is_some() && outlook.daily_cap.is_some(),
         is_ahead: false,
         forecast,
-        shell,
-        campaign,
     }
 }
 
@@ -160,30 +170,27 @@ fn line_of(group: &Group, href: String) -> Line {
     Line { words: format!("{verb} más tarde por {}", group.cause.label()), count, href }
 }
 
-/// What would become of a draft's people if it were started now.
-async fn of_audience(db: &mut PgConnection, now: DateTime<Utc>, campaign: &Campaign) -> Result<Coming> {
-    let required = template::compile(&campaign.source).map(|it| it.required()).unwrap_or_default();
-    let asked = question(campaign, &required, now);
-    let preview = audience::preview(&mut *db, asked).await?;
-    let later = later::of_audience(db, asked).await?;
+/// What would become of a campaign's people if it were started now.
+fn of_audience(campaign: &Campaign, preview: &Preview, later: Later) -> Coming {
     let list = |reason: &str| format!("/campaigns/{}/audience?reason={reason}", campaign.id);
     let line = |(reason, count): (&BlockReason, &u64)| Line {
         words: reason.label().to_owned(),
         count: *count,
         href: list(reason.code()),
     };
-    let mut left_out: Vec<Line> = preview.left_out.iter().map(line).collect();
-    if later.left_out > 0 {
-        let words = BlockReason::LessOften.label().to_owned();
-        left_out.push(Line { words, count: later.left_out, href: list("later") });
-    }
-    Ok(Coming {
-        messages: preview.reachable.saturating_sub(later.left_out),
+    Coming {
+        messages: later.recipients(preview),
+        left_out: preview.left_out.iter().map(line).chain(too_few(&later, list("later"))).collect(),
         later,
-        left_out,
         lists: Vec::new(),
         everyone: list("later"),
-    })
+    }
+}
+
+/// Who of those that `later` tells of asked for so few that they would be left out, listed at `href`.
+fn too_few(later: &Later, href: String) -> Option<Line> {
+    let words = BlockReason::LessOften.label().to_owned();
+    (later.left_out > 0).then_some(Line { words, count: later.left_out, href })
 }
 
 /// What will become of those who are still in the queue.
@@ -196,6 +203,7 @@ async fn of_queue(db: &mut PgConnection, now: DateTime<Utc>, campaign: &Campaign
         count: *count,
         href: list(format!("status=BLOCKED&reason={}", reason.code())),
     };
+    let waiting = list("status=PENDING".to_owned());
     // The list by a reason holds only those whom the gate has put off for it already.
     let lists = later.groups.iter().filter_map(|group| {
         let reason = group.cause.reason();
@@ -204,9 +212,9 @@ async fn of_queue(db: &mut PgConnection, now: DateTime<Utc>, campaign: &Campaign
     });
     Ok(Coming {
         messages: progress.open().saturating_sub(later.left_out),
-        left_out: progress.blocked.iter().map(line).collect(),
+        left_out: progress.blocked.iter().map(line).chain(too_few(&later, waiting.clone())).collect(),
         lists: lists.collect(),
-        everyone: list("status=PENDING".to_owned()),
+        everyone: waiting,
         later,
     })
 }

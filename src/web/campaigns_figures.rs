@@ -11,14 +11,13 @@ use crate::{
     error::Result,
     messaging::kinds::{Milestone, Status},
 };
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Days, TimeDelta, Utc};
 use sqlx::PgConnection;
-use std::collections::BTreeMap;
 
 /// Longer than this, it is told by day.
 const BY_HOUR: TimeDelta = TimeDelta::hours(48);
 
-/// Columns of a drawing, at most: the last ones.
+/// Columns of a drawing, at most: the first ones.
 const COLUMNS: usize = 60;
 
 /// Height and distance of columns, in units of their drawing.
@@ -84,6 +83,8 @@ pub(super) struct Shown {
     pub(super) by_hour: bool,
     pub(super) rows: Vec<Row>,
     pub(super) width: usize,
+    /// What came after the drawing ends; none: nothing did.
+    pub(super) followed: Option<String>,
     pub(super) moments: Vec<Moment>,
     /// What the columns of the table by hour or day count.
     pub(super) what: Vec<&'static str>,
@@ -111,15 +112,16 @@ pub(super) async fn of(
         .into_iter()
         .filter(|it| tracks || !matches!(it, Milestone::Opened | Milestone::Clicked))
         .collect();
-    let (by_hour, buckets) = buckets(&figures);
-    let first = buckets.len().saturating_sub(COLUMNS);
+    let (by_hour, buckets) = buckets(&figures, &what);
+    let (drawn, followed) = buckets.split_at(buckets.partition_point(|it| it.place < COLUMNS));
     Ok(Some(Shown {
         funnel: funnel(&figures, progress, tracks, &base),
         machines: machines(&figures, &base),
         tracks,
         by_hour,
-        rows: what.iter().map(|it| row(*it, &buckets[first..])).collect(),
-        width: (buckets.len() - first) * WIDE,
+        rows: what.iter().map(|it| row(*it, drawn)).collect(),
+        width: drawn.last().map_or(0, |it| (it.place + 1) * WIDE),
+        followed: (!followed.is_empty()).then(|| after(&what, followed)),
         moments: buckets.iter().rev().map(|it| moment(it, &what, by_hour, &base)).collect(),
         what: what.iter().map(|it| short(*it)).collect(),
         of_domains: of_domains(tracks).into_iter().map(short).collect(),
@@ -183,56 +185,87 @@ fn machines(figures: &Figures, base: &str) -> Vec<Bar> {
         .collect()
 }
 
-/// Start and end of each hour, or of each local day where it lasts long, with what happened in it; those in which
-/// nothing happened included.
-type Bucket = (DateTime<Utc>, DateTime<Utc>, Counts);
+/// An hour, or a local day where it lasts long, in which something happened.
+struct Bucket {
+    from: DateTime<Utc>,
+    until: DateTime<Utc>,
+    /// How many of them lie between the first and it.
+    place: usize,
+    counts: Counts,
+}
 
-fn buckets(figures: &Figures) -> (bool, Vec<Bucket>) {
-    let (Some((first, _)), Some((last, _))) =
-        (figures.hours.first_key_value(), figures.hours.last_key_value())
-    else {
+impl Bucket {
+    fn count(&self, what: Milestone) -> i64 {
+        self.counts.get(&what).copied().unwrap_or_default()
+    }
+}
+
+/// Those in which something of `what` happened, in order, and whether they are hours.
+fn buckets(figures: &Figures, what: &[Milestone]) -> (bool, Vec<Bucket>) {
+    let shown = |counts: &Counts| -> Counts {
+        counts.iter().filter(|it| what.contains(it.0)).map(|(what, count)| (*what, *count)).collect()
+    };
+    let hours: Vec<(DateTime<Utc>, Counts)> = figures
+        .hours
+        .iter()
+        .map(|(hour, counts)| (*hour, shown(counts)))
+        .filter(|it| !it.1.is_empty())
+        .collect();
+    let (Some((first, _)), Some((last, _))) = (hours.first(), hours.last()) else {
         return (true, Vec::new());
     };
-    let by_hour = *last - *first < BY_HOUR;
+    let (first, by_hour) = (*first, *last - *first < BY_HOUR);
     let mut found: Vec<Bucket> = Vec::new();
-    let mut at = if by_hour { *first } else { time::start_of_day(time::local_date(*first)) };
-    while at <= *last {
-        let until = if by_hour {
-            at + TimeDelta::hours(1)
-        } else {
-            time::start_of_day(time::local_date(at) + chrono::Days::new(1))
-        };
-        let mut counts: Counts = BTreeMap::new();
-        for (what, count) in figures.hours.range(at..until).flat_map(|it| it.1) {
-            *counts.entry(*what).or_default() += count;
+    for (hour, counts) in hours {
+        if found.last().is_none_or(|it| it.until <= hour) {
+            let day = time::local_date(hour);
+            let (from, until, place) = if by_hour {
+                (hour, hour + TimeDelta::hours(1), (hour - first).num_hours())
+            } else {
+                let place = (day - time::local_date(first)).num_days();
+                (time::start_of_day(day), time::start_of_day(day + Days::new(1)), place)
+            };
+            let place = usize::try_from(place).unwrap_or(usize::MAX);
+            found.push(Bucket { from, until, place, counts: Counts::new() });
         }
-        found.push((at, until, counts));
-        at = until;
+        if let Some(bucket) = found.last_mut() {
+            for (what, count) in counts {
+                *bucket.counts.entry(what).or_default() += count;
+            }
+        }
     }
     (by_hour, found)
 }
 
 fn row(what: Milestone, buckets: &[Bucket]) -> Row {
-    let count = |bucket: &Bucket| bucket.2.get(&what).copied().unwrap_or_default();
-    let most = buckets.iter().map(count).max().unwrap_or_default();
-    let column = |(place, bucket): (usize, &Bucket)| {
-        let height = (count(bucket) * TALL + most - 1).checked_div(most).unwrap_or_default();
-        Column { x: place * WIDE + 1, y: TALL - height, height }
+    let most = buckets.iter().map(|it| it.count(what)).max().unwrap_or_default();
+    let column = |bucket: &Bucket| {
+        let height = (bucket.count(what) * TALL + most - 1).checked_div(most).unwrap_or_default();
+        Column { x: bucket.place * WIDE + 1, y: TALL - height, height }
     };
-    Row {
-        label: short(what),
-        columns: buckets.iter().enumerate().map(column).filter(|it| it.height > 0).collect(),
-    }
+    Row { label: short(what), columns: buckets.iter().map(column).filter(|it| it.height > 0).collect() }
 }
 
-fn moment((from, until, counts): &Bucket, what: &[Milestone], by_hour: bool, base: &str) -> Moment {
-    let (from_seconds, until_seconds) = (from.timestamp(), until.timestamp());
+/// `El dibujo llega a los primeros 60 días. Después: Abiertos 3, Con clic 1.` Hours never go on for so long.
+fn after(what: &[Milestone], buckets: &[Bucket]) -> String {
+    let sum = |what: &Milestone| -> i64 { buckets.iter().map(|it| it.count(*what)).sum() };
+    let told = what.iter().map(|it| (short(*it), sum(it))).filter(|it| it.1 > 0);
+    let told: Vec<String> = told.map(|(label, count)| format!("{label} {}", format::number(count))).collect();
+    format!("El dibujo llega a los primeros {COLUMNS} días. Después: {}.", told.join(", "))
+}
+
+fn moment(bucket: &Bucket, what: &[Milestone], by_hour: bool, base: &str) -> Moment {
+    let (from, until) = (bucket.from.timestamp(), bucket.until.timestamp());
     let cell = |it: &Milestone| {
-        let href = format!("{base}&reached={}&from={from_seconds}&until={until_seconds}", it.code());
-        Figure { count: counts.get(it).copied().unwrap_or_default(), href }
+        let href = format!("{base}&reached={}&from={from}&until={until}", it.code());
+        Figure { count: bucket.count(*it), href }
     };
     Moment {
-        label: if by_hour { format::datetime(*from) } else { format::date(time::local_date(*from)) },
+        label: if by_hour {
+            format::datetime(bucket.from)
+        } else {
+            format::date(time::local_date(bucket.from))
+        },
         cells: what.iter().map(cell).collect(),
     }
 }
@@ -299,20 +332,24 @@ mod tests {
         Figures { hours: hours.collect(), ..Figures::default() }
     }
 
+    fn found(hours: &[(i64, i64)]) -> (bool, Vec<(usize, i64)>) {
+        let (by_hour, found) = buckets(&figures(hours), &[Milestone::Sent]);
+        (by_hour, found.iter().map(|it| (it.place, it.count(Milestone::Sent))).collect())
+    }
+
     #[test]
     fn hours_without_anything_have_their_place() {
-        let (by_hour, found) = buckets(&figures(&[(9, 5), (12, 10)]));
-        let sent: Vec<i64> = found.iter().map(|it| it.2.values().sum()).collect();
-        assert_eq!((by_hour, sent), (true, vec![5, 0, 0, 10]));
-        let row = row(Milestone::Sent, &found);
+        assert_eq!(found(&[(9, 5), (12, 10)]), (true, vec![(0, 5), (3, 10)]));
+        let row = row(Milestone::Sent, &buckets(&figures(&[(9, 5), (12, 10)]), &[Milestone::Sent]).1);
         assert_eq!(row.columns.iter().map(|it| (it.x, it.height)).collect::<Vec<_>>(), [(1, 20), (31, 40)]);
     }
 
     #[test]
     fn what_lasts_long_is_told_by_local_day() {
-        let (by_hour, found) = buckets(&figures(&[(23, 1), (24, 2), (80, 4)]));
-        let sent: Vec<i64> = found.iter().map(|it| it.2.values().sum()).collect();
-        assert_eq!((by_hour, sent), (false, vec![1, 2, 0, 4]));
+        assert_eq!(found(&[(23, 1), (24, 2), (80, 4)]), (false, vec![(0, 1), (1, 2), (3, 4)]));
+        // A year later is one line more, and not a year of nothing; of what is not shown there is none.
+        assert_eq!(found(&[(1, 1), (365 * 24, 2)]), (false, vec![(0, 1), (365, 2)]));
+        assert_eq!(buckets(&figures(&[(1, 1)]), &[Milestone::Opened]).1.len(), 0);
     }
 
     #[test]

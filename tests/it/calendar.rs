@@ -66,6 +66,16 @@ async fn all_sorts(app: &TestApp) -> Vec<ContactId> {
     ] {
         got(app, at, rest, by).await;
     }
+    // One that may have left counts as well.
+    execute(
+        app,
+        "insert into communication_logs (origin, contact_id, communication_type, message_type, destination, status,
+                                         scheduled_at, next_attempt_at, created_at, claimed_at, drip_run_id)
+         select 'MANUAL', id, 'EMAIL', 'PROMOCIONAL', email, 'UNCONFIRMED', at, at, at, at, 1
+         from contacts cross join (select timestamptz '2026-11-19 15:00Z' as at) moment
+         where substring(email from '[0-9]+')::int % 8 = 1",
+    )
+    .await;
     execute(
         app,
         "insert into contact_rhythms (contact_id, communication_type, min_days, paused_until, source, at)
@@ -85,6 +95,25 @@ async fn those_who_get_it_later_are_those_whom_the_gate_puts_off_and_on_the_same
     let app = app(db);
     let all = all_sorts(&app).await;
     let id = seeded(&app).await;
+    // A cap that ends on the day on which a wish does.
+    execute(
+        &app,
+        "insert into frequency_caps (communication_type, max_messages, days) values ('EMAIL', 1, 14)",
+    )
+    .await;
+    // A run that goes on at this moment has set some apart.
+    execute(
+        &app,
+        "with waits as (
+             insert into communication_logs (origin, contact_id, communication_type, message_type, destination, status,
+                                             scheduled_at, next_attempt_at, created_at)
+             select 'MANUAL', id, 'EMAIL', 'PROMOCIONAL', email, 'PENDING', at, at, at
+             from contacts cross join (select timestamptz '2026-11-23 14:59Z' as at) moment
+             where substring(email from '[0-9]+')::int % 17 = 5 returning id, scheduled_at
+         )
+         insert into communication_reservations select id, 1, scheduled_at from waits",
+    )
+    .await;
     let foretold = foretold(&app, id).await;
     let campaign = get(&app, id).await;
     let mut db = app.state.db.acquire().await.unwrap();
@@ -92,23 +121,27 @@ async fn those_who_get_it_later_are_those_whom_the_gate_puts_off_and_on_the_same
         Frame::open(&mut db, app.now(), &app.state.config.first_values, Channel::Email).await.unwrap();
     let (mut days, mut left_out): (BTreeMap<NaiveDate, u64>, u64) = (BTreeMap::new(), 0);
     let mut reasons: BTreeMap<DeferReason, u64> = BTreeMap::new();
+    let listed = later::people(&mut db, question(&campaign.audience, app.now()), None, 100).await.unwrap();
     for contact in &all {
         let asked = why::Question {
-            contact: *contact,
             kind: MessageType::Promocional,
             origin: OriginKind::Campaign,
             required: &[],
-            capped: None,
             hours: None,
         };
-        let answer = why::ask(&mut db, app.now(), &frame, asked).await.unwrap();
+        let [answer] = why::ask(&mut db, app.now(), &frame, *contact, [asked]).await.unwrap();
         match (&answer.now, answer.free_at) {
             (Decision::Allow, _) => (),
             (Decision::Block { reason: BlockReason::LessOften, .. }, _) => left_out += 1,
             (Decision::Block { reason, .. }, _) => assert_eq!(*reason, BlockReason::Paused),
-            (Decision::Defer { reason, .. }, Some(free)) => {
+            (Decision::Defer { reason, until, .. }, Some(free)) => {
                 *days.entry(time::local_date(free)).or_default() += 1;
-                *reasons.entry(*reason).or_default() += 1;
+                // What the gate names first is why, where nothing else holds them longer.
+                if *until == free {
+                    *reasons.entry(*reason).or_default() += 1;
+                    let it = listed.iter().find(|it| it.contact == *contact).unwrap();
+                    assert_eq!(it.cause.reason(), *reason, "{it:?}");
+                }
             }
             (Decision::Defer { .. }, None) => panic!("never free"),
         }
@@ -122,8 +155,7 @@ async fn those_who_get_it_later_are_those_whom_the_gate_puts_off_and_on_the_same
         *opened.entry(time::local_date(opens)).or_default() += people;
     }
     assert_eq!((opened, foretold.left_out), (days, left_out));
-    // Each of them is listed, with the same day.
-    let listed = later::people(&mut db, question(&campaign.audience, app.now()), None, 100).await.unwrap();
+    // Each of them is listed.
     assert_eq!(listed.len() as u64, foretold.people() + foretold.left_out);
     assert!(listed.windows(2).all(|two| two[0].contact < two[1].contact));
 }
@@ -177,7 +209,9 @@ async fn the_page_tells_the_days_and_leads_to_the_people(db: PgPool) {
     let id = seeded(&app).await;
     let path = format!("/campaigns/{id}");
     let page = app.get(&path).await;
-    assert!(page.body.contains(&format!("hx-get=\"{path}/calendar\"")), "{}", page.body);
+    assert!(page.body.contains("hx-select-oob=\"#calendar\""), "{}", page.body);
+    assert!(!page.body.contains(&format!("hx-get=\"{path}/calendar\"")), "with the checklist: {}", page.body);
+    let checked = app.get(&format!("{path}?checklist=1")).await.text();
     let calendar = app.get(&format!("{path}/calendar")).await;
     let text = calendar.text();
     for told in [
@@ -189,6 +223,7 @@ async fn the_page_tells_the_days_and_leads_to_the_people(db: PgPool) {
         "Sin consentimiento ni otra base para promociones 1",
     ] {
         assert!(text.contains(told), "{told}: {text}");
+        assert!(checked.contains(told), "{told}: {checked}");
     }
     assert!(calendar.body.contains(&format!("href=\"{path}/audience?reason=later\"")), "{}", calendar.body);
     let people = app.get(&format!("{path}/audience?reason=later")).await.text();
@@ -201,6 +236,7 @@ async fn the_page_tells_the_days_and_leads_to_the_people(db: PgPool) {
     // While it runs, what is left of it.
     start(&app, id).await.unwrap();
     run(&app).await;
+    assert!(app.get(&path).await.body.contains(&format!("hx-get=\"{path}/calendar\"")));
     let text = app.get(&format!("{path}/calendar")).await.text();
     assert!(text.contains("Lo que falta por salir 39 mensajes en 3 días"), "{text}");
     assert!(
@@ -217,4 +253,53 @@ async fn the_page_tells_the_days_and_leads_to_the_people(db: PgPool) {
     let shared =
         "Cuenta con 1 otra campaña en curso que comparte el tope del canal, con 12 mensajes en cola.";
     assert!(text.contains(shared), "{text}");
+}
+
+#[sqlx::test(migrator = "MIGRATIONS")]
+async fn what_waits_in_the_queue_grows_old_from_when_it_was_asked_for(db: PgPool) {
+    let app = app(db);
+    people(&app, "sur", 2).await;
+    got(&app, "2026-11-20T15:00:00Z", 1, 2).await;
+    let id = seeded(&app).await;
+    start(&app, id).await.unwrap();
+    assert_eq!(run(&app).await.sent, 1);
+    // Asked for on 23 November, it waits until 23 December; a wish that is said meanwhile ends on Christmas.
+    app.state.clock.advance(TimeDelta::days(3));
+    execute(
+        &app,
+        "insert into contact_rhythms (contact_id, communication_type, min_days, source, at)
+         select id, 'EMAIL', 35, 'Página de preferencias', '2026-11-26' from contacts where email = 'sur1@x.example'",
+    )
+    .await;
+    let text = app.get(&format!("/campaigns/{id}/calendar")).await.text();
+    assert!(
+        text.contains("No hay nadie a quien enviarle.") && text.contains("Pidió recibir menos seguido 1"),
+        "{text}"
+    );
+    app.state.clock.advance(TimeDelta::days(4));
+    assert_eq!(run(&app).await.blocked, 1);
+}
+
+#[sqlx::test(migrator = "MIGRATIONS")]
+async fn what_may_have_left_today_takes_from_the_cap_of_the_day(db: PgPool) {
+    let app = app(db);
+    people(&app, "sur", 70).await;
+    let id = seeded(&app).await;
+    execute(
+        &app,
+        "insert into communication_logs (origin, contact_id, communication_type, message_type, destination, status,
+                                         scheduled_at, next_attempt_at, created_at, claimed_at, drip_run_id)
+         select 'MANUAL', id, 'EMAIL', 'PROMOCIONAL', email, 'UNCONFIRMED', at, at, at, at, 1
+         from contacts cross join (select timestamptz '2026-11-23 14:00Z' as at) moment
+         where substring(email from '[0-9]+')::int < 50",
+    )
+    .await;
+    let text = app.get(&format!("/campaigns/{id}/calendar")).await.text();
+    for told in [
+        "lunes 23-11-2026 1 12:00",
+        "martes 24-11-2026 20 09:00",
+        "49 personas lo recibirán más tarde por el tope de 1 por semana",
+    ] {
+        assert!(text.contains(told), "{told}: {text}");
+    }
 }

@@ -2,6 +2,7 @@
 
 use crate::{
     campaigns::{BUSINESS, app, execute, get, people, seeded, start},
+    drip::run,
     support::{Mailbox, TestApp},
 };
 use axum::http::StatusCode;
@@ -13,7 +14,7 @@ use llovizna::{
     ids::CampaignId,
     messaging::template::{self, Source},
 };
-use sqlx::PgPool;
+use sqlx::{AssertSqlSafe, PgPool};
 use std::sync::Arc;
 
 /// The application while there is no mail server.
@@ -134,7 +135,7 @@ async fn a_cancelled_campaign_shows_what_it_sent_and_not_a_full_bar(db: PgPool) 
 }
 
 #[sqlx::test(migrator = "MIGRATIONS")]
-async fn the_estimate_tells_apart_those_who_wait_for_their_frequency_cap(db: PgPool) {
+async fn the_estimate_tells_apart_those_who_wait_for_a_day_of_their_own(db: PgPool) {
     let app = app(db);
     people(&app, "sur", 3).await;
     let id = seeded(&app).await;
@@ -148,8 +149,83 @@ async fn the_estimate_tells_apart_those_who_wait_for_their_frequency_cap(db: PgP
     .await;
     for path in [format!("/campaigns/{id}?checklist=1"), format!("/campaigns/{id}/launch")] {
         let page = app.get(&path).await.text();
-        assert!(page.contains("Sin contar a 1 persona que esperará por su tope de frecuencia."), "{page}");
+        assert!(page.contains("Sin contar a 1 persona que esperará un día propio."), "{page}");
     }
+}
+
+#[sqlx::test(migrator = "MIGRATIONS")]
+async fn whoever_waits_for_a_day_of_their_own_is_told_apart_whatever_they_wait_for(db: PgPool) {
+    let app = app(db);
+    people(&app, "sur", 4).await;
+    let id = seeded(&app).await;
+    // A cap until the 27th, a wish until the 4th, a pause until the 1st.
+    got(&app, "'sur1@x.example', 'sur2@x.example'").await;
+    execute(
+        &app,
+        "insert into contact_rhythms (contact_id, communication_type, min_days, paused_until, source, at)
+         select id, 'EMAIL', case email when 'sur2@x.example' then 14 end,
+             case email when 'sur3@x.example' then date '2026-12-01' end, 'Página de preferencias', '2026-11-21'
+         from contacts where email in ('sur2@x.example', 'sur3@x.example')",
+    )
+    .await;
+    for path in [format!("/campaigns/{id}?checklist=1"), format!("/campaigns/{id}/launch")] {
+        let page = app.get(&path).await.text();
+        assert!(page.contains("Sin contar a 3 personas que esperarán un día propio."), "{page}");
+    }
+    start(&app, id).await.unwrap();
+    for (at, told) in [
+        ("2026-11-23T15:10:00Z", "Solo quedan 3 personas que esperarán un día propio."),
+        ("2026-11-30T15:00:00Z", "Solo quedan 2 personas que esperarán un día propio."),
+        ("2026-12-01T15:00:00Z", "Solo queda 1 persona que esperará un día propio."),
+    ] {
+        app.state.clock.set(at.parse().unwrap());
+        assert_eq!(run(&app).await.sent, 1);
+        let page = app.get(&format!("/campaigns/{id}")).await.text();
+        assert!(page.contains(told), "{page}");
+    }
+}
+
+/// A promotion of the 20th to each of `who`.
+async fn got(app: &TestApp, who: &'static str) {
+    sqlx::query(AssertSqlSafe(format!(
+        "insert into communication_logs (origin, contact_id, communication_type, message_type, destination, status,
+                                         scheduled_at, next_attempt_at, created_at, sent_at)
+         select 'MANUAL', id, 'EMAIL', 'NEWSLETTER', email, 'SENT', '2026-11-20', '2026-11-20', '2026-11-20', '2026-11-20 15:00+00'
+         from contacts where email in ({who})"
+    )))
+    .execute(&app.state.db)
+    .await
+    .unwrap();
+}
+
+#[sqlx::test(migrator = "MIGRATIONS")]
+async fn who_asked_for_so_few_that_this_would_be_old_gets_it_on_no_page(db: PgPool) {
+    let app = app(db);
+    people(&app, "sur", 3).await;
+    let id = seeded(&app).await;
+    execute(&app, "update campaigns set batch_size = 1").await;
+    got(&app, "'sur1@x.example'").await;
+    execute(
+        &app,
+        "insert into contact_rhythms (contact_id, communication_type, min_days, source, at)
+         select id, 'EMAIL', 90, 'Página de preferencias', '2026-11-21' from contacts where email = 'sur1@x.example'",
+    )
+    .await;
+    let path = format!("/campaigns/{id}");
+    let draft = app.get(&format!("{path}?checklist=1")).await.text();
+    assert!(draft.contains("La recibirán 2 de 3 personas; 1 quedará fuera."), "{draft}");
+    assert!(draft.contains("termina aproximadamente el lunes 23-11-2026 a las 12:10"), "{draft}");
+    let ask = app.get(&format!("{path}/launch")).await.text();
+    assert!(ask.contains("Se enviará a 2 personas, desde ahora."), "{ask}");
+    assert!(ask.contains("1 persona quedará fuera, con su razón."), "{ask}");
+    let audience = app.get(&format!("{path}/audience")).await.text();
+    assert!(audience.contains("La recibirán 2 "), "{audience}");
+    let left_out = "Pidió recibir menos seguido 1";
+    let calendar = app.get(&format!("{path}/calendar")).await.text();
+    assert!(calendar.contains("2 mensajes en 1 día") && calendar.contains(left_out), "{calendar}");
+    start(&app, id).await.unwrap();
+    let calendar = app.get(&format!("{path}/calendar")).await.text();
+    assert!(calendar.contains("2 mensajes en 1 día") && calendar.contains(left_out), "{calendar}");
 }
 
 #[sqlx::test(migrator = "MIGRATIONS")]

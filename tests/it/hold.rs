@@ -9,7 +9,7 @@ use axum::http::StatusCode;
 use chrono::TimeDelta;
 use llovizna::{
     access::{Actor, Role},
-    campaigns::{campaign::Status, hold, launch},
+    campaigns::{campaign::Status, copies, hold, launch},
     db::MIGRATIONS,
     error::Error,
     ids::CampaignId,
@@ -60,6 +60,24 @@ async fn nothing_leaves_before_its_time_and_then_all_does(db: PgPool) {
     assert!(over.headers.get("hx-refresh").is_some(), "the page is asked anew");
     assert!(!again.get(&path).await.text().contains("Detener"));
     assert_eq!((run(&again).await.sent, rows(&again).await), (3, 3));
+}
+
+#[sqlx::test(migrator = "MIGRATIONS")]
+async fn the_calendar_of_another_says_that_its_people_are_not_counted_yet(db: PgPool) {
+    let app = holding(db);
+    let id = just_started(&app).await;
+    let mut tx = app.state.db.begin().await.unwrap();
+    let copy = copies::duplicate(&mut tx, app.now(), &Actor::CommandLine, id).await.unwrap();
+    tx.commit().await.unwrap();
+    let path = format!("/campaigns/{copy}/calendar");
+    let known = "Cuenta con 1 otra campaña en curso que comparte el tope del canal, con 0 mensajes en cola.";
+    let rest = "Todavía no cuenta a quienes le falta poner en la cola.";
+    let text = app.get(&path).await.text();
+    assert!(text.contains(known) && text.contains(rest), "{text}");
+    app.state.clock.advance(TimeDelta::minutes(3));
+    launch::run_once(&app.state.db, app.now()).await.unwrap();
+    let text = app.get(&path).await.text();
+    assert!(text.contains("con 3 mensajes en cola.") && !text.contains(rest), "{text}");
 }
 
 #[sqlx::test(migrator = "MIGRATIONS")]

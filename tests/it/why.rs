@@ -16,7 +16,8 @@ use llovizna::{
     ids::{CampaignId, ContactId},
     messaging::{
         gate::Decision,
-        kinds::{BlockReason, DeferReason},
+        kinds::{BlockReason, DeferReason, MessageType, OriginKind},
+        why::{self, Frame, Question},
     },
 };
 use sqlx::PgPool;
@@ -112,6 +113,34 @@ async fn what_is_said_of_a_campaign_is_what_its_run_does(db: PgPool) {
         }
     }
     assert!(asked(&app, second, who[0]).await.message.is_some(), "nobody gets it twice");
+}
+
+#[sqlx::test(migrator = "MIGRATIONS")]
+async fn several_questions_of_one_person_are_answered_as_each_by_itself(db: PgPool) {
+    let app = app(db);
+    let who = people(&app, "sur", 1).await[0];
+    let first = seeded(&app).await;
+    start(&app, first).await.unwrap();
+    run(&app).await;
+    execute(
+        &app,
+        "insert into contact_preferences (contact_id, communication_type, message_type, allowed, updated_at)
+         select id, 'EMAIL', 'NEWSLETTER', false, '2026-11-23' from contacts",
+    )
+    .await;
+    let mut db = app.state.db.acquire().await.unwrap();
+    let frame =
+        Frame::open(&mut db, app.now(), &app.state.config.first_values, Channel::Email).await.unwrap();
+    let questions = [MessageType::Transactional, MessageType::Newsletter, MessageType::Promocional]
+        .map(|kind| Question { kind, origin: OriginKind::Manual, required: &[], hours: None });
+    let together = why::ask(&mut db, app.now(), &frame, who, questions).await.unwrap();
+    for (question, answer) in questions.into_iter().zip(&together) {
+        let [alone] = why::ask(&mut db, app.now(), &frame, who, [question]).await.unwrap();
+        assert_eq!(*answer, alone);
+    }
+    assert_eq!(together[0].now, Decision::Allow);
+    assert!(matches!(&together[1].now, Decision::Block { reason: BlockReason::Preference, .. }));
+    assert!(matches!(&together[2].now, Decision::Defer { reason: DeferReason::FrequencyCap, .. }));
 }
 
 #[sqlx::test(migrator = "MIGRATIONS")]

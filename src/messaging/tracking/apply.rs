@@ -3,7 +3,7 @@
 
 use super::{
     hits::Hits,
-    signs::{self, Hit, Sign},
+    signs::{self, Hit, LONGEST, QUIET, Sign},
 };
 use crate::{
     contacts::metrics,
@@ -105,6 +105,7 @@ struct Message {
 
 async fn tell(tx: &mut Tx<'_>, now: DateTime<Utc>, due: &[i64]) -> Result<()> {
     let ready = hold(tx, now, due).await?;
+    let ready = at_rest(tx, now, ready).await?;
     forward::confirm(tx, now, &ready).await?;
     let messages = messages(tx, &ready).await?;
     let hits = take(tx, &ready).await?;
@@ -146,6 +147,26 @@ async fn hold(tx: &mut Tx<'_>, now: DateTime<Utc>, due: &[i64]) -> Result<Vec<i6
         .await?;
     }
     Ok(due.iter().copied().filter(|it| !sending.contains(it)).collect())
+}
+
+/// Those of `ids` whose links nobody is following just now; the others wait until it is over.
+async fn at_rest(tx: &mut Tx<'_>, now: DateTime<Utc>, ids: Vec<i64>) -> Result<Vec<i64>> {
+    let followed = sqlx::query_scalar!(
+        "update tracking_hits set due_at = least(newest + ($2::timestamptz - $3::timestamptz), first + ($2 - $4::timestamptz))
+         from (
+             select communication_log_id as id, min(at) as first, max(at) filter (where link is not null) as newest
+             from tracking_hits where communication_log_id = any($1) group by 1
+         ) hits
+         where communication_log_id = hits.id and newest > $3 and first > $4
+         returning communication_log_id",
+        &ids,
+        now,
+        now - QUIET,
+        now - LONGEST
+    )
+    .fetch_all(&mut **tx)
+    .await?;
+    Ok(ids.into_iter().filter(|it| !followed.contains(it)).collect())
 }
 
 /// Those of `ids` that left.

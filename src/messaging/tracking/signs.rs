@@ -39,6 +39,13 @@ const MANY: (usize, TimeDelta) = (3, TimeDelta::seconds(5));
 /// How long a hit waits to be judged, so that what belongs to it is there.
 pub const PATIENCE: TimeDelta = TimeDelta::seconds(10);
 
+/// A message whose links are being followed is judged once none was for so long: what `MANY` looks at, and the writing
+/// down. Judged before, the last of many would stand alone.
+pub const QUIET: TimeDelta = TimeDelta::seconds(7);
+
+/// So long after its first hit a message is judged all the same.
+pub const LONGEST: TimeDelta = TimeDelta::minutes(1);
+
 /// The program that Gmail loads ahead with.
 const GMAIL_AHEAD: &str = "chrome/42.0.2311.135 safari/537.36 edge/12.246";
 

@@ -143,19 +143,11 @@ async fn channels(
     let mut all = Vec::new();
     for channel in Channel::ALL.into_iter().filter(able) {
         let frame = Frame::open(&mut *db, now, &state.config.first_values, channel).await?;
-        let mut kinds = Vec::new();
-        for kind in KINDS {
-            let question = Question {
-                contact: contact.id,
-                kind,
-                origin: OriginKind::Manual,
-                required: &[],
-                capped: None,
-                hours: None,
-            };
-            kinds.push((kind, Verdict::of(&why::ask(&mut *db, now, &frame, question).await?, now)));
-        }
-        all.push(OnChannel { channel, kinds });
+        let questions =
+            KINDS.map(|kind| Question { kind, origin: OriginKind::Manual, required: &[], hours: None });
+        let answers = why::ask(&mut *db, now, &frame, contact.id, questions).await?;
+        let kinds = KINDS.into_iter().zip(&answers).map(|(kind, it)| (kind, Verdict::of(it, now)));
+        all.push(OnChannel { channel, kinds: kinds.collect() });
     }
     Ok(all)
 }

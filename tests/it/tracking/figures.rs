@@ -138,6 +138,31 @@ async fn each_number_of_the_page_leads_to_as_many_people(db: PgPool) {
 }
 
 #[sqlx::test(migrator = "MIGRATIONS")]
+async fn what_comes_late_leaves_the_drawing_as_it_was(db: PgPool) {
+    let app = app(db);
+    let (id, emails) = sent(&app, 2, true).await;
+    app.state.clock.advance(TimeDelta::days(100));
+    asks(&app, &paths(&app, &emails[0])[0]).await;
+    settle(&app).await;
+    // Who leaves a year later is in no column of it.
+    execute(&app, "update communication_logs set unsubscribed_at = '2027-11-23' where status = 'SENT'").await;
+    let page = app.get(&format!("/campaigns/{id}")).await;
+    let drawn = page.body.split("class=\"columns-row\"").nth(1).unwrap().split("</svg>").next().unwrap();
+    assert!(drawn.contains("Enviados") && drawn.contains("<rect x="), "{drawn}");
+    let text = page.text();
+    assert!(
+        text.contains("El dibujo llega a los primeros 60 días. Después: Abiertos 1, Con clic 1."),
+        "{text}"
+    );
+    let table = page.body.split("id=\"moments-table\"").nth(1).unwrap().split("</details>").next().unwrap();
+    assert_eq!(
+        table.matches("<tr>").count(),
+        3,
+        "its head, and the two days on which something was: {table}"
+    );
+}
+
+#[sqlx::test(migrator = "MIGRATIONS")]
 async fn a_campaign_without_the_picture_says_so_and_shows_no_openings(db: PgPool) {
     let app = app(db);
     let (id, _) = sent(&app, 2, false).await;

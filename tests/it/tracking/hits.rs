@@ -12,7 +12,7 @@ use llovizna::{
     accounts::keys,
     channels::feedback::{Kind, Report, Source},
     db::MIGRATIONS,
-    ids::ContactId,
+    ids::{ContactId, MessageId},
     messaging::{
         evidence::{seal, verify},
         inbound, tracking,
@@ -333,4 +333,31 @@ async fn who_was_joined_counts_as_who_stays_and_segments_see_it(db: PgPool) {
     let mut db = app.state.db.acquire().await.unwrap();
     let found = members::count(&mut db, app.now(), &Group::all([opened])).await.unwrap();
     assert_eq!(found, Some(1));
+}
+
+/// One pass of the engine a second, for `seconds`; before each, `asks` says which link of `message` is followed.
+async fn seconds(app: &TestApp, message: i64, seconds: i32, asks: impl Fn(i32) -> Option<i32>) {
+    for second in 0..seconds {
+        if let Some(link) = asks(second) {
+            app.state.hits.add(app.now(), MessageId(message), Some(link), None);
+        }
+        while tracking::run_once(&app.state.db, app.now(), &app.state.hits).await.unwrap() {}
+        later(app, 1);
+    }
+}
+
+#[sqlx::test(migrator = "MIGRATIONS")]
+async fn a_machine_that_goes_through_many_links_is_one_to_its_last(db: PgPool) {
+    let app = app(db);
+    let (_, emails) = sent(&app, 2, true).await;
+    later(&app, 10);
+    // A gateway that calls itself a browser: twelve links, one a second.
+    let machine = emails[0].message;
+    seconds(&app, machine, 40, |second| (second < 12).then_some(second + 1)).await;
+    assert_eq!(after(&app, machine).await, ["MACHINE_CLICKED MANY_AT_ONCE"]);
+    assert_eq!((status(&app, machine).await.as_str(), moments(&app, machine).await), ("SENT", (None, None)));
+    // Somebody who goes back and forth between two of them is heard after about a minute, though they go on.
+    let (person, first) = (emails[1].message, app.now());
+    seconds(&app, person, 62, |second| (second % 4 == 0).then_some(second / 4 % 2 + 1)).await;
+    assert_eq!(moments(&app, person).await, (Some(first), Some(first)));
 }
