@@ -5,6 +5,7 @@
 pub mod campaign;
 pub mod edit;
 pub mod audience;
+pub mod variants;
 pub mod forecast;
 pub mod later;
 pub mod outlook;
@@ -12,6 +13,7 @@ mod precheck;
 pub mod text;
 pub mod checklist;
 pub mod status;
+pub mod contest;
 pub mod launch;
 pub mod hold;
 pub mod on_one;

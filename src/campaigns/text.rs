@@ -1,5 +1,6 @@
 //! What the text of a campaign under way must hold, for what the gate blocks is blocked for good.
 
+use super::variants;
 use crate::{
     config::Config,
     error::{FieldError, Result},
@@ -46,9 +47,11 @@ pub(super) async fn stop_reason(
     id: CampaignId,
 ) -> Result<Option<String>> {
     let campaign = super::campaign::get(db, id).await?;
-    let problems = problems(db, config, campaign.message_type, &campaign.source).await?;
-    if let Some(problem) = problems.into_iter().next() {
-        return Ok(Some(format!("Se pausó antes de enviar: {}", problem.message)));
+    for source in variants::plan(db, id).await?.sources(&campaign.source) {
+        let problems = problems(db, config, campaign.message_type, &source).await?;
+        if let Some(problem) = problems.into_iter().next() {
+            return Ok(Some(format!("Se pausó antes de enviar: {}", problem.message)));
+        }
     }
     let business: Business = settings::load(&mut *db, &config.first_values).await?;
     Ok((campaign.message_type.is_promotional() && !business.is_legal_sender()).then(|| {

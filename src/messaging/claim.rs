@@ -7,6 +7,7 @@ use super::{
     limits::{self, Cap, Counted},
     outbox::{self, Deferral, Refusal},
     room,
+    sample::{self, Lots, Sample},
     texts::{Text, Texts},
     values::Recipient,
 };
@@ -43,11 +44,13 @@ pub(super) struct Claimed {
 }
 
 /// Due messages that share a batch: a campaign's, or those of no campaign.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Stream {
     pub(super) campaign: Option<CampaignId>,
     /// The campaign's text as it stands now; none: each message's own.
     template: Option<TemplateId>,
+    /// It tries several texts; none: it has one.
+    sample: Option<Sample>,
     /// Its messages tell of openings and clicks.
     tracks: bool,
     /// Messages that may leave in this run.
@@ -103,7 +106,7 @@ pub(super) async fn streams(
     .fetch_one(&mut *db)
     .await?;
     let campaigns = sqlx::query!(
-        "select id, template_id, tracks, batch_size, daily_cap, spacing_seconds, business_hours from campaigns c
+        "select id, template_id, sample_percent, tracks, batch_size, daily_cap, spacing_seconds, business_hours from campaigns c
          where status = 'RUNNING' and communication_type = $1
            and exists (select 1 from communication_logs l
                        where l.communication_type = $1 and l.campaign_id = c.id and l.status = 'PENDING'
@@ -114,22 +117,17 @@ pub(super) async fn streams(
         channel.code(),
         now
     )
-    .fetch_all(db)
+    .fetch_all(&mut *db)
     .await?;
+    let trying: Vec<i64> =
+        campaigns.iter().filter(|it| it.sample_percent.is_some()).map(|it| it.id).collect();
+    let mut samples = sample::of_campaigns(db, now, &trying).await?;
     let int = |n: i32| u32::try_from(n).unwrap_or_default();
     let mut streams = Vec::new();
     if free {
         // Service messages and workflow steps are not dripped: each was asked for on its own.
         let batch = batch.unwrap_or(10_000);
-        streams.push(Stream {
-            campaign: None,
-            template: None,
-            tracks: false,
-            batch,
-            daily_cap: None,
-            hours: None,
-            spacing: 0,
-        });
+        streams.push(Stream { batch, ..Stream::default() });
     }
     for it in campaigns {
         let Ok(hours) = it.business_hours.map(serde_json::from_value).transpose() else {
@@ -143,6 +141,7 @@ pub(super) async fn streams(
         streams.push(Stream {
             campaign: Some(CampaignId(it.id)),
             template: it.template_id.map(TemplateId),
+            sample: samples.remove(&it.id),
             tracks: it.tracks,
             batch: batch.unwrap_or(int(it.batch_size)),
             daily_cap: it.daily_cap.map(int),
@@ -227,8 +226,7 @@ pub(super) async fn only(
     .fetch_optional(&mut **tx)
     .await?
     .unwrap_or_default();
-    let stream =
-        Stream { campaign: None, template: None, tracks, batch: 1, daily_cap: None, hours: None, spacing: 0 };
+    let stream = Stream { tracks, batch: 1, ..Stream::default() };
     decide_and_write(tx, now, run, book, &stream, due, 1).await
 }
 
@@ -372,6 +370,10 @@ async fn decide_and_write(
     let messages: Vec<i64> = due.iter().map(|it| it.id).collect();
     let seconds = addressee::second_messages(tx, &messages).await?;
     let caps = room::Caps { channel: book.channel_cap, campaign: stream.campaign.zip(stream.daily_cap) };
+    let lots = match &stream.sample {
+        Some(sample) => sample.lots(tx, &messages).await?,
+        None => Lots::default(),
+    };
     let (mut channel_left, mut campaign_left) = room::held(tx, now, book.channel, caps).await?;
     // What this page itself lets go counts for the same person's next message.
     let mut let_go: HashMap<ContactId, Vec<Counted>> = HashMap::new();
@@ -398,14 +400,21 @@ async fn decide_and_write(
             // A test goes to someone on the staff, filled as for an invented person.
             facts.recipient = Recipient::sample();
         }
-        let template = stream
-            .template
+        let template = lots
+            .text(it.id)
+            .or(stream.template)
             .or(it.template)
             .ok_or_else(|| Error::Internal("a message without text".into()))?;
         let text = book.texts.get(tx, template, stream.tracks).await?;
         let required: &[&str] = text.0.as_ref().map_or(&[], |it| it.required.as_slice());
-        let rules =
-            Rules { calendar: &book.calendar, hours: &hours, caps: &book.caps, channel_left, campaign_left };
+        let rules = Rules {
+            calendar: &book.calendar,
+            hours: &hours,
+            caps: &book.caps,
+            channel_left,
+            campaign_left,
+            winner_at: lots.waits_until(it.id),
+        };
         match gate::decide(it.origin, it.kind, required, &facts, &rules, now) {
             Decision::Allow => {
                 if it.kind.is_promotional() && it.origin != OriginKind::Test {
@@ -440,6 +449,7 @@ async fn decide_and_write(
     let refused = addressee::follow_changes(tx, now, run, &moved).await?;
     page.blocked += u32::try_from(refused.len()).unwrap_or(u32::MAX);
     page.allowed.retain(|it| !refused.contains(&it.id));
+    lots.keep(tx, page.allowed.iter().map(|it| it.id)).await?;
     write(tx, now, run, &page, &deferrals, &refusals).await?;
     Ok(page)
 }

@@ -107,6 +107,7 @@ pub async fn ask(
         caps: &frame.caps,
         channel_left,
         campaign_left,
+        winner_at: None,
     };
     Ok(answer(question, &facts, rules, now))
 }
@@ -155,6 +156,7 @@ mod tests {
             caps: &caps,
             channel_left: None,
             campaign_left: None,
+            winner_at: None,
         };
         change(&mut facts, &mut rules);
         let question = Question {
