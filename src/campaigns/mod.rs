@@ -11,6 +11,7 @@ pub mod later;
 pub mod outlook;
 mod precheck;
 pub mod text;
+mod variants_check;
 pub mod checklist;
 pub mod status;
 pub mod contest;

@@ -3,7 +3,7 @@
 use super::{
     campaigns_actions, campaigns_audience, campaigns_calendar, campaigns_figures, campaigns_form,
     campaigns_letter::{self, Tried},
-    campaigns_list, filters,
+    campaigns_list, campaigns_variants, filters,
     html::{self, Answer},
     routes::Route,
     shell::Shell,
@@ -16,6 +16,7 @@ use crate::{
         checklist::{self, Checklist, Level},
         outlook,
         progress::{self, Progress},
+        variants,
     },
     chile::{comunas, format},
     error::Result,
@@ -43,6 +44,7 @@ pub(super) fn routes() -> Vec<Route> {
     ];
     all.extend(campaigns_form::routes());
     all.extend(campaigns_letter::routes());
+    all.extend(campaigns_variants::routes());
     all.extend(campaigns_actions::routes());
     all
 }
@@ -110,6 +112,8 @@ pub(super) struct Live {
     /// People may still open and answer what left.
     may_hear: bool,
     figures: Option<campaigns_figures::Shown>,
+    /// What each of several texts came to.
+    contest: Option<campaigns_variants::Shown>,
 }
 
 impl Live {
@@ -163,7 +167,8 @@ async fn live_of(
             href: messages(&format!("status=PENDING&deferred={}", reason.code())),
         })
         .collect();
-    let figures = campaigns_figures::of(db, campaign, &progress).await?;
+    let figures = campaigns_figures::of(&mut *db, campaign, &progress).await?;
+    let contest = campaigns_variants::of(db, campaign, Some(&progress)).await?;
     let was_cancelled = campaign.status == Status::Cancelled;
     let settled = if was_cancelled { progress.left() } else { progress.recipients() - progress.open() };
     Ok(Live {
@@ -183,6 +188,7 @@ async fn live_of(
         held: campaign.hold(now).is_some(),
         may_hear: figures.is_some() && campaign.finished_at.is_none_or(|it| now - it < HEARS),
         figures,
+        contest,
     })
 }
 
@@ -280,6 +286,12 @@ struct ShowPage {
     facts: Facts,
     checklist: Option<Checklist>,
     live: Option<Live>,
+    /// The texts that a draft tries.
+    drafted: Option<campaigns_variants::Shown>,
+    /// Letters of the texts to look at; none: there is one.
+    letters: Vec<char>,
+    /// Which of them is shown.
+    variant: usize,
     /// What holds for a draft takes a look at each person: it comes after the page.
     checklist_follows: bool,
     contacts: Vec<Named>,
@@ -309,6 +321,7 @@ impl ShowPage {
 #[serde(default)]
 struct ShowQuery {
     contact: String,
+    variant: String,
     checklist: String,
 }
 
@@ -338,9 +351,13 @@ async fn show(
     };
     let checklist_follows = is_draft && checklist.is_none();
     let contacts = some_people(&mut db, now, &campaign).await?;
+    let drafted = if is_draft { campaigns_variants::of(&mut db, &campaign, None).await? } else { None };
+    let sources = variants::plan(&mut db, id).await?.sources(&campaign.source);
     drop(db);
     let contact = query.contact.parse().ok();
-    let tried = Some(campaigns_letter::fill(&state, &campaign.source, contact.map(ContactId)).await?);
+    let variant = query.variant.parse().ok().filter(|it| *it < sources.len()).unwrap_or_default();
+    let letters = (0..sources.len()).map(variants::letter).filter(|_| sources.len() > 1).collect();
+    let tried = Some(campaigns_letter::fill(&state, &sources[variant], contact.map(ContactId)).await?);
     html::page(&ShowPage {
         shell,
         now,
@@ -348,6 +365,9 @@ async fn show(
         facts,
         checklist,
         live,
+        drafted,
+        letters,
+        variant,
         checklist_follows,
         contacts,
         contact,
@@ -399,6 +419,9 @@ async fn live(
         facts,
         checklist: None,
         live: Some(live),
+        drafted: None,
+        letters: Vec::new(),
+        variant: 0,
         checklist_follows: false,
         contacts: Vec::new(),
         contact: None,

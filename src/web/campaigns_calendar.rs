@@ -16,15 +16,12 @@ use crate::{
         forecast::{Day, Forecast},
         later::{self, Group, Later},
         outlook::{self, Outlook},
-        progress,
+        progress, variants,
     },
     chile::format,
     error::Result,
     ids::CampaignId,
-    messaging::{
-        kinds::{BlockReason, DeferReason},
-        template,
-    },
+    messaging::kinds::{BlockReason, DeferReason},
     state::AppState,
 };
 use askama::Template;
@@ -69,6 +66,8 @@ struct CalendarPage {
     messages: u64,
     later: Vec<Line>,
     left_out: Vec<Line>,
+    /// Who waits for the best of several texts, and until when.
+    rest: Option<String>,
     shared: Option<String>,
     warms_up: bool,
     /// Nobody is queued yet: it is a draft, or its launch may still be taken back.
@@ -144,6 +143,7 @@ fn page(
         messages: coming.messages,
         later: coming.later.groups.iter().map(|it| line_of(it, list(it.cause.reason()))).collect(),
         left_out: coming.left_out,
+        rest: outlook.waiting(coming.messages.saturating_sub(coming.later.people()), from).map(rest_words),
         shared: outlook.shared(),
         warms_up: outlook.growth.is_some() && outlook.daily_cap.is_some(),
         is_ahead: false,
@@ -151,6 +151,16 @@ fn page(
         shell,
         campaign,
     }
+}
+
+/// `800 personas esperan el texto ganador, que se elige el …`.
+fn rest_words((at, people): (DateTime<Utc>, u64)) -> String {
+    let people = i64::try_from(people).unwrap_or(i64::MAX);
+    format!(
+        "{} el texto ganador, que se elige el {}.",
+        format::count(people, "persona espera", "personas esperan"),
+        outlook::day_and_hour(at)
+    )
 }
 
 /// `lo recibirán más tarde por el tope de 1 por semana`.
@@ -162,7 +172,7 @@ fn line_of(group: &Group, href: String) -> Line {
 
 /// What would become of a draft's people if it were started now.
 async fn of_audience(db: &mut PgConnection, now: DateTime<Utc>, campaign: &Campaign) -> Result<Coming> {
-    let required = template::compile(&campaign.source).map(|it| it.required()).unwrap_or_default();
+    let required = variants::plan(db, campaign.id).await?.required(&campaign.source);
     let asked = question(campaign, &required, now);
     let preview = audience::preview(&mut *db, asked).await?;
     let later = later::of_audience(db, asked).await?;
