@@ -289,6 +289,11 @@ mod tests {
         Some(time::local(marched(messages, change)?.ends?).format("%a %d-%m %H:%M").to_string())
     }
 
+    /// An instant as [`ends`] tells it.
+    fn ends_at(instant: &str) -> Option<String> {
+        Some(time::local(at(instant)).format("%a %d-%m %H:%M").to_string())
+    }
+
     /// Each day as `24 50 09:00-09:10`.
     fn days(messages: u64, change: impl FnOnce(&mut Pace<'_>)) -> Vec<String> {
         let clock = |at| time::local(at).format("%H:%M").to_string();
@@ -402,5 +407,20 @@ mod tests {
         let pace =
             Pace { calendar: &calendar, channel_cap: None, growth: None, sent_today: 0, streams, own: 0 };
         assert_eq!(march(&pace, at("2026-11-23T11:00:00Z")), None);
+    }
+
+    #[test]
+    fn the_rest_joins_at_its_instant_and_leaves_from_then_on() {
+        let joins = |when: &'static str| {
+            move |it: &mut Pace<'_>| {
+                it.channel_cap = None;
+                it.streams[0].rest = Some((at(when), 30));
+            }
+        };
+        // 16:00 on the same day; and at night, when the window is closed.
+        assert_eq!(ends(30, joins("2026-11-23T19:00:00Z")), ends_at("2026-11-23T19:00:00Z"));
+        assert_eq!(ends(30, joins("2026-11-24T02:00:00Z")), ends_at("2026-11-24T12:00:00Z"));
+        let days = marched(30, joins("2026-11-24T02:00:00Z")).unwrap().days;
+        assert_eq!(days.iter().map(|it| it.messages).collect::<Vec<_>>(), [30, 30]);
     }
 }
