@@ -58,6 +58,7 @@ begin
     end if;
     if new.id <> old.id or new.token <> old.token or new.origin <> old.origin or new.created_at <> old.created_at
         or new.campaign_id is distinct from old.campaign_id
+        or new.mailing_id is distinct from old.mailing_id
         or new.communication_type <> old.communication_type or new.message_type <> old.message_type
         or (old.sent_at is not null and (new.sent_at is distinct from old.sent_at
             or new.contact_id is distinct from old.contact_id

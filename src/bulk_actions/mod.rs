@@ -303,7 +303,7 @@ pub async fn create(
         target_id,
         target_code,
         target,
-        json!(filter),
+        filter.facts(),
         now,
         actor.staff_id().map(|it| it.0),
         actor.label()

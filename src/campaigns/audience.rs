@@ -5,6 +5,7 @@
 use crate::{
     channels::Channel,
     chile::time,
+    contacts::named::named,
     error::Result,
     ids::{CampaignId, ContactId},
     messaging::{foresight, kinds::MessageType},
@@ -20,7 +21,10 @@ use crate::{
 use chrono::{DateTime, NaiveDate, Utc};
 use sqlx::{PgConnection, Postgres, QueryBuilder};
 
-pub use crate::messaging::foresight::{Person, Preview, Which};
+pub use crate::{
+    contacts::named::Named,
+    messaging::foresight::{Person, Preview, Which},
+};
 
 /// Who belongs to an audience. Within one field any fits, between fields all must; an empty one asks nothing.
 /// Without segments and lists, only people who work at a company do.
@@ -183,17 +187,6 @@ pub async fn page(
     Ok(ids.into_iter().map(ContactId).collect())
 }
 
-/// Somebody to try a text on.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Named {
-    /// Row.
-    pub id: ContactId,
-    /// First and last name; may be empty.
-    pub name: String,
-    /// Where they work; empty: a private person.
-    pub company: String,
-}
-
 /// The first `limit` people of an audience, whoever the gate thinks of them.
 ///
 /// # Errors
@@ -205,7 +198,8 @@ pub async fn first_of(
     limit: i64,
 ) -> Result<Vec<Named>> {
     let ids = page(&mut *db, now, rule, 0, limit).await?;
-    named(db, ids.into_iter().map(|it| it.0).collect()).await
+    let ids: Vec<i64> = ids.into_iter().map(|it| it.0).collect();
+    named(db, &ids).await
 }
 
 /// `limit` people to whom `campaign` has a message, those before the others to whom it left or may leave.
@@ -221,21 +215,7 @@ pub async fn first_written_to(db: &mut PgConnection, campaign: CampaignId, limit
     )
     .fetch_all(&mut *db)
     .await?;
-    named(db, ids).await
-}
-
-async fn named(db: &mut PgConnection, ids: Vec<i64>) -> Result<Vec<Named>> {
-    let rows = sqlx::query!(
-        r#"select c.id, btrim(c.first_name || ' ' || c.last_name) as "name!", coalesce(k.name, '') as "company!"
-           from contacts c left join companies k on k.id = c.company_id where c.id = any ($1) order by c.id"#,
-        &ids
-    )
-    .fetch_all(db)
-    .await?;
-    Ok(rows
-        .into_iter()
-        .map(|it| Named { id: ContactId(it.id), name: it.name, company: it.company })
-        .collect())
+    named(db, &ids).await
 }
 
 /// Something that an audience can be chosen by.

@@ -18,7 +18,7 @@ use crate::{
     messaging::{
         compose::Sender,
         kinds::MessageType,
-        legal::{and, footer_advice, footer_lacks, own_gap, own_gap_sentence},
+        legal::{footer_advice, footer_lacks, own_gap, own_gap_sentence},
         template::{self, Source},
         values::{self, Recipient},
     },
@@ -91,6 +91,18 @@ impl Checklist {
     #[must_use]
     pub fn is_ready(&self) -> bool {
         self.items.iter().all(|it| it.level != Level::Red)
+    }
+
+    /// Those who would get it, at once or later.
+    #[must_use]
+    pub fn recipients(&self) -> u64 {
+        self.later.recipients(self.preview.reachable)
+    }
+
+    /// Those who would be left out, whatever for.
+    #[must_use]
+    pub fn blocked(&self) -> u64 {
+        self.preview.total - self.recipients()
     }
 
     /// The items that stand in the way.
@@ -169,7 +181,7 @@ fn senders(config: &Config, business: &Business, email: &EmailChannel, kind: Mes
         let lacking: Vec<_> = lacking.iter().filter(|it| it.1.trim().is_empty()).map(|it| it.0).collect();
         Item::red(
             "sender",
-            format!("Falta {} del remitente legal.", and(&lacking)),
+            format!("Falta {} del remitente legal.", format::and(&lacking)),
             "La ley 19.496 (art. 28 B) exige decir quién envía. Completa los datos de tu negocio.",
         )
         .at(SETTINGS_BUSINESS)
@@ -295,21 +307,25 @@ fn people(campaign: &Campaign, preview: &Preview, later: &Later, edit: &str) -> 
         }];
     }
     let mut items = Vec::new();
-    items.push(if preview.reachable == 0 {
+    let recipients = later.recipients(preview.reachable);
+    let blocked = preview.total - recipients;
+    items.push(if recipients == 0 {
         Item::red(
             "audience",
             format!("Ninguna de las {} personas de la audiencia puede recibirla.", n(preview.total)),
             "Mira por qué queda fuera cada una. Lo más común: falta declarar la base legal al importar.",
         )
         .at(format!("/campaigns/{}/audience", campaign.id))
-    } else if preview.blocked() > 0 {
+    } else if blocked > 0 {
         Item::amber(
             "audience",
             format!(
-                "La recibirán {} de {} personas; {} quedarán fuera.",
-                n(preview.reachable),
-                n(preview.total),
-                n(preview.blocked())
+                "La {} {} de {}; {} {} fuera.",
+                if recipients == 1 { "recibirá" } else { "recibirán" },
+                n(recipients),
+                people_count(preview.total),
+                n(blocked),
+                if blocked == 1 { "quedará" } else { "quedarán" }
             ),
             "Revisa quiénes y por qué.",
         )

@@ -8,9 +8,11 @@ use crate::{
     chile::{business_hours::BusinessHours, format},
     error::{Error, Result},
     ids::CampaignId,
+    mailings,
     messaging::{
         drain::{self, Engine, Options, Run},
         inbound,
+        streams::Sendout,
     },
     settings::{self, EmailChannel},
 };
@@ -44,6 +46,8 @@ pub struct RunReport {
     pub next_window_opens_at: Option<DateTime<Utc>>,
     /// Campaigns that were paused, each with the reason in Spanish.
     pub paused: Vec<Paused>,
+    /// Mailings that were paused, likewise.
+    pub paused_mailings: Vec<mailings::Paused>,
     /// The provider could not be reached, with what was said; or a campaign could not be read.
     pub error: Option<String>,
     /// Whether nothing was written or sent.
@@ -66,6 +70,7 @@ pub struct Paused {
 pub async fn run_once(engine: &Engine, options: &Options) -> Result<RunReport> {
     let now = engine.clock.now();
     let mut paused = Vec::new();
+    let mut paused_mailings = Vec::new();
     let mut unread = 0;
     if !options.dry_run {
         if let Err(error) = hear(engine, now, &mut paused).await {
@@ -88,6 +93,7 @@ pub async fn run_once(engine: &Engine, options: &Options) -> Result<RunReport> {
         status::settle(&engine.db, now).await?;
         contest::run_once(&engine.db, now).await?;
         unread = unread.max(pause_the_unfit(engine, now, &mut paused).await?);
+        paused_mailings = mailings::pause_the_unfit(&engine.db, now, &engine.config).await?;
     }
     let run = drain::run(engine, options).await?;
     let mut report = blank(engine, options.channel, now).await?;
@@ -106,11 +112,27 @@ pub async fn run_once(engine: &Engine, options: &Options) -> Result<RunReport> {
                 report.status = "failed";
             }
             report.error = done.unreachable;
-            for (campaign, answer) in done.trouble {
-                let reason = format!(
-                    "El servidor de correo nos rechazó a nosotros, no a la persona: «{answer}». Corrige el remitente o el servidor en Ajustes y reanuda la campaña. No se perdió ningún mensaje."
-                );
-                pause(engine, campaign, reason, &mut paused).await?;
+            for (sendout, answer) in done.trouble {
+                let reason = |what: &str| {
+                    format!(
+                        "El servidor de correo nos rechazó a nosotros, no a la persona: «{answer}». Corrige el remitente o el servidor en Ajustes y reanuda {what}. No se perdió ningún mensaje."
+                    )
+                };
+                let mut tx = engine.db.begin().await?;
+                let now = engine.clock.now();
+                match sendout {
+                    Sendout::Campaign(id) => {
+                        let reason = reason("la campaña");
+                        if status::pause_for_trouble(&mut tx, now, id, &reason).await? {
+                            paused.push(Paused { campaign_id: id, reason });
+                        }
+                    }
+                    Sendout::Mailing(id) => {
+                        let reason = reason("el envío");
+                        paused_mailings.extend(mailings::pause_for_trouble(&mut tx, now, id, reason).await?);
+                    }
+                }
+                tx.commit().await?;
             }
         }
     }
@@ -130,6 +152,7 @@ pub async fn run_once(engine: &Engine, options: &Options) -> Result<RunReport> {
     }
     report.pending = pending(engine, options.channel).await?;
     report.paused = paused;
+    report.paused_mailings = paused_mailings;
     Ok(report)
 }
 
@@ -177,15 +200,6 @@ async fn pause_the_unfit(engine: &Engine, now: DateTime<Utc>, paused: &mut Vec<P
     Ok(unread)
 }
 
-async fn pause(engine: &Engine, id: CampaignId, reason: String, paused: &mut Vec<Paused>) -> Result<()> {
-    let mut tx = engine.db.begin().await?;
-    if status::pause_for_trouble(&mut tx, engine.clock.now(), id, &reason).await? {
-        paused.push(Paused { campaign_id: id, reason });
-    }
-    tx.commit().await?;
-    Ok(())
-}
-
 /// A report of nothing, with the window as it stands.
 async fn blank(engine: &Engine, channel: Channel, now: DateTime<Utc>) -> Result<RunReport> {
     let mut db = engine.db.acquire().await?;
@@ -209,6 +223,7 @@ async fn blank(engine: &Engine, channel: Channel, now: DateTime<Utc>) -> Result<
         pending: 0,
         next_window_opens_at: if open { Some(now) } else { hours.next_open(now, &calendar) },
         paused: Vec::new(),
+        paused_mailings: Vec::new(),
         error: None,
         dry_run: false,
     })

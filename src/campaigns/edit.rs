@@ -9,6 +9,7 @@ use crate::{
         kinds::MessageType,
         legal::DEFAULT_FOOTER,
         library,
+        streams::USUAL_BATCH,
         template::{self, BodyFormat, Source},
     },
 };
@@ -43,7 +44,7 @@ impl Default for Edit {
             message_type: MessageType::Promocional,
             audience: Rule::default(),
             source: Source { footer: DEFAULT_FOOTER.to_owned(), ..Source::default() },
-            batch_size: 30,
+            batch_size: USUAL_BATCH,
             daily_cap: None,
             spacing_seconds: 0,
             business_hours: None,

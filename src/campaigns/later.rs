@@ -90,6 +90,12 @@ impl Later {
         self.groups.iter().map(Group::people).sum()
     }
 
+    /// How many of `queued` people will get it, at once or later.
+    #[must_use]
+    pub fn recipients(&self, queued: u64) -> u64 {
+        queued.saturating_sub(self.left_out)
+    }
+
     /// How many are free on each day, in order.
     #[must_use]
     pub fn days(&self) -> Vec<(NaiveDate, u64)> {
@@ -126,9 +132,10 @@ impl Held {
     }
 }
 
-/// Codes of what is no cap.
+/// Codes of what is no cap, in the order in which the gate looks: on the same day a pause comes before a cap, and a cap
+/// before a wish for less.
 const PAUSED: i64 = -1;
-const LESS_OFTEN: i64 = -2;
+const LESS_OFTEN: i64 = i64::MAX;
 
 /// Who of an audience would wait if it were queued now.
 ///
@@ -300,7 +307,7 @@ fn push_held(query: &mut QueryBuilder<Postgres>, question: Question<'_>, caps: &
         .push(" - make_interval(days => w.min_days - 1) group by w.id, w.min_days union all select id, ");
     query
         .push_bind(PAUSED)
-        .push(", null, null, paused_until, paused_until from wishes where paused_until > ");
+        .push(", null, null, paused_until, paused_until + 1 from wishes where paused_until > ");
     query.push_bind(today);
     query.push("), held as (select distinct on (id) id, place, days, at, until from reasons order by id, free desc, place)");
 }

@@ -97,7 +97,7 @@ pub async fn launch(
         }
     }
     let after = json!({
-        "audience": checklist.preview.total, "reachable": checklist.preview.reachable, "queued": enqueued.queued,
+        "audience": checklist.preview.total, "reachable": checklist.recipients(), "queued": enqueued.queued,
         "template_id": campaign.template, "held_until": held_until,
     });
     status::record(tx, now, actor, "campaign.launch", id, Some(after)).await?;

@@ -14,6 +14,8 @@ use crate::{
     ids::CampaignId,
     messaging::{
         kinds::{DeferReason, MessageType},
+        room,
+        streams::batch_of_mailings,
         warm_up,
     },
     settings::{self, EmailChannel},
@@ -50,6 +52,8 @@ pub struct Other {
     pub campaign: Campaign,
     /// Its messages that wait for nothing but their turn.
     pub waiting: u64,
+    /// Its people are still being queued, or will be once its launch can't be taken back: `waiting` lacks some.
+    pub is_queuing: bool,
 }
 
 /// Read the frame of `campaign`.
@@ -64,50 +68,35 @@ pub async fn of(
 ) -> Result<Outlook> {
     let email: EmailChannel = settings::load(&mut *db, &config.first_values).await?;
     let calendar = settings::calendar(&mut *db).await?;
-    let since = time::start_of_day(time::local_date(now));
     let channel_cap = warm_up::email_cap(db, now, &email).await?;
-    // Without a cap nobody asks, and with one it is enough to know that it is used up.
-    let row = sqlx::query!(
-        r#"select
-               (select count(*) from (
-                    select from communication_logs
-                    where communication_type = $1 and sent_at >= $2 and origin <> 'TEST'
-                        and message_type = any($3) limit $5) found) as "all!",
-               (select count(*) from (
-                    select from communication_logs
-                    where communication_type = $1 and sent_at >= $2 and origin = 'CAMPAIGN' and campaign_id = $4
-                    limit $6) found) as "own!""#,
-        campaign.channel.code(),
-        since,
-        &MessageType::promotional_codes(),
-        campaign.id.0,
-        channel_cap.map_or(0, i64::from),
-        campaign.daily_cap.map_or(0, i64::from)
-    )
-    .fetch_one(&mut *db)
-    .await?;
-    let count = |n: i64| u32::try_from(n).unwrap_or(u32::MAX);
+    let caps =
+        room::Caps { channel: channel_cap, campaign: campaign.daily_cap.map(|cap| (campaign.id, cap)) };
+    let (channel_left, own_left) = room::today(&mut *db, now, campaign.channel, caps).await?;
+    let used = |cap: Option<u32>, left: Option<u32>| cap.zip(left).map_or(0, |(cap, left)| cap - left);
     let promotional = campaign.message_type.is_promotional();
     Ok(Outlook {
         calendar,
         daily_cap: [channel_cap, campaign.daily_cap].into_iter().flatten().min().filter(|_| promotional),
         channel_cap,
         growth: warm_up::Plan::of_email(&email),
-        sent_today: (count(row.all), count(row.own)),
+        sent_today: (used(channel_cap, channel_left), used(campaign.daily_cap, own_left)),
         rest: contest::rest(&mut *db, campaign.id).await?,
-        others: others(db, campaign).await?,
+        others: others(db, campaign, channel_cap).await?,
         hours: campaign.business_hours.clone().unwrap_or_else(|| email.business_hours.clone()),
         channel_hours: email.business_hours,
     })
 }
 
-/// The other campaigns that run now on the channel and sell, with what is ready of each. Who of them waits for a day of
-/// their own is not counted.
-async fn others(db: &mut PgConnection, campaign: &Campaign) -> Result<Vec<Other>> {
+/// All mailings together, in the form of a campaign: a run takes them before every other.
+const MAILINGS: CampaignId = CampaignId(0);
+
+/// The other campaigns that run now on the channel and sell, with what is ready of each, behind what was asked for by
+/// hand. Who of them waits for a day of their own is not counted.
+async fn others(db: &mut PgConnection, campaign: &Campaign, channel_cap: Option<u32>) -> Result<Vec<Other>> {
     let not_ready = DeferReason::OF_THE_PERSON.iter().chain([&DeferReason::AwaitingWinner]);
     let not_ready: Vec<String> = not_ready.map(|it| it.code().to_owned()).collect();
     let rows = sqlx::query!(
-        r#"select c.id, coalesce((
+        r#"select c.id, not c.enqueue_done as "is_queuing!", coalesce((
                select sum(t.messages) from campaign_tallies t
                where t.campaign_id = c.id and t.status = 'PENDING' and t.reason <> all($4)), 0)::bigint as "waiting!"
            from campaigns c
@@ -120,10 +109,36 @@ async fn others(db: &mut PgConnection, campaign: &Campaign) -> Result<Vec<Other>
     )
     .fetch_all(&mut *db)
     .await?;
+    let by_hand = sqlx::query_scalar!(
+        r#"select (select count(*) from communication_logs l join mailings m on m.id = l.mailing_id
+                   where l.communication_type = $1 and l.campaign_id is null and l.status = 'PENDING'
+                     and l.message_type = any($2) and coalesce(l.defer_reason, '') <> all($3)
+                     and m.status in ('RUNNING', 'DONE', 'FAILED'))
+                + (select coalesce(sum(total - done), 0) from mailings
+                   where status = 'RUNNING' and message_type = any($2))::bigint as "waiting!""#,
+        campaign.channel.code(),
+        &MessageType::promotional_codes(),
+        &not_ready
+    )
+    .fetch_one(&mut *db)
+    .await?;
     let mut others = Vec::new();
+    if by_hand > 0 {
+        let campaign = Campaign {
+            id: MAILINGS,
+            batch_size: batch_of_mailings(channel_cap),
+            daily_cap: None,
+            spacing_seconds: 0,
+            business_hours: None,
+            ..campaign.clone()
+        };
+        let waiting = u64::try_from(by_hand).unwrap_or_default();
+        others.push(Other { campaign, waiting, is_queuing: false });
+    }
     for row in rows {
         let campaign = campaign::get(&mut *db, CampaignId(row.id)).await?;
-        others.push(Other { campaign, waiting: u64::try_from(row.waiting).unwrap_or_default() });
+        let waiting = u64::try_from(row.waiting).unwrap_or_default();
+        others.push(Other { campaign, waiting, is_queuing: row.is_queuing });
     }
     Ok(others)
 }
@@ -205,28 +220,26 @@ impl Outlook {
     }
 
     /// `Con 30 por corrida cada 10 minutos y un tope de 50 al día, termina aproximadamente el …`. Of `messages`, those
-    /// that wait for a frequency cap (`capped`) leave on days of their own, and are told apart.
+    /// that leave on days of their own (`later`) are told apart.
     #[must_use]
     pub fn sentence(
         &self,
         campaign: &Campaign,
         messages: u64,
-        capped: u64,
+        later: u64,
         now: DateTime<Utc>,
     ) -> Option<String> {
         let apart = format::count(
-            i64::try_from(capped).unwrap_or(i64::MAX),
-            "persona que esperará",
-            "personas que esperarán",
+            i64::try_from(later).unwrap_or(i64::MAX),
+            "persona que esperará un día propio",
+            "personas que esperarán un día propio",
         );
-        match (messages.saturating_sub(capped), capped) {
+        match (messages.saturating_sub(later), later) {
             (0, 0) => None,
-            (0, _) => Some(format!("Solo queda {apart} por su tope de frecuencia.")),
+            (0, 1) => Some(format!("Solo queda {apart}.")),
+            (0, _) => Some(format!("Solo quedan {apart}.")),
             (soon, 0) => Some(self.pace(campaign, soon, now)),
-            (soon, _) => Some(format!(
-                "{} Sin contar a {apart} por su tope de frecuencia.",
-                self.pace(campaign, soon, now)
-            )),
+            (soon, _) => Some(format!("{} Sin contar a {apart}.", self.pace(campaign, soon, now))),
         }
     }
 
@@ -235,10 +248,19 @@ impl Outlook {
     pub fn shared(&self) -> Option<String> {
         let count = i64::try_from(self.others.len()).unwrap_or(i64::MAX);
         let waiting = i64::try_from(self.others_waiting()).unwrap_or(i64::MAX);
+        let not_counted = match self.others.iter().filter(|it| it.is_queuing).count() {
+            0 => String::new(),
+            1 => " Una recién empezó: lo que aún no está en la cola no se cuenta.".to_owned(),
+            n => format!(" {n} recién empezaron: lo que aún no está en la cola no se cuenta."),
+        };
         (count > 0 && self.daily_cap.is_some()).then(|| {
             format!(
-                "Cuenta con {} en curso que {} el tope del canal, con {} en cola.",
-                format::count(count, "otra campaña", "otras campañas"),
+                "Cuenta con {} en curso que {} el tope del canal, con {} en cola.{not_counted}",
+                if self.others.iter().any(|it| it.campaign.id == MAILINGS) {
+                    format::count(count, "otra campaña o envío a mano", "otras campañas o envíos a mano")
+                } else {
+                    format::count(count, "otra campaña", "otras campañas")
+                },
                 if count == 1 { "comparte" } else { "comparten" },
                 format::count(waiting, "mensaje", "mensajes")
             )

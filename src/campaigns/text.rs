@@ -21,19 +21,7 @@ pub async fn problems(
     source: &Source,
 ) -> Result<Vec<FieldError>> {
     let business: Business = settings::load(db, &config.first_values).await?;
-    let mut found = Vec::new();
-    for (field, text, what) in
-        [("subject", &source.subject, "El asunto"), ("body", &source.body, "El cuerpo")]
-    {
-        if text.trim().is_empty() {
-            found.push(FieldError::new(
-                field,
-                format!("{what} está vacío y la campaña ya está en curso: escríbelo."),
-            ));
-        }
-    }
-    found.extend(legal::problems(source, message_type, &business));
-    Ok(found)
+    Ok(legal::unfit(source, message_type, &business))
 }
 
 /// Why the running campaigns may not go on sending as things stand: the legal
@@ -47,15 +35,11 @@ pub(super) async fn stop_reason(
     id: CampaignId,
 ) -> Result<Option<String>> {
     let campaign = super::campaign::get(db, id).await?;
-    for source in variants::plan(db, id).await?.sources(&campaign.source) {
-        let problems = problems(db, config, campaign.message_type, &source).await?;
-        if let Some(problem) = problems.into_iter().next() {
-            return Ok(Some(format!("Se pausó antes de enviar: {}", problem.message)));
-        }
-    }
     let business: Business = settings::load(&mut *db, &config.first_values).await?;
-    Ok((campaign.message_type.is_promotional() && !business.is_legal_sender()).then(|| {
-        "Se pausó antes de enviar: faltan datos del remitente legal. Complétalos en Ajustes, Negocio, y reanúdala."
-            .to_owned()
-    }))
+    let sources = variants::plan(db, id).await?.sources(&campaign.source);
+    let problem = sources
+        .iter()
+        .flat_map(|source| legal::unsendable(source, campaign.message_type, &business))
+        .next();
+    Ok(problem.map(|it| format!("Se pausó antes de enviar: {}", it.message)))
 }

@@ -52,6 +52,16 @@ pub fn count(value: i64, one: &str, many: &str) -> String {
     format!("{} {}", number(value), if value == 1 { one } else { many })
 }
 
+/// `a`, `a y b`, `a, b y c`.
+#[must_use]
+pub fn and(words: &[&str]) -> String {
+    match words {
+        [] => String::new(),
+        [one] => (*one).to_owned(),
+        [first @ .., last] => format!("{} y {last}", first.join(", ")),
+    }
+}
+
 /// A value that was counted up to just past `most`: `1.250`, or `más de 10.000`.
 #[must_use]
 pub fn up_to(value: i64, most: i64) -> String {
@@ -124,6 +134,12 @@ mod tests {
         assert_eq!(count(1, "contacto", "contactos"), "1 contacto");
         assert_eq!(count(1250, "contacto", "contactos"), "1.250 contactos");
         assert_eq!((up_to(1000, 1000).as_str(), up_to(1001, 1000).as_str()), ("1.000", "más de 1.000"));
+    }
+
+    #[test]
+    fn lists_read_as_people_write_them() {
+        assert_eq!(and(&["a"]), "a");
+        assert_eq!(and(&["a", "b", "c"]), "a, b y c");
     }
 
     #[test]

@@ -90,6 +90,9 @@ fn in_words(report: &RunReport) -> String {
     for paused in &report.paused {
         let _ = writeln!(text, "Campaña {} en pausa: {}", paused.campaign_id, paused.reason);
     }
+    for paused in &report.paused_mailings {
+        let _ = writeln!(text, "Envío a mano {} en pausa: {}", paused.mailing_id, paused.reason);
+    }
     if let Some(error) = &report.error {
         let _ = writeln!(text, "No se pudo llegar al servidor de correo: {error}");
     }

@@ -413,6 +413,34 @@ pub async fn resolve(
             return Ok(Some(current));
         }
     }
+    match named(tx, &typed).await? {
+        Named::One(id) => Ok(Some(id)),
+        Named::NoRut => {
+            Err(Error::invalid("company", "No hay una empresa con ese RUT: escribe su nombre para crearla."))
+        }
+        Named::NoName => {
+            let details = Draft { name: typed, ..Draft::default() }.check().map_err(at_company)?;
+            create(tx, now, actor, &details).await.map(Some)
+        }
+    }
+}
+
+/// Which company a text names.
+pub(super) enum Named {
+    /// This one.
+    One(CompanyId),
+    /// None has that RUT.
+    NoRut,
+    /// None bears that name.
+    NoName,
+}
+
+/// The company that `typed` names, of those that there are, as [`resolve`] reads it.
+///
+/// # Errors
+/// [`Error::Invalid`] at `company` when several bear the name; or the database's.
+pub(super) async fn named(tx: &mut Tx<'_>, typed: &str) -> Result<Named> {
+    let typed = text::tidy(typed);
     let rut = typed.rsplit_once('·').map_or(typed.as_str(), |it| it.1).parse::<Rut>().ok().map(Rut::stored);
     let by_rut = rut.is_some();
     let found = sqlx::query!(
@@ -425,18 +453,13 @@ pub async fn resolve(
     .fetch_all(&mut **tx)
     .await?;
     match found.as_slice() {
-        [first, ..] if found.len() == 1 || first.is_bare => Ok(Some(CompanyId(first.id))),
+        [first, ..] if found.len() == 1 || first.is_bare => Ok(Named::One(CompanyId(first.id))),
         [_, ..] => Err(Error::invalid(
             "company",
             "Hay más de una empresa con ese nombre: elige una de la lista o escribe su RUT.",
         )),
-        [] if by_rut => {
-            Err(Error::invalid("company", "No hay una empresa con ese RUT: escribe su nombre para crearla."))
-        }
-        [] => {
-            let details = Draft { name: typed, ..Draft::default() }.check().map_err(at_company)?;
-            create(tx, now, actor, &details).await.map(Some)
-        }
+        [] if by_rut => Ok(Named::NoRut),
+        [] => Ok(Named::NoName),
     }
 }
 

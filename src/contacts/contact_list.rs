@@ -216,6 +216,17 @@ impl Matching {
         Ok(query.build_query_scalar().fetch_one(db).await?)
     }
 
+    /// The ids of the first `most`, by id.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn first(&self, db: &mut PgConnection, most: i64) -> Result<Vec<i64>> {
+        let mut query = QueryBuilder::new("");
+        self.push_ids(&mut query);
+        query.push(" order by c.id limit ").push_bind(most);
+        Ok(query.build_query_scalar().fetch_all(db).await?)
+    }
+
     /// A `select` of their ids as `id`.
     pub fn push_ids(&self, query: &mut QueryBuilder<Postgres>) {
         query.push("select c.id from contacts c where c.merged_into is null");

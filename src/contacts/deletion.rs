@@ -2,7 +2,7 @@
 //! those who keep it: see `messaging::departure`.
 
 use super::{
-    company::{self, Company},
+    company::{self, Company, Named},
     contact::{self, Contact},
     merge,
 };
@@ -32,6 +32,8 @@ pub struct Belongings {
     pub lists: i64,
     /// Entries of their ledger of consent.
     pub consents: i64,
+    /// Times that they said how often they want promotions, or from when on.
+    pub rhythms: i64,
 }
 
 /// What goes with the person whose rows are `all`.
@@ -47,7 +49,9 @@ pub async fn belongings(db: &mut PgConnection, all: &[i64]) -> Result<Belongings
             (select count(*) from tasks where contact_id = any($1)) as "tasks!",
             (select count(*) from history_entries where contact_id = any($1)) as "history!",
             (select count(distinct list_id) from list_members where contact_id = any($1)) as "lists!",
-            (select count(*) from consent_events where contact_id = any($1)) as "consents!""#,
+            (select count(*) from consent_events where contact_id = any($1)) as "consents!",
+            -- Said once, it is written down for each of their rows.
+            (select count(distinct (communication_type, at)) from contact_rhythms where contact_id = any($1)) as "rhythms!""#,
         all
     )
     .fetch_one(db)
@@ -139,8 +143,16 @@ pub async fn employees(db: &mut PgConnection, company: CompanyId) -> Result<i64>
     .await?)
 }
 
-/// Delete a company. Who works there stays: without a company, or at the one that `heir` names, which
-/// is made where there is none. Gives how many they were.
+/// A company that was deleted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Closed {
+    /// How many worked there.
+    pub people: u64,
+    /// The name of the company where they are now.
+    pub heir: Option<String>,
+}
+
+/// Delete a company. Who works there stays: without a company, or at the one that `heir` names.
 ///
 /// # Errors
 /// [`Error::Forbidden`], [`Error::NotFound`]; [`Error::Invalid`] at `company` when `heir` names none or this one; or the database's.
@@ -150,7 +162,7 @@ pub async fn remove_company(
     actor: &Actor,
     id: CompanyId,
     heir: Option<&str>,
-) -> Result<u64> {
+) -> Result<Closed> {
     actor.require(Permission::Delete)?;
     sqlx::query!("select id from companies where id = $1 for update", id.0)
         .fetch_optional(&mut **tx)
@@ -159,12 +171,12 @@ pub async fn remove_company(
     let gone = company::get(&mut **tx, id).await?;
     let heir = match heir {
         None => None,
-        Some(words) => Some(heir_of(tx, now, actor, &gone, words).await?),
+        Some(words) => Some(heir_of(tx, &gone, words).await?),
     };
     let moved = sqlx::query!(
         "update contacts set company_id = $2, updated_at = $3 where company_id = $1",
         id.0,
-        heir.map(|it| it.0),
+        heir.as_ref().map(|it| it.id.0),
         now
     )
     .execute(&mut **tx)
@@ -176,24 +188,24 @@ pub async fn remove_company(
         subject_kind: "company",
         subject_id: Some(id.0),
         before: Some(json!({ "name": gone.name, "rut": gone.rut })),
-        after: Some(json!({ "contacts": moved, "company_id": heir.map(|it| it.0) })),
+        after: Some(json!({ "contacts": moved, "company_id": heir.as_ref().map(|it| it.id.0) })),
     };
     audit::record(tx, now, actor, change).await?;
-    Ok(moved)
+    Ok(Closed { people: moved, heir: heir.map(|it| it.name) })
 }
 
-/// The company that `words` name, where the people of `gone` go.
-async fn heir_of(
-    tx: &mut Tx<'_>,
-    now: DateTime<Utc>,
-    actor: &Actor,
-    gone: &Company,
-    words: &str,
-) -> Result<CompanyId> {
-    let wrong = |sentence: &str| Error::invalid("company", sentence);
-    match company::resolve(tx, now, actor, None, words).await? {
-        None => Err(wrong("Escribe a qué empresa pasan.")),
-        Some(heir) if heir == gone.id => Err(wrong("Es la misma empresa que vas a eliminar: elige otra.")),
-        Some(heir) => Ok(heir),
+/// The company that `words` name, where the people of `gone` go. A slip of the pen makes none.
+async fn heir_of(tx: &mut Tx<'_>, gone: &Company, words: &str) -> Result<Company> {
+    let wrong = |sentence: &str| Err(Error::invalid("company", sentence));
+    if words.trim().is_empty() {
+        return wrong("Escribe a qué empresa pasan.");
+    }
+    match company::named(tx, words).await? {
+        Named::One(heir) if heir == gone.id => wrong("Es la misma empresa que vas a eliminar: elige otra."),
+        Named::One(heir) => company::get(&mut **tx, heir).await,
+        Named::NoRut => wrong("No hay una empresa con ese RUT: elige una de la lista."),
+        Named::NoName => wrong(
+            "No hay una empresa con ese nombre: elige una de la lista, o créala antes de eliminar esta.",
+        ),
     }
 }

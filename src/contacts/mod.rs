@@ -12,6 +12,7 @@ pub mod by_address;
 pub mod fact;
 pub mod contact_filter;
 pub mod contact_list;
+pub mod named;
 pub mod columns;
 pub mod export;
 pub mod views;

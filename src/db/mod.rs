@@ -36,6 +36,8 @@ pub mod locks {
     pub const EVIDENCE: i32 = 7;
     /// Held while openings and clicks are told.
     pub const TRACKING: i32 = 8;
+    /// Held while a mailing is asked for; the second key is what its form carries.
+    pub const MAILING: i32 = 9;
 
     /// The second key for the row `id`: advisory locks take 32 bits, and rows that are
     /// locked at once never stand four thousand million apart.

@@ -38,26 +38,29 @@ pub(super) async fn look(names: &dyn Names, domain: &str, server: Option<&str>) 
         let text = format!("el SPF de {domain} deja enviar a cualquiera (+all): termina en -all o ~all");
         return Finding::new(PART, Level::Bad, text).with(domain, closed(one));
     }
-    match trouble(names, domain, one).await {
-        Some(finding) => finding,
-        None if !terms.iter().any(|it| it == "-all" || it == "~all" || it.starts_with("redirect=")) => {
-            let text = format!("«{one}» no dice qué hacer con los demás: termina en -all o ~all");
-            Finding::new(PART, Level::Doubtful, text).with(domain, closed(one))
+    let asked = match walk(names, domain, one).await {
+        Ok(asked) => asked,
+        Err(finding) => return finding,
+    };
+    if !terms.iter().any(|it| it == "-all" || it == "~all" || it.starts_with("redirect=")) {
+        let text = format!("«{one}» no dice qué hacer con los demás: termina en -all o ~all");
+        return Finding::new(PART, Level::Doubtful, text).with(domain, closed(one));
+    }
+    match server.and_then(include_of).filter(|include| !asked.iter().any(|it| it.ends_with(include))) {
+        Some(include) => {
+            let text = format!("«{one}» no nombra a tu proveedor de correo: agrega include:{include}");
+            Finding::new(PART, Level::Doubtful, text)
+                .with(domain, one.replacen(' ', &format!(" include:{include} "), 1))
         }
-        None => match server.and_then(include_of).filter(|it| !one.to_ascii_lowercase().contains(it)) {
-            Some(include) => {
-                let text = format!("«{one}» no nombra a tu proveedor de correo: agrega include:{include}");
-                Finding::new(PART, Level::Doubtful, text)
-                    .with(domain, one.replacen(' ', &format!(" include:{include} "), 1))
-            }
-            None => Finding::new(PART, Level::Good, format!("«{one}»")),
-        },
+        None => Finding::new(PART, Level::Good, format!("«{one}»")),
     }
 }
 
-/// Too many questions, an include that leads nowhere, or no answer on the way.
-async fn trouble(names: &dyn Names, domain: &str, policy: &str) -> Option<Finding> {
+/// The names of all policies that `policy` leads to, by whatever way; or what is wrong: too many questions, an include that
+/// leads nowhere, no answer on the way.
+async fn walk(names: &dyn Names, domain: &str, policy: &str) -> Result<Vec<String>, Finding> {
     let mut lookups = 0;
+    let mut asked = Vec::new();
     let mut open = vec![policy.to_owned()];
     while let Some(policy) = open.pop() {
         for term in policy.split_whitespace().skip(1).map(str::to_ascii_lowercase) {
@@ -70,24 +73,25 @@ async fn trouble(names: &dyn Names, domain: &str, policy: &str) -> Option<Findin
                 let text = format!(
                     "el SPF de {domain} necesita más de {MOST_LOOKUPS} consultas y por eso no vale: quita los include que no uses"
                 );
-                return Some(Finding::new(PART, Level::Bad, text));
+                return Err(Finding::new(PART, Level::Bad, text));
             }
             let Asks::Policy(name) = asks else { continue };
+            asked.push(name.trim_end_matches('.').to_owned());
             // What macros stand for shows only with a message at hand.
             if name.contains('%') {
                 continue;
             }
-            let Ok(texts) = names.ask(name, Kind::Txt).await else { return Some(Finding::unasked(PART)) };
+            let Ok(texts) = names.ask(name, Kind::Txt).await else { return Err(Finding::unasked(PART)) };
             let Some(included) = policies(&texts).first().map(|it| (*it).to_owned()) else {
                 let text = format!(
                     "el SPF de {domain} incluye a {name}, que no tiene SPF: corrige el nombre o quítalo"
                 );
-                return Some(Finding::new(PART, Level::Bad, text));
+                return Err(Finding::new(PART, Level::Bad, text));
             };
             open.push(included);
         }
     }
-    None
+    Ok(asked)
 }
 
 /// What a term asks of the DNS.
@@ -193,6 +197,24 @@ mod tests {
         assert_eq!(level(names()).await, Level::Bad);
         assert_eq!(level(names().away("b.cl")).await, Level::Unasked);
         assert_eq!(level(Known::default().away("a.cl")).await, Level::Unasked);
+    }
+
+    #[tokio::test]
+    async fn a_provider_is_named_wherever_the_policy_leads() {
+        let google = |top: &str| {
+            Known::default()
+                .text("a.cl", top)
+                .text("b.cl", "v=spf1 include:_spf.google.com ~all")
+                .text("_spf.google.com", "v=spf1 ip4:1.2.3.4 ~all")
+        };
+        for (top, expected) in [
+            ("v=spf1 include:_spf.google.com ~all", Level::Good),
+            ("v=spf1 redirect=b.cl", Level::Good),
+            ("v=spf1 include:b.cl -all", Level::Good),
+            ("v=spf1 ip4:5.6.7.8 -all", Level::Doubtful),
+        ] {
+            assert_eq!(look(&google(top), "a.cl", Some("smtp.gmail.com")).await.level, expected, "{top}");
+        }
     }
 
     #[tokio::test]

@@ -48,6 +48,7 @@ struct Kept {
     column: String,
     reason: String,
     cells: Vec<String>,
+    is_rejected: bool,
 }
 
 /// The first rejected rows of `import`, on the day `today`.
@@ -58,7 +59,7 @@ pub async fn rejected(db: impl PgExecutor<'_>, import: &Import, today: NaiveDate
     let rows = sqlx::query_as!(
         Kept,
         r#"select row_number as row, coalesce(column_name, '') as "column!", coalesce(reason, '') as "reason!",
-            coalesce(cells, '{}') as "cells!"
+            coalesce(cells, '{}') as "cells!", true as "is_rejected!"
          from import_rows where import_id = $1 and verdict = 'REJECTED' order by row_number limit $2"#,
         import.id.0,
         AT_ONCE,
@@ -81,7 +82,7 @@ pub async fn among(
     let rows = sqlx::query_as!(
         Kept,
         r#"select row_number as row, coalesce(column_name, '') as "column!",
-            coalesce(reason, warning, '') as "reason!", cells as "cells!"
+            coalesce(reason, warning, '') as "reason!", cells as "cells!", verdict = 'REJECTED' as "is_rejected!"
          from import_rows
          where import_id = $1 and row_number = any($2) and cells is not null
             and (verdict = 'REJECTED' or warning is not null)
@@ -95,7 +96,27 @@ pub async fn among(
     Ok(judged(import, today, rows))
 }
 
-/// What is wrong with each row, found by judging it again: only its sentence was kept.
+/// Whether some row that goes in has a cell in doubt, on the day `today`: not all that is said of a row is about a cell.
+///
+/// # Errors
+/// When the database fails.
+pub async fn is_any_in_doubt(db: impl PgExecutor<'_>, import: &Import, today: NaiveDate) -> Result<bool> {
+    let rows = sqlx::query_as!(
+        Kept,
+        r#"select row_number as row, '' as "column!", coalesce(warning, '') as "reason!", cells as "cells!", false as "is_rejected!"
+         from import_rows
+         where import_id = $1 and cells is not null and verdict <> 'REJECTED' and warning is not null
+         order by row_number limit $2"#,
+        import.id.0,
+        AT_ONCE,
+    )
+    .fetch_all(db)
+    .await?;
+    Ok(!judged(import, today, rows).is_empty())
+}
+
+/// What is wrong with each row, found by judging it again: only its sentence was kept. A row that goes in and has no cell
+/// in doubt has nothing to be written anew.
 fn judged(import: &Import, today: NaiveDate, rows: Vec<Kept>) -> Vec<Faulty> {
     let columns = import.layout.as_ref().map(|it| it.columns.as_slice()).unwrap_or_default();
     let mut validator = Validator::new(import.kind, columns, &import.fields, today);
@@ -105,13 +126,15 @@ fn judged(import: &Import, today: NaiveDate, rows: Vec<Kept>) -> Vec<Faulty> {
         bytes <= SHOWN_BYTES
     });
     shown
-        .map(|it| {
+        .filter_map(|it| {
             let checked = validator.check(&Row::of(2, it.cells.iter().map(String::as_str)));
             let named = checked.rejections.iter().map(|it| it.column.as_str()).chain([it.column.as_str()]);
             let mut at: Vec<usize> =
                 named.filter_map(|name| columns.iter().position(|it| it == name)).collect();
             at.extend(checked.doubted);
-            Faulty { row: it.row, column: it.column, reason: it.reason, at, cells: it.cells }
+            let stays_out = it.is_rejected;
+            Some(Faulty { row: it.row, column: it.column, reason: it.reason, at, cells: it.cells })
+                .filter(|it| stays_out || !it.at.is_empty())
         })
         .collect()
 }

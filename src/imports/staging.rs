@@ -40,7 +40,7 @@ pub(super) fn encode(out: &mut Vec<u8>, kind: Kind, row: &Row, checked: &Checked
         Kind::Contacts => false,
     };
     // A row that loses a cell can be written anew before it is confirmed.
-    let is_mendable = rejected.is_some() || checked.warning.is_some();
+    let is_mendable = rejected.is_some() || !checked.doubted.is_empty();
     line.text((is_mendable || is_open).then(|| array(row)).as_deref());
     if kind == Kind::History {
         encode_history(&mut line, checked);

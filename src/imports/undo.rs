@@ -39,45 +39,67 @@ async fn changed(db: &mut PgConnection, import: ImportId) -> Result<(Vec<i64>, V
     Ok((changed.contacts, changed.companies))
 }
 
-/// What speaks against an undo, as [`Touched`] calls it and as people read it of one and of several.
-const REASONS: [(&str, &str, &str); 7] = [
-    ("contacts", "contacto cambió después", "contactos cambiaron después"),
-    ("companies", "empresa cambió después", "empresas cambiaron después"),
-    ("written_to", "contacto ya tiene mensajes", "contactos ya tienen mensajes"),
-    (
-        "consents",
-        "contacto cambió su consentimiento después",
-        "contactos cambiaron su consentimiento después",
-    ),
-    (
-        "worked_with",
-        "contacto que creó ya tiene gestiones, tareas, compras, intereses o listas",
-        "contactos que creó ya tienen gestiones, tareas, compras, intereses o listas",
-    ),
-    ("preferences", "contacto eligió después qué recibir", "contactos eligieron después qué recibir"),
-    (
-        "employees",
-        "contacto de otro origen trabaja en una empresa que creó",
-        "contactos de otro origen trabajan en empresas que creó",
-    ),
+/// What speaks against an undo.
+struct Reason {
+    /// As [`Touched`] calls it.
+    name: &'static str,
+    /// How many it counts.
+    count: fn(&Touched) -> i64,
+    /// As people read it of one and of several.
+    words: (&'static str, &'static str),
+}
+
+const REASONS: [Reason; 7] = [
+    Reason {
+        name: "contacts",
+        count: |it| it.contacts,
+        words: ("contacto cambió después", "contactos cambiaron después"),
+    },
+    Reason {
+        name: "companies",
+        count: |it| it.companies,
+        words: ("empresa cambió después", "empresas cambiaron después"),
+    },
+    Reason {
+        name: "written_to",
+        count: |it| it.written_to,
+        words: ("contacto ya tiene mensajes", "contactos ya tienen mensajes"),
+    },
+    Reason {
+        name: "consents",
+        count: |it| it.consents,
+        words: ("contacto cambió su consentimiento después", "contactos cambiaron su consentimiento después"),
+    },
+    Reason {
+        name: "worked_with",
+        count: |it| it.worked_with,
+        words: (
+            "contacto que creó ya tiene gestiones, tareas, compras, intereses o listas",
+            "contactos que creó ya tienen gestiones, tareas, compras, intereses o listas",
+        ),
+    },
+    Reason {
+        name: "preferences",
+        count: |it| it.preferences,
+        words: ("contacto eligió después qué recibir", "contactos eligieron después qué recibir"),
+    },
+    Reason {
+        name: "employees",
+        count: |it| it.employees,
+        words: (
+            "contacto de otro origen trabaja en una empresa que creó",
+            "contactos de otro origen trabajan en empresas que creó",
+        ),
+    },
 ];
 
 /// The reasons that `touched` counts anybody for: each by its name, and in words with how many.
 fn said(touched: &Touched) -> Vec<(&'static str, String)> {
-    let counts = [
-        touched.contacts,
-        touched.companies,
-        touched.written_to,
-        touched.consents,
-        touched.worked_with,
-        touched.preferences,
-        touched.employees,
-    ];
     REASONS
-        .into_iter()
-        .zip(counts)
+        .iter()
+        .map(|it| (it, (it.count)(touched)))
         .filter(|(_, count)| *count > 0)
-        .map(|((reason, one, many), count)| (reason, format::count(count, one, many)))
+        .map(|(it, count)| (it.name, format::count(count, it.words.0, it.words.1)))
         .collect()
 }
 
@@ -99,8 +121,7 @@ pub async fn obstacles(
 ) -> Result<Vec<(String, Vec<Obstacle>)>> {
     let Some(applied_at) = import.applied_at else { return Ok(Vec::new()) };
     let (contacts, companies) = changed(&mut *db, import.id).await?;
-    let touched = bulk::touched(&mut *db, import.id, applied_at, &contacts, &companies).await?;
-    let all = bulk::obstacles(db, import.id, applied_at, (&contacts, &companies), most).await?;
+    let (touched, all) = bulk::obstacles(db, import.id, applied_at, (&contacts, &companies), most).await?;
     let of = |reason: &str| all.iter().filter(|it| it.reason == reason).cloned().collect();
     Ok(said(&touched).into_iter().map(|(reason, words)| (words, of(reason))).collect())
 }

@@ -1,25 +1,29 @@
-//! One text to people chosen by hand: foretold, asked for, watched, taken back. The engine
-//! that queues it is [`run`]; whether each may get it, the gate of `messaging` decides.
+//! One text to people chosen by hand: foretold, asked for, watched. The engine that queues it is [`run`]; how it
+//! stops and goes on, `status`; whether each may get it, the gate of `messaging` decides.
 
 pub mod run;
+mod status;
+
+pub use status::{Paused, Status, cancel, pause_for_trouble, pause_the_unfit, resume};
 
 use crate::{
     access::{Actor, Permission},
     audit,
     channels::Channel,
     chile::format,
-    codes::codes,
     config::Config,
-    contacts::contact_list::Filter,
-    db::Tx,
-    error::{Error, FieldError, Result},
-    ids::{ContactId, LibraryId, MailingId, TemplateId},
+    contacts::{
+        contact_list::Filter,
+        named::{self, Named},
+    },
+    db::{Tx, locks},
+    error::{Error, Result},
+    ids::{LibraryId, MailingId, TemplateId},
     messaging::{
-        foresight::{self, Person, Preview, Which},
+        foresight::{self, Person, Preview},
         kinds::{MessageType, Status as MessageStatus},
         legal,
         library::{self, Kind},
-        outbox::Origin,
         template::{self, Source},
         versions,
     },
@@ -30,28 +34,6 @@ use chrono::{DateTime, Utc};
 use serde_json::json;
 use sqlx::{PgConnection, PgExecutor, Postgres, QueryBuilder};
 use uuid::Uuid;
-
-codes! {
-    /// Where a mailing stands. The arrows are drawn in `migrations/0031_templates.sql`.
-    Status {
-        /// Its people are being queued.
-        Running = "RUNNING", "En marcha";
-        /// All were queued.
-        Done = "DONE", "En la cola";
-        /// Taken back by a person.
-        Cancelled = "CANCELLED", "Cancelado";
-        /// Who asked may not send any more.
-        Failed = "FAILED", "Fallido";
-    }
-}
-
-impl Status {
-    /// Whether what has not left can be taken back.
-    #[must_use]
-    pub fn can_be_cancelled(self) -> bool {
-        matches!(self, Status::Running | Status::Done)
-    }
-}
 
 /// What is written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -127,14 +109,46 @@ pub struct Mailing {
     pub total: i64,
     /// Looked at so far.
     pub done: i64,
-    /// Why it failed.
+    /// Why it stands still: it is paused, or failed.
     pub failure: Option<String>,
     /// When it was asked for.
     pub created_at: DateTime<Utc>,
     /// By whom.
     pub created_by_name: String,
+    waits: bool,
     created_by: Option<i64>,
+    /// Who let it go on last, by row and name.
+    resumed_by: Option<i64>,
+    resumed_by_name: Option<String>,
     checkpoint: i64,
+}
+
+impl Mailing {
+    /// In whose name people are queued: who let it go on last, or who asked.
+    async fn asker(&self, db: impl PgExecutor<'_>) -> Result<Actor> {
+        match &self.resumed_by_name {
+            Some(name) => Actor::asking(db, self.resumed_by, name).await,
+            None => Actor::asking(db, self.created_by, &self.created_by_name).await,
+        }
+    }
+
+    /// Where it stands, in a word: also whether all that was queued has left.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        if self.status == Status::Done && !self.waits { "Terminado" } else { self.status.label() }
+    }
+
+    /// The kind that was chosen for it.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        Kind::of(self.message_type)
+    }
+
+    /// People who are not queued yet.
+    #[must_use]
+    pub fn rest(&self) -> i64 {
+        self.total - self.done
+    }
 }
 
 struct Stored {
@@ -150,7 +164,10 @@ struct Stored {
     created_at: DateTime<Utc>,
     created_by: Option<i64>,
     created_by_name: String,
+    resumed_by: Option<i64>,
+    resumed_by_name: Option<String>,
     checkpoint: i64,
+    waits: bool,
 }
 
 impl TryFrom<Stored> for Mailing {
@@ -171,16 +188,11 @@ impl TryFrom<Stored> for Mailing {
             created_at: it.created_at,
             created_by_name: it.created_by_name,
             created_by: it.created_by,
+            resumed_by: it.resumed_by,
+            resumed_by_name: it.resumed_by_name,
             checkpoint: it.checkpoint,
+            waits: it.waits,
         })
-    }
-}
-
-impl Mailing {
-    /// What makes a message of it one a person, however often it is asked for.
-    #[must_use]
-    pub fn origin(&self) -> Origin {
-        Origin::Manual { key: format!("mailing:{}", self.id) }
     }
 }
 
@@ -215,19 +227,16 @@ pub async fn foretell(
 ) -> Result<(Preview, Vec<Person>)> {
     let required = template::compile(&letter.source).map(|it| it.required()).unwrap_or_default();
     let query = verdicts(db, now, filter, letter.message_type, &required).await?;
-    let preview = foresight::preview(db, query).await?;
-    let query = verdicts(db, now, filter, letter.message_type, &required).await?;
-    let people = foresight::people(db, query, Which::AnyLeftOut, None, named).await?;
-    Ok((preview, people))
+    foresight::foretell(db, query, named).await
 }
 
 /// The first few whom a list with `filter` shows, to try a text on.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn first_of(db: &mut PgConnection, now: DateTime<Utc>, filter: &Filter) -> Result<Vec<Person>> {
-    let query = verdicts(db, now, filter, MessageType::Other, &[]).await?;
-    foresight::people(db, query, Which::All, None, 25).await
+pub async fn first_of(db: &mut PgConnection, now: DateTime<Utc>, filter: &Filter) -> Result<Vec<Named>> {
+    let ids = whom::everybody(db, now, filter).await?.first(db, 25).await?;
+    named::named(db, &ids).await
 }
 
 /// What is asked for.
@@ -239,14 +248,16 @@ pub struct Draft {
     pub words: Words,
     /// How many people the form said that it is for.
     pub shown: Option<i64>,
+    /// The version of the template that the form showed.
+    pub seen: Option<TemplateId>,
 }
 
 /// Ask for a text to everybody whom a list with `filter` shows: who they are is written down here, and the engine
 /// queues them next. The same draft again gives the same mailing.
 ///
 /// # Errors
-/// [`Error::Forbidden`]; [`Error::Invalid`] for a text that may not leave, when it is for nobody, or for others than the
-/// form said; or the database's.
+/// [`Error::Forbidden`]; [`Error::Invalid`] for a text that may not leave or is not the one that the form showed, when it
+/// is for nobody, or for others than the form said; or the database's.
 pub async fn create(
     tx: &mut Tx<'_>,
     now: DateTime<Utc>,
@@ -256,13 +267,18 @@ pub async fn create(
     filter: &Filter,
 ) -> Result<MailingId> {
     actor.require(Permission::SendCampaigns)?;
-    if let Some(id) = sqlx::query_scalar!("select id from mailings where once = $1", draft.once)
-        .fetch_optional(&mut **tx)
-        .await?
-    {
-        return Ok(MailingId(id));
+    if let Some(id) = asked_before(tx, draft, filter).await? {
+        return Ok(id);
     }
     let letter = draft.words.read(tx).await?;
+    if let (Some(seen), Some((_, template))) = (draft.seen, letter.template)
+        && seen != template
+    {
+        return Err(Error::invalid(
+            "template",
+            "El texto que se enviaría no es el que viste: la plantilla cambió, o elegiste otra. Míralo en la vista previa y confirma de nuevo.",
+        ));
+    }
     refuse_problems(tx, config, &letter).await?;
     let template = if let Some((_, template)) = letter.template {
         template
@@ -278,7 +294,7 @@ pub async fn create(
         letter.message_type.code(),
         template.0,
         letter.template.map(|it| it.0.0),
-        json!(filter),
+        filter.facts(),
         now,
         actor.staff_id().map(|it| it.0),
         actor.label()
@@ -303,22 +319,45 @@ pub async fn create(
     Ok(MailingId(id))
 }
 
-async fn refuse_problems(tx: &mut Tx<'_>, config: &Config, letter: &Letter) -> Result<()> {
-    let business: Business = settings::load(&mut **tx, &config.first_values).await?;
-    let mut problems = Vec::new();
-    if letter.source.subject.trim().is_empty() {
-        problems.push(FieldError::new("subject", "Escribe el asunto."));
-    }
-    if letter.source.body.trim().is_empty() {
-        problems.push(FieldError::new("body", "Escribe el mensaje."));
-    }
-    if letter.message_type.is_promotional() && !business.is_legal_sender() {
-        problems.push(FieldError::new(
+/// The mailing that the same form asked for already.
+async fn asked_before(tx: &mut Tx<'_>, draft: &Draft, filter: &Filter) -> Result<Option<MailingId>> {
+    // Two presses at once come one after the other.
+    let [.., a, b, c, d] = *draft.once.as_bytes();
+    sqlx::query!("select pg_advisory_xact_lock($1, $2)", locks::MAILING, i32::from_be_bytes([a, b, c, d]))
+        .fetch_one(&mut **tx)
+        .await?;
+    let Some(it) = sqlx::query!(
+        r#"select id, library_id, template_id, filter,
+               $2::bigint[] is not null and exists (
+                   select from mailing_people where mailing_id = mailings.id and contact_id <> all ($2)) as "is_for_others!"
+           from mailings where once = $1"#,
+        draft.once,
+        filter.among.as_deref() as Option<&[i64]>
+    )
+    .fetch_optional(&mut **tx)
+    .await?
+    else {
+        return Ok(None);
+    };
+    let has_the_words = match &draft.words {
+        Words::Template(id) => it.library_id == Some(id.0),
+        Words::Own(source) => {
+            let (kept, _) = versions::version(&mut *tx, TemplateId(it.template_id)).await?;
+            it.library_id.is_none() && kept == *source
+        }
+    };
+    if !has_the_words || it.is_for_others || it.filter != filter.facts() {
+        return Err(Error::invalid(
             "template",
-            "Faltan los datos de tu negocio que la ley pide mostrar: complétalos en Ajustes, Negocio.",
+            "Este formulario ya se envió, con otro texto o para otras personas. Míralo en Envíos a mano; si quieres escribir otro, empieza de nuevo desde la lista.",
         ));
     }
-    problems.extend(legal::problems(&letter.source, letter.message_type, &business));
+    Ok(Some(MailingId(it.id)))
+}
+
+async fn refuse_problems(tx: &mut Tx<'_>, config: &Config, letter: &Letter) -> Result<()> {
+    let business: Business = settings::load(&mut **tx, &config.first_values).await?;
+    let problems = legal::unsendable(&letter.source, letter.message_type, &business);
     if problems.is_empty() { Ok(()) } else { Err(Error::Invalid(problems)) }
 }
 
@@ -337,9 +376,11 @@ async fn write_down(tx: &mut Tx<'_>, now: DateTime<Utc>, id: MailingId, filter: 
 pub async fn get(db: impl PgExecutor<'_>, id: MailingId) -> Result<Mailing> {
     let row = sqlx::query_as!(
         Stored,
-        "select id, status, title, message_type, template_id, library_id, total, done, failure, created_at, created_by,
-            created_by_name, checkpoint
-         from mailings where id = $1",
+        r#"select id, status, title, message_type, template_id, library_id, total, done, failure, created_at, created_by,
+            created_by_name, resumed_by, resumed_by_name, checkpoint, exists (
+                select from communication_logs l where l.mailing_id = mailings.id and l.status in ('PENDING', 'SENDING')
+            ) as "waits!"
+         from mailings where id = $1"#,
         id.0
     )
     .fetch_optional(db)
@@ -354,9 +395,11 @@ pub async fn get(db: impl PgExecutor<'_>, id: MailingId) -> Result<Mailing> {
 pub async fn list(db: impl PgExecutor<'_>, before: Option<i64>, limit: i64) -> Result<Vec<Mailing>> {
     let rows = sqlx::query_as!(
         Stored,
-        "select id, status, title, message_type, template_id, library_id, total, done, failure, created_at, created_by,
-            created_by_name, checkpoint
-         from mailings where id < coalesce($1, 9223372036854775807) order by id desc limit $2",
+        r#"select id, status, title, message_type, template_id, library_id, total, done, failure, created_at, created_by,
+            created_by_name, resumed_by, resumed_by_name, checkpoint, exists (
+                select from communication_logs l where l.mailing_id = mailings.id and l.status in ('PENDING', 'SENDING')
+            ) as "waits!"
+         from mailings where id < coalesce($1, 9223372036854775807) order by id desc limit $2"#,
         before,
         limit
     )
@@ -371,7 +414,7 @@ pub async fn list(db: impl PgExecutor<'_>, before: Option<i64>, limit: i64) -> R
 /// When the database fails.
 pub async fn counts(db: impl PgExecutor<'_>, id: MailingId) -> Result<Vec<(MessageStatus, i64)>> {
     let rows = sqlx::query!(
-        r#"select status as "status!", count(*) as "count!" from mailing_messages where mailing_id = $1 group by status"#,
+        r#"select status, count(*) as "count!" from communication_logs where mailing_id = $1 group by status"#,
         id.0
     )
     .fetch_all(db)
@@ -379,38 +422,6 @@ pub async fn counts(db: impl PgExecutor<'_>, id: MailingId) -> Result<Vec<(Messa
     let count =
         |status: MessageStatus| rows.iter().find(|it| it.status == status.code()).map_or(0, |it| it.count);
     Ok(MessageStatus::ALL.iter().map(|it| (*it, count(*it))).filter(|it| it.1 > 0).collect())
-}
-
-/// Take back what has not left, and queue nobody else. Gives how many messages were taken back.
-///
-/// # Errors
-/// [`Error::Forbidden`]; [`Error::Refused`] when it was cancelled or failed already; or the database's.
-pub async fn cancel(tx: &mut Tx<'_>, now: DateTime<Utc>, actor: &Actor, id: MailingId) -> Result<u64> {
-    actor.require(Permission::SendCampaigns)?;
-    let cancelled = sqlx::query!(
-        "update mailings set status = 'CANCELLED', finished_at = $2 where id = $1 and status in ('RUNNING', 'DONE')",
-        id.0,
-        now
-    )
-    .execute(&mut **tx)
-    .await?
-    .rows_affected();
-    if cancelled == 0 {
-        return Err(Error::refused("Este envío ya se canceló o no pudo terminar: no se cambió nada."));
-    }
-    let people = sqlx::query_scalar!(
-        r#"select p.contact_id as "id!" from mailing_people p where p.mailing_id = $1
-           union select c.merged_into from mailing_people p join contacts c on c.id = p.contact_id
-           where p.mailing_id = $1 and c.merged_into is not null"#,
-        id.0
-    )
-    .fetch_all(&mut **tx)
-    .await?;
-    let people: Vec<ContactId> = people.into_iter().map(ContactId).collect();
-    let mailing = get(&mut **tx, id).await?;
-    let taken_back = mailing.origin().recall(tx, now, actor, &people).await?;
-    record(tx, now, actor, "mailing.cancel", id, json!({ "messages": taken_back })).await?;
-    Ok(taken_back)
 }
 
 async fn record(

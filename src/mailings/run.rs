@@ -1,15 +1,15 @@
 //! The engine: queues those whom a mailing is for a page at a time, each page in one
 //! transaction with the move of the checkpoint. A kill costs that a page is asked for again, which adds nothing.
 
-use super::MailingId;
+use super::{MailingId, status};
 use crate::{
-    access::{Actor, Permission},
+    access::Permission,
     channels::Channel,
     db::Tx,
     error::{Error, Result},
     ids::ContactId,
     messaging::{
-        outbox::{self, Draft},
+        outbox::{self, Draft, Origin},
         versions,
     },
 };
@@ -34,18 +34,25 @@ pub async fn run_once(db: &PgPool, now: DateTime<Utc>) -> Result<bool> {
     match step(&mut tx, now, id).await {
         Ok(()) => tx.commit().await?,
         Err(error) if error.may_pass() => return Err(error),
+        // Somebody was deleted between being read and being queued: whoever looks next does not find them.
+        Err(error) if is_somebody_gone(&error) => tx.rollback().await?,
         Err(error) => {
             tx.rollback().await?;
             tracing::warn!(mailing.id = id.0, error = error.description(), "A mailing could not be queued");
-            fail(db, now, id, &error).await?;
+            status::fail(db, now, id, sentence(&error)).await?;
         }
     }
     Ok(true)
 }
 
+fn is_somebody_gone(error: &Error) -> bool {
+    matches!(error, Error::Database(sqlx::Error::Database(it))
+        if it.constraint() == Some("communication_logs_contact_id_fkey"))
+}
+
 async fn step(tx: &mut Tx<'_>, now: DateTime<Utc>, id: MailingId) -> Result<()> {
     let mailing = super::get(&mut **tx, id).await?;
-    let asker = Actor::asking(&mut **tx, mailing.created_by, &mailing.created_by_name).await?;
+    let asker = mailing.asker(&mut **tx).await?;
     asker.require(Permission::SendCampaigns)?;
     let people = sqlx::query_scalar!(
         "select contact_id from mailing_people where mailing_id = $1 and contact_id > $2 order by contact_id limit $3",
@@ -58,7 +65,7 @@ async fn step(tx: &mut Tx<'_>, now: DateTime<Utc>, id: MailingId) -> Result<()> 
     let required =
         versions::prepared(tx, mailing.template).await?.map(|it| it.required()).unwrap_or_default();
     let draft = Draft {
-        origin: mailing.origin(),
+        origin: Origin::Manual(id),
         channel: Channel::Email,
         message_type: mailing.message_type,
         template: mailing.template,
@@ -83,24 +90,15 @@ async fn step(tx: &mut Tx<'_>, now: DateTime<Utc>, id: MailingId) -> Result<()> 
     Ok(())
 }
 
-async fn fail(db: &PgPool, now: DateTime<Utc>, id: MailingId, error: &Error) -> Result<()> {
-    let sentence = match error {
+fn sentence(error: &Error) -> &'static str {
+    match error {
         Error::Forbidden => {
             "Quien lo pidió ya no puede enviar mensajes. Lo que ya estaba en la cola sigue su curso; otra persona del \
-             equipo puede escribir a quienes faltan."
+             equipo puede reanudarlo para quienes faltan, o cancelarlo."
         }
         _ => {
-            "No se pudo poner en la cola a todas las personas. Lo que ya estaba en ella sigue su curso; vuelve a \
-             escribir a quienes faltan."
+            "No se pudo poner en la cola a todas las personas. Lo que ya estaba en ella sigue su curso; reanúdalo para \
+             quienes faltan, o cancélalo."
         }
-    };
-    sqlx::query!(
-        "update mailings set status = 'FAILED', failure = $2, finished_at = $3 where id = $1 and status = 'RUNNING'",
-        id.0,
-        sentence,
-        now
-    )
-    .execute(db)
-    .await?;
-    Ok(())
+    }
 }

@@ -23,27 +23,28 @@ pub(super) async fn lock(tx: &mut Tx<'_>, contacts: &[i64]) -> Result<()> {
     Ok(())
 }
 
-/// Of the messages `ids`, those that would be a campaign's second to one person, who was two when it was asked for:
+/// Of the messages `ids`, those that would be the second of a campaign or a mailing to one person, who was two when it was asked for:
 /// the other has left, or it is to the row that stays, or else it was asked for before.
 pub(super) async fn second_messages(tx: &mut Tx<'_>, ids: &[i64]) -> Result<HashSet<i64>> {
     let seconds = sqlx::query_scalar!(
         "with two as materialized (
              -- Hardly anybody was two, and who never was has one message of a campaign: only the others are compared.
              -- People are looked up by their key, which offset 0 sees to: a page of messages never needs all contacts.
-             select l.id, l.campaign_id, l.contact_id, person.id as person
+             select l.id, l.campaign_id, l.mailing_id, l.contact_id, person.id as person
              from communication_logs l
              cross join lateral (
                  select coalesce(merged_into, id) as id, merged_into from contacts where id = l.contact_id offset 0
              ) person
-             where l.id = any($1) and l.origin is not distinct from 'CAMPAIGN' and (person.merged_into is not null
+             where l.id = any($1) and (l.origin is not distinct from 'CAMPAIGN' or l.mailing_id is not null) and (person.merged_into is not null
                  or exists (select from contacts gone where gone.merged_into = person.id))
          )
          select l.id from two l where exists (
              select from (
                  select l.person union all select id from contacts where merged_into = l.person
              ) as one (id)
-             join communication_logs other on other.contact_id = one.id and other.campaign_id = l.campaign_id
-             where other.origin = 'CAMPAIGN' and other.id <> l.id and (
+             join communication_logs other on other.contact_id = one.id
+                 and (other.campaign_id = l.campaign_id or other.mailing_id = l.mailing_id)
+             where other.origin <> 'TEST' and other.id <> l.id and (
                  other.status not in ('PENDING', 'BLOCKED', 'CANCELLED', 'FAILED')
                  or (other.status <> 'BLOCKED'
                      and (other.contact_id <> l.person, other.id) < (l.contact_id <> l.person, l.id))))",

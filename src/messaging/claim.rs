@@ -7,7 +7,8 @@ use super::{
     limits::{self, Cap, Counted},
     outbox::{self, Deferral, Refusal},
     room,
-    sample::{self, Lots, Sample},
+    sample::Lots,
+    streams::{Sendout, Stream},
     texts::{Text, Texts},
     values::Recipient,
 };
@@ -16,10 +17,9 @@ use crate::{
     chile::{business_hours::BusinessHours, holidays::Calendar, time},
     db::Tx,
     error::{Error, Result},
-    ids::{CampaignId, ContactId, DripRunId, MessageId, TemplateId},
+    ids::{ContactId, DripRunId, MessageId, TemplateId},
 };
 use chrono::{DateTime, Utc};
-use sqlx::PgConnection;
 use std::collections::{HashMap, HashSet};
 use uuid::Uuid;
 
@@ -32,6 +32,8 @@ pub(super) struct Claimed {
     pub(super) id: i64,
     pub(super) token: Uuid,
     pub(super) campaign: Option<i64>,
+    /// What asked for it, together with others.
+    pub(super) sendout: Option<Sendout>,
     pub(super) origin: OriginKind,
     pub(super) kind: MessageType,
     pub(super) destination: String,
@@ -41,24 +43,6 @@ pub(super) struct Claimed {
     pub(super) attempts: u32,
     /// When the window closes; from then on it waits for the next. None: it may leave at any hour.
     pub(super) not_after: Option<DateTime<Utc>>,
-}
-
-/// Due messages that share a batch: a campaign's, or those of no campaign.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Stream {
-    pub(super) campaign: Option<CampaignId>,
-    /// The campaign's text as it stands now; none: each message's own.
-    template: Option<TemplateId>,
-    /// It tries several texts; none: it has one.
-    sample: Option<Sample>,
-    /// Its messages tell of openings and clicks.
-    tracks: bool,
-    /// Messages that may leave in this run.
-    pub(super) batch: u32,
-    daily_cap: Option<u32>,
-    hours: Option<BusinessHours>,
-    /// Seconds between two messages.
-    pub(super) spacing: u32,
 }
 
 /// The rules of one run.
@@ -71,6 +55,19 @@ pub(super) struct Book {
     pub(super) texts: Texts,
 }
 
+impl Book {
+    /// As they stand for one message; `left`: of the caps of the channel and of the campaign.
+    fn rules<'a>(
+        &'a self,
+        hours: &'a BusinessHours,
+        left: (Option<u32>, Option<u32>),
+        winner_at: Option<DateTime<Utc>>,
+    ) -> Rules<'a> {
+        let (calendar, caps) = (&self.calendar, &self.caps);
+        Rules { calendar, hours, caps, channel_left: left.0, campaign_left: left.1, winner_at }
+    }
+}
+
 /// What one page came to.
 #[derive(Default)]
 pub(super) struct Page {
@@ -80,76 +77,6 @@ pub(super) struct Page {
     /// Put off for a reason that holds for the whole stream, so that looking further is idle.
     pub(super) stream_is_shut: bool,
     pub(super) looked_at: u32,
-}
-
-/// The streams that have something due.
-///
-/// # Errors
-/// When the database fails.
-pub(super) async fn streams(
-    db: &mut PgConnection,
-    channel: Channel,
-    now: DateTime<Utc>,
-    batch: Option<u32>,
-) -> Result<Vec<Stream>> {
-    // Here and below the reservation is asked for as a value, one row at a time: `not exists` would become a join, and
-    // that reads all that waits before it gives the first.
-    let free = sqlx::query_scalar!(
-        r#"select exists (select 1 from communication_logs
-               where communication_type = $1 and campaign_id is null and status = 'PENDING'
-                 and next_attempt_at <= $2 and (
-                     select drip_run_id from communication_reservations where communication_log_id = communication_logs.id
-                 ) is null) as "due!""#,
-        channel.code(),
-        now
-    )
-    .fetch_one(&mut *db)
-    .await?;
-    let campaigns = sqlx::query!(
-        "select id, template_id, sample_percent, tracks, batch_size, daily_cap, spacing_seconds, business_hours from campaigns c
-         where status = 'RUNNING' and communication_type = $1
-           and exists (select 1 from communication_logs l
-                       where l.communication_type = $1 and l.campaign_id = c.id and l.status = 'PENDING'
-                         and l.origin <> 'TEST' and l.next_attempt_at <= $2 and (
-                             select drip_run_id from communication_reservations where communication_log_id = l.id
-                         ) is null)
-         order by id",
-        channel.code(),
-        now
-    )
-    .fetch_all(&mut *db)
-    .await?;
-    let trying: Vec<i64> =
-        campaigns.iter().filter(|it| it.sample_percent.is_some()).map(|it| it.id).collect();
-    let mut samples = sample::of_campaigns(db, now, &trying).await?;
-    let int = |n: i32| u32::try_from(n).unwrap_or_default();
-    let mut streams = Vec::new();
-    if free {
-        // Service messages and workflow steps are not dripped: each was asked for on its own.
-        let batch = batch.unwrap_or(10_000);
-        streams.push(Stream { batch, ..Stream::default() });
-    }
-    for it in campaigns {
-        let Ok(hours) = it.business_hours.map(serde_json::from_value).transpose() else {
-            // Silence is better than the hours of somebody else.
-            tracing::error!(
-                campaign.id = it.id,
-                "The hours of a campaign can't be read: nothing of it is sent"
-            );
-            continue;
-        };
-        streams.push(Stream {
-            campaign: Some(CampaignId(it.id)),
-            template: it.template_id.map(TemplateId),
-            sample: samples.remove(&it.id),
-            tracks: it.tracks,
-            batch: batch.unwrap_or(int(it.batch_size)),
-            daily_cap: it.daily_cap.map(int),
-            hours,
-            spacing: int(it.spacing_seconds),
-        });
-    }
-    Ok(streams)
 }
 
 struct Due {
@@ -226,7 +153,7 @@ pub(super) async fn only(
     .fetch_optional(&mut **tx)
     .await?
     .unwrap_or_default();
-    let stream = Stream { tracks, batch: 1, ..Stream::default() };
+    let stream = Stream { tracks, ..Stream::plain(1) };
     decide_and_write(tx, now, run, book, &stream, due, 1).await
 }
 
@@ -262,7 +189,7 @@ async fn lock_due(
     stream: &Stream,
     limit: u32,
 ) -> Result<Vec<Due>> {
-    // Two statements, for the index serves "= campaign" and "is null" but not both in one.
+    // Three statements, for the indexes serve "=" and "is null" but not both in one.
     let due: Vec<Option<Due>> = if let Some(campaign) = stream.campaign {
         sqlx::query!(
             "select id, token, origin, message_type, contact_id, destination, template_id, attempts, scheduled_at
@@ -293,11 +220,41 @@ async fn lock_due(
             )
         })
         .collect()
+    } else if let Some(mailing) = stream.mailing {
+        sqlx::query!(
+            "select id, token, origin, message_type, contact_id, destination, template_id, attempts, scheduled_at
+             from communication_logs
+             where communication_type = $1 and campaign_id is null and mailing_id = $2 and status = 'PENDING'
+               and next_attempt_at <= $3
+               and (select drip_run_id from communication_reservations where communication_log_id = communication_logs.id) is null
+             order by next_attempt_at, id limit $4 for update skip locked",
+            channel.code(),
+            mailing.0,
+            now,
+            i64::from(limit)
+        )
+        .fetch_all(&mut **tx)
+        .await?
+        .into_iter()
+        .map(|it| {
+            due_of(
+                it.id,
+                it.token,
+                &it.origin,
+                &it.message_type,
+                it.contact_id,
+                it.destination,
+                it.template_id,
+                it.attempts,
+                it.scheduled_at,
+            )
+        })
+        .collect()
     } else {
         sqlx::query!(
             "select id, token, origin, message_type, contact_id, destination, template_id, attempts, scheduled_at
              from communication_logs
-             where communication_type = $1 and campaign_id is null and status = 'PENDING'
+             where communication_type = $1 and campaign_id is null and mailing_id is null and status = 'PENDING'
                and next_attempt_at <= $2
                and (select drip_run_id from communication_reservations where communication_log_id = communication_logs.id) is null
              order by next_attempt_at, id limit $3 for update skip locked",
@@ -370,10 +327,7 @@ async fn decide_and_write(
     let messages: Vec<i64> = due.iter().map(|it| it.id).collect();
     let seconds = addressee::second_messages(tx, &messages).await?;
     let caps = room::Caps { channel: book.channel_cap, campaign: stream.campaign.zip(stream.daily_cap) };
-    let lots = match &stream.sample {
-        Some(sample) => sample.lots(tx, &messages).await?,
-        None => Lots::default(),
-    };
+    let lots = Lots::of(tx, stream.sample.as_ref(), &messages).await?;
     let (mut channel_left, mut campaign_left) = room::held(tx, now, book.channel, caps).await?;
     // What this page itself lets go counts for the same person's next message.
     let mut let_go: HashMap<ContactId, Vec<Counted>> = HashMap::new();
@@ -407,14 +361,7 @@ async fn decide_and_write(
             .ok_or_else(|| Error::Internal("a message without text".into()))?;
         let text = book.texts.get(tx, template, stream.tracks).await?;
         let required: &[&str] = text.0.as_ref().map_or(&[], |it| it.required.as_slice());
-        let rules = Rules {
-            calendar: &book.calendar,
-            hours: &hours,
-            caps: &book.caps,
-            channel_left,
-            campaign_left,
-            winner_at: lots.waits_until(it.id),
-        };
+        let rules = book.rules(&hours, (channel_left, campaign_left), lots.waits_until(it.id));
         match gate::decide(it.origin, it.kind, required, &facts, &rules, now) {
             Decision::Allow => {
                 if it.kind.is_promotional() && it.origin != OriginKind::Test {
@@ -466,6 +413,7 @@ fn claimed(
         id: it.id,
         token: it.token,
         campaign: stream.campaign.map(|it| it.0),
+        sendout: stream.sendout(),
         origin: it.origin,
         kind: it.kind,
         destination: facts.destination?,

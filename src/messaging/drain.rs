@@ -9,6 +9,7 @@ use super::{
     lanes::Shared,
     limits,
     runs::{self, Counts, Ending, Live, Trigger},
+    streams::{self, Sendout},
     texts::Texts,
     tracking::code::Codes,
     warm_up,
@@ -19,7 +20,7 @@ use crate::{
     clock::Clock,
     config::Config,
     error::{Error, Result},
-    ids::{CampaignId, DripRunId, MessageId},
+    ids::{DripRunId, MessageId},
     settings::{self, Business, EmailChannel},
 };
 use sqlx::{Connection as _, PgPool};
@@ -81,8 +82,8 @@ pub struct Report {
     pub run: Option<DripRunId>,
     /// What it did.
     pub counts: Counts,
-    /// Campaigns whose sending the provider refuses for a fault of ours, with its answer. Their messages are back in the queue.
-    pub trouble: Vec<(CampaignId, String)>,
+    /// What the provider refuses to send for a fault of ours, with its answer. Its messages are back in the queue.
+    pub trouble: Vec<(Sendout, String)>,
     /// The run stopped early: what the provider said where it could not be reached, or our own words.
     pub unreachable: Option<String>,
 }
@@ -158,7 +159,8 @@ async fn rehearse(engine: &Engine, options: &Options, mut book: Book) -> Result<
         .await?,
     );
     let mut report = Report::default();
-    for stream in claim::streams(&mut tx, options.channel, now, options.batch_size).await? {
+    let cap = book.channel_cap;
+    for stream in streams::streams(&mut tx, options.channel, now, options.batch_size, cap).await? {
         let mut room = stream.batch;
         while room > 0 {
             let page = claim::page(&mut tx, now, run, &mut book, &stream, room).await?;

@@ -112,6 +112,50 @@ impl Preview {
     pub fn blocked(&self) -> u64 {
         self.total - self.reachable
     }
+
+    /// `count` people with one verdict.
+    fn add(&mut self, reason: Option<&str>, missing: Option<String>, count: i64) {
+        let count = u64::try_from(count).unwrap_or_default();
+        self.total += count;
+        match reason.and_then(BlockReason::from_code) {
+            None => self.reachable += count,
+            Some(reason) => *self.left_out.entry(reason).or_default() += count,
+        }
+        if let Some(name) = missing {
+            *self.gaps.entry(name).or_default() += count;
+        }
+    }
+}
+
+/// What the verdicts come to, and the first `named` of those who would be left out, by id: each verdict is given once.
+///
+/// # Errors
+/// When the database fails.
+pub async fn foretell(
+    db: &mut PgConnection,
+    mut query: QueryBuilder<Postgres>,
+    named: i64,
+) -> Result<(Preview, Vec<Person>)> {
+    query.push(
+        " select null::bigint as id, '' as first_name, '' as last_name, null::bigint as company_id, '' as company,
+                 null as address, reason, case when reason = 'MISSING_VARIABLE' then missing end as missing,
+                 count(*) as count
+          from verdicts group by 7, 8
+          union all (select id, first_name, last_name, company_id, company, address, reason, missing, 1
+                     from verdicts where reason is not null order by id limit ",
+    );
+    query.push_bind(named).push(")");
+    let (mut preview, mut people) = (Preview::default(), Vec::new());
+    for row in query.build().fetch_all(db).await? {
+        if row.try_get::<Option<i64>, _>("id")?.is_some() {
+            people.push(person(&row)?);
+        } else {
+            let reason: Option<String> = row.try_get("reason")?;
+            preview.add(reason.as_deref(), row.try_get("missing")?, row.try_get("count")?);
+        }
+    }
+    people.sort_unstable_by_key(|it| it.id);
+    Ok((preview, people))
 }
 
 /// What the verdicts come to.
@@ -126,15 +170,7 @@ pub async fn preview(db: &mut PgConnection, mut query: QueryBuilder<Postgres>) -
     let rows: Vec<(Option<String>, Option<String>, i64)> = query.build_query_as().fetch_all(db).await?;
     let mut preview = Preview::default();
     for (reason, missing, count) in rows {
-        let count = u64::try_from(count).unwrap_or_default();
-        preview.total += count;
-        match reason.as_deref().and_then(BlockReason::from_code) {
-            None => preview.reachable += count,
-            Some(reason) => *preview.left_out.entry(reason).or_default() += count,
-        }
-        if let Some(name) = missing {
-            *preview.gaps.entry(name).or_default() += count;
-        }
+        preview.add(reason.as_deref(), missing, count);
     }
     Ok(preview)
 }
@@ -173,8 +209,6 @@ pub enum Which {
     All,
     /// Those who would be queued.
     Reachable,
-    /// Those who would be left out, for whatever reason.
-    AnyLeftOut,
     /// Those who would be left out for one reason.
     LeftOut(BlockReason),
 }
@@ -195,7 +229,6 @@ pub async fn people(
     match which {
         Which::All => {}
         Which::Reachable => drop(query.push(" and reason is null")),
-        Which::AnyLeftOut => drop(query.push(" and reason is not null")),
         Which::LeftOut(reason) => drop(query.push(" and reason = ").push_bind(reason.code())),
     }
     query.push(" order by id limit ").push_bind(limit);

@@ -77,9 +77,10 @@ macro_rules! insertion {
              ), made as (
                  insert into communication_logs
                      (origin, campaign_id, workflow_step_id, contact_id, dedupe_key, destination, communication_type,
-                      message_type, template_id, status, block_reason, scheduled_at, next_attempt_at, requested_by, created_at)
+                      message_type, template_id, status, block_reason, scheduled_at, next_attempt_at, requested_by, created_at,
+                      mailing_id)
                  select $6, $7, $8, contact_id, dedupe_key, destination, $9, $10, $11,
-                        case when reason is null then 'PENDING' else 'BLOCKED' end, reason, $12, $12, $13, $14
+                        case when reason is null then 'PENDING' else 'BLOCKED' end, reason, $12, $12, $13, $14, $15
                  from wanted "
                 + $conflict
                 + " returning id, contact_id, block_reason
@@ -104,7 +105,8 @@ macro_rules! insertion {
             $draft.template.0,
             $draft.scheduled_at,
             $actor.staff_id().map(|it| it.0),
-            $now
+            $now,
+            $draft.origin.mailing()
         )
         .map(|it| (it.reason, it.count))
     };

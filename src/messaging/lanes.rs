@@ -10,6 +10,7 @@ use super::{
     kinds::BlockReason,
     outbox::{self, Finished, Outcome, Refusal, Start},
     runs::Counts,
+    streams::{self, Sendout},
     template::RenderError,
     tracking::code::Codes,
     values,
@@ -18,7 +19,7 @@ use crate::{
     channels::{self, Channel, Email, Outgoing},
     chile::time,
     error::{Error, Result},
-    ids::{CampaignId, DripRunId, MessageId},
+    ids::{DripRunId, MessageId},
 };
 use std::{
     collections::{HashSet, VecDeque},
@@ -51,7 +52,7 @@ pub(super) struct Shared {
     in_hand: AtomicUsize,
     handed_over: Notify,
     counts: Mutex<Counts>,
-    pub(super) trouble: Mutex<Vec<(CampaignId, String)>>,
+    pub(super) trouble: Mutex<Vec<(Sendout, String)>>,
     pub(super) unreachable: Mutex<Option<String>>,
     pub(super) faults_in_a_row: AtomicU32,
     pub(super) put_offs_in_a_row: AtomicU32,
@@ -178,8 +179,9 @@ impl Shared {
             return Ok(());
         }
         let mut db = self.engine.db.acquire().await?;
+        let now = self.engine.clock.now();
         let streams =
-            claim::streams(&mut db, options.channel, self.engine.clock.now(), options.batch_size).await?;
+            streams::streams(&mut db, options.channel, now, options.batch_size, book.channel_cap).await?;
         drop(db);
         for stream in streams {
             if stream.spacing != self.spacing.load(Ordering::SeqCst) {
@@ -189,7 +191,7 @@ impl Shared {
             }
             let mut room = stream.batch;
             while room > 0 && !self.is_over() {
-                if stream.campaign.is_some_and(|id| self.is_troubled(id)) {
+                if stream.sendout().is_some_and(|it| self.is_troubled(it)) {
                     break;
                 }
                 let mut tx = self.engine.db.begin().await?;
@@ -247,8 +249,8 @@ impl Shared {
         }
     }
 
-    pub(super) fn is_troubled(&self, campaign: CampaignId) -> bool {
-        lock(&self.trouble).iter().any(|(id, _)| *id == campaign)
+    pub(super) fn is_troubled(&self, sendout: Sendout) -> bool {
+        lock(&self.trouble).iter().any(|(it, _)| *it == sendout)
     }
 
     fn lanes(&self) -> usize {
@@ -300,7 +302,7 @@ impl Shared {
             // What may not go any more is given back when the run ends, and the gate says why the next time.
             let chunk = chunk
                 .into_iter()
-                .filter(|it| it.campaign.is_none_or(|id| !self.is_troubled(CampaignId(id))))
+                .filter(|it| it.sendout.is_none_or(|it| !self.is_troubled(it)))
                 .filter(|it| it.not_after.is_none_or(|closes| now < closes))
                 .collect();
             let begun = self.begin(chunk).await.inspect_err(|_| self.stop.cancel())?;
@@ -415,9 +417,7 @@ impl Shared {
     }
 
     async fn hand_over(&self, claimed: &Claimed, email: Email, results: &mpsc::Sender<Finished>) {
-        let outcome = if self.stop.is_cancelled()
-            || claimed.campaign.is_some_and(|id| self.is_troubled(CampaignId(id)))
-        {
+        let outcome = if self.stop.is_cancelled() || claimed.sendout.is_some_and(|it| self.is_troubled(it)) {
             Outcome::Untouched {
                 until: None,
                 answer: "La corrida se detuvo antes de entregar este mensaje.".to_owned(),

@@ -6,15 +6,44 @@ use super::{
     template::{self, RenderError, Source},
     values::{self, Links, Recipient, VARIABLES},
 };
-use crate::{error::FieldError, settings::Business};
+use crate::{chile::format, error::FieldError, settings::Business};
 
 /// The legal footer that a new text starts with.
 pub const DEFAULT_FOOTER: &str = "Este correo promocional lo envía {{ business_name }}, {{ business_address }}. Contacto: {{ business_email }}.\n\
      Si no quieres recibir más correos, puedes darte de baja aquí: {{ unsubscribe_url }}";
 
-/// What keeps `source` from being sent by `business`, at its fields.
+/// The same for a text that is written to people one knows, and does not call itself a promotion.
+pub const PLAIN_FOOTER: &str = "Este correo lo envía {{ business_name }}, {{ business_address }}. Contacto: {{ business_email }}.\n\
+     Si no quieres recibir más correos, puedes darte de baja aquí: {{ unsubscribe_url }}";
+
+/// What of `source` is not whole and lawful, at its fields: the one question asked of every text that may leave.
 #[must_use]
-pub fn problems(source: &Source, message_type: MessageType, business: &Business) -> Vec<FieldError> {
+pub fn unfit(source: &Source, message_type: MessageType, business: &Business) -> Vec<FieldError> {
+    let mut found = Vec::new();
+    if source.subject.trim().is_empty() {
+        found.push(FieldError::new("subject", "Escribe el asunto."));
+    }
+    if matches!(source.body.trim(), "" | "[]") {
+        found.push(FieldError::new("body", "Escribe el mensaje, o agrega un bloque."));
+    } else {
+        found.extend(problems(source, message_type, business));
+    }
+    found
+}
+
+/// The same, and that it is known who sends: what must be so when it leaves.
+#[must_use]
+pub fn unsendable(source: &Source, message_type: MessageType, business: &Business) -> Vec<FieldError> {
+    let mut found = unfit(source, message_type, business);
+    if message_type.is_promotional() && !business.is_legal_sender() {
+        let sentence =
+            "Faltan los datos del remitente legal, que la ley pide mostrar: complétalos en Ajustes, Negocio.";
+        found.push(FieldError::new("template", sentence));
+    }
+    found
+}
+
+fn problems(source: &Source, message_type: MessageType, business: &Business) -> Vec<FieldError> {
     if let Err(problems) = template::compile(source) {
         return problems;
     }
@@ -65,7 +94,7 @@ pub fn footer_lacks(source: &Source, business: &Business) -> Vec<&'static str> {
 pub fn footer_advice(lacking: &[&str]) -> String {
     format!(
         "Agrega {} al pie: la ley 19.496 (art. 28 B) pide decir quién envía, su dirección y cómo dejar de recibir.",
-        and(lacking)
+        format::and(lacking)
     )
 }
 
@@ -104,16 +133,6 @@ pub fn own_gap(source: &Source, business: &Business) -> Option<&'static str> {
 pub fn own_gap_sentence(name: &str) -> String {
     let label = VARIABLES.iter().find(|it| it.name == name).map_or(name, |it| it.label);
     format!("El texto usa {{{{ {name} }}}}, y falta ese dato: {}.", label.to_lowercase())
-}
-
-/// `a`, `a y b`, `a, b y c`.
-#[must_use]
-pub fn and(words: &[&str]) -> String {
-    match words {
-        [] => String::new(),
-        [one] => (*one).to_owned(),
-        [first @ .., last] => format!("{} y {last}", first.join(", ")),
-    }
 }
 
 #[cfg(test)]
@@ -155,11 +174,5 @@ mod tests {
         assert_eq!(own_gap(&source, &business()), Some("business_phone"));
         let told = Business { phone: "+56 65 225 0000".into(), ..business() };
         assert_eq!(own_gap(&source, &told), None);
-    }
-
-    #[test]
-    fn lists_read_as_people_write_them() {
-        assert_eq!(and(&["a"]), "a");
-        assert_eq!(and(&["a", "b", "c"]), "a, b y c");
     }
 }

@@ -72,6 +72,17 @@ impl Kind {
         }
     }
 
+    /// The legal footer that a new text starts with.
+    #[must_use]
+    pub fn footer(self) -> &'static str {
+        match self {
+            Kind::Offer | Kind::Newsletter | Kind::Reactivation | Kind::Birthday | Kind::Workflow => {
+                legal::DEFAULT_FOOTER
+            }
+            _ => legal::PLAIN_FOOTER,
+        }
+    }
+
     /// The kind that a text for `message_type` is kept under.
     #[must_use]
     pub fn of(message_type: MessageType) -> Kind {
@@ -415,20 +426,7 @@ async fn refuse_problems(tx: &mut Tx<'_>, config: &Config, draft: &Draft) -> Res
     } else if draft.name.chars().count() > NAME {
         problems.push(FieldError::new("name", "El nombre tiene más de 200 caracteres: acórtalo."));
     }
-    let blank = draft.source.body.trim();
-    if draft.source.subject.trim().is_empty() {
-        problems.push(FieldError::new("subject", "Escribe el asunto."));
-    }
-    if blank.is_empty() || blank == "[]" {
-        problems.push(FieldError::new("body", "Escribe el cuerpo, o agrega un bloque."));
-    } else if let Err(found) = template::compile(&draft.source) {
-        problems.extend(found);
-    } else {
-        let lacking = legal::footer_lacks(&draft.source, &business);
-        if draft.kind.message_type().is_promotional() && !lacking.is_empty() {
-            problems.push(FieldError::new("footer", legal::footer_advice(&lacking)));
-        }
-    }
+    problems.extend(legal::unfit(&draft.source, draft.kind.message_type(), &business));
     if problems.is_empty() { Ok(()) } else { Err(Error::Invalid(problems)) }
 }
 

@@ -30,6 +30,7 @@ mod addressee;
 pub mod room;
 mod texts;
 pub mod sample;
+pub mod streams;
 pub mod claim;
 pub mod runs;
 mod lanes;

@@ -3,6 +3,7 @@
 //! no channel and no rule: the gate decides, the drain sends, this writes down.
 
 use super::{
+    cancellation,
     gate::{self, Asked},
     insertion::{self, NewRows},
     kinds::{BlockReason, DeferReason, MessageType, OriginKind},
@@ -13,7 +14,7 @@ use crate::{
     channels::Channel,
     db::Tx,
     error::{Error, Result},
-    ids::{CampaignId, ContactId, DripRunId, MessageId, TemplateId},
+    ids::{CampaignId, ContactId, DripRunId, MailingId, MessageId, TemplateId},
 };
 use chrono::{DateTime, NaiveDate, Utc};
 use serde_json::json;
@@ -36,11 +37,8 @@ pub enum Origin {
         /// What makes it one.
         key: String,
     },
-    /// Someone on the staff, by hand; asking twice with one key makes one message a contact.
-    Manual {
-        /// What makes it one.
-        key: String,
-    },
+    /// Someone on the staff, by hand: a mailing.
+    Manual(MailingId),
 }
 
 impl Origin {
@@ -51,7 +49,7 @@ impl Origin {
             Origin::Campaign(_) => OriginKind::Campaign,
             Origin::Workflow { .. } => OriginKind::Workflow,
             Origin::Transactional { .. } => OriginKind::Transactional,
-            Origin::Manual { .. } => OriginKind::Manual,
+            Origin::Manual(_) => OriginKind::Manual,
         }
     }
 
@@ -62,12 +60,19 @@ impl Origin {
         }
     }
 
-    pub(super) fn dedupe_key(&self, contact: ContactId) -> Option<String> {
+    pub(super) fn mailing(&self) -> Option<i64> {
+        match self {
+            Origin::Manual(id) => Some(id.0),
+            _ => None,
+        }
+    }
+
+    fn dedupe_key(&self, contact: ContactId) -> Option<String> {
         match self {
             Origin::Campaign(_) => None,
             Origin::Workflow { step, key } => Some(format!("workflow:{step}:{key}:{contact}")),
             Origin::Transactional { key } => Some(format!("transactional:{key}:{contact}")),
-            Origin::Manual { key } => Some(format!("manual:{key}:{contact}")),
+            Origin::Manual(mailing) => Some(format!("manual:mailing:{mailing}:{contact}")),
         }
     }
 }
@@ -456,28 +461,9 @@ pub(super) async fn finish(tx: &mut Tx<'_>, run: DripRunId, all: &[Finished]) ->
     let back: Vec<i64> =
         rows.ids.iter().zip(&rows.statuses).filter(|(_, it)| *it == "PENDING").map(|(id, _)| *id).collect();
     match all.first() {
-        Some(first) if !back.is_empty() => follow_cancelled(tx, &back, first.at).await,
+        Some(first) if !back.is_empty() => cancellation::of_returned(tx, first.at, &back).await,
         _ => Ok(()),
     }
-}
-
-/// PENDING -> CANCELLED for what came back to a campaign that was cancelled meanwhile.
-async fn follow_cancelled(tx: &mut Tx<'_>, ids: &[i64], at: DateTime<Utc>) -> Result<()> {
-    sqlx::query!(
-        "with gone as (
-             update communication_logs l set status = 'CANCELLED', defer_reason = null
-             from campaigns c
-             where l.id = any($1) and l.status is not distinct from 'PENDING' and c.id = l.campaign_id
-               and c.status = 'CANCELLED'
-             returning l.id
-         )
-         insert into communication_events (communication_log_id, at, kind) select id, $2, 'CANCELLED' from gone",
-        ids,
-        at
-    )
-    .execute(&mut **tx)
-    .await?;
-    Ok(())
 }
 
 #[derive(Default)]
@@ -622,6 +608,8 @@ pub async fn settle(
                and ($2 <> 'PENDING' or origin not in ('TEST', 'CAMPAIGN') or (origin = 'CAMPAIGN' and exists (
                    select 1 from campaigns c
                    where c.id = communication_logs.campaign_id and c.status in ('RUNNING', 'PAUSED', 'FINISHED'))))
+               and ($2 <> 'PENDING' or mailing_id is null or exists (
+                   select 1 from mailings m where m.id = communication_logs.mailing_id and m.status <> 'CANCELLED'))
              returning id, case when status = 'SENT' then message_facts(communication_logs) end as facts
          )
          insert into communication_events (communication_log_id, at, kind, staff_user_id, facts)
@@ -636,7 +624,7 @@ pub async fn settle(
     .await?;
     if done.rows_affected() == 0 {
         return Err(Error::refused(
-            "No se puede: el mensaje ya no espera esa decisión, es una prueba, o su campaña ya terminó. No se cambió nada; vuelve a abrirlo para ver cómo está.",
+            "No se puede: el mensaje ya no espera esa decisión, es una prueba, o su campaña o envío ya terminó. No se cambió nada; vuelve a abrirlo para ver cómo está.",
         ));
     }
     let change = audit::Change {

@@ -12,7 +12,7 @@ use crate::{
     access::Actor,
     channels::{self, SendError},
     error::Result,
-    ids::{CampaignId, MessageId},
+    ids::MessageId,
 };
 use chrono::TimeDelta;
 use std::{
@@ -69,7 +69,7 @@ impl Shared {
         }
     }
 
-    /// The provider refuses us: the campaign is to be paused. The message is not to blame, but goes
+    /// The provider refuses us: the campaign or mailing is to be paused. The message is not to blame, but goes
     /// behind the others, in case it is alone in being refused.
     fn refused_ourselves(&self, claimed: &Claimed, answer: String) -> Outcome {
         if self.only {
@@ -77,9 +77,9 @@ impl Shared {
             return Outcome::Failed { answer, dead: None };
         }
         self.count(|it| it.deferred += 1);
-        match claimed.campaign.map(CampaignId) {
-            Some(campaign) if !self.is_troubled(campaign) => {
-                lock(&self.trouble).push((campaign, answer.clone()));
+        match claimed.sendout {
+            Some(sendout) if !self.is_troubled(sendout) => {
+                lock(&self.trouble).push((sendout, answer.clone()));
             }
             Some(_) => (),
             None => {

@@ -53,9 +53,12 @@ impl Sample {
             },
         }
     }
+}
 
-    /// The lots of `messages`.
-    pub(super) async fn lots(&self, tx: &mut Tx<'_>, messages: &[i64]) -> Result<Lots> {
+impl Lots {
+    /// What `messages` draw; nothing where their campaign has one text.
+    pub(super) async fn of(tx: &mut Tx<'_>, sample: Option<&Sample>, messages: &[i64]) -> Result<Lots> {
+        let Some(sample) = sample else { return Ok(Lots::default()) };
         let kept = sqlx::query!(
             r#"select id, variant as "variant!", in_sample from communication_logs
                where id = any($1) and variant is not null"#,
@@ -67,12 +70,10 @@ impl Sample {
             .into_iter()
             .filter_map(|it| Some((it.id, (usize::try_from(it.variant).ok()?, it.in_sample))))
             .collect();
-        let by_message = messages.iter().map(|id| (*id, self.draw(*id, kept.get(id).copied()))).collect();
-        Ok(Lots { texts: self.texts.clone(), by_message })
+        let draw = |id: &i64| (*id, sample.draw(*id, kept.get(id).copied()));
+        Ok(Lots { texts: sample.texts.clone(), by_message: messages.iter().map(draw).collect() })
     }
-}
 
-impl Lots {
     /// The text that the message drew; none: its campaign's own.
     pub(super) fn text(&self, message: i64) -> Option<TemplateId> {
         match self.by_message.get(&message)? {

@@ -178,9 +178,7 @@ fn narrow(sql: &mut QueryBuilder<Postgres>, filter: &Filter) {
         sql.push(" and l.campaign_id = ").push_bind(id.0);
     }
     if let Some(id) = filter.mailing {
-        sql.push(" and l.id in (select id from mailing_messages where mailing_id = ")
-            .push_bind(id.0)
-            .push(")");
+        sql.push(" and l.mailing_id = ").push_bind(id.0);
     }
     if let Some(id) = filter.contact {
         // Theirs are also those of whoever was joined into them.

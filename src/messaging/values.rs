@@ -47,7 +47,7 @@ const fn ours(name: &'static str, label: &'static str, sample: &'static str) -> 
 
 /// Every variable that a text may use.
 pub const VARIABLES: &[Variable] = &[
-    personal("first_name", "Nombre de la persona", "Camila", "Hola"),
+    personal("first_name", "Nombre de la persona", "Camila", "qué tal"),
     personal("last_name", "Apellidos de la persona", "Barría Oyarzún", ""),
     personal("company", "Empresa de la persona", "Lácteos del Sur SpA", "tu empresa"),
     personal("job_title", "Cargo de la persona", "Jefa de Compras", ""),

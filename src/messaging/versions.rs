@@ -115,9 +115,19 @@ impl Kept {
 /// # Errors
 /// [`Error::NotFound`], or the database's.
 pub async fn kept(db: &mut PgConnection, id: TemplateId) -> Result<Kept> {
-    let (source, _) = version(&mut *db, id).await?;
-    let it =
-        sqlx::query!("select html, plain from message_templates where id = $1", id.0).fetch_one(db).await?;
+    let it = sqlx::query!(
+        "select subject, body, body_format, footer, html, plain from message_templates where id = $1",
+        id.0
+    )
+    .fetch_optional(db)
+    .await?
+    .ok_or(Error::NotFound)?;
+    let source = Source {
+        subject: it.subject,
+        body: it.body,
+        body_format: BodyFormat::from_code(&it.body_format),
+        footer: it.footer,
+    };
     Ok(Kept { source, made: it.html.zip(it.plain).map(|(html, plain)| Made { html, plain }) })
 }
 

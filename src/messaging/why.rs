@@ -90,26 +90,78 @@ pub async fn ask(
     frame: &Frame,
     question: Question<'_>,
 ) -> Result<Answer> {
-    let asked = Asked {
-        contact: Some(question.contact),
+    let facts = facts(db, now, frame, &[question]).await?.pop().unwrap_or_default();
+    let left = frame.room(db, now, question.capped).await?;
+    Ok(answer(question, &facts, frame.rules(&question, left), now))
+}
+
+/// Ask the gate several things in one look; the answers are in their order.
+///
+/// # Errors
+/// When the database fails.
+pub async fn ask_all(
+    db: &mut PgConnection,
+    now: DateTime<Utc>,
+    frame: &Frame,
+    questions: &[Question<'_>],
+) -> Result<Vec<Answer>> {
+    let facts = facts(db, now, frame, questions).await?;
+    let mut rooms = Vec::new();
+    let mut answers = Vec::new();
+    for (question, facts) in questions.iter().zip(&facts) {
+        let known = rooms.iter().find(|it: &&(_, Left)| it.0 == question.capped).map(|it| it.1);
+        let left = match known {
+            Some(left) => left,
+            None => frame.room(db, now, question.capped).await?,
+        };
+        if known.is_none() {
+            rooms.push((question.capped, left));
+        }
+        answers.push(answer(*question, facts, frame.rules(question, left), now));
+    }
+    Ok(answers)
+}
+
+/// What is left of the channel's cap, and of the campaign's.
+type Left = (Option<u32>, Option<u32>);
+
+impl Frame {
+    async fn room(
+        &self,
+        db: &mut PgConnection,
+        now: DateTime<Utc>,
+        campaign: Option<(CampaignId, u32)>,
+    ) -> Result<Left> {
+        room::today(db, now, self.channel, room::Caps { channel: self.channel_cap, campaign }).await
+    }
+
+    fn rules<'a>(&'a self, question: &Question<'a>, (channel_left, campaign_left): Left) -> Rules<'a> {
+        Rules {
+            calendar: &self.calendar,
+            hours: question.hours.unwrap_or(&self.hours),
+            caps: &self.caps,
+            channel_left,
+            campaign_left,
+            winner_at: None,
+        }
+    }
+}
+
+async fn facts(
+    db: &mut PgConnection,
+    now: DateTime<Utc>,
+    frame: &Frame,
+    questions: &[Question<'_>],
+) -> Result<Vec<Facts>> {
+    let asked = questions.iter().map(|it| Asked {
+        contact: Some(it.contact),
         destination: None,
-        kind: question.kind,
+        kind: it.kind,
         is_test: false,
         asked_for: None,
-    };
+    });
     let since = limits::counts_since(&frame.caps, now);
-    let facts = gate::facts(db, frame.channel, &[asked], Some(since)).await?.pop().unwrap_or_default();
-    let caps = room::Caps { channel: frame.channel_cap, campaign: question.capped };
-    let (channel_left, campaign_left) = room::today(db, now, frame.channel, caps).await?;
-    let rules = Rules {
-        calendar: &frame.calendar,
-        hours: question.hours.unwrap_or(&frame.hours),
-        caps: &frame.caps,
-        channel_left,
-        campaign_left,
-        winner_at: None,
-    };
-    Ok(answer(question, &facts, rules, now))
+    gate::facts(db, frame.channel, &asked.collect::<Vec<_>>(), Some(since)).await
 }
 
 fn answer(question: Question<'_>, facts: &Facts, mut rules: Rules<'_>, now: DateTime<Utc>) -> Answer {

@@ -5,7 +5,7 @@ use crate::{
     chile::{holidays::Calendar, time},
     config::FirstValues,
     error::Result,
-    ids::{CampaignId, ImportId},
+    ids::{CampaignId, ImportId, MailingId},
     messaging::{
         kinds::Status,
         story::{self, Filter},
@@ -18,6 +18,9 @@ use sqlx::PgPool;
 
 /// Counting stops just past this: "more than" says as much.
 pub const ENOUGH: i64 = 10_000;
+
+/// What somebody must look at is counted no further: whoever sees that many looks at the list.
+pub const MANY: i64 = 1_000;
 
 /// What failed within this long still wants to be looked at.
 const LATELY: TimeDelta = TimeDelta::days(7);
@@ -49,6 +52,8 @@ pub struct Attention {
     pub failed: i64,
     /// Campaigns that the program paused, with its reason.
     pub paused: Vec<(CampaignId, String, String)>,
+    /// Mailings that stand still until a person lets them go on, with the reason.
+    pub mailings: Vec<(MailingId, String, String)>,
     /// Imports read and waiting for a yes: row and file name.
     pub imports: Vec<(ImportId, String)>,
     /// Names of the scheduled jobs whose last run failed.
@@ -62,6 +67,7 @@ impl Attention {
         self.unconfirmed == 0
             && self.failed == 0
             && self.paused.is_empty()
+            && self.mailings.is_empty()
             && self.imports.is_empty()
             && self.jobs.is_empty()
     }
@@ -112,6 +118,12 @@ pub async fn attention(db: &PgPool, now: DateTime<Utc>) -> Result<Attention> {
     )
     .fetch_all(db)
     .await?;
+    let mailings = sqlx::query!(
+        r#"select id, title, failure as "reason!" from mailings
+           where status in ('PAUSED', 'FAILED') order by id desc limit 5"#
+    )
+    .fetch_all(db)
+    .await?;
     let imports =
         sqlx::query!("select id, filename from imports where status = 'READY' order by id desc limit 5")
             .fetch_all(db)
@@ -132,9 +144,10 @@ pub async fn attention(db: &PgPool, now: DateTime<Utc>) -> Result<Attention> {
     .fetch_all(db)
     .await?;
     Ok(Attention {
-        unconfirmed: unconfirmed(db, ENOUGH + 1).await?,
-        failed: story::count(&mut *db.acquire().await?, &failed_lately(now), ENOUGH + 1).await?,
+        unconfirmed: unconfirmed(db, MANY + 1).await?,
+        failed: story::count(&mut *db.acquire().await?, &failed_lately(now), MANY + 1).await?,
         paused: paused.into_iter().map(|it| (CampaignId(it.id), it.name, it.reason)).collect(),
+        mailings: mailings.into_iter().map(|it| (MailingId(it.id), it.title, it.reason)).collect(),
         imports: imports.into_iter().map(|it| (ImportId(it.id), it.filename)).collect(),
         jobs,
     })

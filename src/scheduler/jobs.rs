@@ -97,7 +97,9 @@ async fn drip(state: AppState, stop: CancellationToken) -> Result<String> {
     if report.status == "already_running" {
         return Ok("Ya había una corrida en marcha.".to_owned());
     }
-    let trouble = report.error.or_else(|| report.paused.first().map(|it| it.reason.clone()));
+    let mut reasons =
+        report.paused.iter().map(|it| &it.reason).chain(report.paused_mailings.iter().map(|it| &it.reason));
+    let trouble = report.error.or_else(|| reasons.next().cloned());
     if let Some(trouble) = trouble {
         return Err(Error::refused(trouble));
     }

@@ -28,10 +28,11 @@ pub async fn remove(
         .await?;
     let gone = sqlx::query!(
         "with gone as (
-             delete from list_members where id = $1 and list_id = $2 returning contact_id, email, phone, added_at
+             delete from list_members where id = $1 and list_id = $2
+             returning contact_id, email, phone, added_at, came_as, came_with
          )
-         insert into list_removals (list_id, contact_id, email, phone, added_at, removed_at)
-         select $2, contact_id, email, phone, added_at, $3 from gone returning id, contact_id",
+         insert into list_removals (list_id, contact_id, email, phone, added_at, came_as, came_with, removed_at)
+         select $2, contact_id, email, phone, added_at, came_as, came_with, $3 from gone returning id, contact_id",
         member,
         id.0,
         now
@@ -58,15 +59,23 @@ pub async fn put_back(
     open(&mut **tx, id).await?;
     let contact = sqlx::query_scalar!(
         r#"with back as (
-             delete from list_removals where id = $1 and list_id = $2 returning contact_id, email, phone, added_at
+             delete from list_removals where id = $1 and list_id = $2
+             returning contact_id, email, phone, added_at, came_as, came_with
          ), who as (
              select coalesce((select coalesce(merged_into, id) from contacts where id = b.contact_id),
-                 (select id from contacts where email = b.email)) as contact_id, b.email, b.phone, b.added_at
+                 (select id from contacts where email = b.email)) as contact_id,
+                 b.email, b.phone, b.added_at, b.came_as, (
+                     -- Only while they still are one.
+                     select gone.id from contacts gone join contacts own on own.id = b.contact_id
+                     where gone.id = b.came_with and gone.merged_into = coalesce(own.merged_into, own.id)
+                 ) as came_with
              from back b
          ), added as (
-             insert into list_members (list_id, contact_id, email, phone, added_at)
+             insert into list_members (list_id, contact_id, email, phone, added_at, came_as, came_with)
              select $2, contact_id, case when contact_id is null then email end,
-                 case when contact_id is null then phone end, added_at from who
+                 case when contact_id is null then phone end, added_at,
+                 case when contact_id is not null then coalesce(came_as, email, phone) end, came_with
+             from who
              on conflict do nothing
          )
          select contact_id from who"#,
@@ -77,4 +86,18 @@ pub async fn put_back(
     .await?
     .ok_or(Error::NotFound)?;
     touched(tx, now, actor, "list.put_back", id, json!({ "contact_id": contact })).await
+}
+
+/// Whoever bears one of `addresses` is deleted for good: no way back leads onto a list.
+///
+/// # Errors
+/// When the database fails.
+pub async fn forget(tx: &mut Tx<'_>, addresses: &[String]) -> Result<()> {
+    sqlx::query!(
+        "delete from list_removals where email = any($1) or phone = any($1) or came_as = any($1)",
+        addresses
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
 }

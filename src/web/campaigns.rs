@@ -137,9 +137,8 @@ async fn live_of(
     let progress = progress::of(&mut *db, campaign.id).await?;
     let waits = campaign.status == Status::Running && progress.open() > 0;
     let sentence = if waits {
-        let capped = [DeferReason::FrequencyCap, DeferReason::Paused, DeferReason::LessOften];
-        let capped = capped.iter().filter_map(|it| progress.deferred.get(it)).sum();
-        outlook.sentence(campaign, progress.open(), capped, now)
+        let later = DeferReason::OF_THE_PERSON.iter().filter_map(|it| progress.deferred.get(it)).sum();
+        outlook.sentence(campaign, progress.open(), later, now)
     } else {
         None
     };

@@ -78,7 +78,7 @@ async fn ask_launch(State(state): State<AppState>, shell: Shell, Path(id): Path<
         return Ok(Flash::plain("Esta campaña ya se inició.").to(&page_of(id)));
     }
     let checklist = checklist::of(&mut db, now, &state.config, &campaign).await?;
-    let people = checklist.preview.reachable.saturating_sub(checklist.later.left_out);
+    let people = checklist.recipients();
     let from =
         checklist.outlook.of_all(&campaign, people, &checklist.later, now).map_or(String::new(), |it| {
             if it.starts <= now {

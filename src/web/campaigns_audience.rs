@@ -116,7 +116,11 @@ async fn people(
     let later = later::of_audience(&mut db, asked).await?;
     let after = query.after.map(ContactId);
     let (mut people, waiting) = match which {
-        Shown::These(which) => (audience::people(&mut db, asked, which, after, ASKED).await?, Vec::new()),
+        Shown::These(which) => {
+            let people = audience::people(&mut db, asked, which, after, ASKED).await?;
+            // Those who wait among the first people are among the first who wait.
+            (people, later::people(&mut db, asked, after, ASKED).await?)
+        }
         Shown::Later => {
             let waiting = later::people(&mut db, asked, after, ASKED).await?;
             let ids: Vec<ContactId> = waiting.iter().map(|it| it.contact).collect();

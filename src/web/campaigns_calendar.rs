@@ -188,7 +188,7 @@ async fn of_audience(db: &mut PgConnection, now: DateTime<Utc>, campaign: &Campa
         left_out.push(Line { words, count: later.left_out, href: list("later") });
     }
     Ok(Coming {
-        messages: preview.reachable.saturating_sub(later.left_out),
+        messages: later.recipients(preview.reachable),
         later,
         left_out,
         lists: Vec::new(),
@@ -212,9 +212,14 @@ async fn of_queue(db: &mut PgConnection, now: DateTime<Utc>, campaign: &Campaign
         let all = progress.deferred.get(&reason).is_some_and(|it| *it >= group.people());
         all.then(|| (reason, list(format!("status=PENDING&deferred={}", reason.code()))))
     });
+    let mut left_out: Vec<Line> = progress.blocked.iter().map(line).collect();
+    if later.left_out > 0 {
+        let words = format!("{} (todavía en la cola)", BlockReason::LessOften.label());
+        left_out.push(Line { words, count: later.left_out, href: list("status=PENDING".to_owned()) });
+    }
     Ok(Coming {
-        messages: progress.open().saturating_sub(later.left_out),
-        left_out: progress.blocked.iter().map(line).collect(),
+        messages: later.recipients(progress.open()),
+        left_out,
         lists: lists.collect(),
         everyone: list("status=PENDING".to_owned()),
         later,

@@ -13,12 +13,11 @@ use crate::{
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::PgConnection;
-use std::collections::BTreeMap;
 
 /// Longer than this, it is told by day.
 const BY_HOUR: TimeDelta = TimeDelta::hours(48);
 
-/// Columns of a drawing, at most: the last ones.
+/// Columns of a drawing, at most: the first ones, where the most happens.
 const COLUMNS: usize = 60;
 
 /// Height and distance of columns, in units of their drawing.
@@ -84,6 +83,8 @@ pub(super) struct Shown {
     pub(super) by_hour: bool,
     pub(super) rows: Vec<Row>,
     pub(super) width: usize,
+    /// Hours or days with something that come after those of the drawing.
+    pub(super) not_drawn: usize,
     pub(super) moments: Vec<Moment>,
     /// What the columns of the table by hour or day count.
     pub(super) what: Vec<&'static str>,
@@ -111,15 +112,16 @@ pub(super) async fn of(
         .into_iter()
         .filter(|it| tracks || !matches!(it, Milestone::Opened | Milestone::Clicked))
         .collect();
-    let (by_hour, buckets) = buckets(&figures);
-    let first = buckets.len().saturating_sub(COLUMNS);
+    let (by_hour, buckets) = buckets(&figures, &what);
+    let drawn = drawn(&buckets);
     Ok(Some(Shown {
         funnel: funnel(&figures, progress, tracks, &base),
         machines: machines(&figures, &base),
         tracks,
         by_hour,
-        rows: what.iter().map(|it| row(*it, &buckets[first..])).collect(),
-        width: (buckets.len() - first) * WIDE,
+        rows: what.iter().map(|it| row(*it, drawn)).collect(),
+        width: drawn.last().map_or(0, |it| (it.place + 1) * WIDE),
+        not_drawn: buckets.len() - drawn.len(),
         moments: buckets.iter().rev().map(|it| moment(it, &what, by_hour, &base)).collect(),
         what: what.iter().map(|it| short(*it)).collect(),
         of_domains: of_domains(tracks).into_iter().map(short).collect(),
@@ -183,49 +185,66 @@ fn machines(figures: &Figures, base: &str) -> Vec<Bar> {
         .collect()
 }
 
-/// Start and end of each hour, or of each local day where it lasts long, with what happened in it; those in which
-/// nothing happened included.
-type Bucket = (DateTime<Utc>, DateTime<Utc>, Counts);
+/// An hour, or a local day where it lasts long, in which something happened.
+struct Bucket {
+    /// How many hours or days after the first.
+    place: usize,
+    from: DateTime<Utc>,
+    until: DateTime<Utc>,
+    counts: Counts,
+}
 
-fn buckets(figures: &Figures) -> (bool, Vec<Bucket>) {
-    let (Some((first, _)), Some((last, _))) =
-        (figures.hours.first_key_value(), figures.hours.last_key_value())
-    else {
+/// Whether they are hours, and those in which any of `what` happened.
+fn buckets(figures: &Figures, what: &[Milestone]) -> (bool, Vec<Bucket>) {
+    let hours: Vec<(DateTime<Utc>, &Counts)> = figures
+        .hours
+        .iter()
+        .filter(|(_, counts)| what.iter().any(|it| counts.get(it).is_some_and(|it| *it > 0)))
+        .map(|(at, counts)| (*at, counts))
+        .collect();
+    let (Some((first, _)), Some((last, _))) = (hours.first().copied(), hours.last().copied()) else {
         return (true, Vec::new());
     };
-    let by_hour = *last - *first < BY_HOUR;
+    let by_hour = last - first < BY_HOUR;
     let mut found: Vec<Bucket> = Vec::new();
-    let mut at = if by_hour { *first } else { time::start_of_day(time::local_date(*first)) };
-    while at <= *last {
-        let until = if by_hour {
-            at + TimeDelta::hours(1)
+    for (at, counts) in hours {
+        let day = time::local_date(at);
+        let (place, from, until) = if by_hour {
+            ((at - first).num_hours(), at, at + TimeDelta::hours(1))
         } else {
-            time::start_of_day(time::local_date(at) + chrono::Days::new(1))
+            let until = time::start_of_day(day + chrono::Days::new(1));
+            ((day - time::local_date(first)).num_days(), time::start_of_day(day), until)
         };
-        let mut counts: Counts = BTreeMap::new();
-        for (what, count) in figures.hours.range(at..until).flat_map(|it| it.1) {
-            *counts.entry(*what).or_default() += count;
+        if found.last().is_none_or(|it| it.from != from) {
+            let place = usize::try_from(place).unwrap_or_default();
+            found.push(Bucket { place, from, until, counts: Counts::new() });
         }
-        found.push((at, until, counts));
-        at = until;
+        if let Some(bucket) = found.last_mut() {
+            for (what, count) in counts {
+                *bucket.counts.entry(*what).or_default() += count;
+            }
+        }
     }
     (by_hour, found)
 }
 
-fn row(what: Milestone, buckets: &[Bucket]) -> Row {
-    let count = |bucket: &Bucket| bucket.2.get(&what).copied().unwrap_or_default();
-    let most = buckets.iter().map(count).max().unwrap_or_default();
-    let column = |(place, bucket): (usize, &Bucket)| {
-        let height = (count(bucket) * TALL + most - 1).checked_div(most).unwrap_or_default();
-        Column { x: place * WIDE + 1, y: TALL - height, height }
-    };
-    Row {
-        label: short(what),
-        columns: buckets.iter().enumerate().map(column).filter(|it| it.height > 0).collect(),
-    }
+/// Those that have a column.
+fn drawn(buckets: &[Bucket]) -> &[Bucket] {
+    &buckets[..buckets.partition_point(|it| it.place < COLUMNS)]
 }
 
-fn moment((from, until, counts): &Bucket, what: &[Milestone], by_hour: bool, base: &str) -> Moment {
+fn row(what: Milestone, buckets: &[Bucket]) -> Row {
+    let count = |bucket: &Bucket| bucket.counts.get(&what).copied().unwrap_or_default();
+    let most = buckets.iter().map(count).max().unwrap_or_default();
+    let column = |bucket: &Bucket| {
+        let height = (count(bucket) * TALL + most - 1).checked_div(most).unwrap_or_default();
+        Column { x: bucket.place * WIDE + 1, y: TALL - height, height }
+    };
+    Row { label: short(what), columns: buckets.iter().map(column).filter(|it| it.height > 0).collect() }
+}
+
+fn moment(bucket: &Bucket, what: &[Milestone], by_hour: bool, base: &str) -> Moment {
+    let Bucket { from, until, counts, .. } = bucket;
     let (from_seconds, until_seconds) = (from.timestamp(), until.timestamp());
     let cell = |it: &Milestone| {
         let href = format!("{base}&reached={}&from={from_seconds}&until={until_seconds}", it.code());
@@ -299,20 +318,38 @@ mod tests {
         Figures { hours: hours.collect(), ..Figures::default() }
     }
 
+    /// Place and sum of each.
+    fn sums(buckets: &[Bucket]) -> Vec<(usize, i64)> {
+        buckets.iter().map(|it| (it.place, it.counts.values().sum())).collect()
+    }
+
     #[test]
     fn hours_without_anything_have_their_place() {
-        let (by_hour, found) = buckets(&figures(&[(9, 5), (12, 10)]));
-        let sent: Vec<i64> = found.iter().map(|it| it.2.values().sum()).collect();
-        assert_eq!((by_hour, sent), (true, vec![5, 0, 0, 10]));
+        let (by_hour, found) = buckets(&figures(&[(9, 5), (12, 10)]), &[Milestone::Sent]);
+        assert_eq!((by_hour, sums(&found)), (true, vec![(0, 5), (3, 10)]));
         let row = row(Milestone::Sent, &found);
         assert_eq!(row.columns.iter().map(|it| (it.x, it.height)).collect::<Vec<_>>(), [(1, 20), (31, 40)]);
     }
 
     #[test]
     fn what_lasts_long_is_told_by_local_day() {
-        let (by_hour, found) = buckets(&figures(&[(23, 1), (24, 2), (80, 4)]));
-        let sent: Vec<i64> = found.iter().map(|it| it.2.values().sum()).collect();
-        assert_eq!((by_hour, sent), (false, vec![1, 2, 0, 4]));
+        let (by_hour, found) = buckets(&figures(&[(23, 1), (24, 2), (80, 4)]), &[Milestone::Sent]);
+        assert_eq!((by_hour, sums(&found)), (false, vec![(0, 1), (1, 2), (3, 4)]));
+    }
+
+    #[test]
+    fn what_is_not_shown_stretches_nothing() {
+        let mut figures = figures(&[(9, 5), (10, 10)]);
+        figures.hours.insert(at(24 * 400), Counts::from([(Milestone::Bounced, 1)]));
+        let (by_hour, found) = buckets(&figures, &[Milestone::Sent]);
+        assert_eq!((by_hour, sums(&found)), (true, vec![(0, 5), (1, 10)]));
+    }
+
+    #[test]
+    fn one_late_event_empties_no_drawing() {
+        let (by_hour, found) = buckets(&figures(&[(9, 5), (33, 10), (24 * 400, 1)]), &[Milestone::Sent]);
+        assert_eq!((by_hour, sums(&found).len()), (false, 3), "days with nothing are no rows");
+        assert_eq!(sums(drawn(&found)), [(0, 5), (1, 10)]);
     }
 
     #[test]

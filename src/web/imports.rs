@@ -5,6 +5,7 @@ use super::{
     filters,
     html::{self, Answer},
     imports_mending::{self, Grid},
+    imports_obstacles,
     routes::Route,
     shell::Shell,
 };
@@ -162,6 +163,10 @@ struct ShowPage {
     earlier: Option<(ImportId, DateTime<Utc>)>,
     may_export: bool,
     may_undo: bool,
+    /// Some row that is only in doubt can be written anew.
+    is_mendable: bool,
+    /// Where it is told who keeps it from being taken back.
+    obstacles: Option<String>,
 }
 
 impl ShowPage {
@@ -173,11 +178,6 @@ impl ShowPage {
     fn usual_history(&self) -> HistoryKind {
         let columns: Vec<String> = self.columns.iter().map(|it| it.name.clone()).collect();
         mapping::usual_history(&columns, &self.import.fields)
-    }
-
-    /// Whether rows may still be written anew.
-    fn is_mendable(&self) -> bool {
-        imports_mending::is_open(&self.import, &self.shell)
     }
 
     fn is_correctable(&self) -> bool {
@@ -254,7 +254,16 @@ async fn show(State(state): State<AppState>, actor: Actor, shell: Shell, Path(id
     } else {
         None
     };
+    let obstacles = match import.failure {
+        Some(_) => imports_obstacles::path(&state, &actor, &import).await?,
+        None => None,
+    };
+    let is_mendable = !observations.is_empty()
+        && imports_mending::is_open(&import, &shell)
+        && imports_mending::is_any_in_doubt(&state, &import).await?;
     html::page(&ShowPage {
+        is_mendable,
+        obstacles,
         may_export: import.counts.rejected > 0 && report::may_export(&actor, &import),
         may_undo: undo::may(&actor, &import),
         grid,
@@ -285,6 +294,8 @@ async fn live(State(state): State<AppState>, shell: Shell, Path(id): Path<Import
         earlier: None,
         may_export: false,
         may_undo: false,
+        is_mendable: false,
+        obstacles: None,
     };
     let mut response = html::page(&page.as_live())?;
     if !running {

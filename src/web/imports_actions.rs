@@ -296,9 +296,17 @@ async fn take_back(
     let done = undo::ask(&mut tx, state.clock.now(), &actor, id).await;
     if done.is_ok() {
         tx.commit().await?;
+    } else {
+        tx.rollback().await?;
     }
     if let Err(Error::Refused(sentence)) = done {
-        let flash = Flash::bad(sentence).link("Ver quiénes son", imports_obstacles::path(&id));
+        let import = imports::get(&state.db, id).await?;
+        let told = imports_obstacles::path(&state, &actor, &import).await?;
+        let flash = Flash::bad(sentence);
+        let flash = match told {
+            Some(path) => flash.link("Ver quiénes son", path),
+            None => flash,
+        };
         return Ok(flash.to(&page_of(id)));
     }
     done_or_refused(done, Flash::plain("Se está deshaciendo la importación completa."), &page_of(id))

@@ -67,6 +67,11 @@ pub(super) async fn of_rejected(state: &AppState, import: &Import) -> Result<Opt
     Ok(grid(import, "Corrige aquí las filas rechazadas", lead, rows))
 }
 
+/// Whether some row that goes in has a cell in doubt.
+pub(super) async fn is_any_in_doubt(state: &AppState, import: &Import) -> Result<bool> {
+    corrections::is_any_in_doubt(&state.db, import, time::local_date(state.clock.now())).await
+}
+
 /// Those of the rows `numbers` that stay out or lose a cell.
 pub(super) async fn among(state: &AppState, import: &Import, numbers: &[i32]) -> Result<Option<Grid>> {
     let today = time::local_date(state.clock.now());

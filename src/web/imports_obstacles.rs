@@ -6,10 +6,11 @@ use super::{
     shell::Shell,
 };
 use crate::{
-    access::Permission,
+    access::{Actor, Permission},
     contacts::bulk::Obstacle,
+    error::Result,
     ids::ImportId,
-    imports::{self, Import, undo},
+    imports::{self, Import, Status, undo},
     state::AppState,
 };
 use askama::Template;
@@ -22,10 +23,14 @@ pub(super) fn routes() -> Vec<Route> {
     vec![Route::get("/imports/{id}/obstacles", Permission::RunImports, show)]
 }
 
-/// Where they are told.
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "templates pass references")]
-pub(super) fn path(id: &ImportId) -> String {
-    format!("/imports/{id}/obstacles")
+/// Where `actor` is told who keeps `import` from being taken back; none: nobody does, or they may not look.
+pub(super) async fn path(state: &AppState, actor: &Actor, import: &Import) -> Result<Option<String>> {
+    if import.status != Status::Done || !actor.may(Permission::RunImports) {
+        return Ok(None);
+    }
+    let mut db = state.db.acquire().await?;
+    let is_free = undo::touched(&mut db, import).await?.is_untouched();
+    Ok((!is_free).then(|| format!("/imports/{}/obstacles", import.id)))
 }
 
 #[derive(Template)]

@@ -420,7 +420,22 @@ async fn put_back(
     Path((id, removal)): Path<(ListId, i64)>,
 ) -> Answer {
     let mut tx = state.db.begin().await?;
-    list_removals::put_back(&mut tx, state.clock.now(), &actor, id, removal).await?;
-    tx.commit().await?;
-    Ok(Flash::good("Volvió a la lista.").to(&format!("/lists/{id}")))
+    match list_removals::put_back(&mut tx, state.clock.now(), &actor, id, removal).await {
+        Ok(()) => {
+            tx.commit().await?;
+            Ok(Flash::good("Volvió a la lista.").to(&format!("/lists/{id}")))
+        }
+        // Pressed twice or too late, or the list is gone.
+        Err(Error::NotFound) => {
+            tx.rollback().await?;
+            let path = match list::open(&state.db, id).await {
+                Ok(_) => format!("/lists/{id}"),
+                Err(Error::NotFound) => "/lists".to_owned(),
+                Err(error) => return Err(error.into()),
+            };
+            let text = "Eso ya no se puede devolver: ya volvió a la lista, se eliminó o pasó más de un mes. No se cambió nada.";
+            Ok(Flash::bad(text).to(&path))
+        }
+        Err(error) => Err(error.into()),
+    }
 }

@@ -13,13 +13,13 @@ use super::{
 use crate::{
     access::{Actor, Permission},
     chile::format,
+    contacts::named::Named,
     error::{Error, Result},
-    ids::{ContactId, LibraryId, MailingId},
+    ids::{ContactId, LibraryId, MailingId, TemplateId},
     mailings::{self, Draft, Letter, Mailing, Status, Words},
     messaging::{
         foresight::Person,
         kinds::Status as MessageStatus,
-        legal,
         library::{self, Kind},
         template::Source,
         versions,
@@ -57,6 +57,7 @@ pub(super) fn routes() -> Vec<Route> {
         Route::get("/mailings/{id}/letter", View, letter),
         Route::get("/mailings/{id}/progress", View, live),
         Route::post("/mailings/{id}/cancellation", SendCampaigns, cancel),
+        Route::post("/mailings/{id}/resume", SendCampaigns, resume),
     ]
 }
 
@@ -70,6 +71,7 @@ struct Typed {
     words: String,
     template: String,
     source: Source,
+    version: Option<TemplateId>,
     contact: Option<ContactId>,
 }
 
@@ -89,6 +91,7 @@ impl Typed {
                 "subject" => value.trim().clone_into(&mut it.source.subject),
                 "body" => it.source.body = value,
                 "footer" => it.source.footer = value,
+                "version" => it.version = value.parse().ok().map(TemplateId),
                 "contact_id" => it.contact = value.parse().ok().map(ContactId),
                 _ => {}
             }
@@ -164,7 +167,9 @@ struct NewPage {
     whom: Whom,
     back: String,
     templates: Vec<(LibraryId, Kind, String)>,
-    contacts: Vec<Person>,
+    contacts: Vec<Named>,
+    /// The version of the template that the preview shows.
+    version: Option<TemplateId>,
     count: Count,
     tried: Option<Tried>,
     errors: Errors,
@@ -180,6 +185,7 @@ impl NewPage {
             typed,
             templates: Vec::new(),
             contacts: Vec::new(),
+            version: None,
             count: Count::default(),
             tried: None,
             errors: Errors::default(),
@@ -199,8 +205,9 @@ impl NewPage {
         }
         let contacts = mailings::first_of(&mut db, state.clock.now(), &typed.whom.filter()?).await?;
         drop(db);
+        let version = typed.letter(state).await?.template.map(|it| it.1);
         let count = counted(state, &typed).await?;
-        Ok(NewPage { templates, contacts, count, errors, ..NewPage::bare(shell, typed) })
+        Ok(NewPage { templates, contacts, version, count, errors, ..NewPage::bare(shell, typed) })
     }
 
     fn height(&self) -> String {
@@ -215,7 +222,7 @@ async fn new(
 ) -> Answer {
     let mut typed = Typed::read(pairs);
     typed.once = Uuid::new_v4().to_string();
-    typed.source.footer = legal::DEFAULT_FOOTER.to_owned();
+    typed.source.footer = Kind::Personal.footer().to_owned();
     let page = NewPage::load(&state, shell, typed, Errors::default()).await?;
     if page.count.total == 0 {
         let said = "No elegiste a nadie. Marca a las personas en la lista y vuelve a intentarlo.";
@@ -254,7 +261,8 @@ async fn preview(
     if query.part == "html" {
         return Ok(campaigns_letter::frame(&tried));
     }
-    html::page(&NewPage { tried: Some(tried), ..NewPage::bare(shell, typed) }.as_preview())
+    let version = letter.template.map(|it| it.1);
+    html::page(&NewPage { tried: Some(tried), version, ..NewPage::bare(shell, typed) }.as_preview())
 }
 
 async fn create(
@@ -272,6 +280,7 @@ async fn create(
                 .map_err(|_| Error::invalid("template", "Recarga la página y vuelve a intentarlo."))?,
             words: typed.chosen(),
             shown: typed.shown.parse().ok(),
+            seen: typed.version,
         };
         let mut tx = state.db.begin().await?;
         let filter = typed.whom.filter()?;
@@ -292,6 +301,7 @@ async fn create(
 pub(super) fn tone(status: Status) -> &'static str {
     match status {
         Status::Running => "blue",
+        Status::Paused => "yellow",
         Status::Done => "green",
         Status::Cancelled => "secondary",
         Status::Failed => "red",
@@ -302,6 +312,7 @@ pub(super) fn tone(status: Status) -> &'static str {
 pub(super) fn status_icon(status: Status) -> &'static str {
     match status {
         Status::Running => "loader",
+        Status::Paused => "player-pause",
         Status::Done => "circle-check",
         Status::Cancelled => "circle-x",
         Status::Failed => "alert-circle",
@@ -323,7 +334,7 @@ impl ShowPage {
         let mailing = mailings::get(&state.db, id).await?;
         let counts = mailings::counts(&state.db, id).await?;
         let pending = counts.iter().find(|it| it.0 == MessageStatus::Pending).map_or(0, |it| it.1);
-        Ok(ShowPage { shell, waiting: pending + mailing.total - mailing.done, mailing, counts })
+        Ok(ShowPage { shell, waiting: pending + mailing.rest(), mailing, counts })
     }
 
     fn is_running(&self) -> bool {
@@ -372,13 +383,31 @@ async fn cancel(State(state): State<AppState>, actor: Actor, Path(id): Path<Mail
     };
     match done.await {
         Ok(taken_back) => {
-            let messages =
-                format::count(i64::try_from(taken_back).unwrap_or(i64::MAX), "mensaje", "mensajes");
-            Ok(Flash::good(format!(
-                "Cancelado: {messages} ya no van a salir. Lo que salió queda en el registro."
-            ))
-            .to(&path))
+            let said = match taken_back {
+                0 => "Cancelado: no quedaba ningún mensaje por salir.".to_owned(),
+                1 => "Cancelado: 1 mensaje ya no va a salir.".to_owned(),
+                many => format!(
+                    "Cancelado: {} mensajes ya no van a salir.",
+                    format::number(i64::try_from(many).unwrap_or(i64::MAX))
+                ),
+            };
+            Ok(Flash::good(format!("{said} Lo que salió queda en el registro.")).to(&path))
         }
+        Err(Error::Refused(sentence)) => Ok(Flash::bad(sentence).to(&path)),
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn resume(State(state): State<AppState>, actor: Actor, Path(id): Path<MailingId>) -> Answer {
+    let path = format!("/mailings/{id}");
+    let done = async {
+        let mut tx = state.db.begin().await?;
+        mailings::resume(&mut tx, state.clock.now(), &actor, id).await?;
+        tx.commit().await?;
+        Ok::<_, Error>(())
+    };
+    match done.await {
+        Ok(()) => Ok(Flash::good("Sigue: lo que espera sale en las próximas corridas.").to(&path)),
         Err(Error::Refused(sentence)) => Ok(Flash::bad(sentence).to(&path)),
         Err(error) => Err(error.into()),
     }

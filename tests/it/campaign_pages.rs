@@ -134,7 +134,7 @@ async fn a_cancelled_campaign_shows_what_it_sent_and_not_a_full_bar(db: PgPool) 
 }
 
 #[sqlx::test(migrator = "MIGRATIONS")]
-async fn the_estimate_tells_apart_those_who_wait_for_their_frequency_cap(db: PgPool) {
+async fn the_estimate_tells_apart_those_who_wait_for_a_day_of_their_own(db: PgPool) {
     let app = app(db);
     people(&app, "sur", 3).await;
     let id = seeded(&app).await;
@@ -148,8 +148,13 @@ async fn the_estimate_tells_apart_those_who_wait_for_their_frequency_cap(db: PgP
     .await;
     for path in [format!("/campaigns/{id}?checklist=1"), format!("/campaigns/{id}/launch")] {
         let page = app.get(&path).await.text();
-        assert!(page.contains("Sin contar a 1 persona que esperará por su tope de frecuencia."), "{page}");
+        assert!(page.contains("Sin contar a 1 persona que esperará un día propio."), "{page}");
     }
+    start(&app, id).await.unwrap();
+    execute(&app, "update communication_logs set defer_reason = 'PAUSED' where campaign_id is not null")
+        .await;
+    let page = app.get(&format!("/campaigns/{id}")).await.text();
+    assert!(page.contains("Solo quedan 3 personas que esperarán un día propio."), "{page}");
 }
 
 #[sqlx::test(migrator = "MIGRATIONS")]

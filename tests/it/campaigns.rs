@@ -175,6 +175,7 @@ async fn an_unknown_variable_is_named_at_its_field_with_the_nearest_one(db: PgPo
         "with t as (
              insert into message_templates (communication_type, name, version, subject, body, body_format, footer, created_at)
              select communication_type, name, 2, '{{ nombre }}', body, body_format, footer, created_at from message_templates
+             where name = 'campaign:prospeccion-los-lagos'
              returning id
          )
          update campaigns set template_id = t.id from t",

@@ -4,7 +4,8 @@ use crate::{
     campaigns::{app, people, seeded, start},
     duplicates::{join, person},
     imports::Attempt,
-    support::{TestApp, monday_noon},
+    support::{TestApp, monday_noon, until_waiting},
+    templates::drip,
 };
 use axum::http::StatusCode;
 use llovizna::{
@@ -15,8 +16,13 @@ use llovizna::{
         rhythm::{self, Rhythm},
     },
     error::Error,
-    ids::{CompanyId, ContactId},
-    messaging::{departure, links, suppression},
+    ids::{CompanyId, ContactId, ListId, MessageId},
+    messaging::{
+        departure, links,
+        outbox::{self, Verdict},
+        suppression,
+    },
+    segments::list_removals,
 };
 use sqlx::PgPool;
 
@@ -179,12 +185,15 @@ async fn who_works_at_a_deleted_company_stays(db: PgPool) {
     let admin = app.as_role(Role::Admin).await;
     let page = format!("/companies/{north}");
     assert!(admin.get(&format!("{page}/deletion")).await.text().contains("Trabaja ahí 1 contacto"));
-    for wrong in ["", "Norte"] {
+    for wrong in ["", "Norte", "Surr"] {
         let refused =
             admin.post(&format!("{page}?_method=DELETE"), &[("people", "move"), ("company", wrong)]).await;
         assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "{wrong}");
     }
-    admin.post(&format!("{page}?_method=DELETE"), &[("people", "move"), ("company", "sur")]).await;
+    assert_eq!(number(&db, "select count(*) from companies").await, 2, "a slip of the pen makes no company");
+    let gone = admin.post(&format!("{page}?_method=DELETE"), &[("people", "move"), ("company", "sur")]).await;
+    let told = admin.get(gone.location()).await.text();
+    assert!(told.contains("1 contacto pasó a «Sur»"), "{told}");
     assert_eq!(of(ana).await, Some(south));
     admin.post(&format!("/companies/{south}?_method=DELETE"), &[("people", "keep")]).await;
     assert_eq!((of(ana).await, of(eva).await), (None, None));
@@ -208,4 +217,141 @@ async fn who_asked_for_fewer_messages_can_be_deleted_with_that_wish(db: PgPool) 
     assert!(altered.is_err(), "while the person is there, what they asked for is kept");
     delete(&db, ana).await.unwrap();
     assert_eq!(number(&db, "select count(*) from contact_rhythms").await, 0);
+}
+
+/// A person with a message that waits.
+async fn waited_for(db: &PgPool) -> (TestApp, ContactId) {
+    let app = app(db.clone());
+    let who = people(&app, "sur", 1).await;
+    start(&app, seeded(&app).await).await.unwrap();
+    (app, who[0])
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn a_run_and_a_deletion_take_a_message_before_its_person(db: PgPool) {
+    let (_app, who) = waited_for(&db).await;
+    let mut run = db.begin().await.unwrap();
+    sqlx::query("select id from communication_logs for update").execute(&mut *run).await.unwrap();
+    let deletion = tokio::spawn({
+        let db = db.clone();
+        async move { delete(&db, who).await }
+    });
+    until_waiting(&db, 1).await;
+    sqlx::query("select id from contacts where id = $1 for no key update")
+        .bind(who.0)
+        .execute(&mut *run)
+        .await
+        .expect("the run goes on");
+    run.commit().await.unwrap();
+    assert_eq!(deletion.await.unwrap().unwrap().cancelled, 1);
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn a_message_that_begins_to_leave_beside_a_deletion_stops_it(db: PgPool) {
+    let (_app, who) = waited_for(&db).await;
+    let mut run = db.begin().await.unwrap();
+    sqlx::query("update communication_logs set status = 'SENDING', drip_run_id = 1")
+        .execute(&mut *run)
+        .await
+        .unwrap();
+    let deletion = tokio::spawn({
+        let db = db.clone();
+        async move { delete(&db, who).await }
+    });
+    until_waiting(&db, 1).await;
+    run.commit().await.unwrap();
+    assert!(matches!(deletion.await.unwrap(), Err(Error::Refused(_))));
+    assert_eq!(number(&db, "select count(*) from contacts").await, 1);
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn a_message_that_may_have_left_stays_in_doubt_and_never_leaves_again(db: PgPool) {
+    let (app, who) = waited_for(&db).await;
+    for status in ["SENDING", "UNCONFIRMED"] {
+        sqlx::query("update communication_logs set status = $1, drip_run_id = 1")
+            .bind(status)
+            .execute(&db)
+            .await
+            .unwrap();
+    }
+    let page = app.admin().await.get(&format!("/contacts/{who}/deletion")).await.text();
+    assert!(page.contains("no se sabe si salió") && !page.contains("se cancela"), "{page}");
+    assert_eq!(delete(&db, who).await.unwrap().cancelled, 0);
+    let (id, status): (i64, String) =
+        sqlx::query_as("select id, status from communication_logs").fetch_one(&db).await.unwrap();
+    assert_eq!(status, "UNCONFIRMED", "news of it still finds it");
+    let mut tx = db.begin().await.unwrap();
+    outbox::settle(&mut tx, monday_noon(), &Actor::CommandLine, MessageId(id), Verdict::Again).await.unwrap();
+    tx.commit().await.unwrap();
+    drip(&app).await;
+    let ended: (String, Option<String>) =
+        sqlx::query_as("select status, block_reason from communication_logs").fetch_one(&db).await.unwrap();
+    assert_eq!(ended, ("BLOCKED".to_owned(), Some("NO_ADDRESS".to_owned())));
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn who_is_deleted_comes_back_to_no_list(db: PgPool) {
+    let app = TestApp::new(db.clone());
+    let admin = app.admin().await;
+    for name in ["Feria", "Expo"] {
+        let list = admin.post("/lists", &[("name", name)]).await.location().to_owned();
+        admin.post(&format!("{list}/members"), &[("addresses", "ana@x.example eva@x.example")]).await;
+    }
+    let taken_off = number(&db, "select max(id) from list_members where email = 'ana@x.example'").await;
+    let list = ListId(number(&db, "select max(id) from lists").await);
+    let mut tx = db.begin().await.unwrap();
+    list_removals::remove(&mut tx, monday_noon(), &Actor::CommandLine, list, taken_off).await.unwrap();
+    tx.commit().await.unwrap();
+    let ana = person(&db, ("Ana", "Soto"), "ana@x.example", "", "").await;
+    assert_eq!(number(&db, "select count(*) from list_members where contact_id is not null").await, 1);
+    delete(&db, ana).await.unwrap();
+    assert_eq!(number(&db, "select count(*) from list_members").await, 2, "the other one, twice");
+    assert_eq!(number(&db, "select count(*) from list_members where email = 'ana@x.example'").await, 0);
+    assert_eq!(number(&db, "select count(*) from list_removals").await, 0);
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn a_pause_that_lasts_outlives_the_card_as_a_no(db: PgPool) {
+    let app = TestApp::new(db.clone());
+    let ana = person(&db, ("Ana", "Soto"), "ana@uno.example", "", "").await;
+    let eva = person(&db, ("Eva", "Paz"), "eva@dos.example", "", "").await;
+    for (who, until) in [(ana, "2026-11-24"), (eva, "2026-11-23")] {
+        sqlx::query(
+            "insert into contact_rhythms (contact_id, communication_type, paused_until, source, at)
+             values ($1, 'EMAIL', $2::text::date, 'Página de preferencias', '2026-11-01')",
+        )
+        .bind(who.0)
+        .bind(until)
+        .execute(&db)
+        .await
+        .unwrap();
+    }
+    let page = app.admin().await.get(&format!("/contacts/{ana}/deletion")).await.text();
+    assert!(page.contains("Su pausa") && page.contains("por correo"), "{page}");
+    assert_eq!(delete(&db, ana).await.unwrap().excluded, [Channel::Email]);
+    assert_eq!(delete(&db, eva).await.unwrap().excluded, [], "it is over");
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn what_imports_kept_of_the_card_goes_and_the_page_names_what_stays(db: PgPool) {
+    let (app, who) = waited_for(&db).await;
+    let file = "Nombre,Email,Cargo\nAna,sur1@x.example,Gerente\n";
+    Attempt::contacts(file).applied().run(&db).await;
+    assert_eq!(number(&db, "select count(*) from import_changes").await, 1);
+    sqlx::query(
+        "insert into inbound_events (source, external_id, communication_type, kind, occurred_at, received_at, message_ids,
+             body, raw, status, communication_log_id, matched_by, next_attempt_at, applied_at)
+         select 'MAILBOX', 'a', 'EMAIL', 'REPLY', $1, $1, '{}', 'Gracias', 'Gracias', 'APPLIED', id, 'MESSAGE_ID', $1, $1
+         from communication_logs",
+    )
+    .bind(monday_noon())
+    .execute(&db)
+    .await
+    .unwrap();
+    let page = app.admin().await.get(&format!("/contacts/{who}/deletion")).await.text();
+    for told in ["1 respuesta suya", "lo que el equipo cambió en su ficha"] {
+        assert!(page.contains(told), "{told}: {page}");
+    }
+    delete(&db, who).await.unwrap();
+    assert_eq!(number(&db, "select count(*) from import_changes").await, 0);
 }

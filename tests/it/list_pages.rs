@@ -152,7 +152,9 @@ async fn who_was_taken_off_a_list_is_put_back(db: PgPool) {
         browser.post(&undo, &[]).await;
         let again = members().await;
         assert!(again.iter().any(|now| (now.1, &now.2) == (it.1, &it.2)), "{again:?}");
-        assert_eq!(browser.post(&undo, &[]).await.status, axum::http::StatusCode::NOT_FOUND, "once");
+        let twice = browser.post(&undo, &[]).await;
+        assert_eq!(twice.location(), page, "once");
+        assert!(browser.get(&page).await.text().contains("ya no se puede devolver"), "and it is told");
     }
     // Who became a contact meanwhile comes back as one; what was taken off long ago is forgotten.
     let bare = members().await.into_iter().find(|it| it.1.is_none()).unwrap();
@@ -167,6 +169,26 @@ async fn who_was_taken_off_a_list_is_put_back(db: PgPool) {
     assert_eq!(list::get(&mut *tx, id).await.unwrap().members, 2);
     tx.commit().await.unwrap();
     assert!(members().await.iter().all(|it| it.1.is_some()));
+    let came_as: Vec<Option<String>> =
+        sqlx::query_scalar("select came_as from list_members order by came_as").fetch_all(&db).await.unwrap();
+    assert_eq!(came_as, [Some("nadie@x.example".to_owned()), None], "the bare address that it was");
+    let came: i64 = sqlx::query_scalar("select id from list_members where came_as is not null")
+        .fetch_one(&db)
+        .await
+        .unwrap();
+    let mut tx = db.begin().await.unwrap();
+    let removal = list_removals::remove(&mut tx, app.now(), &Actor::CommandLine, id, came).await.unwrap();
+    list_removals::put_back(&mut tx, app.now(), &Actor::CommandLine, id, removal).await.unwrap();
+    tx.commit().await.unwrap();
+    let still: i64 = sqlx::query_scalar("select count(*) from list_members where came_as is not null")
+        .fetch_one(&db)
+        .await
+        .unwrap();
+    assert_eq!(still, 1);
+    sqlx::query("delete from lists").execute(&db).await.unwrap();
+    let gone = browser.post(&format!("{page}/removals/{removal}/undo"), &[]).await;
+    assert_eq!(gone.location(), "/lists");
+    assert!(browser.get("/lists").await.text().contains("ya no se puede devolver"));
 }
 
 #[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]

@@ -2,18 +2,18 @@
 
 use crate::{
     campaigns::{app, execute, people},
-    support::{Reply, TestApp},
+    support::{Reply, TestApp, until_waiting},
     templates::drip,
 };
 use axum::http::StatusCode;
 use llovizna::{
-    access::Role,
+    access::{Actor, Role},
     contacts::contact_list::Filter,
     db::MIGRATIONS,
-    ids::{ContactId, MailingId},
+    ids::{ContactId, LibraryId, MailingId},
     mailings::{self, Status, Words, run},
     messaging::{
-        gate,
+        departure, gate,
         kinds::{BlockReason, OriginKind},
         template,
     },
@@ -23,7 +23,7 @@ use sqlx::PgPool;
 const ONCE: &str = "0191d3a0-0000-7000-8000-000000000001";
 
 /// The ready offer of the library.
-const OFFER: &[(&str, &str)] = &[("words", "template"), ("template", "1"), ("once", ONCE)];
+pub(crate) const OFFER: &[(&str, &str)] = &[("words", "template"), ("template", "1"), ("once", ONCE)];
 
 const FOOTER: &str = "{{ business_name }}, {{ business_address }}. Baja: {{ unsubscribe_url }}";
 
@@ -34,23 +34,29 @@ fn chosen(ids: &[ContactId]) -> Vec<(&'static str, String)> {
         .collect()
 }
 
-async fn ask(app: &TestApp, ids: &[ContactId], fields: &[(&str, &str)]) -> Reply {
+pub(crate) async fn ask(app: &TestApp, ids: &[ContactId], fields: &[(&str, &str)]) -> Reply {
     let whom = chosen(ids);
     let all: Vec<(&str, &str)> =
         whom.iter().map(|it| (it.0, it.1.as_str())).chain(fields.iter().copied()).collect();
     app.post("/mailings", &all).await
 }
 
-fn made(reply: &Reply) -> MailingId {
+/// More people than a page of the engine holds, and the mailing to all of them.
+pub(crate) async fn many(app: &TestApp) -> MailingId {
+    people(app, "sur", 2001).await;
+    made(&app.post("/mailings", &[OFFER, &[("scope", "all"), ("list", "q=sur")]].concat()).await)
+}
+
+pub(crate) fn made(reply: &Reply) -> MailingId {
     assert_eq!(reply.status, StatusCode::SEE_OTHER, "{}", reply.text());
     MailingId(reply.location().trim_start_matches("/mailings/").parse().unwrap())
 }
 
-async fn settle(app: &TestApp) {
+pub(crate) async fn settle(app: &TestApp) {
     while run::run_once(&app.state.db, app.now()).await.unwrap() {}
 }
 
-async fn count(app: &TestApp, sql: &'static str) -> i64 {
+pub(crate) async fn count(app: &TestApp, sql: &'static str) -> i64 {
     sqlx::query_scalar(sql).fetch_one(&app.state.db).await.unwrap()
 }
 
@@ -165,6 +171,8 @@ async fn a_free_text_to_all_that_match_a_filter_leaves_with_its_footer(db: PgPoo
         sent.iter().all(|it| it.to_email.starts_with("sur") && it.plain.contains("Baja: http")),
         "{sent:?}"
     );
+    // What was searched for may be somebody's name, and helps nobody once they are written down.
+    assert_eq!(count(&app, "select count(*) from mailings where filter::text like '%sur%'").await, 0);
 }
 
 #[sqlx::test(migrator = "MIGRATIONS")]
@@ -219,4 +227,145 @@ async fn who_may_not_send_by_the_time_of_queueing_sends_nothing(db: PgPool) {
     assert_eq!(it.status, Status::Failed);
     assert!(it.failure.unwrap().contains("ya no puede enviar"));
     assert_eq!(count(&app, "select count(*) from communication_logs").await, 0);
+}
+
+#[sqlx::test(migrator = "MIGRATIONS")]
+async fn somebody_who_is_deleted_meanwhile_keeps_nobody_else_from_it(db: PgPool) {
+    let app = app(db.clone());
+    let all = people(&app, "sur", 3).await;
+    let id = made(&ask(&app, &all, OFFER).await);
+    let mut deletion = db.begin().await.unwrap();
+    departure::delete(&mut deletion, app.now(), &Actor::CommandLine, all[1]).await.unwrap();
+    let queueing = tokio::spawn({
+        let (db, now) = (db.clone(), app.now());
+        async move { run::run_once(&db, now).await }
+    });
+    until_waiting(&db, 1).await;
+    deletion.commit().await.unwrap();
+    assert!(queueing.await.unwrap().unwrap(), "there is more to do");
+    settle(&app).await;
+    let mut db = db.acquire().await.unwrap();
+    assert_eq!(mailings::get(&mut *db, id).await.unwrap().status, Status::Done);
+    assert_eq!(count(&app, "select count(*) from communication_logs where origin = 'MANUAL'").await, 2);
+}
+
+#[sqlx::test(migrator = "MIGRATIONS")]
+async fn a_text_that_its_sender_never_saw_does_not_leave(db: PgPool) {
+    let app = app(db);
+    let all = people(&app, "sur", 1).await;
+    let shown = async || {
+        let page = app.get(&format!("/mailings/new?scope=selected&id={}", all[0])).await.body;
+        let field = page.split("name=\"version\" value=\"").nth(1).unwrap();
+        field.split('"').next().unwrap().to_owned()
+    };
+    let seen = shown().await;
+    let edited = [
+        ("name", "Otra"),
+        ("kind", "OFERTA"),
+        ("subject", "Otra"),
+        ("body_format", "TEXT"),
+        ("body", "Otra"),
+        ("footer", FOOTER),
+    ];
+    assert_eq!(app.post("/templates/1", &edited).await.status, StatusCode::SEE_OTHER);
+    let reply = ask(&app, &all, &[OFFER, &[("version", seen.as_str())]].concat()).await;
+    assert_eq!(reply.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(reply.text().contains("no es el que viste"), "{}", reply.text());
+    assert_eq!(count(&app, "select count(*) from mailings").await, 0);
+    let seen = shown().await;
+    made(&ask(&app, &all, &[OFFER, &[("version", seen.as_str())]].concat()).await);
+}
+
+#[sqlx::test(migrator = "MIGRATIONS")]
+async fn two_presses_at_once_ask_once_and_other_words_under_the_same_press_are_refused(db: PgPool) {
+    let app = app(db.clone());
+    let all = people(&app, "sur", 2).await;
+    let draft = mailings::Draft {
+        once: ONCE.parse().unwrap(),
+        words: Words::Template(LibraryId(1)),
+        shown: None,
+        seen: None,
+    };
+    let filter = Filter { among: Some(vec![all[0].0]), ..Filter::default() };
+    let (config, now) = (app.state.config.clone(), app.now());
+    let mut tx = db.begin().await.unwrap();
+    let first = mailings::create(&mut tx, now, &Actor::CommandLine, &config, &draft, &filter).await;
+    let second = async {
+        let mut tx = db.begin().await.unwrap();
+        let id = mailings::create(&mut tx, now, &Actor::CommandLine, &config, &draft, &filter).await;
+        tx.commit().await.unwrap();
+        id
+    };
+    let first_ends = async {
+        until_waiting(&db, 1).await;
+        tx.commit().await.unwrap();
+    };
+    let (second, ()) = tokio::join!(second, first_ends);
+    assert_eq!(first.unwrap(), second.unwrap());
+    assert_eq!(count(&app, "select count(*) from mailings").await, 1);
+    let other = [("words", "template"), ("template", "2"), ("once", ONCE)];
+    for (who, fields) in [(&all[..1], other.as_slice()), (&all[1..], OFFER)] {
+        let reply = ask(&app, who, fields).await;
+        assert_eq!(reply.status, StatusCode::UNPROCESSABLE_ENTITY);
+        assert!(reply.text().contains("ya se envió"), "{}", reply.text());
+    }
+}
+
+#[sqlx::test(migrator = "MIGRATIONS")]
+async fn a_kill_between_pages_leaves_nobody_out_and_nobody_twice(db: PgPool) {
+    let app = app(db);
+    let id = many(&app).await;
+    assert!(run::run_once(&app.state.db, app.now()).await.unwrap());
+    let it = mailings::get(&app.state.db, id).await.unwrap();
+    assert_eq!((it.status, it.done), (Status::Running, 2000));
+    let page = app.get(&format!("/mailings/{id}")).await.text();
+    assert!(page.contains("Poniendo en la cola: 2.000 de 2.001 personas"), "{page}");
+    // The page was queued and its checkpoint lost: it is asked for again.
+    execute(&app, "update mailings set checkpoint = 0, done = 0").await;
+    settle(&app).await;
+    let people = "select count(distinct contact_id) from communication_logs where mailing_id is not null";
+    assert_eq!(count(&app, people).await, 2001);
+    assert_eq!(count(&app, "select count(*) from communication_logs").await, 2001);
+}
+
+#[sqlx::test(migrator = "MIGRATIONS")]
+async fn what_is_taken_back_while_it_is_queued_queues_nobody_more(db: PgPool) {
+    let app = app(db);
+    let id = many(&app).await;
+    assert!(run::run_once(&app.state.db, app.now()).await.unwrap());
+    let path = format!("/mailings/{id}");
+    let who = app.admin().await;
+    who.post(&format!("{path}/cancellation"), &[]).await;
+    assert!(who.get(&path).await.text().contains("2.000 mensajes ya no van a salir"));
+    settle(&app).await;
+    drip(&app).await;
+    assert!(app.mailbox.sent().is_empty());
+    let cancelled = "select count(*) from communication_logs where status = 'CANCELLED'";
+    assert_eq!(count(&app, cancelled).await, 2000);
+    assert_eq!(count(&app, "select count(*) from communication_logs").await, 2000);
+}
+
+#[sqlx::test(migrator = "MIGRATIONS")]
+async fn the_words_say_what_stands(db: PgPool) {
+    let app = app(db);
+    let all = people(&app, "sur", 2).await;
+    let id = made(&ask(&app, &all[..1], OFFER).await);
+    let path = format!("/mailings/{id}");
+    settle(&app).await;
+    let said = async |path: &str| app.get(path).await.text();
+    assert!(said("/mailings").await.contains("En la cola") && said(&path).await.contains("En la cola"));
+    drip(&app).await;
+    assert!(said("/mailings").await.contains("Terminado") && said(&path).await.contains("Terminado"));
+    assert!(said(&path).await.contains("Oferta"));
+    let who = app.admin().await;
+    who.post(&format!("{path}/cancellation"), &[]).await;
+    let page = who.get(&path).await.text();
+    assert!(page.contains("Cancelado: no quedaba ningún mensaje por salir."), "{page}");
+    let once = ("once", "0191d3a0-0000-7000-8000-000000000002");
+    let id = made(&ask(&app, &all[1..], &[OFFER[0], OFFER[1], once]).await);
+    settle(&app).await;
+    let path = format!("/mailings/{id}");
+    who.post(&format!("{path}/cancellation"), &[]).await;
+    let page = who.get(&path).await.text();
+    assert!(page.contains("Cancelado: 1 mensaje ya no va a salir."), "{page}");
 }

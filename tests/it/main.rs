@@ -29,6 +29,7 @@ mod kill;
 mod list_pages;
 mod lists;
 mod mailings;
+mod mailings_stopped;
 mod messaging;
 mod messages;
 mod outbox;

@@ -362,7 +362,10 @@ async fn a_refusal_of_us_is_told_and_touches_no_recipient(db: PgPool) {
         world.mailbox.answer(SendError::Sender { answer: "535 5.7.8".to_owned() });
     }
     let report = world.drip().await;
-    assert_eq!(report.trouble.first().map(|(id, _)| *id), Some(campaign));
+    assert_eq!(
+        report.trouble.first().map(|(id, _)| *id),
+        Some(llovizna::messaging::streams::Sendout::Campaign(campaign))
+    );
     assert_eq!(world.statuses().await, counted(&[("PENDING", 10)]));
     let tries: i64 = sqlx::query_scalar("select coalesce(sum(attempts), 0) from communication_logs")
         .fetch_one(&world.db)

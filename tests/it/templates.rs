@@ -136,7 +136,9 @@ async fn what_is_wrong_is_told_at_once_and_nothing_is_saved(db: PgPool) {
     };
     check(&mjml("<mjml>\n<mj-body>\n<mj-nada/></mj-body></mjml>"), "Línea 3: la etiqueta &#60;mj-nada&#62;")
         .await;
-    check(&mjml(""), "Escribe el cuerpo").await;
+    check(&mjml(""), "Escribe el mensaje").await;
+    // As where it would be sent: nobody told the telephone.
+    check(&with(LETTER, "block_text", "Llámanos: {{ business_phone }}"), "falta ese dato").await;
     let after: i64 =
         sqlx::query_scalar("select count(*) from message_templates").fetch_one(&app.state.db).await.unwrap();
     assert_eq!(after, before);
@@ -174,6 +176,42 @@ async fn the_ready_templates_can_be_sent_as_they_are(db: PgPool) {
         let page = app.get(&format!("/templates/{}", it.id)).await;
         assert!(!page.body.contains("text-danger"), "{}: {}", it.name, page.text());
     }
+}
+
+#[sqlx::test(migrator = "MIGRATIONS")]
+async fn the_ready_templates_read_right_with_a_name_and_without(db: PgPool) {
+    let app = app(db);
+    let ready = library::list(&app.state.db, Kind::BY_HAND, false, None, 50).await.unwrap();
+    let groups = ["uno", "dos", "tres"];
+    assert_eq!(ready.len(), groups.len());
+    for (it, group) in ready.iter().zip(groups) {
+        let who = people(&app, group, 2).await;
+        execute(&app, "update contacts set first_name = '' where email like '%2@x.example'").await;
+        let id = it.id.to_string();
+        let once = format!("0191d3a0-0000-7000-8000-00000000000{id}");
+        crate::mailings::made(
+            &crate::mailings::ask(&app, &who, &[("words", "template"), ("template", &id), ("once", &once)])
+                .await,
+        );
+    }
+    crate::mailings::settle(&app).await;
+    drip(&app).await;
+    let sent = app.mailbox.sent();
+    assert_eq!(sent.len(), 2 * groups.len());
+    for (it, group) in ready.iter().zip(groups) {
+        for (number, hello) in [(1, format!("Hola {}1:", initial(group))), (2, "Hola:".to_owned())] {
+            let to = format!("{group}{number}@x.example");
+            let Some(mail) = sent.iter().find(|it| it.to_email == to) else { panic!("nothing to {to}") };
+            assert!(mail.html.contains(&hello) && mail.plain.contains(&hello), "{}: {}", it.name, mail.plain);
+            assert!(mail.subject.starts_with(char::is_uppercase), "{}", mail.subject);
+            assert_eq!(mail.subject.contains(&initial(group)), number == 1, "{}", mail.subject);
+            assert_eq!(mail.plain.contains("correo promocional"), it.kind == Kind::Offer, "{}", mail.plain);
+        }
+    }
+}
+
+fn initial(word: &str) -> String {
+    word[..1].to_uppercase() + &word[1..]
 }
 
 #[sqlx::test(migrator = "MIGRATIONS")]
@@ -231,6 +269,19 @@ async fn what_leaves_is_what_was_made_when_the_text_was_saved(db: PgPool) {
         compiled.required(),
         ["first_name", "job_title", "business_name", "business_address", "unsubscribe_url"]
     );
+    drop(db);
+    let who = people(&app, "sur", 1).await;
+    execute(&app, "update contacts set job_title = 'Jefa'").await;
+    let fields = [
+        ("words", "template"),
+        ("template", &id.to_string()),
+        ("once", "0191d3a0-0000-7000-8000-000000000001"),
+    ];
+    crate::mailings::made(&crate::mailings::ask(&app, &who, &fields).await);
+    crate::mailings::settle(&app).await;
+    drip(&app).await;
+    let mail = &app.mailbox.sent()[0];
+    assert!(mail.html.contains("<p>Jefa</p>") && mail.plain.contains("Guardado"), "{mail:?}");
 }
 
 #[sqlx::test(migrator = "MIGRATIONS")]

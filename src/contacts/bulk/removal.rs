@@ -34,6 +34,19 @@ impl Touched {
     pub fn is_untouched(&self) -> bool {
         *self == Touched::default()
     }
+
+    /// With as many of each reason as `of` says.
+    fn counted(of: impl Fn(&str) -> i64) -> Touched {
+        Touched {
+            contacts: of("contacts"),
+            companies: of("companies"),
+            written_to: of("written_to"),
+            consents: of("consents"),
+            worked_with: of("worked_with"),
+            preferences: of("preferences"),
+            employees: of("employees"),
+        }
+    }
 }
 
 /// Hold every row that `import` created or changed: from here on nobody touches them.
@@ -132,16 +145,7 @@ pub async fn touched(
     )
     .fetch_all(db)
     .await?;
-    let of = |reason: &str| found.iter().find(|it| it.reason == reason).map_or(0, |it| it.count);
-    Ok(Touched {
-        contacts: of("contacts"),
-        companies: of("companies"),
-        written_to: of("written_to"),
-        consents: of("consents"),
-        worked_with: of("worked_with"),
-        preferences: of("preferences"),
-        employees: of("employees"),
-    })
+    Ok(Touched::counted(|reason| found.iter().find(|it| it.reason == reason).map_or(0, |it| it.count)))
 }
 
 /// Somebody, or a company, that speaks against taking an import back.
@@ -157,7 +161,7 @@ pub struct Obstacle {
     pub name: String,
 }
 
-/// Those whom [`touched`] counts, `most` of each reason at most.
+/// What [`touched`] counts, and those whom it counts, `most` of each reason at most but one at least.
 ///
 /// # Errors
 /// When the database fails.
@@ -167,22 +171,26 @@ pub async fn obstacles(
     applied_at: DateTime<Utc>,
     (changed_contacts, changed_companies): (&[i64], &[i64]),
     most: i64,
-) -> Result<Vec<Obstacle>> {
+) -> Result<(Touched, Vec<Obstacle>)> {
     let found = obstacles!(
         r#"select o.reason as "reason!", c.id as "contact_id?", k.id as "company_id?", c.first_name as "first_name?",
-               c.last_name as "last_name?", c.email as "email?", c.phone as "phone?", k.name as "company?"
-           from (select *, row_number() over (partition by reason order by contact_id, company_id) as place from obstacles) o
+               c.last_name as "last_name?", c.email as "email?", c.phone as "phone?", k.name as "company?", o.count as "count!"
+           from (select *, row_number() over (partition by reason order by contact_id, company_id) as place,
+                   count(*) over (partition by reason) as count
+               from obstacles) o
            left join contacts c on c.id = o.contact_id left join companies k on k.id = o.company_id
            where o.place <= $5 order by o.reason, o.place"#,
         import.0,
         applied_at,
         changed_contacts,
         changed_companies,
-        most
+        most.max(1)
     )
     .fetch_all(db)
     .await?;
-    Ok(found
+    let touched =
+        Touched::counted(|reason| found.iter().find(|it| it.reason == reason).map_or(0, |it| it.count));
+    let them = found
         .into_iter()
         .map(|it| Obstacle {
             reason: it.reason,
@@ -197,7 +205,8 @@ pub async fn obstacles(
                 )
             }),
         })
-        .collect())
+        .collect();
+    Ok((touched, them))
 }
 
 /// Take back what `import` wrote of history; gives whose it was. People that it created go with [`remove`].
@@ -233,7 +242,7 @@ pub async fn remove(tx: &mut Tx<'_>, now: DateTime<Utc>, import: ImportId) -> Re
     .execute(&mut **tx)
     .await?;
     sqlx::query!(
-        "update contacts c set company_id = b.company_id, first_name = b.first_name, last_name = b.last_name,
+        "update contacts c set company_id = (select id from companies where id = b.company_id), first_name = b.first_name, last_name = b.last_name,
             email = b.email, phone = b.phone, job_title = b.job_title, birth_date = b.birth_date, comuna = b.comuna,
             notes = b.notes, source = b.source, email_basis = b.email_basis, search_key = b.search_key, updated_at = b.updated_at
          from (select (jsonb_populate_record(null::contacts, before)).* from import_changes

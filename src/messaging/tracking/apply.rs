@@ -105,6 +105,7 @@ struct Message {
 
 async fn tell(tx: &mut Tx<'_>, now: DateTime<Utc>, due: &[i64]) -> Result<()> {
     let ready = hold(tx, now, due).await?;
+    let ready = at_rest(tx, now, ready).await?;
     forward::confirm(tx, now, &ready).await?;
     let messages = messages(tx, &ready).await?;
     let hits = take(tx, &ready).await?;
@@ -146,6 +147,27 @@ async fn hold(tx: &mut Tx<'_>, now: DateTime<Utc>, due: &[i64]) -> Result<Vec<i6
         .await?;
     }
     Ok(due.iter().copied().filter(|it| !sending.contains(it)).collect())
+}
+
+/// Those of `ids` whose links nobody is following just now: judged in the middle of it, the last of many would stand
+/// alone and look like a person's.
+async fn at_rest(tx: &mut Tx<'_>, now: DateTime<Utc>, ids: Vec<i64>) -> Result<Vec<i64>> {
+    let under_way = sqlx::query_scalar!(
+        r#"with under_way as (
+               select communication_log_id as id from tracking_hits
+               where communication_log_id = any($1) and link is not null
+               group by communication_log_id having max(at) > $2 and min(at) > $3),
+           put_off as (
+               update tracking_hits set due_at = $4 where communication_log_id in (select id from under_way))
+           select id as "id!" from under_way"#,
+        &ids,
+        now - signs::UNDER_WAY,
+        now - signs::LONGEST_WAIT,
+        now + signs::UNDER_WAY
+    )
+    .fetch_all(&mut **tx)
+    .await?;
+    Ok(ids.into_iter().filter(|it| !under_way.contains(it)).collect())
 }
 
 /// Those of `ids` that left.

@@ -39,6 +39,12 @@ const MANY: (usize, TimeDelta) = (3, TimeDelta::seconds(5));
 /// How long a hit waits to be judged, so that what belongs to it is there.
 pub const PATIENCE: TimeDelta = TimeDelta::seconds(10);
 
+/// Whoever followed a link of a message this lately may be in the middle of following many.
+pub const UNDER_WAY: TimeDelta = MANY.1;
+
+/// How long the hits of a message wait for its links to come to rest, at most.
+pub const LONGEST_WAIT: TimeDelta = TimeDelta::minutes(1);
+
 /// The program that Gmail loads ahead with.
 const GMAIL_AHEAD: &str = "chrome/42.0.2311.135 safari/537.36 edge/12.246";
 

@@ -64,10 +64,10 @@ pub(super) async fn delete(
     let mut tx = state.db.begin().await?;
     let heir = (fate.people == "move").then_some(fate.company.as_str());
     match deletion::remove_company(&mut tx, state.clock.now(), &actor, CompanyId(id), heir).await {
-        Ok(people) => {
+        Ok(done) => {
             tx.commit().await?;
-            let people = i64::try_from(people).unwrap_or(i64::MAX);
-            let text = match (people, heir) {
+            let people = i64::try_from(done.people).unwrap_or(i64::MAX);
+            let text = match (people, done.heir) {
                 (0, _) => "La empresa se eliminó.".to_owned(),
                 (n, None) => {
                     format!(
@@ -75,10 +75,9 @@ pub(super) async fn delete(
                         format::count(n, "contacto quedó", "contactos quedaron")
                     )
                 }
-                (n, Some(_)) => format!(
-                    "La empresa se eliminó. {} a «{}».",
-                    format::count(n, "contacto pasó", "contactos pasaron"),
-                    fate.company.trim()
+                (n, Some(name)) => format!(
+                    "La empresa se eliminó. {} a «{name}».",
+                    format::count(n, "contacto pasó", "contactos pasaron")
                 ),
             };
             Ok(Flash::plain(text).to("/companies"))

@@ -3,6 +3,7 @@
 use crate::{
     access::Actor,
     channels::Channel,
+    chile::format,
     contacts::contact::{self, Contact},
     ids::ContactId,
     messaging::departure::{self, Departure},
@@ -28,13 +29,18 @@ struct DeletionPage {
 impl DeletionPage {
     /// The channels on which they stay excluded: "correo y SMS".
     fn excluded(&self) -> String {
-        let labels: Vec<String> =
-            self.departure.excluded.iter().map(|it| in_sentence(*it).to_owned()).collect();
-        match labels.split_last() {
-            Some((last, rest)) if !rest.is_empty() => format!("{} y {last}", rest.join(", ")),
-            _ => labels.concat(),
-        }
+        in_words(&self.departure.excluded)
     }
+
+    /// The channels on which they are in a pause.
+    fn paused(&self) -> String {
+        in_words(&self.departure.paused)
+    }
+}
+
+fn in_words(channels: &[Channel]) -> String {
+    let labels: Vec<&str> = channels.iter().copied().map(in_sentence).collect();
+    format::and(&labels)
 }
 
 /// A channel in the middle of a sentence.
@@ -48,7 +54,7 @@ fn in_sentence(channel: Channel) -> &'static str {
 pub(super) async fn ask(State(state): State<AppState>, shell: Shell, Path(id): Path<i64>) -> Answer {
     let mut db = state.db.acquire().await?;
     let contact = contact::get(&mut *db, ContactId(id)).await?;
-    let departure = departure::foresee(&mut db, contact.id).await?;
+    let departure = departure::foresee(&mut db, state.clock.now(), contact.id).await?;
     html::page(&DeletionPage { shell, contact, departure })
 }
 

@@ -143,18 +143,16 @@ async fn channels(
     let mut all = Vec::new();
     for channel in Channel::ALL.into_iter().filter(able) {
         let frame = Frame::open(&mut *db, now, &state.config.first_values, channel).await?;
-        let mut kinds = Vec::new();
-        for kind in KINDS {
-            let question = Question {
-                contact: contact.id,
-                kind,
-                origin: OriginKind::Manual,
-                required: &[],
-                capped: None,
-                hours: None,
-            };
-            kinds.push((kind, Verdict::of(&why::ask(&mut *db, now, &frame, question).await?, now)));
-        }
+        let questions = KINDS.map(|kind| Question {
+            contact: contact.id,
+            kind,
+            origin: OriginKind::Manual,
+            required: &[],
+            capped: None,
+            hours: None,
+        });
+        let answers = why::ask_all(&mut *db, now, &frame, &questions).await?;
+        let kinds = KINDS.into_iter().zip(answers.iter().map(|it| Verdict::of(it, now))).collect();
         all.push(OnChannel { channel, kinds });
     }
     Ok(all)

@@ -8,13 +8,12 @@ use super::{
 };
 use crate::{
     access::Actor,
-    contacts::contact_list::Filter,
+    contacts::{contact_list::Filter, named::Named},
     error::{Error, Result},
     ids::LibraryId,
     mailings,
     messaging::{
         blocks::{Block, BlockKind},
-        foresight::Person,
         library::{self, Draft, Kind},
         template::{BodyFormat, Source},
     },
@@ -36,7 +35,7 @@ struct FormPage {
     shell: Shell,
     typed: Typed,
     errors: Errors,
-    contacts: Vec<Person>,
+    contacts: Vec<Named>,
     tried: Option<Tried>,
 }
 
@@ -44,7 +43,12 @@ impl FormPage {
     async fn load(state: &AppState, shell: Shell, typed: Typed, errors: Errors) -> Result<FormPage> {
         let mut db = state.db.acquire().await?;
         let contacts = mailings::first_of(&mut db, state.clock.now(), &Filter::default()).await?;
-        Ok(FormPage { shell, typed, errors, contacts, tried: None })
+        Ok(FormPage { contacts, ..FormPage::part(shell, typed, errors) })
+    }
+
+    /// Without what only the whole page shows.
+    fn part(shell: Shell, typed: Typed, errors: Errors) -> FormPage {
+        FormPage { shell, typed, errors, contacts: Vec::new(), tried: None }
     }
 
     /// The class that tells how tall the letter's frame is.
@@ -84,8 +88,9 @@ pub(super) async fn new(
     Query(query): Query<NewQuery>,
 ) -> Answer {
     let fresh = Draft::default();
-    let source = Source { body_format: BodyFormat::Blocks, ..fresh.source.clone() };
     let kind = Kind::from_code(&query.kind).unwrap_or(Kind::Offer);
+    let source =
+        Source { body_format: BodyFormat::Blocks, footer: kind.footer().to_owned(), ..fresh.source.clone() };
     let typed = Typed {
         blocks: vec![Block::new(BlockKind::Title), Block::new(BlockKind::Text)],
         ..Typed::of(Draft { kind, source, ..fresh })
@@ -168,12 +173,11 @@ pub(super) async fn build(
 ) -> Answer {
     let mut typed = Typed::read(pairs);
     typed.act();
-    let page = FormPage::load(&state, shell, typed, Errors::default()).await?;
     if headers.contains_key("hx-request") {
-        let block = html::page(&page.as_blocks())?;
+        let block = html::page(&FormPage::part(shell, typed, Errors::default()).as_blocks())?;
         return Ok(([("hx-trigger-after-settle", "built")], block).into_response());
     }
-    html::page(&page)
+    html::page(&FormPage::load(&state, shell, typed, Errors::default()).await?)
 }
 
 #[derive(Deserialize, Default)]
@@ -195,6 +199,6 @@ pub(super) async fn preview(
     if query.part == "html" {
         return Ok(campaigns_letter::frame(&tried));
     }
-    let page = FormPage { shell, typed, errors: Errors::default(), contacts: Vec::new(), tried: Some(tried) };
+    let page = FormPage { tried: Some(tried), ..FormPage::part(shell, typed, Errors::default()) };
     html::page(&page.as_preview())
 }

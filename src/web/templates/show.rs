@@ -8,12 +8,11 @@ use super::{
 };
 use crate::{
     access::Actor,
-    contacts::contact_list::Filter,
+    contacts::{contact_list::Filter, named::Named},
     error::{Error, Result},
     ids::{ContactId, LibraryId, TemplateId},
     mailings,
     messaging::{
-        foresight::Person,
         library::{self, Entry, Version},
         template::Source,
         versions,
@@ -33,7 +32,7 @@ struct ShowPage {
     versions: Vec<Version>,
     /// The version that is shown.
     shown: TemplateId,
-    contacts: Vec<Person>,
+    contacts: Vec<Named>,
     contact: Option<ContactId>,
     tried: Tried,
     now: DateTime<Utc>,

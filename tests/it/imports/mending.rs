@@ -84,3 +84,16 @@ async fn a_reason_alone_gives_its_rows_to_correct_and_a_written_import_none(db: 
     run::run_once(&db, app.now()).await.unwrap();
     assert!(!browser.get(&rows).await.body.contains("cell-3-3"));
 }
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn where_no_cell_is_in_doubt_nothing_is_offered_to_be_mended(db: PgPool) {
+    let app = TestApp::new(db.clone());
+    let browser = app.as_role(Role::Staff).await;
+    let file = "Nombre,Email,Comuna\nEva,eva@x.example,Osorno,sobra\n";
+    let page = upload(&browser, file.as_bytes(), &[]).await.location().to_owned();
+    run::run_once(&db, app.now()).await.unwrap();
+    let shown = browser.get(&page).await.text();
+    assert!(shown.contains("Sobran celdas") && !shown.contains("Abre un motivo"), "{shown}");
+    let rows = browser.get(&format!("{page}/rows?verdict=WARNED")).await.body;
+    assert!(rows.contains("Sobran celdas") && !rows.contains("cell-2-"), "{rows}");
+}

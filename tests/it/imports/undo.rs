@@ -1,13 +1,13 @@
 //! What keeps an import from being taken back, and what is let go when it is.
 
 use super::{Attempt, now, population};
-use crate::support::TestApp;
+use crate::support::{Browser, TestApp};
 use chrono::TimeDelta;
 use llovizna::{
     access::{Actor, Role},
     accounts::cleanup,
     channels::Channel,
-    contacts::preferences,
+    contacts::{bulk::OnDuplicate, preferences},
     error::Error,
     ids::{ContactId, ImportId, StaffId},
     imports::{self, Kind, Order, Status, files, run, undo},
@@ -254,4 +254,41 @@ async fn who_keeps_it_from_being_taken_back_is_named_with_a_link(db: PgPool) {
     let ana: i64 =
         sqlx::query_scalar("select id from contacts where first_name = 'Ana'").fetch_one(&db).await.unwrap();
     assert!(told.body.contains(&format!("href=\"/contacts/{ana}\"")), "{}", told.body);
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn an_import_is_taken_back_though_the_company_that_was_left_is_deleted(db: PgPool) {
+    Attempt::contacts("nombre,correo,empresa\nAna,ana@x.example,Norte\n").applied().run(&db).await;
+    let other = "nombre,correo,empresa\nAna,ana@x.example,Sur\n";
+    let it = Attempt::contacts(other).on_duplicate(OnDuplicate::Overwrite).applied().run(&db).await;
+    assert_eq!(it.counts.updated, 1);
+    sqlx::query("delete from companies where name = 'Norte'").execute(&db).await.unwrap();
+    ask(&db, it.import_id).await.unwrap();
+    run::run_once(&db, now()).await.unwrap();
+    let import = imports::get(&db, ImportId(it.import_id)).await.unwrap();
+    assert_eq!((import.status, import.failure), (Status::Undone, None));
+    assert_eq!(population(&db).await, (1, 0));
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn who_keeps_it_from_being_taken_back_is_offered_where_there_is_somebody_and_who_may_look(db: PgPool) {
+    let app = TestApp::new(db.clone());
+    let it = Attempt::contacts(KNOWN).applied().run(&db).await;
+    ask(&db, it.import_id).await.unwrap();
+    sqlx::query!("update imports set attempts = 5 where id = $1", it.import_id).execute(&db).await.unwrap();
+    run::run_once(&db, now()).await.unwrap();
+    let (admin, reader) = (app.as_role(Role::Admin).await, app.as_role(Role::ReadOnly).await);
+    let page = format!("/imports/{}", it.import_id);
+    let offered = async |browser: &Browser<'_>| browser.get(&page).await.body.contains("Ver quiénes son");
+    assert!(!offered(&admin).await, "nobody stands in the way");
+    sqlx::query("update contacts set updated_at = updated_at + interval '1 day'").execute(&db).await.unwrap();
+    assert!(offered(&admin).await);
+    assert!(!offered(&reader).await, "it would be refused to them");
+    sqlx::query!("update imports set status = 'UNDONE', failure = null where id = $1", it.import_id)
+        .execute(&db)
+        .await
+        .unwrap();
+    admin.post(&format!("{page}/undo"), &[]).await;
+    let told = admin.get(&page).await;
+    assert!(told.text().contains("Solo se puede deshacer") && !told.body.contains("Ver quiénes son"));
 }

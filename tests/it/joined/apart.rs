@@ -87,6 +87,25 @@ async fn who_was_taken_off_a_list_since_stays_off(db: PgPool) {
 }
 
 #[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn who_was_put_back_on_a_list_has_the_place_that_was_theirs(db: PgPool) {
+    let (kept, gone) = twice(&db).await;
+    let list = list_of(&db, "Del otro", &[gone]).await;
+    let id = join(&db, kept, gone, &[]).await.unwrap();
+    let member = sqlx::query_scalar("select id from list_members where list_id = $1 and contact_id = $2")
+        .bind(list.0)
+        .bind(kept.0)
+        .fetch_one(&db)
+        .await
+        .unwrap();
+    let mut tx = db.begin().await.unwrap();
+    let removal = list_removals::remove(&mut tx, later(1), &Actor::CommandLine, list, member).await.unwrap();
+    list_removals::put_back(&mut tx, later(1), &Actor::CommandLine, list, removal).await.unwrap();
+    tx.commit().await.unwrap();
+    separate(&db, id).await.unwrap();
+    assert_eq!(on(&db, list).await, [gone]);
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
 async fn taking_back_a_change_in_bulk_takes_the_place_that_went_over_too(db: PgPool) {
     let (kept, gone) = twice(&db).await;
     let list = list_of(&db, "Por tanda", &[gone]).await;

@@ -90,6 +90,18 @@ async fn who_stays_does_not_get_what_the_other_had_already(db: PgPool) {
     assert_eq!(drip(&app).await, ["sur1@x.example"]);
 }
 
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn nobody_gets_one_mailing_twice_for_having_been_two(db: PgPool) {
+    let app = app(db);
+    let who = people(&app, "sur", 3).await;
+    crate::mailings::made(&crate::mailings::ask(&app, &who, crate::mailings::OFFER).await);
+    crate::mailings::settle(&app).await;
+    join(&app.state.db, who[1], who[0], &[]).await.unwrap();
+    assert_eq!(drip(&app).await, ["sur2@x.example", "sur3@x.example"]);
+    let blocked = "select count(*) from communication_logs where block_reason = 'DUPLICATE_ADDRESS'";
+    assert_eq!(number(&app.state.db, blocked.to_owned()).await, 1);
+}
+
 /// What the other opened is in the log of their own row.
 async fn opened(db: &PgPool) -> (ContactId, ContactId) {
     let (kept, gone) = twice(db).await;

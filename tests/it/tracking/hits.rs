@@ -1,6 +1,6 @@
 //! What people and machines do to messages.
 
-use super::{after, asks, count, paths, person, sent, settle, status};
+use super::{after, asks, count, paths, person, sent, settle, status, tell};
 use crate::{
     campaigns::{app, execute, seeded},
     duplicates::join,
@@ -146,6 +146,44 @@ async fn machines_are_told_of_and_move_nothing(db: PgPool) {
     asks(&app, &links[3][0]).await;
     settle(&app).await;
     assert_eq!(status(&app, emails[3].message).await, "CLICKED");
+}
+
+#[sqlx::test(migrator = "MIGRATIONS")]
+async fn the_last_link_that_a_scanner_follows_is_no_person_either(db: PgPool) {
+    let app = app(db);
+    let (_, emails) = sent(&app, 1, true).await;
+    let message = emails[0].message;
+    later(&app, 10);
+    // A link a second, and the judging goes on meanwhile.
+    for number in 1..=12 {
+        sqlx::query(
+            "insert into tracking_hits (communication_log_id, link, at, due_at)
+             values ($1, $2, $3, $3 + interval '10 seconds')",
+        )
+        .bind(message)
+        .bind(number)
+        .bind(app.now())
+        .execute(&app.state.db)
+        .await
+        .unwrap();
+        tell(&app).await;
+        later(&app, 1);
+    }
+    for _ in 0..20 {
+        tell(&app).await;
+        later(&app, 1);
+    }
+    assert_eq!(after(&app, message).await, ["MACHINE_CLICKED MANY_AT_ONCE"]);
+    assert_eq!((status(&app, message).await.as_str(), moments(&app, message).await), ("SENT", (None, None)));
+    assert_eq!(count(&app, "select count(*) from tracking_hits").await, 0);
+
+    // Who never stops is judged all the same.
+    for _ in 0..70 {
+        asks(&app, &paths(&app, &emails[0])[0]).await;
+        tell(&app).await;
+        later(&app, 1);
+    }
+    assert_eq!(status(&app, message).await, "CLICKED");
 }
 
 #[sqlx::test(migrator = "MIGRATIONS")]

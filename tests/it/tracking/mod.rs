@@ -92,6 +92,11 @@ async fn asks(app: &TestApp, path: &str) -> Reply {
 async fn settle(app: &TestApp) {
     tracking::run_once(&app.state.db, app.now(), &app.state.hits).await.unwrap();
     app.state.clock.advance(TimeDelta::seconds(11));
+    tell(app).await;
+}
+
+/// Tell all that is due.
+async fn tell(app: &TestApp) {
     while tracking::run_once(&app.state.db, app.now(), &app.state.hits).await.unwrap() {}
 }
 
