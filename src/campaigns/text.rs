@@ -37,9 +37,7 @@ pub(super) async fn stop_reason(
     let campaign = super::campaign::get(db, id).await?;
     let business: Business = settings::load(&mut *db, &config.first_values).await?;
     let sources = variants::plan(db, id).await?.sources(&campaign.source);
-    let problem = sources
-        .iter()
-        .flat_map(|source| legal::unsendable(source, campaign.message_type, &business))
-        .next();
+    let problem =
+        sources.iter().flat_map(|source| legal::unsendable(source, campaign.message_type, &business)).next();
     Ok(problem.map(|it| format!("Se pausó antes de enviar: {}", it.message)))
 }
