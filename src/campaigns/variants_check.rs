@@ -55,12 +55,12 @@ pub(super) async fn of(db: &mut PgConnection, asked: Asked<'_>) -> Result<Vec<It
 fn texts(asked: &Asked<'_>, form: &str) -> Vec<Item> {
     let Asked { config, business, campaign, plan, .. } = *asked;
     let kind = campaign.message_type;
-    let unlawful = legal::problems(&campaign.source, kind, business);
+    let unlawful = legal::unfit(&campaign.source, kind, business);
     let own = checklist::manner(config, business, &campaign.source, form);
     let mut items = Vec::new();
     for (place, source) in plan.sources(&campaign.source).iter().enumerate().skip(1) {
         let named = |said: &str| format!("Texto {}: {said}", letter(place));
-        let found = legal::problems(source, kind, business).into_iter();
+        let found = legal::unfit(source, kind, business).into_iter();
         items.extend(
             found.filter(|it| !unlawful.contains(it)).map(|it| {
                 Item::red("variants", named(&it.message), "Corrige ese texto, o quítalo.").at(form)
