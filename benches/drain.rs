@@ -253,6 +253,7 @@ async fn gate_alone(engine: &Engine, count: usize) {
             caps: &caps,
             channel_left: None,
             campaign_left: None,
+            winner_at: None,
         };
         for facts in gate::facts(&mut db, Channel::Email, &asked, Some(since)).await.unwrap() {
             let decision = gate::decide(OriginKind::Campaign, kind, &["first_name"], &facts, &rules, now);

@@ -1,7 +1,7 @@
 //! A campaign as it is written: its text, audience and pace. Writes the
 //! `campaigns` table; the words themselves are versions kept by `messaging::versions`.
 
-use super::{audience::Rule, edit::Edit, text};
+use super::{audience::Rule, edit::Edit, text, variants};
 use crate::{
     access::{Actor, Permission},
     audit,
@@ -470,7 +470,7 @@ async fn save_text(
     sqlx::query!("update campaigns set template_id = $2 where id = $1", id.0, template.0)
         .execute(&mut **tx)
         .await?;
-    Ok(())
+    variants::follow(tx, now, actor, id, source).await
 }
 
 fn refuse_problems(edit: &Edit) -> Result<()> {

@@ -7,7 +7,8 @@ use super::{
     forecast,
     later::{self, Later},
     outlook::{self, Outlook, day_and_hour},
-    precheck, trial,
+    precheck, trial, variants,
+    variants_check::{self, Asked},
 };
 use crate::{
     chile::format,
@@ -18,7 +19,7 @@ use crate::{
         compose::Sender,
         kinds::MessageType,
         legal::{footer_advice, footer_lacks, own_gap, own_gap_sentence},
-        template,
+        template::{self, Source},
         values::{self, Recipient},
     },
     settings::{self, Business, EmailChannel},
@@ -54,19 +55,19 @@ pub struct Item {
 }
 
 impl Item {
-    fn green(key: &'static str, found: impl Into<String>) -> Item {
+    pub(super) fn green(key: &'static str, found: impl Into<String>) -> Item {
         Item { key, level: Level::Green, found: found.into(), advice: String::new(), link: None }
     }
 
-    fn amber(key: &'static str, found: impl Into<String>, advice: impl Into<String>) -> Item {
+    pub(super) fn amber(key: &'static str, found: impl Into<String>, advice: impl Into<String>) -> Item {
         Item { key, level: Level::Amber, found: found.into(), advice: advice.into(), link: None }
     }
 
-    fn red(key: &'static str, found: impl Into<String>, advice: impl Into<String>) -> Item {
+    pub(super) fn red(key: &'static str, found: impl Into<String>, advice: impl Into<String>) -> Item {
         Item { key, level: Level::Red, found: found.into(), advice: advice.into(), link: None }
     }
 
-    fn at(mut self, link: impl Into<String>) -> Item {
+    pub(super) fn at(mut self, link: impl Into<String>) -> Item {
         self.link = Some(link.into());
         self
     }
@@ -130,8 +131,9 @@ pub async fn of(
 
     let mut items = senders(config, &business, &email, campaign.message_type);
     items.extend(text(campaign, &business, &edit));
-    items.extend(manner(config, &business, campaign, &edit));
-    let required = template::compile(&campaign.source).map(|it| it.required()).unwrap_or_default();
+    items.extend(manner(config, &business, &campaign.source, &edit));
+    let plan = variants::plan(&mut *db, campaign.id).await?;
+    let required = plan.required(&campaign.source);
     let question = Question {
         rule: &campaign.audience,
         channel: campaign.channel,
@@ -150,7 +152,15 @@ pub async fn of(
     items.push(window(campaign, now, &outlook, &edit));
     items.push(batch(campaign, &edit));
     items.push(cap(campaign, outlook.daily_cap, &edit));
-    items.push(tried(db, config, campaign).await?);
+    items.push(tried(db, config, campaign, campaign.template, None).await?);
+    let reachable = preview.reachable;
+    items.extend(
+        variants_check::of(
+            db,
+            Asked { now, config, business: &business, campaign, plan: &plan, outlook: &outlook, reachable },
+        )
+        .await?,
+    );
     Ok(Checklist { items, preview, later, outlook })
 }
 
@@ -255,8 +265,7 @@ fn text(campaign: &Campaign, business: &Business, edit: &str) -> Vec<Item> {
 }
 
 /// How the text, filled for an invented person, looks to filters; nothing while it cannot be filled.
-fn manner(config: &Config, business: &Business, campaign: &Campaign, edit: &str) -> Vec<Item> {
-    let source = &campaign.source;
+pub(super) fn manner(config: &Config, business: &Business, source: &Source, edit: &str) -> Vec<Item> {
     if source.body.trim().is_empty() {
         return Vec::new();
     }
@@ -412,23 +421,30 @@ fn cap(campaign: &Campaign, daily_cap: Option<u32>, edit: &str) -> Item {
     }
 }
 
-/// Whether someone has sent themselves the text as it stands.
-async fn tried(db: &mut PgConnection, config: &Config, campaign: &Campaign) -> Result<Item> {
+/// Whether someone has sent themselves the text as it stands; `letter`: which of several.
+pub(super) async fn tried(
+    db: &mut PgConnection,
+    config: &Config,
+    campaign: &Campaign,
+    text: Option<TemplateId>,
+    letter: Option<char>,
+) -> Result<Item> {
     let tried = sqlx::query_scalar!(
         r#"select exists (select 1 from communication_logs
                where campaign_id = $1 and origin = 'TEST' and template_id is not distinct from $2
                  and sent_at is not null) as "tried!""#,
         campaign.id.0,
-        campaign.template.map(|it: TemplateId| it.0)
+        text.map(|it| it.0)
     )
     .fetch_one(db)
     .await?;
+    let which = letter.map_or_else(|| "de este texto".to_owned(), |it| format!("del texto {it}"));
     Ok(if tried {
-        Item::green("trial", "Ya enviaste una prueba de este texto.")
+        Item::green("trial", format!("Ya enviaste una prueba {which}."))
     } else {
         Item::amber(
             "trial",
-            "Aún no te has enviado una prueba de este texto.",
+            format!("Aún no te has enviado una prueba {which}."),
             match config.smtp {
                 Some(_) => "Mírala en tu correo antes de empezar.",
                 None => "Mírala en la bandeja de salida antes de empezar.",

@@ -3,6 +3,7 @@
 use super::{
     campaign::{self, Status},
     edit::Edit,
+    variants,
 };
 use crate::{
     access::{Actor, Permission},
@@ -19,7 +20,7 @@ use serde_json::json;
 /// Most letters of a campaign's name.
 const NAME: usize = 200;
 
-/// Make a draft with the text, the audience and the pace of `id`, whatever became of it.
+/// Make a draft with the texts, the audience and the pace of `id`, whatever became of it.
 ///
 /// # Errors
 /// [`Error::Forbidden`], [`Error::NotFound`], [`Error::Invalid`] for a text that may not be saved again, or the database's.
@@ -33,7 +34,12 @@ pub async fn duplicate(
     let original = campaign::get(tx, id).await?;
     let name = format!("Copia de {}", original.name).chars().take(NAME).collect();
     let edit = Edit { name, ..Edit::of(&original) };
-    campaign::create(tx, now, actor, &edit).await
+    let copy = campaign::create(tx, now, actor, &edit).await?;
+    let plan = variants::plan(tx, id).await?;
+    if !plan.variants.is_empty() {
+        variants::save(tx, now, actor, copy, &plan).await?;
+    }
+    Ok(copy)
 }
 
 /// Keep the text of `id` as a template of the library, under the campaign's name.
@@ -81,6 +87,7 @@ pub async fn delete(tx: &mut Tx<'_>, now: DateTime<Utc>, actor: &Actor, id: Camp
             "Ya enviaste una prueba de este borrador, y lo enviado queda en el registro: no se puede eliminar. Si no lo usarás, cancélalo.",
         ));
     }
+    sqlx::query!("delete from campaign_variants where campaign_id = $1", id.0).execute(&mut **tx).await?;
     sqlx::query!("delete from campaigns where id = $1", id.0).execute(&mut **tx).await?;
     let change = audit::Change {
         action: "campaign.delete",

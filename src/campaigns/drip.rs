@@ -2,7 +2,7 @@
 //! for it: who has no row yet is queued, campaigns that may not go on are paused,
 //! the queue is drained, and what came to its end is settled.
 
-use super::{figures, launch, progress, refused, status, text};
+use super::{contest, figures, launch, progress, refused, status, text};
 use crate::{
     channels::Channel,
     chile::{business_hours::BusinessHours, format},
@@ -91,6 +91,7 @@ pub async fn run_once(engine: &Engine, options: &Options) -> Result<RunReport> {
             unread = 1;
         }
         status::settle(&engine.db, now).await?;
+        contest::run_once(&engine.db, now).await?;
         unread = unread.max(pause_the_unfit(engine, now, &mut paused).await?);
         paused_mailings = mailings::pause_the_unfit(&engine.db, now, &engine.config).await?;
     }

@@ -31,6 +31,8 @@ pub struct Stream<'a> {
     pub ready: u64,
     /// Messages that join them on later local days, in order.
     pub later: Vec<(NaiveDate, u64)>,
+    /// Messages that join them at one instant.
+    pub rest: Option<(DateTime<Utc>, u64)>,
 }
 
 /// What sets the pace.
@@ -87,6 +89,7 @@ pub fn march(pace: &Pace<'_>, from: DateTime<Utc>) -> Option<Forecast> {
         today.turn(date, pace.growth);
         for (index, lane) in lanes.iter_mut().enumerate() {
             lane.turn(date);
+            lane.join(at);
             let leaving = lane.leave(at, &mut today, pace.calendar);
             if index == pace.own && leaving > 0 {
                 tell(&mut days, date, at, leaving);
@@ -130,6 +133,8 @@ struct Lane<'a> {
     ready: u64,
     /// Those of `later` that have joined.
     joined: usize,
+    /// Those who have yet to join at their instant.
+    rest: Option<(DateTime<Utc>, u64)>,
     date: Option<NaiveDate>,
     used: u64,
 }
@@ -145,13 +150,14 @@ impl<'a> Lane<'a> {
             per_run: u64::from(stream.batch_size.max(1)).min(in_time),
             ready: stream.ready,
             joined: 0,
+            rest: stream.rest,
             date: None,
             used: stream.sent_today.into(),
         }
     }
 
     fn is_done(&self) -> bool {
-        self.ready == 0 && self.joined == self.stream.later.len()
+        self.ready == 0 && self.joined == self.stream.later.len() && self.rest.is_none()
     }
 
     /// It is `date`: who was to wait until then is ready, and the day's own cap is free.
@@ -163,6 +169,13 @@ impl<'a> Lane<'a> {
         while let Some((_, more)) = self.stream.later.get(self.joined).filter(|it| it.0 <= date) {
             self.ready += more;
             self.joined += 1;
+        }
+    }
+
+    /// It is `at`: who was to wait until then is ready.
+    fn join(&mut self, at: DateTime<Utc>) {
+        if let Some((_, more)) = self.rest.take_if(|it| it.0 <= at) {
+            self.ready += more;
         }
     }
 
@@ -196,7 +209,10 @@ impl<'a> Lane<'a> {
     /// The next run that may send something; none: there is none.
     fn next(&self, at: DateTime<Utc>, today: &Today, calendar: &Calendar) -> Option<DateTime<Utc>> {
         let from = match self.ready {
-            0 => time::start_of_day(self.stream.later.get(self.joined)?.0),
+            0 => {
+                let day = self.stream.later.get(self.joined).map(|it| time::start_of_day(it.0));
+                day.into_iter().chain(self.rest.map(|it| it.0)).min()?
+            }
             _ if !self.is_open(at, calendar) => at,
             _ if self.room(today) == 0 => time::start_of_day(today.date + Days::new(1)),
             _ => at + TimeDelta::minutes(RUN_EVERY_MINUTES),
@@ -255,6 +271,7 @@ mod tests {
             sent_today: 0,
             ready: messages,
             later: Vec::new(),
+            rest: None,
         };
         let mut pace = Pace {
             calendar: &calendar,
@@ -270,6 +287,11 @@ mod tests {
 
     fn ends(messages: u64, change: impl FnOnce(&mut Pace<'_>)) -> Option<String> {
         Some(time::local(marched(messages, change)?.ends?).format("%a %d-%m %H:%M").to_string())
+    }
+
+    /// An instant as [`ends`] tells it.
+    fn ends_at(instant: &str) -> Option<String> {
+        Some(time::local(at(instant)).format("%a %d-%m %H:%M").to_string())
     }
 
     /// Each day as `24 50 09:00-09:10`.
@@ -380,9 +402,25 @@ mod tests {
             sent_today: 0,
             ready: 3,
             later: Vec::new(),
+            rest: None,
         }];
         let pace =
             Pace { calendar: &calendar, channel_cap: None, growth: None, sent_today: 0, streams, own: 0 };
         assert_eq!(march(&pace, at("2026-11-23T11:00:00Z")), None);
+    }
+
+    #[test]
+    fn the_rest_joins_at_its_instant_and_leaves_from_then_on() {
+        let joins = |when: &'static str| {
+            move |it: &mut Pace<'_>| {
+                it.channel_cap = None;
+                it.streams[0].rest = Some((at(when), 30));
+            }
+        };
+        // 16:00 on the same day; and at night, when the window is closed.
+        assert_eq!(ends(30, joins("2026-11-23T19:00:00Z")), ends_at("2026-11-23T19:00:00Z"));
+        assert_eq!(ends(30, joins("2026-11-24T02:00:00Z")), ends_at("2026-11-24T12:00:00Z"));
+        let days = marched(30, joins("2026-11-24T02:00:00Z")).unwrap().days;
+        assert_eq!(days.iter().map(|it| it.messages).collect::<Vec<_>>(), [30, 30]);
     }
 }

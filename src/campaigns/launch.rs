@@ -7,7 +7,7 @@ use super::{
     audience,
     campaign::{self, Status},
     checklist::{self, Checklist},
-    status,
+    status, variants,
 };
 use crate::{
     access::{Actor, Permission, Role},
@@ -232,7 +232,13 @@ impl Order {
         };
         let unreadable = || Error::Internal(format!("campaign {id} can't be queued"));
         let template = it.template_id.map(TemplateId).ok_or_else(unreadable)?;
-        let prepared = versions::prepared(tx, template).await?;
+        let mut required: Vec<&'static str> = Vec::new();
+        // Who lacks what one of several texts needs gets none of them: each is tried on the same kind of people.
+        for text in std::iter::once(template).chain(variants::templates(tx, id).await?) {
+            required.extend(versions::prepared(tx, text).await?.map(|it| it.required()).unwrap_or_default());
+        }
+        required.sort_unstable();
+        required.dedup();
         let asker = match (it.staff_id, it.staff_name, it.staff_role.as_deref().and_then(Role::from_code)) {
             (Some(staff), Some(name), Some(known)) => Actor::Staff { id: StaffId(staff), name, role: known },
             _ => Actor::System,
@@ -243,7 +249,7 @@ impl Order {
             channel: Channel::from_code(&it.communication_type).ok_or_else(unreadable)?,
             message_type: MessageType::from_code(&it.message_type).ok_or_else(unreadable)?,
             template,
-            required: prepared.map(|it| it.required()).unwrap_or_default(),
+            required,
             asker,
             through: it.enqueued_through,
         }))

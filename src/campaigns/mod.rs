@@ -5,13 +5,16 @@
 pub mod campaign;
 pub mod edit;
 pub mod audience;
+pub mod variants;
 pub mod forecast;
 pub mod later;
 pub mod outlook;
 mod precheck;
 pub mod text;
+mod variants_check;
 pub mod checklist;
 pub mod status;
+pub mod contest;
 pub mod launch;
 pub mod hold;
 pub mod on_one;

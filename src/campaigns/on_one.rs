@@ -1,7 +1,7 @@
 //! What would become of one person if a campaign were started now, or did: whether they belong to its audience, whether
 //! they have their message, and what the gate says.
 
-use super::{audience, campaign::Campaign};
+use super::{audience, campaign::Campaign, variants};
 use crate::{
     config::Config,
     contacts::merge,
@@ -9,7 +9,6 @@ use crate::{
     ids::{ContactId, MessageId},
     messaging::{
         kinds::{OriginKind, Status},
-        template,
         why::{self, Answer, Frame, Question},
     },
 };
@@ -39,7 +38,7 @@ pub async fn of(
     contact: ContactId,
 ) -> Result<OnOne> {
     let next = audience::page(&mut *db, now, &campaign.audience, contact.0 - 1, 1).await?;
-    let required = template::compile(&campaign.source).map(|it| it.required()).unwrap_or_default();
+    let required = variants::plan(&mut *db, campaign.id).await?.required(&campaign.source);
     let frame = Frame::open(&mut *db, now, &config.first_values, campaign.channel)
         .await?
         .capped(campaign.daily_cap.map(|cap| (campaign.id, cap)));

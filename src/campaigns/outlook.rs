@@ -3,6 +3,7 @@
 
 use super::{
     campaign::{self, Campaign},
+    contest::{self, Rest},
     forecast::{self, Forecast, Pace, Stream},
     later::Later,
 };
@@ -19,7 +20,7 @@ use crate::{
     },
     settings::{self, EmailChannel},
 };
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use sqlx::PgConnection;
 
 /// The frame that a campaign's messages leave in.
@@ -38,6 +39,8 @@ pub struct Outlook {
     pub growth: Option<warm_up::Plan>,
     /// Promotions that count against the channel's cap today already, and messages against the campaign's own.
     sent_today: (u32, u32),
+    /// Those who wait for the best of its texts; none: it has one, or it is decided.
+    pub rest: Option<Rest>,
     /// Other campaigns that run now and share the channel's cap, in the order in which a run takes them.
     pub others: Vec<Other>,
 }
@@ -85,6 +88,7 @@ pub async fn of(
         channel_cap,
         growth: warm_up::Plan::of_email(&email),
         sent_today: (used(channel_cap, left.0), used(campaign.daily_cap, left.1)),
+        rest: contest::rest(&mut *db, campaign.id).await?,
         others: others(db, campaign, channel_cap).await?,
         hours: campaign.business_hours.clone().unwrap_or_else(|| email.business_hours.clone()),
         channel_hours: email.business_hours,
@@ -97,7 +101,8 @@ const MAILINGS: CampaignId = CampaignId(0);
 /// The other campaigns that run now on the channel and sell, with what is ready of each, behind what was asked for by
 /// hand. Who of them waits for a day of their own is not counted.
 async fn others(db: &mut PgConnection, campaign: &Campaign, channel_cap: Option<u32>) -> Result<Vec<Other>> {
-    let own_days: Vec<String> = DeferReason::OF_THE_PERSON.iter().map(|it| it.code().to_owned()).collect();
+    let not_ready = DeferReason::OF_THE_PERSON.iter().chain([&DeferReason::AwaitingWinner]);
+    let not_ready: Vec<String> = not_ready.map(|it| it.code().to_owned()).collect();
     let rows = sqlx::query!(
         r#"select c.id, coalesce((
                select sum(t.messages) from campaign_tallies t
@@ -108,7 +113,7 @@ async fn others(db: &mut PgConnection, campaign: &Campaign, channel_cap: Option<
         campaign.channel.code(),
         campaign.id.0,
         &MessageType::promotional_codes(),
-        &own_days
+        &not_ready
     )
     .fetch_all(&mut *db)
     .await?;
@@ -121,7 +126,7 @@ async fn others(db: &mut PgConnection, campaign: &Campaign, channel_cap: Option<
                    where status = 'RUNNING' and message_type = any($2))::bigint as "waiting!""#,
         campaign.channel.code(),
         &MessageType::promotional_codes(),
-        &own_days
+        &not_ready
     )
     .fetch_one(&mut *db)
     .await?;
@@ -157,14 +162,16 @@ impl Outlook {
         now: DateTime<Utc>,
     ) -> Option<Forecast> {
         let promotional = campaign.message_type.is_promotional();
+        let rest = self.waiting(ready, now);
         let own = Stream {
             hours: Some(&self.hours).filter(|_| promotional),
             batch_size: campaign.batch_size,
             spacing_seconds: campaign.spacing_seconds,
             daily_cap: campaign.daily_cap,
             sent_today: self.sent_today.1,
-            ready,
+            ready: ready - rest.map_or(0, |it| it.1),
             later,
+            rest,
         };
         let others = self.others.iter().map(|it| Stream {
             hours: Some(it.campaign.business_hours.as_ref().unwrap_or(&self.channel_hours)),
@@ -174,6 +181,7 @@ impl Outlook {
             sent_today: 0,
             ready: it.waiting,
             later: Vec::new(),
+            rest: None,
         });
         let mut streams: Vec<Stream<'_>> = others.collect();
         let before = self.others.iter().filter(|it| it.campaign.id < campaign.id).count();
@@ -187,6 +195,17 @@ impl Outlook {
             own: before,
         };
         forecast::march(&pace, now)
+    }
+
+    /// When the winner among the campaign's texts is known, and how many of `ready` wait for it.
+    #[must_use]
+    pub fn waiting(&self, ready: u64, now: DateTime<Utc>) -> Option<(DateTime<Utc>, u64)> {
+        let rest = self.rest?;
+        let known = rest.waiting.min(ready);
+        let waiting = known + (ready - known) * u64::from(rest.percent) / 100;
+        let begins = self.hours.next_open(now, &self.calendar).unwrap_or(now);
+        let at = rest.decides_at.unwrap_or(begins + TimeDelta::hours(rest.hours.into()));
+        (waiting > 0).then_some((at, waiting))
     }
 
     /// The same of `messages`, among them those that `later` tells of.

@@ -1,7 +1,7 @@
 //! A campaign's text tried out before it leaves: filled for one person, and sent
 //! to the member of the staff who asks.
 
-use super::campaign::{self, Campaign};
+use super::{campaign, variants};
 use crate::{
     access::{Actor, Permission},
     audit,
@@ -9,7 +9,7 @@ use crate::{
     config::Config,
     db::Tx,
     error::{Error, FieldError, Result},
-    ids::{CampaignId, ContactId, MessageId},
+    ids::{CampaignId, ContactId, MessageId, TemplateId},
     messaging::{
         compose::Sender,
         gate::{self, Asked},
@@ -98,7 +98,7 @@ fn why(error: &RenderError) -> String {
     }
 }
 
-/// Queue a test of the text in force to `address`, the asker's own. It leaves by
+/// Queue a test of the text in force, or of the one at `place` among several, to `address`, the asker's own. It leaves by
 /// the same queue and the same channel, whatever the window and the caps; the caller drains it at once.
 ///
 /// # Errors
@@ -109,12 +109,19 @@ pub async fn send(
     actor: &Actor,
     config: &Config,
     id: CampaignId,
+    place: usize,
     address: &str,
 ) -> Result<MessageId> {
     actor.require(Permission::SendTests)?;
     let campaign = campaign::get(tx, id).await?;
     let business: Business = settings::load(&mut **tx, &config.first_values).await?;
-    let (template, required) = ready(&campaign, &business)?;
+    let plan = variants::plan(tx, id).await?;
+    let source = plan.sources(&campaign.source).into_iter().nth(place).ok_or(Error::NotFound)?;
+    let template = match place {
+        0 => campaign.template,
+        _ => variants::templates(tx, id).await?.get(place - 1).copied(),
+    };
+    let (template, required) = ready(&source, template, &business)?;
     let draft = Draft {
         origin: Origin::Campaign(id),
         channel: campaign.channel,
@@ -129,16 +136,19 @@ pub async fn send(
         subject_kind: "campaign",
         subject_id: Some(id.0),
         before: None,
-        after: Some(json!({ "message": message })),
+        after: Some(json!({ "message": message, "text": variants::letter(place) })),
     };
     audit::record(tx, now, actor, change).await?;
     Ok(message)
 }
 
-fn ready(campaign: &Campaign, business: &Business) -> Result<(crate::ids::TemplateId, Vec<&'static str>)> {
-    let source = &campaign.source;
+fn ready(
+    source: &Source,
+    template: Option<TemplateId>,
+    business: &Business,
+) -> Result<(TemplateId, Vec<&'static str>)> {
     let (Some(template), false) =
-        (campaign.template, source.subject.trim().is_empty() || source.body.trim().is_empty())
+        (template, source.subject.trim().is_empty() || source.body.trim().is_empty())
     else {
         return Err(Error::refused(
             "No se envió la prueba: primero escribe el asunto y el cuerpo de la campaña, y guárdalos.",

@@ -7,6 +7,7 @@ use super::{
     limits::{self, Cap, Counted},
     outbox::{self, Deferral, Refusal},
     room,
+    sample::Lots,
     streams::{Sendout, Stream},
     texts::{Text, Texts},
     values::Recipient,
@@ -52,6 +53,19 @@ pub(super) struct Book {
     pub(super) caps: Vec<Cap>,
     pub(super) channel_cap: Option<u32>,
     pub(super) texts: Texts,
+}
+
+impl Book {
+    /// As they stand for one message; `left`: of the caps of the channel and of the campaign.
+    fn rules<'a>(
+        &'a self,
+        hours: &'a BusinessHours,
+        left: (Option<u32>, Option<u32>),
+        winner_at: Option<DateTime<Utc>>,
+    ) -> Rules<'a> {
+        let (calendar, caps) = (&self.calendar, &self.caps);
+        Rules { calendar, hours, caps, channel_left: left.0, campaign_left: left.1, winner_at }
+    }
 }
 
 /// What one page came to.
@@ -313,6 +327,7 @@ async fn decide_and_write(
     let messages: Vec<i64> = due.iter().map(|it| it.id).collect();
     let seconds = addressee::second_messages(tx, &messages).await?;
     let caps = room::Caps { channel: book.channel_cap, campaign: stream.campaign.zip(stream.daily_cap) };
+    let lots = Lots::of(tx, stream.sample.as_ref(), &messages).await?;
     let (mut channel_left, mut campaign_left) = room::held(tx, now, book.channel, caps).await?;
     // What this page itself lets go counts for the same person's next message.
     let mut let_go: HashMap<ContactId, Vec<Counted>> = HashMap::new();
@@ -340,14 +355,14 @@ async fn decide_and_write(
             // A test goes to someone on the staff, filled as for an invented person.
             facts.recipient = Recipient::sample();
         }
-        let template = stream
-            .template
+        let template = lots
+            .text(it.id)
+            .or(stream.template)
             .or(it.template)
             .ok_or_else(|| Error::Internal("a message without text".into()))?;
         let text = book.texts.get(tx, template, stream.tracks).await?;
         let required: &[&str] = text.0.as_ref().map_or(&[], |it| it.required.as_slice());
-        let rules =
-            Rules { calendar: &book.calendar, hours: &hours, caps: &book.caps, channel_left, campaign_left };
+        let rules = book.rules(&hours, (channel_left, campaign_left), lots.waits_until(it.id));
         match gate::decide(it.origin, it.kind, required, &facts, &rules, now) {
             Decision::Allow => {
                 if it.kind.is_promotional() && it.origin != OriginKind::Test {
@@ -382,6 +397,7 @@ async fn decide_and_write(
     let refused = addressee::follow_changes(tx, now, run, &moved).await?;
     page.blocked += u32::try_from(refused.len()).unwrap_or(u32::MAX);
     page.allowed.retain(|it| !refused.contains(&it.id));
+    lots.keep(tx, page.allowed.iter().map(|it| it.id)).await?;
     write(tx, now, run, &page, &deferrals, &refusals).await?;
     Ok(page)
 }

@@ -1,7 +1,7 @@
 //! The one gate: decides for each message if it may go, must wait, or must not go.
 //!
 //! The order is fixed: address, suppression, consent, preference, a long pause, the text's
-//! needs; then a pause, the person's own rhythm and the frequency caps, their quiet hours, business window and
+//! needs; then the text itself, where several are tried; a pause, the person's own rhythm and the frequency caps, their quiet hours, business window and
 //! holidays, daily caps. The first half is asked when a message is queued and again when it
 //! is about to leave; the second half only then. Pure but for [`facts`].
 
@@ -71,6 +71,8 @@ pub struct Rules<'a> {
     pub channel_left: Option<u32>,
     /// Messages that the campaign may still send today; none: no cap.
     pub campaign_left: Option<u32>,
+    /// The message waits for the best of its campaign's texts until then; none: its text is known.
+    pub winner_at: Option<DateTime<Utc>>,
 }
 
 /// What the gate says.
@@ -181,6 +183,10 @@ pub fn decide(
 ) -> Decision {
     if let Err((reason, detail)) = eligible(origin, kind, required, facts, now) {
         return Decision::Block { reason, detail };
+    }
+    if let Some(until) = rules.winner_at {
+        let detail = "Se elige entre los textos que se prueban en una parte de la audiencia".to_owned();
+        return Decision::Defer { until, reason: DeferReason::AwaitingWinner, detail };
     }
     if origin == OriginKind::Test || !kind.is_promotional() {
         return Decision::Allow;
@@ -432,6 +438,7 @@ mod tests {
             caps: &caps,
             channel_left: None,
             campaign_left: None,
+            winner_at: None,
         };
         change(&mut rules);
         decide(OriginKind::Campaign, kind, &["first_name"], facts, &rules, at.parse().unwrap())
@@ -591,6 +598,22 @@ mod tests {
         );
         let other = Facts { quiet: Some((time("13:00:00"), time("11:00:00"))), ..named() };
         assert_eq!(ask(MessageType::Promocional, &other, NOON, |_| ()), Decision::Allow);
+    }
+
+    #[test]
+    fn who_waits_for_the_winner_waits_whatever_the_hour_but_is_refused_as_ever() {
+        let ends = "2026-11-24T15:00:00Z".parse().unwrap();
+        let waits = |kind, facts: &Facts, at: &str| ask(kind, facts, at, |it| it.winner_at = Some(ends));
+        for (kind, at) in [
+            (MessageType::Promocional, NOON),
+            (MessageType::Promocional, "2026-11-22T05:00:00Z"),
+            (MessageType::BookingReminder, NOON),
+        ] {
+            let decision = waits(kind, &named(), at);
+            assert_eq!(deferred(&decision), Some((DeferReason::AwaitingWinner, "2026-11-24 12:00".into())));
+        }
+        let gone = Facts { suppressed: Some(SuppressionReason::Unsubscribed), ..named() };
+        assert_eq!(blocked(&waits(MessageType::Promocional, &gone, NOON)), Some(BlockReason::Suppressed));
     }
 
     #[test]

@@ -191,6 +191,8 @@ codes! {
         DailyCap = "DAILY_CAP", "Tope diario del canal";
         /// The campaign sent as many as its daily cap allows.
         CampaignDailyCap = "CAMPAIGN_DAILY_CAP", "Tope diario de la campaña";
+        /// Its campaign tries several texts on others first.
+        AwaitingWinner = "AWAITING_WINNER", "Espera el texto ganador";
         /// The provider gave a temporary answer.
         Retry = "RETRY", "Reintento tras una respuesta temporal";
     }

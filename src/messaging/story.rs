@@ -54,8 +54,19 @@ pub struct Filter {
     pub domain: Option<String>,
     /// Whose recipient followed the link that has this number in this version, or one in another that leads there too.
     pub link: Option<(TemplateId, i32)>,
+    /// Of a campaign that tries several texts: in its sample, with the text at this place; or with the winner.
+    pub variant: Option<Drawn>,
     /// Tests too; else only messages to others.
     pub tests: bool,
+}
+
+/// How a message came to its text, where its campaign tries several.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Drawn {
+    /// By chance, within the sample: the text at this place.
+    InSample(i16),
+    /// As one of the rest: the winner.
+    Winner,
 }
 
 /// Whether a pending message waits for a reason.
@@ -224,6 +235,15 @@ fn narrow(sql: &mut QueryBuilder<Postgres>, filter: &Filter) {
     if filter.unsubscribed {
         sql.push(" and l.unsubscribed_at is not null");
     }
+    match filter.variant {
+        None => (),
+        Some(Drawn::InSample(place)) => {
+            sql.push(" and l.in_sample and l.variant = ").push_bind(place);
+        }
+        Some(Drawn::Winner) => {
+            sql.push(" and not l.in_sample and l.variant is not null");
+        }
+    }
     reached::narrow(sql, filter);
     if !filter.tests {
         sql.push(" and l.origin <> 'TEST'");
@@ -270,6 +290,8 @@ pub struct Message {
     pub template: Option<TemplateId>,
     /// Version of that text.
     pub template_version: Option<i32>,
+    /// Place of its text among several, and whether it is in the sample.
+    pub variant: Option<(i16, bool)>,
     /// Provider's id.
     pub external_id: Option<String>,
     /// Tries so far.
@@ -311,7 +333,7 @@ pub async fn message(db: &mut PgConnection, id: MessageId) -> Result<Message> {
     let mut found = list_by_id(db, id).await?;
     let line = found.pop().ok_or(Error::NotFound)?;
     let it = sqlx::query!(
-        r#"select l.token, l.message_type, l.template_id, t.version as "version?", l.external_id, l.attempts,
+        r#"select l.token, l.message_type, l.template_id, t.version as "version?", l.external_id, l.attempts, l.variant, l.in_sample,
                s.name as "requested_by?", l.unsubscribed_at, k.id as "survivor?", k.first_name as "first_name?",
                k.last_name as "last_name?", k.email, k.phone
            from communication_logs l
@@ -334,6 +356,7 @@ pub async fn message(db: &mut PgConnection, id: MessageId) -> Result<Message> {
         message_type: known(MessageType::from_code(&it.message_type))?,
         template: it.template_id.map(TemplateId),
         template_version: it.version,
+        variant: it.variant.map(|place| (place, it.in_sample)),
         external_id: it.external_id,
         attempts: it.attempts,
         requested_by: it.requested_by,

@@ -1,5 +1,6 @@
 //! The streams of a run: due messages that share a batch. Which of a stream's messages may go is [`super::claim`]'s.
 
+use super::sample::{self, Sample};
 use crate::{
     channels::Channel,
     chile::business_hours::BusinessHours,
@@ -31,6 +32,8 @@ pub(super) struct Stream {
     pub(super) mailing: Option<MailingId>,
     /// The campaign's text as it stands now; none: each message's own.
     pub(super) template: Option<TemplateId>,
+    /// It tries several texts; none: it has one.
+    pub(super) sample: Option<Sample>,
     /// Its messages tell of openings and clicks.
     pub(super) tracks: bool,
     /// Messages that may leave in this run.
@@ -48,6 +51,7 @@ impl Stream {
             campaign: None,
             mailing: None,
             template: None,
+            sample: None,
             tracks: false,
             batch,
             daily_cap: None,
@@ -135,7 +139,7 @@ async fn campaigns(
     batch: Option<u32>,
 ) -> Result<Vec<Stream>> {
     let campaigns = sqlx::query!(
-        "select id, template_id, tracks, batch_size, daily_cap, spacing_seconds, business_hours from campaigns c
+        "select id, template_id, sample_percent, tracks, batch_size, daily_cap, spacing_seconds, business_hours from campaigns c
          where status = 'RUNNING' and communication_type = $1
            and exists (select 1 from communication_logs l
                        where l.communication_type = $1 and l.campaign_id = c.id and l.status = 'PENDING'
@@ -146,8 +150,11 @@ async fn campaigns(
         channel.code(),
         now
     )
-    .fetch_all(db)
+    .fetch_all(&mut *db)
     .await?;
+    let trying: Vec<i64> =
+        campaigns.iter().filter(|it| it.sample_percent.is_some()).map(|it| it.id).collect();
+    let mut samples = sample::of_campaigns(db, now, &trying).await?;
     let int = |n: i32| u32::try_from(n).unwrap_or_default();
     let mut streams = Vec::new();
     for it in campaigns {
@@ -162,6 +169,7 @@ async fn campaigns(
         streams.push(Stream {
             campaign: Some(CampaignId(it.id)),
             template: it.template_id.map(TemplateId),
+            sample: samples.remove(&it.id),
             tracks: it.tracks,
             daily_cap: it.daily_cap.map(int),
             hours,

@@ -113,6 +113,7 @@ pub async fn ask<const N: usize>(
             caps: &frame.caps,
             channel_left,
             campaign_left,
+            winner_at: None,
         };
         answer(question, &facts.next().unwrap_or_default(), rules, now)
     }))
@@ -162,6 +163,7 @@ mod tests {
             caps: &caps,
             channel_left: None,
             campaign_left: None,
+            winner_at: None,
         };
         change(&mut facts, &mut rules);
         let question = Question { kind, origin: OriginKind::Campaign, required: &[], hours: None };

@@ -5,7 +5,7 @@ use super::{
     campaigns_calendar::{self, Calendar},
     campaigns_figures, campaigns_form,
     campaigns_letter::{self, Tried},
-    campaigns_list, filters,
+    campaigns_list, campaigns_variants, filters,
     html::{self, Answer},
     routes::Route,
     shell::Shell,
@@ -18,6 +18,7 @@ use crate::{
         checklist::{self, Checklist, Level},
         outlook,
         progress::{self, Progress},
+        variants,
     },
     chile::{comunas, format},
     error::Result,
@@ -45,6 +46,7 @@ pub(super) fn routes() -> Vec<Route> {
     ];
     all.extend(campaigns_form::routes());
     all.extend(campaigns_letter::routes());
+    all.extend(campaigns_variants::routes());
     all.extend(campaigns_actions::routes());
     all
 }
@@ -112,6 +114,8 @@ pub(super) struct Live {
     /// People may still open and answer what left.
     may_hear: bool,
     figures: Option<campaigns_figures::Shown>,
+    /// What each of several texts came to.
+    contest: Option<campaigns_variants::Shown>,
 }
 
 impl Live {
@@ -164,7 +168,8 @@ async fn live_of(
             href: messages(&format!("status=PENDING&deferred={}", reason.code())),
         })
         .collect();
-    let figures = campaigns_figures::of(db, campaign, &progress).await?;
+    let figures = campaigns_figures::of(&mut *db, campaign, &progress).await?;
+    let contest = campaigns_variants::of(db, campaign, Some(&progress)).await?;
     let was_cancelled = campaign.status == Status::Cancelled;
     let settled = if was_cancelled { progress.left() } else { progress.recipients() - progress.open() };
     Ok(Live {
@@ -184,6 +189,7 @@ async fn live_of(
         held: campaign.hold(now).is_some(),
         may_hear: figures.is_some() && campaign.finished_at.is_none_or(|it| now - it < HEARS),
         figures,
+        contest,
     })
 }
 
@@ -283,6 +289,12 @@ struct ShowPage {
     /// That of a draft with its checklist: both ask the same of each person.
     calendar: Option<Calendar>,
     live: Option<Live>,
+    /// The texts that a draft tries.
+    drafted: Option<campaigns_variants::Shown>,
+    /// Letters of the texts to look at; none: there is one.
+    letters: Vec<char>,
+    /// Which of them is shown.
+    variant: usize,
     /// What holds for a draft takes a look at each person: it comes after the page.
     checklist_follows: bool,
     contacts: Vec<Named>,
@@ -312,6 +324,7 @@ impl ShowPage {
 #[serde(default)]
 struct ShowQuery {
     contact: String,
+    variant: String,
     checklist: String,
 }
 
@@ -342,9 +355,13 @@ async fn show(
     let calendar = checklist.as_ref().map(|it| Calendar::of_draft(&campaign, it, now));
     let checklist_follows = is_draft && checklist.is_none();
     let contacts = some_people(&mut db, now, &campaign).await?;
+    let drafted = if is_draft { campaigns_variants::of(&mut db, &campaign, None).await? } else { None };
+    let sources = variants::plan(&mut db, id).await?.sources(&campaign.source);
     drop(db);
     let contact = query.contact.parse().ok();
-    let tried = Some(campaigns_letter::fill(&state, &campaign.source, contact.map(ContactId)).await?);
+    let variant = query.variant.parse().ok().filter(|it| *it < sources.len()).unwrap_or_default();
+    let letters = (0..sources.len()).map(variants::letter).filter(|_| sources.len() > 1).collect();
+    let tried = Some(campaigns_letter::fill(&state, &sources[variant], contact.map(ContactId)).await?);
     html::page(&ShowPage {
         shell,
         now,
@@ -353,6 +370,9 @@ async fn show(
         checklist,
         calendar,
         live,
+        drafted,
+        letters,
+        variant,
         checklist_follows,
         contacts,
         contact,
@@ -405,6 +425,9 @@ async fn live(
         checklist: None,
         calendar: None,
         live: Some(live),
+        drafted: None,
+        letters: Vec::new(),
+        variant: 0,
         checklist_follows: false,
         contacts: Vec::new(),
         contact: None,

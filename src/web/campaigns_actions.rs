@@ -293,15 +293,25 @@ async fn retry(
     done_or_refused(result, Flash::good(text), &page_of(id))
 }
 
+/// Which of several texts is tried out.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct TestForm {
+    variant: String,
+}
+
 /// Send the text in force to the person who asks, at once.
 async fn send_test(
     State(state): State<AppState>,
     Extension(actor): Extension<Actor>,
     shell: Shell,
     Path(id): Path<CampaignId>,
+    Form(form): Form<TestForm>,
 ) -> Answer {
     let mut tx = state.db.begin().await?;
-    let asked = trial::send(&mut tx, state.clock.now(), &actor, &state.config, id, &shell.email).await;
+    let place = form.variant.parse().unwrap_or_default();
+    let now = state.clock.now();
+    let asked = trial::send(&mut tx, now, &actor, &state.config, id, place, &shell.email).await;
     let message = match asked {
         Ok(it) => it,
         Err(Error::Refused(sentence)) => return Ok(Flash::bad(sentence).to(&page_of(id))),

@@ -12,10 +12,11 @@ use crate::{
         audience::{self, Person, Preview, Question, Which},
         campaign::{self, Campaign},
         later::{self, Later, Waiting},
+        variants,
     },
     chile::format,
     ids::{CampaignId, ContactId},
-    messaging::{kinds::BlockReason, template},
+    messaging::kinds::BlockReason,
     state::AppState,
 };
 use askama::Template;
@@ -103,7 +104,7 @@ async fn people(
 ) -> Answer {
     let mut db = state.db.acquire().await?;
     let campaign = campaign::get(&mut db, id).await?;
-    let required = template::compile(&campaign.source).map(|it| it.required()).unwrap_or_default();
+    let required = variants::plan(&mut db, id).await?.required(&campaign.source);
     let which = match query.reason.as_str() {
         "reachable" => Shown::These(Which::Reachable),
         "later" => Shown::Later,

@@ -17,15 +17,12 @@ use crate::{
         forecast::{Day, Forecast},
         later::{self, Group, Later},
         outlook::{self, Outlook},
-        progress,
+        progress, variants,
     },
     chile::format,
     error::Result,
     ids::CampaignId,
-    messaging::{
-        kinds::{BlockReason, DeferReason},
-        template,
-    },
+    messaging::kinds::{BlockReason, DeferReason},
     state::AppState,
 };
 use askama::Template;
@@ -68,6 +65,8 @@ pub(super) struct Calendar {
     messages: u64,
     pub(super) later: Vec<Line>,
     pub(super) left_out: Vec<Line>,
+    /// Who waits for the best of several texts, and until when.
+    pub(super) rest: Option<String>,
     pub(super) shared: Option<String>,
     pub(super) warms_up: bool,
     /// Nobody is queued yet: it is a draft, or its launch may still be taken back.
@@ -132,7 +131,7 @@ async fn show(
     let from = held.unwrap_or(now);
     let is_ahead = campaign.status == Status::Draft || held.is_some();
     let coming = if is_ahead {
-        let required = template::compile(&campaign.source).map(|it| it.required()).unwrap_or_default();
+        let required = variants::plan(&mut db, campaign.id).await?.required(&campaign.source);
         let asked = question(&campaign, &required, from);
         let preview = audience::preview(&mut db, asked).await?;
         of_audience(&campaign, &preview, later::of_audience(&mut db, asked).await?)
@@ -156,11 +155,22 @@ fn calendar(campaign: &Campaign, coming: Coming, outlook: &Outlook, from: DateTi
         messages: coming.messages,
         later: coming.later.groups.iter().map(|it| line_of(it, list(it.cause.reason()))).collect(),
         left_out: coming.left_out,
+        rest: outlook.waiting(coming.messages.saturating_sub(coming.later.people()), from).map(rest_words),
         shared: outlook.shared(),
         warms_up: outlook.growth.is_some() && outlook.daily_cap.is_some(),
         is_ahead: false,
         forecast,
     }
+}
+
+/// `800 personas esperan el texto ganador, que se elige el …`.
+fn rest_words((at, people): (DateTime<Utc>, u64)) -> String {
+    let people = i64::try_from(people).unwrap_or(i64::MAX);
+    format!(
+        "{} el texto ganador, que se elige el {}.",
+        format::count(people, "persona espera", "personas esperan"),
+        outlook::day_and_hour(at)
+    )
 }
 
 /// `lo recibirán más tarde por el tope de 1 por semana`.

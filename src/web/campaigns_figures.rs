@@ -313,7 +313,7 @@ fn part(count: i64, all: i64) -> i64 {
 }
 
 /// `37,5 %`.
-fn percent(count: i64, all: i64) -> String {
+pub(super) fn percent(count: i64, all: i64) -> String {
     let tenths = (count * 1000 + all / 2).checked_div(all).unwrap_or_default();
     format!("{},{} %", tenths / 10, tenths % 10)
 }

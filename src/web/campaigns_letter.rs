@@ -3,7 +3,7 @@
 use super::{html::Answer, letter_frame, routes::Route, security};
 use crate::{
     access::Permission,
-    campaigns::{campaign, trial},
+    campaigns::{campaign, trial, variants},
     error::{Error, FieldError},
     ids::{CampaignId, ContactId},
     messaging::template::Source,
@@ -28,6 +28,7 @@ pub(super) fn routes() -> Vec<Route> {
 #[serde(default)]
 struct Reader {
     contact: String,
+    variant: String,
 }
 
 /// The text in force, filled for one person, for the frame of the campaign's page.
@@ -38,9 +39,11 @@ async fn saved_preview(
 ) -> Answer {
     let mut db = state.db.acquire().await?;
     let campaign = campaign::get(&mut db, id).await?;
+    let sources = variants::plan(&mut db, id).await?.sources(&campaign.source);
     drop(db);
     let contact = reader.contact.parse().ok().map(ContactId);
-    Ok(frame(&fill(&state, &campaign.source, contact).await?))
+    let source = reader.variant.parse::<usize>().ok().and_then(|it| sources.get(it));
+    Ok(frame(&fill(&state, source.unwrap_or(&campaign.source), contact).await?))
 }
 
 /// `source` filled for `contact`, or for a person of example.

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     access::{Actor, Permission},
-    campaigns::campaign,
+    campaigns::{campaign, variants},
     channels::outbox as captured,
     chile::format,
     contacts::{
@@ -25,7 +25,7 @@ use crate::{
     messaging::{
         kinds::{BlockReason, DeferReason, EventKind, Status},
         outbox::{self, Verdict},
-        story::{self, Deferred, Event, Filter, Line, Message},
+        story::{self, Deferred, Drawn, Event, Filter, Line, Message},
         tracking::targets,
     },
     state::AppState,
@@ -172,6 +172,13 @@ async fn narrowed(db: &mut PgConnection, asked: &Asked, now: DateTime<Utc>) -> R
             targets::of(&mut *db, text, number).await?.unwrap_or_else(|| "uno que no existe".to_owned());
         found.push((format!("Siguieron el enlace {target}"), without(&|it| it.link.clear())));
     }
+    if let Some(drawn) = filter.variant {
+        let label = match drawn {
+            Drawn::InSample(place) => format!("Prueba con el texto {}", text_letter(place)),
+            Drawn::Winner => "Con el texto ganador".to_owned(),
+        };
+        found.push((label, without(&|it| it.variant.clear())));
+    }
     if let Some(reason) = filter.block_reason {
         found.push((reason.label().to_owned(), without(&|it| it.reason.clear())));
     }
@@ -179,6 +186,11 @@ async fn narrowed(db: &mut PgConnection, asked: &Asked, now: DateTime<Utc>) -> R
         found.push((reason.label().to_owned(), without(&|it| "1".clone_into(&mut it.deferred))));
     }
     Ok(found)
+}
+
+/// As the campaign's page calls the text at `place`.
+fn text_letter(place: i16) -> char {
+    variants::letter(usize::try_from(place).unwrap_or_default())
 }
 
 /// The states to choose from.
@@ -247,6 +259,8 @@ struct ShowPage {
     /// What is said of the state: what it means and what follows.
     meaning: String,
     may_decide: bool,
+    /// Which of several texts it carries, in words; empty: its campaign has one.
+    variant: String,
     outbox: Option<i64>,
     created: String,
     sent: String,
@@ -262,6 +276,10 @@ async fn show(State(state): State<AppState>, shell: Shell, Path(id): Path<i64>) 
     let may_decide = decidable && shell.may(Permission::DecideMessages);
     html::page(&ShowPage {
         meaning: meaning(&message, outbox.is_some()),
+        variant: message.variant.map_or_else(String::new, |(place, in_sample)| {
+            let why = if in_sample { "de la prueba" } else { "el ganador" };
+            format!("{}, {why}", text_letter(place))
+        }),
         created: format::datetime(message.line.created_at),
         sent: message.line.sent_at.map(format::datetime).unwrap_or_default(),
         shell,

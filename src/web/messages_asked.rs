@@ -5,7 +5,7 @@ use crate::{
     ids::{CampaignId, ContactId, MailingId, TemplateId},
     messaging::{
         kinds::{BlockReason, DeferReason, Milestone, Status},
-        story::{Deferred, Filter},
+        story::{Deferred, Drawn, Filter},
     },
     reports::home,
 };
@@ -39,6 +39,8 @@ pub(super) struct Asked {
     pub(super) domain: String,
     /// A version of a text and the number of a link in it: `7.2`.
     pub(super) link: String,
+    /// Which of several texts: its place for those of the sample, `rest` for who got the winner.
+    pub(super) variant: String,
     pub(super) tests: String,
     pub(super) before: String,
 }
@@ -72,6 +74,10 @@ impl Asked {
                 .link
                 .split_once('.')
                 .and_then(|(text, number)| Some((TemplateId(text.parse().ok()?), number.parse().ok()?))),
+            variant: match self.variant.as_str() {
+                "rest" => Some(Drawn::Winner),
+                place => place.parse().ok().map(Drawn::InSample),
+            },
             tests: !self.tests.is_empty(),
         }
     }
@@ -93,6 +99,7 @@ impl Asked {
             ("until", &self.until),
             ("domain", &self.domain),
             ("link", &self.link),
+            ("variant", &self.variant),
         ];
         all.into_iter().filter(|it| !it.1.is_empty()).map(|(name, value)| (name, value.as_str())).collect()
     }
@@ -115,6 +122,7 @@ impl Asked {
             (&mut self.until, filter.between.is_some()),
             (&mut self.domain, filter.domain.is_some()),
             (&mut self.link, filter.link.is_some()),
+            (&mut self.variant, filter.variant.is_some()),
         ] {
             if !is_known {
                 text.clear();
@@ -144,6 +152,7 @@ impl Asked {
             ("until", &self.until),
             ("domain", &self.domain),
             ("link", &self.link),
+            ("variant", &self.variant),
             ("tests", &self.tests),
             ("before", &self.before),
         ] {

@@ -32,6 +32,7 @@ mod campaigns_figures;
 mod campaigns_form;
 mod campaigns_letter;
 mod campaigns_list;
+mod campaigns_variants;
 mod health;
 mod companies;
 mod duplicates;

@@ -129,6 +129,7 @@ impl World {
             caps: &self.caps,
             channel_left: self.room,
             campaign_left: None,
+            winner_at: None,
         };
         gate::decide(OriginKind::Campaign, KINDS[kind], &["first_name"], &self.facts, &rules, self.now)
     }

@@ -46,6 +46,7 @@ mod support;
 mod tallies;
 mod templates;
 mod tracking;
+mod variants;
 mod warm_up;
 mod web;
 mod why;

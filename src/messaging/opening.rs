@@ -1,0 +1,145 @@
+//! The first paragraph of a text, and another in its place. A greeting of its own, "Hola …:", is not it. Pure.
+
+use super::{
+    plain_text,
+    template::{BodyFormat, Source},
+};
+use std::ops::Range;
+
+/// Letters of a greeting, at most.
+const GREETING: usize = 80;
+
+/// What the first paragraph of `source` says, as plain text; none: it has none that can be told from the rest.
+#[must_use]
+pub fn of(source: &Source) -> Option<String> {
+    let place = place(source)?;
+    let inner = &source.body[place];
+    Some(match source.body_format {
+        BodyFormat::Text => inner.trim().to_owned(),
+        _ => plain_text::from_html(inner).trim().to_owned(),
+    })
+}
+
+/// `source` with `opening`, plain text with variables, in place of its first paragraph; none: it has none.
+#[must_use]
+pub fn replaced(source: &Source, opening: &str) -> Option<Source> {
+    let place = place(source)?;
+    let opening = opening.trim().replace("\r\n", "\n");
+    let inner = match source.body_format {
+        BodyFormat::Text => opening,
+        _ => opening.lines().map(plain_text::escaped).collect::<Vec<_>>().join("<br />"),
+    };
+    let mut source = source.clone();
+    source.body.replace_range(place, &inner);
+    Some(source)
+}
+
+fn place(source: &Source) -> Option<Range<usize>> {
+    let body = &source.body;
+    let all = match source.body_format {
+        BodyFormat::Text => paragraphs(body),
+        BodyFormat::Html => elements(body, "p"),
+        BodyFormat::Mjml => match elements(body, "p") {
+            found if found.is_empty() => elements(body, "mj-text"),
+            found => found,
+        },
+        BodyFormat::Blocks => Vec::new(),
+    };
+    let shown = |it: &Range<usize>| match source.body_format {
+        BodyFormat::Text => body[it.clone()].to_owned(),
+        _ => plain_text::from_html(&body[it.clone()]),
+    };
+    let mut written = all.into_iter().filter(|it| !shown(it).trim().is_empty());
+    let first = written.next()?;
+    if is_greeting(&shown(&first)) { Some(written.next().unwrap_or(first)) } else { Some(first) }
+}
+
+/// `Hola {{ first_name }}:`
+fn is_greeting(paragraph: &str) -> bool {
+    let paragraph = paragraph.trim();
+    paragraph.chars().count() <= GREETING && !paragraph.contains('\n') && paragraph.ends_with([':', ','])
+}
+
+/// Where the paragraphs of a plain text stand.
+fn paragraphs(body: &str) -> Vec<Range<usize>> {
+    let (mut all, mut at, mut open) = (Vec::new(), 0, None::<Range<usize>>);
+    for line in body.split_inclusive('\n') {
+        let written = line.trim_end_matches(['\n', '\r']).len();
+        if line.trim().is_empty() {
+            all.extend(open.take());
+        } else {
+            let start = open.map_or(at, |it| it.start);
+            open = Some(start..at + written);
+        }
+        at += line.len();
+    }
+    all.extend(open);
+    all
+}
+
+/// Where the insides of the elements called `name` stand.
+fn elements(body: &str, name: &str) -> Vec<Range<usize>> {
+    // Folded in ASCII, so that places stay what they were.
+    let folded = body.to_ascii_lowercase();
+    let (open, close) = (format!("<{name}"), format!("</{name}>"));
+    let (mut all, mut from) = (Vec::new(), 0);
+    while let Some(found) = folded[from..].find(&open) {
+        let start = from + found + open.len();
+        from = start;
+        // `<pre>` is no `<p>`.
+        if !folded[start..].starts_with(['>', ' ', '\n', '\t', '\r']) {
+            continue;
+        }
+        let Some(inner) = folded[start..].find('>').map(|it| start + it + 1) else { break };
+        let Some(end) = folded[inner..].find(&close).map(|it| inner + it) else { break };
+        all.push(inner..end);
+        from = end;
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(body_format: BodyFormat, body: &str, first: Option<&str>, after: Option<&str>) {
+        let source = Source { body: body.into(), body_format, ..Source::default() };
+        assert_eq!(of(&source).as_deref(), first, "{body}");
+        let replaced = replaced(&source, "Otra & {{ company }}\r\nmás");
+        assert_eq!(replaced.map(|it| it.body).as_deref(), after, "{body}");
+    }
+
+    #[test]
+    fn the_first_paragraph_is_replaced_and_nothing_else() {
+        let text = |body, first, after| check(BodyFormat::Text, body, first, after);
+        text("Una\ndos\n\ntres", Some("Una\ndos"), Some("Otra & {{ company }}\nmás\n\ntres"));
+        text(
+            "Hola {{ first_name }}:\r\n\r\nUna\r\n\r\nfin",
+            Some("Una"),
+            Some("Hola {{ first_name }}:\r\n\r\nOtra & {{ company }}\nmás\r\n\r\nfin"),
+        );
+        text("\n\nHola,\n", Some("Hola,"), Some("\n\nOtra & {{ company }}\nmás\n"));
+        text("  \n", None, None);
+        let html = |body, first, after| check(BodyFormat::Html, body, first, after);
+        html(
+            "<pre>x</pre><P class=\"a\">Una <b>dos</b></P><p>tres</p>",
+            Some("Una dos"),
+            Some("<pre>x</pre><P class=\"a\">Otra &amp; {{ company }}<br />más</P><p>tres</p>"),
+        );
+        html("<div>x</div>", None, None);
+        check(
+            BodyFormat::Mjml,
+            "<mj-text><h1>T</h1></mj-text><mj-text><p>Hola:</p>\n<p>Una</p></mj-text>",
+            Some("Una"),
+            Some(
+                "<mj-text><h1>T</h1></mj-text><mj-text><p>Hola:</p>\n<p>Otra &amp; {{ company }}<br />más</p></mj-text>",
+            ),
+        );
+        check(
+            BodyFormat::Mjml,
+            "<mj-text>Una</mj-text>",
+            Some("Una"),
+            Some("<mj-text>Otra &amp; {{ company }}<br />más</mj-text>"),
+        );
+    }
+}
