@@ -20,6 +20,7 @@ pub mod audit;
 // ways out
 pub mod channels;
 pub mod deliverability;
+pub mod copywriter;
 // domains, lowest first
 pub mod contacts;
 pub mod segments;
@@ -27,6 +28,7 @@ pub mod bulk_actions;
 pub mod messaging;
 pub mod imports;
 pub mod campaigns;
+pub mod proposals;
 pub mod mailings;
 pub mod reports;
 pub mod accounts;

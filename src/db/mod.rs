@@ -37,6 +37,11 @@ pub mod locks {
     /// Held while openings and clicks are told.
     pub const TRACKING: i32 = 8;
 
+    /// Held while it is decided whether the month's budget bears another proposal of texts.
+    pub const COPY_BUDGET: i32 = 11;
+    /// Held by the process that waits for a provider's answer; the second key is the call's id.
+    pub const COPY_CALL: i32 = 12;
+
     /// The second key for the row `id`: advisory locks take 32 bits, and rows that are
     /// locked at once never stand four thousand million apart.
     #[must_use]
