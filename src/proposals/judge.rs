@@ -241,8 +241,9 @@ mod tests {
         check("Hola", &"a".repeat(601), "601 caracteres");
         check("Hola {{ firstname }}", "Ven", "La variable {{ firstname }} no existe");
         check("Hola", "{{ first_name", "etiqueta mal escrita");
-        check("Hola", "{% for it in range(9) %}x{% endfor %}", "{% for it in range(9) %}");
-        check("Hola", "{{ range(99) }}", "{{ range(99) }}");
+        check("Hola", "{{ range(99) }}", "La variable {{ range }} no existe");
+        check("Hola", "{% if company %}x{% endif %}", "Trae «{% if company %}»");
+        check("Hola", "{{ first_name | upper }}", "Trae «{{ first_name | upper }}»");
         check("Hola", "{{ first_name | default(\"<b>\") }}", "solo se aceptan variables");
         check("Hola", "<script>alert(1)</script>", "Trae HTML");
         check("Hola", "Uno &lt;b&gt; dos", "Trae HTML");

@@ -479,7 +479,7 @@ mod tests {
             "Hola ",
             "{{}}{%%}",
         ] {
-            scrubbed(it, &Known::default());
+            assert!(scrubbed(it, &Known::default()).len() < 40, "{it}");
         }
     }
 }
