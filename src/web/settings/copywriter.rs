@@ -53,6 +53,15 @@ impl CopywriterPage {
         }
     }
 
+    /// The same below the rate, which moves every day.
+    fn rate_help(typed: &str, ours: &str) -> String {
+        if typed == ours {
+            "Valor de fábrica, redondeado: ponlo al cambio de estos días.".to_owned()
+        } else {
+            format!("De fábrica: {ours}.")
+        }
+    }
+
     fn factory() -> TermsForm {
         TermsForm::of(&Terms::default())
     }
