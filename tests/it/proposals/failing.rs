@@ -163,11 +163,14 @@ async fn a_call_that_was_cut_off_is_paid_for_and_taken_up_once(db: PgPool) {
         provider.says([Say::Silence]);
         let state = app.state.clone();
         // The process dies while it waits: its connections close, and with them its locks.
-        let work =
+        let mut work =
             tokio::spawn(
                 async move { run::run_once(&state.db, &state.clock, &state.config, &state.stop).await },
             );
-        provider.until_asked(n).await;
+        tokio::select! {
+            () = provider.until_asked(n) => (),
+            done = &mut work => panic!("nobody was asked: {done:?}"),
+        }
         assert_eq!(newest(&app, id).await.status, Status::Running);
         // Somebody else who looks meanwhile leaves it alone.
         assert!(!turn(&app).await);
