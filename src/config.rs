@@ -1,8 +1,10 @@
 //! What the environment says: the only place that reads it. Everything is
 //! optional; a wrong value is one Spanish sentence at start, never a guess.
 
+mod copywriter;
 mod feedback;
 
+pub use copywriter::DeepSeek;
 pub use feedback::{Callbacks, Imap, ImapTls, PublicKey};
 
 use sha2::{Digest as _, Sha256};
@@ -141,6 +143,8 @@ pub struct Config {
     pub imap: Option<Imap>,
     /// Providers that tell us what became of messages.
     pub callbacks: Callbacks,
+    /// The provider that proposes texts; none: there is no key.
+    pub deepseek: Option<DeepSeek>,
     /// `DRIP_TOKEN`: bearer token of `POST /internal/drip`.
     pub drip_token: Option<Secret>,
     /// `METRICS_TOKEN`: bearer token of `GET /metrics`; none: answered to this machine alone.
@@ -247,6 +251,7 @@ impl Config {
             dkim: dkim(&get)?,
             imap: feedback::imap(&get)?,
             callbacks: feedback::callbacks(&get)?,
+            deepseek: copywriter::deepseek(&get)?,
             drip_token: get("DRIP_TOKEN").map(Secret::new),
             metrics_token: get("METRICS_TOKEN").map(Secret::new),
             demo_public: switch(&get, "DEMO_PUBLIC", false)?,

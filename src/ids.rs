@@ -44,6 +44,10 @@ ids! {
     LibraryId,
     /// One text to people chosen by hand.
     MailingId,
+    /// Texts asked of an artificial intelligence for a campaign.
+    CopyRequestId,
+    /// One text that it proposed.
+    ProposalId,
     /// One message to one address: a row of `communication_logs`.
     MessageId,
     /// One pass of the drip.

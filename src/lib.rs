@@ -20,6 +20,7 @@ pub mod audit;
 // ways out
 pub mod channels;
 pub mod deliverability;
+pub mod copywriter;
 // domains, lowest first
 pub mod contacts;
 pub mod segments;
@@ -28,6 +29,7 @@ pub mod messaging;
 pub mod imports;
 pub mod mailings;
 pub mod campaigns;
+pub mod proposals;
 pub mod reports;
 pub mod accounts;
 pub mod demo;

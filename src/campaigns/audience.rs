@@ -187,6 +187,26 @@ pub async fn page(
     Ok(ids.into_iter().map(ContactId).collect())
 }
 
+/// Industries of an audience with their people, the largest first, at most `limit`.
+///
+/// # Errors
+/// When the database fails.
+pub async fn industries(
+    db: &mut PgConnection,
+    now: DateTime<Utc>,
+    rule: &Rule,
+    limit: i64,
+) -> Result<Vec<Choice>> {
+    let chosen = Chosen::read(db, now, rule).await?;
+    let mut query = QueryBuilder::new(
+        "select k.industry, count(*) from contacts c left join companies k on k.id = c.company_id where k.industry <> '' and ",
+    );
+    chosen.push(&mut query, rule);
+    query.push(" group by k.industry order by count(*) desc, k.industry limit ").push_bind(limit);
+    let rows: Vec<(String, i64)> = query.build_query_as().fetch_all(db).await?;
+    Ok(rows.into_iter().map(|(value, people)| Choice { value, people }).collect())
+}
+
 /// The first `limit` people of an audience, whoever the gate thinks of them.
 ///
 /// # Errors

@@ -30,6 +30,14 @@ pub fn money(pesos: i64) -> String {
     }
 }
 
+/// Millionths of a peso as pesos with their hundredths, rounded up: `$0,87`, `$1.234,50`.
+#[must_use]
+pub fn fine_money(micro: i64) -> String {
+    let hundredths = micro.max(0).unsigned_abs().div_ceil(10_000);
+    let whole = i64::try_from(hundredths / 100).unwrap_or(i64::MAX);
+    format!("{},{:02}", money(whole), hundredths % 100)
+}
+
 /// Months, as people read them.
 pub const MONTHS: [&str; 12] = [
     "enero",
@@ -131,6 +139,8 @@ mod tests {
         assert_eq!(number(i64::MIN), "-9.223.372.036.854.775.808");
         assert_eq!(money(1_234_567), "$1.234.567");
         assert_eq!(money(-500), "-$500");
+        assert_eq!(fine_money(864_001), "$0,87");
+        assert_eq!(fine_money(1_234_500_000), "$1.234,50");
         assert_eq!(count(1, "contacto", "contactos"), "1 contacto");
         assert_eq!(count(1250, "contacto", "contactos"), "1.250 contactos");
         assert_eq!((up_to(1000, 1000).as_str(), up_to(1001, 1000).as_str()), ("1.000", "más de 1.000"));

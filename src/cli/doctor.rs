@@ -9,6 +9,7 @@ use crate::{
     accounts::staff,
     channels::{self, Channel, email::imap::Mailbox},
     config::Config,
+    copywriter::standing,
     db,
     deliverability::{self, Finding, Level, Question, SystemNames},
     demo,
@@ -197,6 +198,18 @@ async fn check_with_database(
         );
     }
     check_email(config, db, Some(&Sender::of_email(config, &business, &email)), report).await;
+    check_copywriter(config, db, report).await
+}
+
+/// Without a key nothing is wrong: texts are written by people.
+async fn check_copywriter(config: &Config, db: &PgPool, report: &mut Report) -> Result<()> {
+    let Some(deepseek) = &config.deepseek else { return Ok(()) };
+    match standing::of(db, config).await?.why_off() {
+        None => {
+            report.add(Verdict::Ok, "Textos con IA", format!("{} en {}", deepseek.model, deepseek.host()));
+        }
+        Some(why) => report.add(Verdict::Warning, "Textos con IA", why),
+    }
     Ok(())
 }
 

@@ -39,6 +39,11 @@ pub mod locks {
     /// Held while a mailing is asked for; the second key is what its form carries.
     pub const MAILING: i32 = 9;
 
+    /// Held while it is decided whether the month's budget bears another proposal of texts.
+    pub const COPY_BUDGET: i32 = 11;
+    /// Held by the process that waits for a provider's answer; the second key is the call's id.
+    pub const COPY_CALL: i32 = 12;
+
     /// The second key for the row `id`: advisory locks take 32 bits, and rows that are
     /// locked at once never stand four thousand million apart.
     #[must_use]

@@ -4,6 +4,7 @@ use super::{
     plain_text,
     template::{BodyFormat, Source},
 };
+use crate::chile::text::fold;
 use std::ops::Range;
 
 /// Letters of a greeting, at most.
@@ -49,24 +50,55 @@ fn place(source: &Source) -> Option<Range<usize>> {
         BodyFormat::Text => body[it.clone()].to_owned(),
         _ => plain_text::from_html(&body[it.clone()]),
     };
-    let mut written = all.into_iter().filter(|it| !shown(it).trim().is_empty());
+    let is_paragraph = |it: &Range<usize>| {
+        let holds_others = source.body_format != BodyFormat::Text && holds_blocks(&body[it.clone()]);
+        !holds_others && !shown(it).trim().is_empty()
+    };
+    let mut written = all.into_iter().filter(is_paragraph);
     let first = written.next()?;
     if is_greeting(&shown(&first)) { Some(written.next().unwrap_or(first)) } else { Some(first) }
 }
 
-/// `Hola {{ first_name }}:`
-fn is_greeting(paragraph: &str) -> bool {
-    let paragraph = paragraph.trim();
-    paragraph.chars().count() <= GREETING && !paragraph.contains('\n') && paragraph.ends_with([':', ','])
+/// Whether `inner` is no paragraph but holds some, a heading or a picture.
+fn holds_blocks(inner: &str) -> bool {
+    const BLOCKS: [&str; 10] = ["<p", "<h1", "<h2", "<h3", "<div", "<table", "<ul", "<ol", "<img", "<mj-"];
+    let inner = inner.to_ascii_lowercase();
+    BLOCKS.iter().any(|it| inner.contains(it))
 }
 
-/// Where the paragraphs of a plain text stand.
+/// How a greeting begins, as [`fold`] leaves it.
+const HELLO: [&str; 9] = [
+    "hola",
+    "estimado",
+    "estimada",
+    "estimados",
+    "estimadas",
+    "querido",
+    "querida",
+    "buenos dias",
+    "buenas tardes",
+];
+
+/// `Hola {{ first_name }}:`, `{{ first_name }},`, `Buenos días`
+fn is_greeting(paragraph: &str) -> bool {
+    let paragraph = paragraph.trim();
+    let folded = fold(paragraph);
+    let greets = HELLO.iter().any(|it| folded == *it || folded.starts_with(&format!("{it} ")));
+    let is_open = paragraph.ends_with([':', ',']);
+    let is_line = paragraph.chars().count() <= GREETING && !paragraph.contains('\n');
+    is_line
+        && (is_open && (greets || paragraph.starts_with('{')) || greets && !paragraph.contains([',', '.']))
+}
+
+/// Where the paragraphs of a plain text stand; a line that only greets is one.
 fn paragraphs(body: &str) -> Vec<Range<usize>> {
     let (mut all, mut at, mut open) = (Vec::new(), 0, None::<Range<usize>>);
     for line in body.split_inclusive('\n') {
         let written = line.trim_end_matches(['\n', '\r']).len();
         if line.trim().is_empty() {
             all.extend(open.take());
+        } else if all.is_empty() && open.is_none() && is_greeting(line) {
+            all.push(at..at + written);
         } else {
             let start = open.map_or(at, |it| it.start);
             open = Some(start..at + written);
@@ -119,6 +151,13 @@ mod tests {
             Some("Hola {{ first_name }}:\r\n\r\nOtra & {{ company }}\nmás\r\n\r\nfin"),
         );
         text("\n\nHola,\n", Some("Hola,"), Some("\n\nOtra & {{ company }}\nmás\n"));
+        text("Hola,\nUna\ndos", Some("Una\ndos"), Some("Hola,\nOtra & {{ company }}\nmás"));
+        text(
+            "Nuestros horarios:\n\nUna",
+            Some("Nuestros horarios:"),
+            Some("Otra & {{ company }}\nmás\n\nUna"),
+        );
+        text("Buenos días\n\nUna", Some("Una"), Some("Buenos días\n\nOtra & {{ company }}\nmás"));
         text("  \n", None, None);
         let html = |body, first, after| check(BodyFormat::Html, body, first, after);
         html(
@@ -137,9 +176,9 @@ mod tests {
         );
         check(
             BodyFormat::Mjml,
-            "<mj-text>Una</mj-text>",
+            "<mj-text><h1>T</h1></mj-text><mj-text>Una</mj-text>",
             Some("Una"),
-            Some("<mj-text>Otra &amp; {{ company }}<br />más</mj-text>"),
+            Some("<mj-text><h1>T</h1></mj-text><mj-text>Otra &amp; {{ company }}<br />más</mj-text>"),
         );
     }
 }

@@ -14,6 +14,7 @@ use crate::{
     imports::run as imports,
     mailings::run as mailings,
     messaging::{evidence::seal, inbound, tracking},
+    proposals::run as proposals,
     state::AppState,
 };
 use jobs::{JOBS, Job};
@@ -53,6 +54,12 @@ pub fn start_engines(state: &AppState, stop: &CancellationToken, all: &mut JoinS
     all.spawn(keep_going("mailings", state.clone(), stop.clone(), |state: AppState| async move {
         mailings::run_once(&state.db, state.clock.now()).await
     }));
+    // Two, so that a provider that is slow to answer one does not keep all the others waiting.
+    for _ in 0..2 {
+        all.spawn(keep_going("proposals", state.clone(), stop.clone(), |state: AppState| async move {
+            proposals::run_once(&state.db, &state.clock, &state.config, &state.stop).await
+        }));
+    }
     all.spawn(keep_going("evidence", state.clone(), stop.clone(), |state: AppState| async move {
         let key = keys::evidence(&state.config)?;
         Ok(matches!(seal::run_once(&state.db, state.clock.now(), &key).await?, seal::Pass::Sealed(_)))

@@ -84,6 +84,12 @@ pub(super) fn money(it: impl As<i64>, _: &dyn Values) -> Result<String> {
     Ok(format::money(it.value()))
 }
 
+/// Millionths of a peso, `$0,87`.
+#[askama::filter_fn]
+pub(super) fn fine_money(it: impl As<i64>, _: &dyn Values) -> Result<String> {
+    Ok(format::fine_money(it.value()))
+}
+
 /// A count of something, `1 contacto`, `1.250 contactos`: `{{ n|count("contacto", "contactos") }}`.
 #[askama::filter_fn]
 pub(super) fn count(it: impl As<i64>, _: &dyn Values, one: &str, many: &str) -> Result<String> {

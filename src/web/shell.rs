@@ -198,6 +198,7 @@ const NAVIGATION: &[(&str, &str, &[Entry])] = &[
             ("Canales", "plug", "/settings/email", Permission::EditSettings),
             ("Entregabilidad", "shield", "/settings/deliverability", Permission::EditSettings),
             ("Límites y horarios", "gauge", "/settings/limits", Permission::EditSettings),
+            ("Textos con IA", "robot", "/settings/copywriter", Permission::EditSettings),
             ("Segmentos de valor", "chart-bar", "/settings/segments", Permission::EditSettings),
             ("Feriados", "calendar-off", "/settings/holidays", Permission::EditSettings),
             ("Equipo", "user-check", "/staff", Permission::ManageStaff),

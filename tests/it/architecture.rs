@@ -13,6 +13,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("settings", &["settings", "holidays"]),
     ("audit", &["audit_events"]),
     ("channels", &["outbox_messages"]),
+    ("copywriter", &["copy_calls", "copy_pauses"]),
     (
         "contacts",
         &[
@@ -76,6 +77,7 @@ const OWNERS: &[(&str, &[&str])] = &[
         ],
     ),
     ("campaigns", &["campaigns", "campaign_variants", "campaign_tallies", "campaign_figures"]),
+    ("proposals", &["copy_requests", "copy_proposals"]),
     ("mailings", &["mailings", "mailing_people"]),
     ("accounts", &["staff_users", "staff_sessions", "login_failures"]),
     ("scheduler", &["job_runs"]),

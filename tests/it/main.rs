@@ -35,6 +35,7 @@ mod messages;
 mod outbox;
 mod people;
 mod plans;
+mod proposals;
 mod public;
 mod references;
 mod rhythm;

@@ -2,6 +2,7 @@
 
 mod business;
 mod caps;
+mod copywriter;
 mod deliverability;
 pub(super) mod email;
 mod holidays;
@@ -28,6 +29,7 @@ pub(super) fn routes() -> Vec<Route> {
         holidays::routes(),
         relationship::routes(),
         launching::routes(),
+        copywriter::routes(),
     ]
     .into_iter()
     .flatten()

@@ -1,0 +1,194 @@
+//! What people decide on a proposal: the draft takes it, as it is or as they edit it, or they want none of it.
+
+use crate::{
+    access::{Actor, Permission},
+    audit,
+    campaigns::{
+        campaign::{self, Status},
+        edit::Edit,
+    },
+    chile::text::{tidy, tidy_lines},
+    config::Config,
+    db::Tx,
+    error::{Error, Result},
+    ids::{CampaignId, ProposalId},
+    messaging::{opening, template::BodyFormat},
+};
+use chrono::{DateTime, Utc};
+use serde_json::{Value, json};
+
+/// What of a proposal the draft takes, as edited.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Chosen {
+    /// Its subject; none: the draft keeps its own.
+    pub subject: Option<String>,
+    /// Its opening; none: the draft keeps its own.
+    pub opening: Option<String>,
+}
+
+/// Where an approved proposal enters a campaign, and the only place where it does: `edit` with what was chosen as its
+/// subject and first paragraph.
+///
+/// # Errors
+/// [`Error::Refused`] when the text has no first paragraph to be found.
+pub fn adopted(edit: Edit, chosen: &Chosen) -> Result<Edit> {
+    let mut source = edit.source.clone();
+    if let Some(subject) = &chosen.subject {
+        source.subject = subject.clone();
+    }
+    if let Some(text) = &chosen.opening {
+        source = opening::replaced(&source, text).ok_or_else(|| {
+            let format = if source.body_format == BodyFormat::Blocks { "los bloques" } else { source.body_format.label() };
+            Error::refused(format!(
+                "No encontramos cuál es el primer párrafo en {format} de este borrador, así que no se cambió nada. Aprueba \
+                 solo el asunto, o copia el comienzo a mano en el editor."
+            ))
+        })?;
+    }
+    Ok(Edit { source, ..edit })
+}
+
+struct Open {
+    campaign: CampaignId,
+    about: String,
+    subject: String,
+    opening: String,
+}
+
+/// Hold a proposal of `campaign` that nobody has decided.
+async fn open(tx: &mut Tx<'_>, campaign: CampaignId, id: ProposalId) -> Result<Open> {
+    let it = sqlx::query!(
+        "select p.subject, p.opening, p.status, p.problem, p.decided_by_name, r.about
+         from copy_proposals p join copy_requests r on r.id = p.request_id
+         where p.id = $1 and r.campaign_id = $2 for update of p",
+        id.0,
+        campaign.0
+    )
+    .fetch_optional(&mut **tx)
+    .await?
+    .ok_or(Error::NotFound)?;
+    match it.status.as_str() {
+        "PROPOSED" => Ok(Open { campaign, about: it.about, subject: it.subject, opening: it.opening }),
+        "UNUSABLE" => Err(Error::refused(format!(
+            "Esa propuesta no se puede usar, y no se cambió nada. {}",
+            it.problem.unwrap_or_default()
+        ))),
+        _ => Err(Error::refused(format!(
+            "{} ya decidió sobre esa propuesta. No se cambió nada.",
+            it.decided_by_name.unwrap_or_else(|| "Alguien".to_owned())
+        ))),
+    }
+}
+
+/// The draft takes what is `chosen` of the proposal, if it is still as it was `seen`.
+///
+/// # Errors
+/// [`Error::Forbidden`], [`Error::NotFound`], [`Error::Refused`], or the database's.
+pub async fn approve(
+    tx: &mut Tx<'_>,
+    now: DateTime<Utc>,
+    actor: &Actor,
+    config: &Config,
+    (campaign, id): (CampaignId, ProposalId),
+    seen: DateTime<Utc>,
+    chosen: Chosen,
+) -> Result<()> {
+    actor.require(Permission::EditCampaigns)?;
+    match campaign::hold(tx, campaign, Some(seen)).await {
+        Err(Error::Invalid(_)) => {
+            return Err(Error::refused(
+                "El borrador cambió mientras mirabas las propuestas, así que no se cambió nada. Mira de nuevo qué \
+                 reemplaza y vuelve a aprobarla.",
+            ));
+        }
+        held => held?,
+    }
+    let open = open(tx, campaign, id).await?;
+    let draft = campaign::get(tx, campaign).await?;
+    if draft.status != Status::Draft {
+        return Err(Error::refused(
+            "La campaña ya se inició, así que su texto no se cambió desde aquí. Puedes editarlo en la campaña.",
+        ));
+    }
+    let chosen = Chosen {
+        subject: chosen.subject.map(|it| tidy(&it)),
+        opening: chosen.opening.map(|it| tidy_lines(&it)),
+    };
+    if chosen == Chosen::default() {
+        return Err(Error::refused("Marca el asunto, el comienzo o los dos. No se cambió nada."));
+    }
+    if [&chosen.subject, &chosen.opening].into_iter().flatten().any(String::is_empty) {
+        return Err(Error::refused(
+            "Lo que apruebas está en blanco. No se cambió nada: escríbelo o desmárcalo.",
+        ));
+    }
+    let edit = adopted(Edit::of(&draft), &chosen)?;
+    match campaign::update(tx, now, actor, config, campaign, &edit).await {
+        Err(Error::Invalid(wrong)) => {
+            let said: Vec<String> = wrong.into_iter().map(|it| it.message).collect();
+            return Err(Error::refused(format!("No se cambió nada. {}", said.join(" "))));
+        }
+        updated => updated?,
+    }
+    sqlx::query!(
+        "update copy_proposals set status = 'APPROVED', used_subject = $2, used_opening = $3, decided_at = $4,
+             decided_by = $5, decided_by_name = $6
+         where id = $1 and status = 'PROPOSED'",
+        id.0,
+        chosen.subject,
+        chosen.opening,
+        now,
+        actor.staff_id().map(|it| it.0),
+        actor.label()
+    )
+    .execute(&mut **tx)
+    .await?;
+    let after = json!({ "subject": chosen.subject, "opening": chosen.opening });
+    record(tx, now, actor, ("proposal.approve", id), &open, Some(after)).await
+}
+
+/// Want none of the proposal.
+///
+/// # Errors
+/// [`Error::Forbidden`], [`Error::NotFound`], [`Error::Refused`] when it was decided, or the database's.
+pub async fn refuse(
+    tx: &mut Tx<'_>,
+    now: DateTime<Utc>,
+    actor: &Actor,
+    (campaign, id): (CampaignId, ProposalId),
+) -> Result<()> {
+    actor.require(Permission::EditCampaigns)?;
+    let open = open(tx, campaign, id).await?;
+    sqlx::query!(
+        "update copy_proposals set status = 'REFUSED', decided_at = $2, decided_by = $3, decided_by_name = $4
+         where id = $1 and status = 'PROPOSED'",
+        id.0,
+        now,
+        actor.staff_id().map(|it| it.0),
+        actor.label()
+    )
+    .execute(&mut **tx)
+    .await?;
+    record(tx, now, actor, ("proposal.refuse", id), &open, None).await
+}
+
+async fn record(
+    tx: &mut Tx<'_>,
+    now: DateTime<Utc>,
+    actor: &Actor,
+    (action, id): (&str, ProposalId),
+    open: &Open,
+    after: Option<Value>,
+) -> Result<()> {
+    let before = json!({
+        "campaign_id": open.campaign, "about": open.about, "subject": open.subject, "opening": open.opening,
+    });
+    let change = audit::Change {
+        action,
+        subject_kind: "proposal",
+        subject_id: Some(id.0),
+        before: Some(before),
+        after,
+    };
+    audit::record(tx, now, actor, change).await
+}
