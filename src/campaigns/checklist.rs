@@ -6,6 +6,7 @@ use super::{
     campaign::Campaign,
     forecast,
     later::{self, Later},
+    link_review,
     outlook::{self, Outlook, day_and_hour},
     precheck, trial,
 };
@@ -119,6 +120,7 @@ pub async fn of(
     let mut items = senders(config, &business, &email, campaign.message_type);
     items.extend(text(campaign, &business, &edit));
     items.extend(manner(config, &business, campaign, &edit));
+    items.extend(opening(&mut *db, now, config, campaign).await?);
     let required = template::compile(&campaign.source).map(|it| it.required()).unwrap_or_default();
     let question = Question {
         rule: &campaign.audience,
@@ -263,6 +265,31 @@ fn manner(config: &Config, business: &Business, campaign: &Campaign, edit: &str)
             .collect(),
         Err(_) => Vec::new(),
     }
+}
+
+/// Whether the links of the text opened when somebody last asked; nothing where there is none.
+async fn opening(
+    db: &mut PgConnection,
+    now: DateTime<Utc>,
+    config: &Config,
+    campaign: &Campaign,
+) -> Result<Option<Item>> {
+    let links = link_review::links_of(&mut *db, config, &campaign.source).await?;
+    if links.is_empty() {
+        return Ok(None);
+    }
+    let review = link_review::known(db, links).await?;
+    Ok(Some(match review.sentence(now) {
+        None => {
+            Item::amber("opening", "Nadie ha revisado si los enlaces abren.", "Revísalos antes de empezar.")
+        }
+        Some(said) if review.broken().next().is_none() => Item::green("opening", said),
+        Some(said) => {
+            let told: Vec<String> =
+                review.broken().map(|it| format!("{}: {}.", it.url, it.told().unwrap_or_default())).collect();
+            Item::amber("opening", said, told.join(" ")).at(format!("/campaigns/{}/edit#body", campaign.id))
+        }
+    }))
 }
 
 /// Audience, and who would be left out.

@@ -16,6 +16,7 @@ use crate::{
         kinds::{MessageType, Scope, Status, SuppressionReason},
         library,
         template::BodyFormat,
+        whatsapp::Approval,
     },
 };
 use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
@@ -56,6 +57,7 @@ pub(super) fn noun(kind: &str) -> &str {
         "holiday" => "Feriado",
         "business" => "Datos del negocio",
         "email" => "Canal de correo",
+        "sms" => "Canal de SMS",
         "interest" => "Interés",
         "segment" => "Segmento",
         "list" => "Lista",
@@ -89,6 +91,7 @@ fn with_article(kind: &str) -> &str {
         "holiday" => "el feriado",
         "business" => "los datos del negocio",
         "email" => "el canal de correo",
+        "sms" => "el canal de SMS",
         "interest" => "el interés",
         "segment" => "el segmento",
         "list" => "la lista",
@@ -115,6 +118,8 @@ fn verb(action: &str) -> Option<String> {
         ("staff", "activate") => "activó",
         ("settings", "email_test") => "envió una prueba por",
         ("template", "archive") => "archivó",
+        ("template", "return") => "volvió a un texto anterior de",
+        ("template", "approve") => "anotó lo que dijo Meta de",
         ("mailing", "create") => "pidió",
         ("campaign", "test") => "envió un mensaje de prueba de",
         ("campaign", "take_back") => "detuvo antes de que saliera",
@@ -204,6 +209,12 @@ const FIELDS: &[(&str, &str)] = &[
     ("subject", "asunto"),
     ("body", "texto"),
     ("footer", "pie"),
+    ("registration", "registro en Meta"),
+    ("approval", "respuesta de Meta"),
+    ("language", "idioma"),
+    ("variables", "variables"),
+    ("returned_to", "versión a la que se volvió"),
+    ("part_price", "precio de una parte, en centésimos"),
     ("audience", "público"),
     ("batch_size", "tamaño del lote"),
     ("status", "estado"),
@@ -343,6 +354,7 @@ fn code(field: &str, code: &str) -> Option<&'static str> {
             .map(Status::label)
             .or_else(|| IMPORTS.iter().find(|it| it.code() == code).map(|it| it.label()))
             .or_else(|| campaign::Status::from_code(code).map(campaign::Status::label)),
+        "approval" => Approval::from_code(code).map(Approval::label),
         "body_format" => Some(BodyFormat::from_code(code).label()),
         _ => None,
     }

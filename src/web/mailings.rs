@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     access::{Actor, Permission},
+    channels::Channel,
     chile::format,
     error::{Error, Result},
     ids::{ContactId, LibraryId, MailingId},
@@ -188,7 +189,7 @@ impl NewPage {
 
     async fn load(state: &AppState, shell: Shell, mut typed: Typed, errors: Errors) -> Result<NewPage> {
         let mut db = state.db.acquire().await?;
-        let templates = library::choices(&mut *db, Kind::BY_HAND).await?;
+        let templates = library::choices(&mut *db, Channel::Email, Kind::BY_HAND).await?;
         if typed.words.is_empty() {
             typed.words = if templates.is_empty() { "own".to_owned() } else { "template".to_owned() };
         }

@@ -75,7 +75,7 @@ const OWNERS: &[(&str, &[&str])] = &[
             "import_corrections",
         ],
     ),
-    ("campaigns", &["campaigns", "campaign_tallies", "campaign_figures"]),
+    ("campaigns", &["campaigns", "campaign_tallies", "campaign_figures", "link_checks"]),
     ("mailings", &["mailings", "mailing_people"]),
     ("accounts", &["staff_users", "staff_sessions", "login_failures"]),
     ("scheduler", &["job_runs"]),

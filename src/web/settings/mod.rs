@@ -8,6 +8,7 @@ mod holidays;
 mod hours;
 mod launching;
 mod relationship;
+mod sms;
 
 use super::{filters, flash, form, html, routes::Route, shell::Shell};
 use crate::{
@@ -28,6 +29,7 @@ pub(super) fn routes() -> Vec<Route> {
         holidays::routes(),
         relationship::routes(),
         launching::routes(),
+        sms::routes(),
     ]
     .into_iter()
     .flatten()
