@@ -138,20 +138,19 @@ fn is_public_v4(it: Ipv4Addr) -> bool {
 }
 
 fn is_public_v6(it: Ipv6Addr) -> bool {
-    let [a, b, c, d, e, f, g, h] = it.segments();
     let within = |high: u16, low: u16| {
-        let ([p, q], [r, s]) = (high.to_be_bytes(), low.to_be_bytes());
-        is_public_v4(Ipv4Addr::new(p, q, r, s))
+        let ([a, b], [c, d]) = (high.to_be_bytes(), low.to_be_bytes());
+        is_public_v4(Ipv4Addr::new(a, b, c, d))
     };
-    match (a, b) {
+    match it.segments() {
         // An IPv4 address in another dress is what that address is: mapped, translated (RFC 6052), 6to4.
-        (0, 0) if (c, d, e, f) == (0, 0, 0, 0xffff) => within(g, h),
-        (0x64, 0xff9b) if (c, d, e, f) == (0, 0, 0, 0) => within(g, h),
-        (0x2002, _) => within(b, c),
+        [0, 0, 0, 0, 0, 0xffff, high, low]
+        | [0x64, 0xff9b, 0, 0, 0, 0, high, low]
+        | [0x2002, high, low, ..] => within(high, low),
         // Teredo, and examples.
-        (0x2001, 0 | 0xdb8) => false,
+        [0x2001, 0 | 0xdb8, ..] => false,
         // The rest of what is given out to the internet.
-        _ => (0x2000..0x4000).contains(&a),
+        [first, ..] => (0x2000..0x4000).contains(&first),
     }
 }
 
@@ -218,8 +217,11 @@ impl Visitor {
 
     /// Ask the first [`MOST`] of `links`, several at a time.
     pub async fn visit_all(&self, links: &[String]) -> Vec<(String, Visit)> {
-        stream::iter(links.iter().take(MOST))
-            .map(|it| async move { (it.clone(), self.visit(it).await) })
+        stream::iter(links.iter().take(MOST).cloned())
+            .map(|it| async move {
+                let visit = self.visit(&it).await;
+                (it, visit)
+            })
             .buffered(TOGETHER)
             .collect()
             .await

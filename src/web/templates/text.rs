@@ -1,8 +1,8 @@
 //! The editor of a text for telephones: an SMS with its parts and their cost, a WhatsApp text with Meta's variables.
 
 use super::{
-    Errors, Shell, campaigns_letter,
-    campaigns_letter::Tried,
+    Errors, Shell,
+    campaigns_letter::{self, Tried},
     html::{self, Answer},
     measure::Measured,
     typed::Typed,
