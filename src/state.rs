@@ -1,7 +1,11 @@
 //! What every request handler and job can reach.
 
 use crate::{
-    channels::Senders, clock::Clock, config::Config, deliverability::Doctor, messaging::tracking::Hits,
+    channels::Senders,
+    clock::Clock,
+    config::Config,
+    deliverability::{Doctor, links::Visitor},
+    messaging::tracking::Hits,
 };
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
@@ -21,6 +25,8 @@ pub struct AppState {
     pub hits: Hits,
     /// Who asks the DNS about the sender's domain.
     pub doctor: Arc<Doctor>,
+    /// Who asks whether links open.
+    pub visitor: Arc<Visitor>,
     /// Cancelled when the program is to stop: what is in hand is finished, nothing new is begun.
     pub stop: CancellationToken,
 }

@@ -181,6 +181,7 @@ pub async fn get(db: &mut PgConnection, id: CampaignId) -> Result<Campaign> {
             body: it.body.unwrap_or_default(),
             body_format: it.body_format.as_deref().map(BodyFormat::from_code).unwrap_or_default(),
             footer: it.footer.unwrap_or_default(),
+            registration: None,
         },
         batch_size: u32::try_from(it.batch_size).unwrap_or(1),
         daily_cap: it.daily_cap.and_then(|cap| u32::try_from(cap).ok()),

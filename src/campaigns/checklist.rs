@@ -6,6 +6,7 @@ use super::{
     campaign::Campaign,
     forecast,
     later::{self, Later},
+    link_review,
     outlook::{self, Outlook, day_and_hour},
     precheck, trial, variants,
     variants_check::{self, Asked},
@@ -132,6 +133,7 @@ pub async fn of(
     let mut items = senders(config, &business, &email, campaign.message_type);
     items.extend(text(campaign, &business, &edit));
     items.extend(manner(config, &business, &campaign.source, &edit));
+    items.extend(opening(&mut *db, now, config, campaign).await?);
     let plan = variants::plan(&mut *db, campaign.id).await?;
     let required = plan.required(&campaign.source);
     let question = Question {
@@ -284,6 +286,31 @@ pub(super) fn manner(config: &Config, business: &Business, source: &Source, edit
             .collect(),
         Err(_) => Vec::new(),
     }
+}
+
+/// Whether the links of the text opened when somebody last asked; nothing where there is none.
+async fn opening(
+    db: &mut PgConnection,
+    now: DateTime<Utc>,
+    config: &Config,
+    campaign: &Campaign,
+) -> Result<Option<Item>> {
+    let links = link_review::links_of(&mut *db, config, &campaign.source).await?;
+    if links.is_empty() {
+        return Ok(None);
+    }
+    let review = link_review::known(db, links).await?;
+    Ok(Some(match review.sentence(now) {
+        None => {
+            Item::amber("opening", "Nadie ha revisado si los enlaces abren.", "Revísalos antes de empezar.")
+        }
+        Some(said) if review.broken().next().is_none() => Item::green("opening", said),
+        Some(said) => {
+            let told: Vec<String> =
+                review.broken().map(|it| format!("{}: {}.", it.url, it.told().unwrap_or_default())).collect();
+            Item::amber("opening", said, told.join(" ")).at(format!("/campaigns/{}/edit#body", campaign.id))
+        }
+    }))
 }
 
 /// Audience, and who would be left out.

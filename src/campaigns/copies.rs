@@ -57,6 +57,7 @@ pub async fn keep_text(
     let draft = Draft {
         kind: Kind::of(campaign.message_type),
         name: campaign.name.clone(),
+        channel: campaign.channel,
         source: campaign.source.clone(),
     };
     library::create(tx, now, actor, config, &draft).await

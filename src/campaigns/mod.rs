@@ -22,5 +22,6 @@ pub mod progress;
 pub mod figures;
 pub mod trial;
 pub mod copies;
+pub mod link_review;
 pub mod drip;
 pub mod refused;

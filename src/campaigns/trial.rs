@@ -15,6 +15,7 @@ use crate::{
         gate::{self, Asked},
         kinds::MessageType,
         outbox::{self, Draft, Origin},
+        sms,
         template::{self, RenderError, Rendered, Source},
         values::{self, Links, Recipient, VARIABLES},
     },
@@ -35,13 +36,14 @@ pub struct Preview {
     pub message: std::result::Result<Rendered, String>,
 }
 
-/// Fill `source` for `contact`, or for an invented person.
+/// Fill `source`, which travels by `channel`, for `contact`, or for an invented person.
 ///
 /// # Errors
 /// [`Error::NotFound`] for a contact that is not there, [`Error::Invalid`] for a text with faults, or the database's.
 pub async fn preview(
     db: &mut PgConnection,
     config: &Config,
+    channel: Channel,
     source: &Source,
     contact: Option<ContactId>,
 ) -> Result<Preview> {
@@ -50,7 +52,10 @@ pub async fn preview(
     let sender = Sender::of_email(config, &business, &email);
     let compiled = template::compile(source).map_err(Error::Invalid)?;
     let (recipient, to) = match contact {
-        None => (Recipient::sample(), "ejemplo@empresa.example".to_owned()),
+        None => (
+            Recipient::sample(),
+            if channel == Channel::Email { "ejemplo@empresa.example" } else { "+56 9 8765 4321" }.to_owned(),
+        ),
         Some(id) => {
             let asked = Asked {
                 contact: Some(id),
@@ -59,13 +64,22 @@ pub async fn preview(
                 is_test: true,
                 asked_for: None,
             };
-            let facts = gate::facts(db, Channel::Email, &[asked], None).await?;
+            let facts = gate::facts(db, channel, &[asked], None).await?;
             let facts = facts.into_iter().next().filter(|it| it.person.is_some()).ok_or(Error::NotFound)?;
-            (facts.recipient, facts.destination.unwrap_or_else(|| "sin correo".to_owned()))
+            (
+                facts.recipient,
+                facts.destination.unwrap_or_else(|| {
+                    if channel == Channel::Email { "sin correo" } else { "sin celular" }.to_owned()
+                }),
+            )
         }
     };
-    let message =
-        compiled.render(&values::of(&recipient, &business, &links(config))).map_err(|error| why(&error));
+    let links = if channel == Channel::Email { links(config) } else { sms::sample_links(&config.public_url) };
+    let message = match compiled.render(&values::of(&recipient, &business, &links)) {
+        Ok(it) if channel == Channel::Sms => Ok(Rendered { plain: sms::as_sent(source, &it.plain), ..it }),
+        Ok(it) => Ok(it),
+        Err(error) => Err(why(&error)),
+    };
     let name = format!("{} {}", recipient.first_name, recipient.last_name);
     let to = match name.trim() {
         "" => to,

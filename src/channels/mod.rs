@@ -2,6 +2,7 @@
 //! contact, no campaign and no database (but for the built-in outbox, which is one).
 
 pub mod email;
+pub mod sms;
 pub mod feedback;
 pub mod callbacks;
 pub mod outbox;

@@ -38,6 +38,15 @@ pub fn fine_money(micro: i64) -> String {
     format!("{},{:02}", money(whole), hundredths % 100)
 }
 
+/// An amount in hundredths of a peso, as `$12,50`; whole pesos as [`money`] writes them.
+#[must_use]
+pub fn exact_money(hundredths: i64) -> String {
+    match hundredths % 100 {
+        0 => money(hundredths / 100),
+        rest => format!("{},{:02}", money(hundredths / 100), rest.abs()),
+    }
+}
+
 /// Months, as people read them.
 pub const MONTHS: [&str; 12] = [
     "enero",

@@ -22,6 +22,17 @@ pub fn whole(text: &str) -> Option<i64> {
     Some(if negative { -number } else { number })
 }
 
+/// Hundredths of a peso, for what costs less than many pesos a piece: `12,5`, `$ 9.85`, `15`.
+#[must_use]
+pub fn hundredths(text: &str) -> Option<i64> {
+    let whole = whole(text)?;
+    let text = tidy(text);
+    let decimals = text.rfind([',', '.']).map_or("", |at| &text[at + 1..]);
+    let decimals = if decimals.len() <= 2 { decimals } else { "" };
+    let decimals = format!("{decimals:0<2}").parse::<i64>().ok()?;
+    whole.checked_mul(100)?.checked_add(decimals)
+}
+
 /// The digits before the decimals, rid of the signs between thousands. Three digits after
 /// the last sign are thousands, as everywhere in Chile; one or two are decimals.
 fn without_decimals(text: &str) -> Option<String> {
@@ -53,6 +64,21 @@ fn all_digits(text: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_price_may_have_hundredths() {
+        for (text, expected) in [
+            ("12,5", Some(1250)),
+            ("$ 9.85", Some(985)),
+            ("15", Some(1500)),
+            ("1.234", Some(123_400)),
+            ("1.234,5", Some(123_450)),
+            ("", None),
+            ("doce", None),
+        ] {
+            assert_eq!(hundredths(text), expected, "{text}");
+        }
+    }
 
     #[test]
     fn amounts_are_whole_pesos() {

@@ -10,7 +10,7 @@ use crate::{
         self,
         embedded::{self, Embedded},
     },
-    deliverability::Doctor,
+    deliverability::{Doctor, links::Visitor},
     error::{Error, Result},
     messaging::{limits, tracking::Hits},
     state::AppState,
@@ -136,6 +136,7 @@ pub(super) async fn state(config: Config, db: PgPool) -> Result<AppState> {
         senders,
         hits: Hits::default(),
         doctor: Arc::new(Doctor::of_system()),
+        visitor: Arc::new(Visitor::of_system()),
         stop: CancellationToken::new(),
     })
 }

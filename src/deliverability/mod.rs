@@ -1,9 +1,10 @@
 //! Whether receivers will believe our email: what the DNS says of the domain that
-//! sends it, in plain words, with the very record to add. Asks and judges; changes nothing.
+//! sends it, in plain words, with the very record to add; and whether a text's links open. Asks and judges; changes nothing.
 
 mod dkim;
 mod dmarc;
 mod doctor;
+pub mod links;
 mod names;
 mod server;
 mod spf;

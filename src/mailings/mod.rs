@@ -76,7 +76,10 @@ impl Words {
                     Err(Error::NotFound) => return Err(gone()),
                     other => other?,
                 };
-                if it.archived_at.is_some() || !Kind::BY_HAND.contains(&it.draft.kind) {
+                if it.archived_at.is_some()
+                    || it.draft.channel != Channel::Email
+                    || !Kind::BY_HAND.contains(&it.draft.kind)
+                {
                     return Err(gone());
                 }
                 Ok(Letter {

@@ -99,7 +99,7 @@ pub fn footer_advice(lacking: &[&str]) -> String {
 }
 
 /// The business as known, with samples where nothing is: what is missing there is another item's matter.
-fn known(business: &Business) -> Business {
+pub(super) fn known(business: &Business) -> Business {
     let sample = |name| VARIABLES.iter().find(|it| it.name == name).map_or("", |it| it.sample).to_owned();
     let or = |value: &String, name| if value.trim().is_empty() { sample(name) } else { value.clone() };
     Business {

@@ -6,10 +6,11 @@ use super::{
     mjml::{self, Made},
     plain_text,
     values::VARIABLES,
+    whatsapp::{self, Registration},
 };
 use crate::error::FieldError;
 use minijinja::{AutoEscape, Environment, ErrorKind, UndefinedBehavior, Value};
-use std::{collections::BTreeSet, sync::Arc};
+use std::{borrow::Cow, collections::BTreeSet, sync::Arc};
 
 /// How a body is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -75,6 +76,19 @@ pub struct Source {
     pub body_format: BodyFormat,
     /// Legal footer, plain text.
     pub footer: String,
+    /// How Meta knows it; only WhatsApp's, whose body has Meta's variables.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub registration: Option<Registration>,
+}
+
+impl Source {
+    /// With the variables of [`VARIABLES`], whatever they are called where the text is registered.
+    fn in_our_words(&self) -> Cow<'_, Source> {
+        match &self.registration {
+            Some(it) => Cow::Owned(whatsapp::in_our_words(self, it)),
+            None => Cow::Borrowed(self),
+        }
+    }
 }
 
 /// A text ready to be filled. Cheap to clone.
@@ -126,6 +140,13 @@ pub fn compile(source: &Source) -> Result<Compiled, Vec<FieldError>> {
 
 /// Nothing, or what is wrong at which field.
 pub(super) fn checked(source: &Source) -> Result<(), Vec<FieldError>> {
+    if let Some(it) = &source.registration {
+        let problems = whatsapp::problems(source, it);
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+    }
+    let source = &*source.in_our_words();
     let mut problems = problems_of("subject", &source.subject);
     match source.body_format {
         BodyFormat::Blocks => problems.extend(problems_of_blocks(&source.body)),
@@ -159,6 +180,7 @@ pub(super) fn ready(
     made: Option<&Made>,
     tracked: Option<String>,
 ) -> Result<Compiled, Vec<FieldError>> {
+    let source = &*source.in_our_words();
     let mut problems = Vec::new();
     let mut env = Environment::new();
     env.add_filter("urlencode", urlencode);
@@ -231,7 +253,7 @@ fn unknown_variable(name: &str) -> String {
 }
 
 /// The variable that is meant by its name in Spanish.
-fn meant(name: &str) -> Option<&'static str> {
+pub(super) fn meant(name: &str) -> Option<&'static str> {
     Some(match name.to_lowercase().as_str() {
         "nombre" | "nombres" | "primer_nombre" | "contacto" | "cliente" => "first_name",
         "apellido" | "apellidos" => "last_name",
@@ -486,6 +508,7 @@ mod tests {
             body: "<html><body><p>Hola</p></body></html>".into(),
             body_format: BodyFormat::Html,
             footer: "Baja: {{ unsubscribe_url }}".into(),
+            ..Source::default()
         };
         let rendered = compile(&source).ok().unwrap().render(&ana()).unwrap();
         assert!(rendered.plain.ends_with("-- \nBaja: https://x.cl/baja/t"), "{}", rendered.plain);

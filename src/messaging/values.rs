@@ -16,6 +16,8 @@ pub struct Variable {
     pub personal: bool,
     /// What may stand in its place for who lacks it; empty: nothing fits.
     pub fallback: &'static str,
+    /// One as long as they come, but for a few; empty: as the sample.
+    pub long: &'static str,
 }
 
 impl Variable {
@@ -37,22 +39,41 @@ const fn personal(
     label: &'static str,
     sample: &'static str,
     fallback: &'static str,
+    long: &'static str,
 ) -> Variable {
-    Variable { name, label, sample, personal: true, fallback }
+    Variable { name, label, sample, personal: true, fallback, long }
 }
 
 const fn ours(name: &'static str, label: &'static str, sample: &'static str) -> Variable {
-    Variable { name, label, sample, personal: false, fallback: "" }
+    Variable { name, label, sample, personal: false, fallback: "", long: "" }
 }
 
 /// Every variable that a text may use.
 pub const VARIABLES: &[Variable] = &[
-    personal("first_name", "Nombre de la persona", "Camila", "qué tal"),
-    personal("last_name", "Apellidos de la persona", "Barría Oyarzún", ""),
-    personal("company", "Empresa de la persona", "Lácteos del Sur SpA", "tu empresa"),
-    personal("job_title", "Cargo de la persona", "Jefa de Compras", ""),
-    personal("comuna", "Comuna de la persona o de su empresa", "Puerto Montt", "tu comuna"),
-    personal("industry", "Rubro de la empresa", "Lechería", "tu rubro"),
+    personal("first_name", "Nombre de la persona", "Camila", "qué tal", "María Fernanda Antonia"),
+    personal("last_name", "Apellidos de la persona", "Barría Oyarzún", "", "Fuentealba Christodoulou"),
+    personal(
+        "company",
+        "Empresa de la persona",
+        "Lácteos del Sur SpA",
+        "tu empresa",
+        "Sociedad Comercial e Inmobiliaria Los Ríos Limitada",
+    ),
+    personal(
+        "job_title",
+        "Cargo de la persona",
+        "Jefa de Compras",
+        "",
+        "Encargada de Administración y Finanzas",
+    ),
+    personal(
+        "comuna",
+        "Comuna de la persona o de su empresa",
+        "Puerto Montt",
+        "tu comuna",
+        "San Francisco de Mostazal",
+    ),
+    personal("industry", "Rubro de la empresa", "Lechería", "tu rubro", "Transporte de carga por carretera"),
     ours("business_name", "Nombre de tu negocio", "Mi Negocio"),
     ours("business_address", "Dirección de tu negocio", "Urmeneta 305, Puerto Montt"),
     ours("business_email", "Correo de tu negocio", "contacto@minegocio.example"),
@@ -87,14 +108,24 @@ impl Recipient {
     /// The samples of [`VARIABLES`], for previews without a contact.
     #[must_use]
     pub fn sample() -> Recipient {
-        let sample = |name| VARIABLES.iter().find(|it| it.name == name).map_or("", |it| it.sample).to_owned();
+        Recipient::made_of(|it| it.sample)
+    }
+
+    /// One whose data are as long as they come, but for a few.
+    #[must_use]
+    pub fn long() -> Recipient {
+        Recipient::made_of(|it| it.long)
+    }
+
+    fn made_of(what: impl Fn(&Variable) -> &'static str) -> Recipient {
+        let of = |name| VARIABLES.iter().find(|it| it.name == name).map_or("", &what).to_owned();
         Recipient {
-            first_name: sample("first_name"),
-            last_name: sample("last_name"),
-            company: sample("company"),
-            job_title: sample("job_title"),
-            comuna: sample("comuna"),
-            industry: sample("industry"),
+            first_name: of("first_name"),
+            last_name: of("last_name"),
+            company: of("company"),
+            job_title: of("job_title"),
+            comuna: of("comuna"),
+            industry: of("industry"),
         }
     }
 }

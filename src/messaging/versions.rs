@@ -4,6 +4,7 @@ use super::{
     mjml::Made,
     template::{self, BodyFormat, Compiled, Source},
     tracking::rewrite,
+    whatsapp::Registration,
 };
 use crate::{
     access::Actor,
@@ -13,6 +14,7 @@ use crate::{
     ids::TemplateId,
 };
 use chrono::{DateTime, Utc};
+use serde_json::json;
 use sqlx::PgConnection;
 
 /// Keep `source` as the next version of the text called `name`; the same words as the last version keep that one.
@@ -31,7 +33,7 @@ pub async fn save_version(
     let made = template::made(source).map_err(Error::Invalid)?;
     template::ready(source, made.as_ref(), None).map_err(Error::Invalid)?;
     let last = sqlx::query!(
-        "select id, version, subject, body, body_format, footer from message_templates
+        "select id, version, subject, body, body_format, footer, registration from message_templates
          where name = $1 order by version desc limit 1",
         name
     )
@@ -40,13 +42,14 @@ pub async fn save_version(
     if let Some(it) = &last
         && (&it.subject, &it.body, it.body_format.as_str(), &it.footer)
             == (&source.subject, &source.body, source.body_format.code(), &source.footer)
+        && registration(it.registration.clone())? == source.registration
     {
         return Ok(TemplateId(it.id));
     }
     let id = sqlx::query_scalar!(
         "insert into message_templates
-             (communication_type, name, version, subject, body, body_format, footer, created_at, created_by, html, plain)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) returning id",
+             (communication_type, name, version, subject, body, body_format, footer, created_at, created_by, html, plain, registration)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) returning id",
         channel.code(),
         name,
         last.map_or(1, |it| it.version + 1),
@@ -57,7 +60,8 @@ pub async fn save_version(
         now,
         actor.staff_id().map(|it| it.0),
         made.as_ref().map(|it| it.html.as_str()),
-        made.as_ref().map(|it| it.plain.as_str())
+        made.as_ref().map(|it| it.plain.as_str()),
+        source.registration.as_ref().map(|it| json!(it))
     )
     .fetch_one(&mut **tx)
     .await?;
@@ -145,7 +149,7 @@ pub async fn prepared(db: &mut PgConnection, id: TemplateId) -> Result<Result<Co
 /// [`Error::NotFound`], or the database's.
 pub async fn version(db: &mut PgConnection, id: TemplateId) -> Result<(Source, i32)> {
     let it = sqlx::query!(
-        "select version, subject, body, body_format, footer from message_templates where id = $1",
+        "select version, subject, body, body_format, footer, registration from message_templates where id = $1",
         id.0
     )
     .fetch_optional(db)
@@ -156,6 +160,13 @@ pub async fn version(db: &mut PgConnection, id: TemplateId) -> Result<(Source, i
         body: it.body,
         body_format: BodyFormat::from_code(&it.body_format),
         footer: it.footer,
+        registration: registration(it.registration)?,
     };
     Ok((source, it.version))
+}
+
+fn registration(kept: Option<serde_json::Value>) -> Result<Option<Registration>> {
+    kept.map(serde_json::from_value)
+        .transpose()
+        .map_err(|_| Error::Internal("what Meta knows of a text can't be read".into()))
 }

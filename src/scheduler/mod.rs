@@ -190,7 +190,11 @@ async fn keep_going<P>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{clock::Clock, config::Config, deliverability::Doctor};
+    use crate::{
+        clock::Clock,
+        config::Config,
+        deliverability::{Doctor, links::Visitor},
+    };
     use chrono::{DateTime, Utc};
     use sqlx::PgPool;
     use std::{collections::HashMap, sync::Arc};
@@ -203,6 +207,7 @@ mod tests {
             senders: Arc::new(HashMap::new()),
             hits: tracking::Hits::default(),
             doctor: Arc::new(Doctor::new(None)),
+            visitor: Arc::new(Visitor::of_system()),
             stop: CancellationToken::new(),
         }
     }

@@ -16,6 +16,7 @@ use crate::{
         kinds::{MessageType, Scope, Status, SuppressionReason},
         library,
         template::BodyFormat,
+        whatsapp::Approval,
     },
 };
 use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
@@ -58,6 +59,7 @@ pub(super) fn noun(kind: &str) -> &str {
         "holiday" => "Feriado",
         "business" => "Datos del negocio",
         "email" => "Canal de correo",
+        "sms" => "Canal de SMS",
         "interest" => "Interés",
         "segment" => "Segmento",
         "list" => "Lista",
@@ -93,6 +95,7 @@ fn with_article(kind: &str) -> &str {
         "holiday" => "el feriado",
         "business" => "los datos del negocio",
         "email" => "el canal de correo",
+        "sms" => "el canal de SMS",
         "interest" => "el interés",
         "segment" => "el segmento",
         "list" => "la lista",
@@ -119,6 +122,8 @@ fn verb(action: &str) -> Option<String> {
         ("staff", "activate") => "activó",
         ("settings", "email_test") => "envió una prueba por",
         ("template", "archive") => "archivó",
+        ("template", "return") => "volvió a un texto anterior de",
+        ("template", "approve") => "anotó lo que dijo Meta de",
         ("mailing", "create") => "pidió",
         ("proposal", "ask") => "pidió a la IA textos para",
         ("proposal", "approve") => "aprobó",
@@ -221,6 +226,12 @@ const FIELDS: &[(&str, &str)] = &[
     ("price_cached", "precio de lo enviado que ya tenía, en diezmilésimas de yuan"),
     ("price_written", "precio de lo escrito, en diezmilésimas de yuan"),
     ("rate", "centésimas de peso por yuan"),
+    ("registration", "registro en Meta"),
+    ("approval", "respuesta de Meta"),
+    ("language", "idioma"),
+    ("variables", "variables"),
+    ("returned_to", "versión a la que se volvió"),
+    ("part_price", "precio de una parte, en centésimos"),
     ("audience", "público"),
     ("batch_size", "tamaño del lote"),
     ("status", "estado"),
@@ -360,6 +371,7 @@ fn code(field: &str, code: &str) -> Option<&'static str> {
             .map(Status::label)
             .or_else(|| IMPORTS.iter().find(|it| it.code() == code).map(|it| it.label()))
             .or_else(|| campaign::Status::from_code(code).map(campaign::Status::label)),
+        "approval" => Approval::from_code(code).map(Approval::label),
         "body_format" => Some(BodyFormat::from_code(code).label()),
         _ => None,
     }

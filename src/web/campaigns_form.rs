@@ -242,9 +242,15 @@ async fn new(State(state): State<AppState>, shell: Shell, Query(query): Query<Ne
     edit.audience.segment_ids.extend(query.segment);
     edit.audience.list_ids.extend(query.list);
     if let Some(id) = query.template {
-        edit = edit.started_from(&library::get(&mut db, LibraryId(id)).await?.draft);
+        let draft = library::get(&mut db, LibraryId(id)).await?.draft;
+        if draft.channel != Channel::Email {
+            let text =
+                format!("Las campañas salen por correo, y «{}» es de {}.", draft.name, draft.channel.label());
+            return Ok(Flash::bad(text).to(&format!("/templates/{id}")));
+        }
+        edit = edit.started_from(&draft);
     }
-    let templates = library::choices(&mut *db, Kind::ALL).await?;
+    let templates = library::choices(&mut *db, Channel::Email, Kind::ALL).await?;
     let page = page(&mut db, &state, shell, None, edit).await?;
     html::page(&FormPage { templates, query, ..page })
 }

@@ -4,6 +4,7 @@ use super::{html::Answer, letter_frame, routes::Route, security};
 use crate::{
     access::Permission,
     campaigns::{campaign, trial, variants},
+    channels::Channel,
     error::{Error, FieldError},
     ids::{CampaignId, ContactId},
     messaging::template::Source,
@@ -52,8 +53,18 @@ pub(super) async fn fill(
     source: &Source,
     contact: Option<ContactId>,
 ) -> crate::error::Result<Tried> {
+    fill_for(state, Channel::Email, source, contact).await
+}
+
+/// The same for a text that travels by `channel`.
+pub(super) async fn fill_for(
+    state: &AppState,
+    channel: Channel,
+    source: &Source,
+    contact: Option<ContactId>,
+) -> crate::error::Result<Tried> {
     let mut db = state.db.acquire().await?;
-    match trial::preview(&mut db, &state.config, source, contact).await {
+    match trial::preview(&mut db, &state.config, channel, source, contact).await {
         Ok(preview) => Ok(Ok(preview)),
         Err(Error::Invalid(problems)) => Ok(Err(problems)),
         Err(error) => Err(error),

@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     access::{Actor, Permission},
+    channels::Channel,
     chile::format,
     contacts::named::Named,
     error::{Error, Result},
@@ -194,7 +195,7 @@ impl NewPage {
 
     async fn load(state: &AppState, shell: Shell, mut typed: Typed, errors: Errors) -> Result<NewPage> {
         let mut db = state.db.acquire().await?;
-        let templates = library::choices(&mut *db, Kind::BY_HAND).await?;
+        let templates = library::choices(&mut *db, Channel::Email, Kind::BY_HAND).await?;
         if typed.words.is_empty() {
             typed.words = if templates.is_empty() { "own".to_owned() } else { "template".to_owned() };
         }

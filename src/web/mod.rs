@@ -47,6 +47,7 @@ mod imports_rows;
 mod inbound;
 mod internal;
 mod jobs;
+mod links;
 mod lists;
 mod login;
 mod mailings;

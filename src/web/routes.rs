@@ -145,6 +145,7 @@ pub fn table() -> Vec<Route> {
         super::jobs::routes(),
         super::lists::routes(),
         super::login::routes(),
+        super::links::routes(),
         super::mailings::routes(),
         super::messages::routes(),
         super::outbox::routes(),

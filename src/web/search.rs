@@ -79,7 +79,8 @@ const ACTIONS: &[(&str, &str, &str, Permission)] = &[
 /// Other words by which people look for a page.
 const CALLED_TOO: &[(&str, &str)] = &[
     ("/settings", "ajustes configuración empresa razón social"),
-    ("/settings/email", "ajustes configuración correo email remitente"),
+    ("/settings/email", "ajustes configuración canales canal email remitente"),
+    ("/settings/sms", "ajustes configuración canales canal mensajes de texto precio costo"),
     ("/settings/deliverability", "ajustes configuración spf dkim dmarc dns correo no deseado spam"),
     ("/settings/limits", "ajustes configuración topes horarios"),
     ("/settings/segments", "ajustes configuración"),

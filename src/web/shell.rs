@@ -195,7 +195,8 @@ const NAVIGATION: &[(&str, &str, &[Entry])] = &[
         "settings",
         &[
             ("Negocio", "building-store", "/settings", Permission::EditSettings),
-            ("Canales", "plug", "/settings/email", Permission::EditSettings),
+            ("Correo", "plug", "/settings/email", Permission::EditSettings),
+            ("SMS", "message", "/settings/sms", Permission::EditSettings),
             ("Entregabilidad", "shield", "/settings/deliverability", Permission::EditSettings),
             ("Límites y horarios", "gauge", "/settings/limits", Permission::EditSettings),
             ("Textos con IA", "robot", "/settings/copywriter", Permission::EditSettings),

@@ -76,7 +76,7 @@ const OWNERS: &[(&str, &[&str])] = &[
             "import_corrections",
         ],
     ),
-    ("campaigns", &["campaigns", "campaign_variants", "campaign_tallies", "campaign_figures"]),
+    ("campaigns", &["campaigns", "campaign_variants", "campaign_tallies", "campaign_figures", "link_checks"]),
     ("proposals", &["copy_requests", "copy_proposals"]),
     ("mailings", &["mailings", "mailing_people"]),
     ("accounts", &["staff_users", "staff_sessions", "login_failures"]),

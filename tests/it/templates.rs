@@ -164,7 +164,7 @@ async fn the_buttons_of_the_blocks_work_without_and_with_script(db: PgPool) {
 #[sqlx::test(migrator = "MIGRATIONS")]
 async fn the_ready_templates_can_be_sent_as_they_are(db: PgPool) {
     let app = app(db);
-    let ready = library::list(&app.state.db, Kind::ALL, false, None, 50).await.unwrap();
+    let ready = library::list(&app.state.db, &Channel::ALL, Kind::ALL, false, None, 50).await.unwrap();
     for kind in Kind::BY_HAND {
         assert!(ready.iter().any(|it| it.kind == *kind), "{kind:?}");
     }

@@ -1,6 +1,7 @@
 //! Links that lead nowhere, or not where they say.
 
 use super::{Fault, markup::Tag};
+use crate::deliverability::links::is_public;
 use std::collections::BTreeSet;
 use url::{Host, Url};
 
@@ -33,6 +34,17 @@ pub(super) fn faults(tags: &[Tag], public_url: &str) -> Vec<Fault> {
         }
     }
     faults
+}
+
+pub(super) fn web_addresses(tags: &[Tag], public_url: &str) -> Vec<String> {
+    let mut found: Vec<String> = Vec::new();
+    for href in tags.iter().filter(|it| it.name == "a").filter_map(|it| Some(it.get("href")?.trim())) {
+        let is_web = Url::parse(href).is_ok_and(|it| matches!(it.scheme(), "http" | "https"));
+        if is_web && !href.starts_with(public_url) && found.iter().all(|it| it != href) {
+            found.push(href.to_owned());
+        }
+    }
+    found
 }
 
 fn fault(href: &str, shown: &str) -> Option<Fault> {
@@ -92,10 +104,8 @@ fn fault(href: &str, shown: &str) -> Option<Fault> {
 
 fn is_inner(url: &Url) -> bool {
     match url.host() {
-        Some(Host::Ipv4(it)) => {
-            it.is_private() || it.is_loopback() || it.is_link_local() || it.is_unspecified()
-        }
-        Some(Host::Ipv6(it)) => it.is_loopback() || it.is_unspecified() || it.is_unique_local(),
+        Some(Host::Ipv4(it)) => !is_public(it.into()),
+        Some(Host::Ipv6(it)) => !is_public(it.into()),
         Some(Host::Domain(it)) => {
             it.rsplit_once('.').is_none_or(|(_, top)| matches!(top, "localhost" | "local" | "internal"))
         }
@@ -151,6 +161,16 @@ mod tests {
             let found = of(href, shown);
             assert!(found.len() == 1 && found[0].found.contains(says), "{href}: {found:?}");
         }
+    }
+
+    #[test]
+    fn the_web_addresses_of_a_text_are_told_once() {
+        let html = "<a href=\"https://b.cl\">b</a><a href=' https://a.cl/?x=1&amp;y=2 '>a</a><a href=\"https://b.cl\">b</a>\
+            <a href=\"mailto:a@b.cl\">m</a><a href=\"http://localhost:8080/baja/x\">baja</a><a href=\"\">x</a><a>y</a>";
+        assert_eq!(
+            web_addresses(&tags(html), "http://localhost:8080"),
+            ["https://b.cl", "https://a.cl/?x=1&y=2"]
+        );
     }
 
     #[test]

@@ -41,6 +41,11 @@ pub(super) fn of(message: &Rendered, public_url: &str) -> [Family; 3] {
     ]
 }
 
+/// The web addresses that `message` leads to, each once and in their order, apart from our own pages.
+pub(super) fn links_of(message: &Rendered, public_url: &str) -> Vec<String> {
+    links::web_addresses(&markup::tags(&message.html), public_url)
+}
+
 /// Something to mend.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Fault {

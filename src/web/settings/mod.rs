@@ -9,6 +9,7 @@ mod holidays;
 mod hours;
 mod launching;
 mod relationship;
+mod sms;
 
 use super::{filters, flash, form, html, routes::Route, shell::Shell};
 use crate::{
@@ -30,6 +31,7 @@ pub(super) fn routes() -> Vec<Route> {
         relationship::routes(),
         launching::routes(),
         copywriter::routes(),
+        sms::routes(),
     ]
     .into_iter()
     .flatten()

@@ -4,10 +4,12 @@ use super::{
     Errors, Flash, Form, Shell,
     campaigns_letter::{self, Tried},
     html::{self, Answer},
+    text,
     typed::Typed,
 };
 use crate::{
     access::Actor,
+    channels::Channel,
     contacts::{contact_list::Filter, named::Named},
     error::{Error, Result},
     ids::LibraryId,
@@ -75,11 +77,22 @@ impl FormPage {
     }
 }
 
-/// A template of another one's words, or of a kind.
+/// A template of a kind, for a channel.
 #[derive(Deserialize, Default)]
 #[serde(default)]
 pub(super) struct NewQuery {
     kind: String,
+    channel: String,
+}
+
+/// The form that `typed` is written in, as its channel has it.
+async fn page_of(state: &AppState, shell: Shell, typed: Typed, errors: Errors) -> Answer {
+    let is_invalid = errors.any();
+    if typed.draft.channel != Channel::Email {
+        return text::page(state, shell, typed, errors).await;
+    }
+    let page = FormPage::load(state, shell, typed, errors).await?;
+    if is_invalid { html::invalid(&page) } else { html::page(&page) }
 }
 
 pub(super) async fn new(
@@ -87,15 +100,19 @@ pub(super) async fn new(
     shell: Shell,
     Query(query): Query<NewQuery>,
 ) -> Answer {
-    let fresh = Draft::default();
     let kind = Kind::from_code(&query.kind).unwrap_or(Kind::Offer);
+    let channel = Channel::from_code(&query.channel).unwrap_or(Channel::Email);
+    let fresh = Draft { kind, ..Draft::new(channel) };
+    if channel != Channel::Email {
+        return page_of(&state, shell, Typed::of(fresh), Errors::default()).await;
+    }
     let source =
         Source { body_format: BodyFormat::Blocks, footer: kind.footer().to_owned(), ..fresh.source.clone() };
     let typed = Typed {
         blocks: vec![Block::new(BlockKind::Title), Block::new(BlockKind::Text)],
-        ..Typed::of(Draft { kind, source, ..fresh })
+        ..Typed::of(Draft { source, ..fresh })
     };
-    html::page(&FormPage::load(&state, shell, typed, Errors::default()).await?)
+    page_of(&state, shell, typed, Errors::default()).await
 }
 
 pub(super) async fn edit(State(state): State<AppState>, shell: Shell, Path(id): Path<LibraryId>) -> Answer {
@@ -103,7 +120,7 @@ pub(super) async fn edit(State(state): State<AppState>, shell: Shell, Path(id): 
     let it = library::get(&mut db, id).await?;
     drop(db);
     let typed = Typed { id: Some(id), seen: it.updated_at.to_rfc3339(), ..Typed::of(it.draft) };
-    html::page(&FormPage::load(&state, shell, typed, Errors::default()).await?)
+    page_of(&state, shell, typed, Errors::default()).await
 }
 
 pub(super) async fn create(
@@ -161,7 +178,7 @@ async fn again(state: &AppState, shell: Shell, mut typed: Typed, error: Error) -
         let mut db = state.db.acquire().await?;
         typed.seen = library::get(&mut db, id).await?.updated_at.to_rfc3339();
     }
-    html::invalid(&FormPage::load(state, shell, typed, errors).await?)
+    page_of(state, shell, typed, errors).await
 }
 
 /// What a button of the blocks does; the whole page where there is no script. Saves nothing.
@@ -173,7 +190,15 @@ pub(super) async fn build(
 ) -> Answer {
     let mut typed = Typed::read(pairs);
     typed.act();
-    if headers.contains_key("hx-request") {
+    let is_part = headers.contains_key("hx-request");
+    if typed.draft.channel != Channel::Email {
+        return if is_part {
+            text::built(&state, shell, typed).await
+        } else {
+            text::page(&state, shell, typed, Errors::default()).await
+        };
+    }
+    if is_part {
         let block = html::page(&FormPage::part(shell, typed, Errors::default()).as_blocks())?;
         return Ok(([("hx-trigger-after-settle", "built")], block).into_response());
     }
@@ -195,6 +220,9 @@ pub(super) async fn preview(
     Form(pairs): Form<Pairs>,
 ) -> Answer {
     let typed = Typed::read(pairs);
+    if typed.draft.channel != Channel::Email {
+        return text::preview(&state, shell, typed).await;
+    }
     let tried = campaigns_letter::fill(&state, &typed.draft.source, typed.contact).await?;
     if query.part == "html" {
         return Ok(campaigns_letter::frame(&tried));

@@ -5,6 +5,7 @@ use super::{
     html::{self, Answer},
 };
 use crate::{
+    channels::Channel,
     messaging::library::{self, Kind, Line},
     state::AppState,
 };
@@ -24,6 +25,8 @@ const ASKED: i64 = 51;
 pub(super) struct ListQuery {
     /// A kind, `automatic` or `archived`.
     show: String,
+    /// A channel; empty: all.
+    channel: String,
     before: Option<i64>,
 }
 
@@ -38,6 +41,9 @@ struct Tab {
 struct ListPage {
     shell: Shell,
     tabs: Vec<Tab>,
+    channels: Vec<Tab>,
+    /// The channel that is looked at; none: all.
+    channel: Option<Channel>,
     templates: Vec<Line>,
     newer: String,
     older: String,
@@ -53,23 +59,34 @@ pub(super) async fn all(
         "automatic" => Kind::ALL.iter().copied().filter(|it| !Kind::BY_HAND.contains(it)).collect(),
         code => Kind::from_code(code).map_or_else(|| Kind::ALL.to_vec(), |it| vec![it]),
     };
+    let channel = Channel::from_code(&query.channel);
+    let asked = channel.map_or_else(|| Channel::ALL.to_vec(), |it| vec![it]);
     let mut templates =
-        library::list(&state.db, &kinds, query.show == "archived", query.before, ASKED).await?;
+        library::list(&state.db, &asked, &kinds, query.show == "archived", query.before, ASKED).await?;
     let more = templates.len() > PAGE;
     templates.truncate(PAGE);
-    let address = |show: &str| {
-        if show.is_empty() { "/templates".to_owned() } else { format!("/templates?show={show}") }
+    let address = |show: &str, channel: Option<Channel>| {
+        let asked = [("show", show), ("channel", channel.map_or("", Channel::code))];
+        let asked: Vec<_> =
+            asked.iter().filter(|it| !it.1.is_empty()).map(|it| format!("{}={}", it.0, it.1)).collect();
+        if asked.is_empty() { "/templates".to_owned() } else { format!("/templates?{}", asked.join("&")) }
     };
     let tabs = [("Todas", "")]
         .into_iter()
         .chain(Kind::BY_HAND.iter().map(|it| (it.label(), it.code())))
         .chain([("Automáticas", "automatic"), ("Archivadas", "archived")])
-        .map(|(label, show)| Tab { label, href: address(show), active: show == query.show })
+        .map(|(label, show)| Tab { label, href: address(show, channel), active: show == query.show })
         .collect();
+    let channels = [("Todos los canales", None)]
+        .into_iter()
+        .chain(Channel::ALL.map(|it| (it.label(), Some(it))))
+        .map(|(label, it)| Tab { label, href: address(&query.show, it), active: it == channel })
+        .collect();
+    let here = address(&query.show, channel);
     let older = templates.last().filter(|_| more).map_or_else(String::new, |it| {
-        let sign = if query.show.is_empty() { '?' } else { '&' };
-        format!("{}{sign}before={}", address(&query.show), it.id)
+        let sign = if here.contains('?') { '&' } else { '?' };
+        format!("{here}{sign}before={}", it.id)
     });
-    let newer = query.before.map_or_else(String::new, |_| address(&query.show));
-    html::page(&ListPage { shell, tabs, templates, newer, older, now: state.clock.now() })
+    let newer = query.before.map_or_else(String::new, |_| here.clone());
+    html::page(&ListPage { shell, tabs, channels, channel, templates, newer, older, now: state.clock.now() })
 }

@@ -2,18 +2,29 @@
 
 mod form;
 mod list;
+mod measure;
 mod show;
+mod text;
 mod typed;
 
 use super::{
     campaigns_letter, filters,
     flash::Flash,
     form::{Errors, Form},
-    html,
+    html, links,
     routes::Route,
     shell::Shell,
 };
-use crate::access::Permission;
+use crate::{access::Permission, channels::Channel};
+
+/// Icon of a channel.
+pub(super) fn icon(channel: Channel) -> &'static str {
+    match channel {
+        Channel::Email => "mail",
+        Channel::Sms => "message",
+        Channel::Whatsapp => "brand-whatsapp",
+    }
+}
 
 pub(super) fn routes() -> Vec<Route> {
     use Permission::{EditCampaigns, View};
@@ -29,6 +40,8 @@ pub(super) fn routes() -> Vec<Route> {
         Route::post("/templates/{id}", EditCampaigns, form::update),
         Route::post("/templates/{id}/copies", EditCampaigns, show::copy),
         Route::post("/templates/{id}/archive", EditCampaigns, show::archive),
+        Route::post("/templates/{id}/versions", EditCampaigns, show::return_to),
+        Route::post("/templates/{id}/approval", EditCampaigns, show::approve),
         Route::delete("/templates/{id}/archive", EditCampaigns, show::restore),
     ]
 }

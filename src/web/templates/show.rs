@@ -1,13 +1,17 @@
 //! One template: how it reads, its versions, what can be done with it.
 
 use super::{
-    Flash, Shell,
+    Flash, Form, Shell,
     campaigns_letter::{self, Tried},
     filters,
     html::{self, Answer},
+    links,
+    measure::Measured,
 };
 use crate::{
     access::Actor,
+    campaigns::link_review::Review,
+    channels::Channel,
     contacts::{contact_list::Filter, named::Named},
     error::{Error, Result},
     ids::{ContactId, LibraryId, TemplateId},
@@ -15,7 +19,9 @@ use crate::{
     messaging::{
         library::{self, Entry, Version},
         template::Source,
+        values::VARIABLES,
         versions,
+        whatsapp::{self, Approval},
     },
     state::AppState,
 };
@@ -35,12 +41,31 @@ struct ShowPage {
     contacts: Vec<Named>,
     contact: Option<ContactId>,
     tried: Tried,
+    /// How long a text message is.
+    measured: Option<Measured>,
+    /// The links of the version in force.
+    review: Review,
+    /// The text that is shown, as it was written.
+    source: Source,
     now: DateTime<Utc>,
 }
 
 impl ShowPage {
     fn height(&self) -> String {
         campaigns_letter::height(Some(&self.tried))
+    }
+
+    fn is(&self, channel: Channel) -> bool {
+        self.entry.draft.channel == channel
+    }
+
+    /// What stands for a variable of Meta's, as people read it.
+    fn datum(name: &str) -> &str {
+        VARIABLES.iter().find(|it| it.name == name).map_or(name, |it| it.label)
+    }
+
+    fn language(code: &str) -> &str {
+        whatsapp::LANGUAGES.iter().find(|it| it.0 == code).map_or(code, |it| it.1)
     }
 
     fn is_for(&self, id: ContactId) -> bool {
@@ -93,10 +118,26 @@ pub(super) async fn show(
 ) -> Answer {
     let (entry, versions, shown, source) = read(&state, id, &reader).await?;
     let contact = reader.contact();
-    let tried = campaigns_letter::fill(&state, &source, contact).await?;
+    let channel = entry.draft.channel;
+    let tried = campaigns_letter::fill_for(&state, channel, &source, contact).await?;
+    let measured = Measured::of(&state, channel, &source, &tried).await?;
+    let review = links::known(&state, &entry.draft.source).await?;
     let mut db = state.db.acquire().await?;
     let contacts = mailings::first_of(&mut db, state.clock.now(), &Filter::default()).await?;
-    html::page(&ShowPage { shell, entry, versions, shown, contacts, contact, tried, now: state.clock.now() })
+    let now = state.clock.now();
+    html::page(&ShowPage {
+        shell,
+        entry,
+        versions,
+        shown,
+        contacts,
+        contact,
+        tried,
+        measured,
+        review,
+        source,
+        now,
+    })
 }
 
 /// The letter itself, for the frame.
@@ -123,6 +164,64 @@ pub(super) async fn copy(State(state): State<AppState>, actor: Actor, Path(id): 
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// The version to go back to.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub(super) struct VersionForm {
+    version: String,
+}
+
+/// An earlier version's words in force again, as a version of their own.
+pub(super) async fn return_to(
+    State(state): State<AppState>,
+    actor: Actor,
+    Path(id): Path<LibraryId>,
+    Form(form): Form<VersionForm>,
+) -> Answer {
+    let version = TemplateId(form.version.parse().map_err(|_| Error::NotFound)?);
+    let mut tx = state.db.begin().await?;
+    let now = state.clock.now();
+    let page = format!("/templates/{id}");
+    match library::return_to(&mut tx, now, &actor, &state.config, id, version).await {
+        Ok(Some(number)) => {
+            tx.commit().await?;
+            let text = format!(
+                "El texto de antes rige de nuevo, como versión {number}. Las campañas y mensajes que ya usan la plantilla no cambian."
+            );
+            Ok(Flash::good(text).to(&page))
+        }
+        Ok(None) => Ok(Flash::plain("Ese texto es el que ya rige. No se cambió nada.").to(&page)),
+        Err(Error::Invalid(wrong)) => {
+            let said: Vec<String> = wrong.into_iter().map(|it| it.message).collect();
+            let text = format!("No se volvió a esa versión. {}", said.join(" "));
+            Ok(Flash::bad(text).to(&format!("{page}?version={version}")))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// What Meta said, of which version.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub(super) struct ApprovalForm {
+    version: String,
+    approval: String,
+}
+
+pub(super) async fn approve(
+    State(state): State<AppState>,
+    actor: Actor,
+    Path(id): Path<LibraryId>,
+    Form(form): Form<ApprovalForm>,
+) -> Answer {
+    let version = TemplateId(form.version.parse().map_err(|_| Error::NotFound)?);
+    let approval = Approval::from_code(&form.approval).ok_or(Error::NotFound)?;
+    let mut tx = state.db.begin().await?;
+    library::approve(&mut tx, state.clock.now(), &actor, id, version, approval).await?;
+    tx.commit().await?;
+    Ok(Flash::good("Anotado.").to(&format!("/templates/{id}")))
 }
 
 pub(super) async fn archive(

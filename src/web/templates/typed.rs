@@ -1,11 +1,14 @@
 //! The editor's form as it was typed, and what its buttons do to the blocks.
 
 use crate::{
+    channels::Channel,
     ids::{ContactId, LibraryId},
     messaging::{
         blocks::{self, Block, BlockKind},
         library::{Draft, Kind},
+        sms,
         template::{BodyFormat, Source},
+        whatsapp::{Category, Named, Registration},
     },
 };
 use chrono::{DateTime, Utc};
@@ -25,6 +28,8 @@ pub(super) struct Typed {
     /// The block that the next words go into.
     pub(super) focused: Option<usize>,
     pub(super) act: String,
+    /// What Meta knows of it, whatever the channel is.
+    pub(super) registration: Registration,
 }
 
 impl Typed {
@@ -34,6 +39,7 @@ impl Typed {
         Typed {
             blocks: if is_blocks { blocks::read(&draft.source.body) } else { Vec::new() },
             body: if is_blocks { String::new() } else { draft.source.body.clone() },
+            registration: draft.source.registration.clone().unwrap_or_default(),
             draft,
             ..Typed::default()
         }
@@ -50,6 +56,13 @@ impl Typed {
                 "id" => it.id = value.parse().ok().map(LibraryId),
                 "seen" => it.seen = value,
                 "name" => it.draft.name = value,
+                "channel" => it.draft.channel = Channel::from_code(&value).unwrap_or(Channel::Email),
+                "registered_name" => value.trim().clone_into(&mut it.registration.name),
+                "language" => it.registration.language = value,
+                "category" => {
+                    it.registration.category = Category::from_code(&value).unwrap_or(Category::Marketing);
+                }
+                "variable" => it.registration.variables.push(Named { name: value, ..Named::default() }),
                 "kind" => it.draft.kind = Kind::from_code(&value).unwrap_or(Kind::Personal),
                 "subject" => value.trim().clone_into(&mut it.draft.source.subject),
                 "body_format" => it.draft.source.body_format = BodyFormat::from_code(&value),
@@ -58,6 +71,15 @@ impl Typed {
                 "contact_id" => it.contact = value.parse().ok().map(ContactId),
                 "act" => it.act = value,
                 "block_kind" => it.blocks.extend(BlockKind::from_code(&value).map(Block::new)),
+                "ours" | "fallback" | "sample" => {
+                    if let Some(last) = it.registration.variables.last_mut() {
+                        match name.as_str() {
+                            "ours" => last.ours = value,
+                            "fallback" => last.fallback = value,
+                            _ => last.sample = value,
+                        }
+                    }
+                }
                 other => {
                     if let Some(block) = it.blocks.last_mut() {
                         match other {
@@ -95,13 +117,33 @@ impl Typed {
                 self.body = blocks::mjml(&self.blocks);
                 self.draft.source.body_format = BodyFormat::Mjml;
             }
+            ("plain", _) => self.body = sms::without_costly_signs(&self.body),
+            ("stop", _) => {
+                self.body = format!("{} {}", self.body.trim_end(), sms::STOP).trim_start().to_owned()
+            }
             _ => {}
         }
         self.settle();
     }
 
-    /// The body is what the chosen format says it is.
+    /// The text is what its channel and the chosen format say it is.
     fn settle(&mut self) {
+        let source = &mut self.draft.source;
+        if self.draft.channel != Channel::Email {
+            source.subject.clear();
+            source.body_format = BodyFormat::Text;
+            source.body = self.body.clone();
+            source.registration = None;
+        }
+        match self.draft.channel {
+            Channel::Email => {}
+            Channel::Sms => return source.footer.clear(),
+            Channel::Whatsapp => {
+                self.registration = std::mem::take(&mut self.registration).following(&self.body);
+                source.registration = Some(self.registration.clone());
+                return;
+            }
+        }
         self.draft.source.body = if self.draft.source.body_format == BodyFormat::Blocks {
             blocks::write(&self.blocks)
         } else {
@@ -147,6 +189,39 @@ mod tests {
         check("remove:9", &[Title, Button, Divider]);
         check("add:IMAGE", &[Title, Button, Divider, Image]);
         assert_eq!(typed("up:1").blocks[0].link, "https://a.cl");
+    }
+
+    fn written(channel: &str, act: &str) -> Typed {
+        let pairs = [
+            ("channel", channel),
+            ("subject", "Asunto"),
+            ("body_format", "HTML"),
+            ("body", "Más, {{nombre}}."),
+            ("footer", "Pie"),
+            ("variable", "nombre"),
+            ("ours", "last_name"),
+            ("fallback", "vecina"),
+            ("sample", "Soto"),
+            ("act", act),
+        ];
+        let mut it = Typed::read(pairs.iter().map(|it| (it.0.to_owned(), it.1.to_owned())).collect());
+        it.act();
+        it
+    }
+
+    #[test]
+    fn a_text_for_telephones_has_what_its_channel_has() {
+        let sms = written("SMS", "").draft.source;
+        assert_eq!(sms, Source { body: "Más, {{nombre}}.".into(), ..Source::default() });
+        let whatsapp = written("WHATSAPP", "").draft.source;
+        assert_eq!((whatsapp.subject.as_str(), whatsapp.footer.as_str()), ("", "Pie"));
+        let named = &whatsapp.registration.unwrap().variables[0];
+        assert_eq!(
+            (named.ours.as_str(), named.fallback.as_str(), named.sample.as_str()),
+            ("last_name", "vecina", "Soto")
+        );
+        assert_eq!(written("SMS", "plain").draft.source.body, "Mas, {{nombre}}.");
+        assert_eq!(written("SMS", "stop").draft.source.body, format!("Más, {{{{nombre}}}}. {}", sms::STOP));
     }
 
     #[test]

@@ -16,7 +16,10 @@ use llovizna::{
     channels::{Accepted, Channel, Checking, Email, Outgoing, SendError, Sender, Senders, Sending},
     clock::Clock,
     config::Config,
-    deliverability::Doctor,
+    deliverability::{
+        Doctor,
+        links::{Addresses, Visitor},
+    },
     ids::StaffId,
     messaging::tracking::Hits,
     state::AppState,
@@ -200,6 +203,7 @@ impl TestApp {
             senders,
             hits: Hits::default(),
             doctor: Arc::new(Doctor::new(None)),
+            visitor: Arc::new(Visitor::of_system()),
             stop: CancellationToken::new(),
         };
         TestApp { router: web::router(state.clone()), state, mailbox }
@@ -208,6 +212,13 @@ impl TestApp {
     /// With a doctor who asks others than the internet's name servers.
     pub(crate) fn with_doctor(mut self, doctor: Doctor) -> TestApp {
         self.state.doctor = Arc::new(doctor);
+        self.router = web::router(self.state.clone());
+        self
+    }
+
+    /// With a visitor of links who finds hosts elsewhere than the system does.
+    pub(crate) fn with_addresses(mut self, addresses: impl Addresses + 'static) -> TestApp {
+        self.state.visitor = Arc::new(Visitor::new(Arc::new(addresses)));
         self.router = web::router(self.state.clone());
         self
     }

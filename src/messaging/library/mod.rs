@@ -1,11 +1,17 @@
 //! The library: texts under a name and a kind, to start campaigns and messages from.
 //! Whoever uses one copies its words or its version, so that a later edit changes nothing that was sent.
 
+mod listing;
+mod rules;
+
+pub use listing::{Line, choices, list};
+
 use super::{
     kinds::MessageType,
-    legal,
-    template::{self, Source},
+    legal, sms,
+    template::Source,
     versions,
+    whatsapp::{self, Approval, Registration},
 };
 use crate::{
     access::{Actor, Permission},
@@ -14,9 +20,8 @@ use crate::{
     codes::codes,
     config::Config,
     db::Tx,
-    error::{Error, FieldError, Result},
+    error::{Error, Result},
     ids::{LibraryId, TemplateId},
-    settings::{self, Business},
 };
 use chrono::{DateTime, Utc};
 use serde_json::json;
@@ -97,17 +102,35 @@ pub struct Draft {
     pub name: String,
     /// What it is for.
     pub kind: Kind,
+    /// How its messages travel; it never changes.
+    pub channel: Channel,
     /// The text.
     pub source: Source,
 }
 
 impl Default for Draft {
     fn default() -> Draft {
-        Draft {
-            name: String::new(),
-            kind: Kind::Offer,
-            source: Source { footer: legal::DEFAULT_FOOTER.to_owned(), ..Source::default() },
-        }
+        Draft::new(Channel::Email)
+    }
+}
+
+impl Draft {
+    /// What a new template for `channel` starts with.
+    #[must_use]
+    pub fn new(channel: Channel) -> Draft {
+        let source = match channel {
+            Channel::Email => Source { footer: legal::DEFAULT_FOOTER.to_owned(), ..Source::default() },
+            Channel::Sms => Source {
+                body: format!("{{{{ first_name | default(\"Hola\") }}}}: \n{}", sms::STOP),
+                ..Source::default()
+            },
+            Channel::Whatsapp => Source {
+                footer: whatsapp::DEFAULT_FOOTER.to_owned(),
+                registration: Some(Registration::default()),
+                ..Source::default()
+            },
+        };
+        Draft { name: String::new(), kind: Kind::Offer, channel, source }
     }
 }
 
@@ -122,31 +145,14 @@ pub struct Entry {
     pub template: TemplateId,
     /// Its number.
     pub version: i32,
+    /// What Meta said of it; WhatsApp alone asks.
+    pub approval: Approval,
     /// When it was last changed.
     pub updated_at: DateTime<Utc>,
     /// By whom; none: it came with the program.
     pub updated_by: Option<String>,
     /// When it was put away.
     pub archived_at: Option<DateTime<Utc>>,
-}
-
-/// A line of the list.
-#[derive(Clone, Debug)]
-pub struct Line {
-    /// Row.
-    pub id: LibraryId,
-    /// Name.
-    pub name: String,
-    /// What it is for.
-    pub kind: Kind,
-    /// Subject of the version in force.
-    pub subject: String,
-    /// Its number.
-    pub version: i32,
-    /// How its body is written.
-    pub format: template::BodyFormat,
-    /// When it was last changed.
-    pub updated_at: DateTime<Utc>,
 }
 
 /// One version of a template.
@@ -164,67 +170,13 @@ pub struct Version {
     pub created_by: Option<String>,
 }
 
-/// Templates of `kinds` with an id below `before`, newest first, at most `limit`: those in use, or those put away.
-///
-/// # Errors
-/// When the database fails.
-pub async fn list(
-    db: impl PgExecutor<'_>,
-    kinds: &[Kind],
-    archived: bool,
-    before: Option<i64>,
-    limit: i64,
-) -> Result<Vec<Line>> {
-    let rows = sqlx::query!(
-        "select l.id, l.name, l.kind, l.updated_at, t.subject, t.version, t.body_format
-         from library_templates l join message_templates t on t.id = l.template_id
-         where l.kind = any ($1) and (l.archived_at is not null) = $2
-           and l.id < coalesce($3, 9223372036854775807)
-         order by l.id desc limit $4",
-        &codes(kinds),
-        archived,
-        before,
-        limit
-    )
-    .fetch_all(db)
-    .await?;
-    rows.into_iter()
-        .map(|it| {
-            Ok(Line {
-                id: LibraryId(it.id),
-                name: it.name,
-                kind: known(&it.kind)?,
-                subject: it.subject,
-                version: it.version,
-                format: template::BodyFormat::from_code(&it.body_format),
-                updated_at: it.updated_at,
-            })
-        })
-        .collect()
-}
-
-fn codes(kinds: &[Kind]) -> Vec<String> {
-    kinds.iter().map(|it| it.code().to_owned()).collect()
-}
-
 fn known(code: &str) -> Result<Kind> {
     Kind::from_code(code)
         .ok_or_else(|| Error::Internal("a kind of template that this build does not know".into()))
 }
 
-/// Those in use of one of `kinds`, by name: row, kind, name.
-///
-/// # Errors
-/// When the database fails.
-pub async fn choices(db: impl PgExecutor<'_>, kinds: &[Kind]) -> Result<Vec<(LibraryId, Kind, String)>> {
-    let rows = sqlx::query!(
-        "select id, kind, name from library_templates where archived_at is null and kind = any ($1)
-         order by lower(name), id limit 500",
-        &codes(kinds)
-    )
-    .fetch_all(db)
-    .await?;
-    rows.into_iter().map(|it| Ok((LibraryId(it.id), known(&it.kind)?, it.name))).collect()
+fn travels(code: &str) -> Result<Channel> {
+    Channel::from_code(code).ok_or_else(|| Error::Internal("a channel that this build does not know".into()))
 }
 
 /// The template `id`.
@@ -233,8 +185,10 @@ pub async fn choices(db: impl PgExecutor<'_>, kinds: &[Kind]) -> Result<Vec<(Lib
 /// [`Error::NotFound`], or the database's.
 pub async fn get(db: &mut PgConnection, id: LibraryId) -> Result<Entry> {
     let it = sqlx::query!(
-        r#"select l.kind, l.name, l.template_id, l.updated_at, l.archived_at, s.name as "updated_by?"
-           from library_templates l left join staff_users s on s.id = l.updated_by where l.id = $1"#,
+        r#"select l.kind, l.name, l.template_id, l.approval, l.updated_at, l.archived_at, t.communication_type,
+                  s.name as "updated_by?"
+           from library_templates l join message_templates t on t.id = l.template_id
+           left join staff_users s on s.id = l.updated_by where l.id = $1"#,
         id.0
     )
     .fetch_optional(&mut *db)
@@ -244,9 +198,15 @@ pub async fn get(db: &mut PgConnection, id: LibraryId) -> Result<Entry> {
     let (source, version) = versions::version(db, template).await?;
     Ok(Entry {
         id,
-        draft: Draft { name: it.name, kind: known(&it.kind)?, source },
+        draft: Draft {
+            name: it.name,
+            kind: known(&it.kind)?,
+            channel: travels(&it.communication_type)?,
+            source,
+        },
         template,
         version,
+        approval: Approval::from_code(&it.approval).unwrap_or(Approval::Unsent),
         updated_at: it.updated_at,
         updated_by: it.updated_by,
         archived_at: it.archived_at,
@@ -292,14 +252,14 @@ pub async fn create(
     draft: &Draft,
 ) -> Result<LibraryId> {
     actor.require(Permission::EditCampaigns)?;
-    refuse_problems(tx, config, draft).await?;
+    rules::refuse_problems(tx, config, draft).await?;
     // Its row and its first version refer to each other: the number is drawn first.
     let id =
         sqlx::query_scalar!(r#"select nextval(pg_get_serial_sequence('library_templates', 'id')) as "id!""#)
             .fetch_one(&mut **tx)
             .await?;
     let template =
-        versions::save_version(tx, now, actor, Channel::Email, &format!("library:{id}"), &draft.source)
+        versions::save_version(tx, now, actor, draft.channel, &format!("library:{id}"), &draft.source)
             .await?;
     sqlx::query!(
         "insert into library_templates (id, kind, name, template_id, created_at, created_by, updated_at, updated_by)
@@ -342,15 +302,112 @@ pub async fn update(
             "Otra persona guardó esta plantilla mientras la editabas. Aquí está lo que escribiste; si guardas otra vez, queda tu versión.",
         ));
     }
-    refuse_problems(tx, config, draft).await?;
+    let draft = &Draft { channel: before.draft.channel, ..draft.clone() };
+    rules::refuse_problems(tx, config, draft).await?;
+    put_in_force(tx, now, actor, &before, draft).await?;
+    record(tx, now, actor, "template.update", id, Some(document(&before.draft)), Some(document(draft))).await
+}
+
+/// Make the words of an earlier version, `template`, the ones in force again: they become a new version, and nothing that
+/// was is rewritten. Gives its number; none: they are in force already.
+///
+/// # Errors
+/// [`Error::Forbidden`], [`Error::NotFound`] also for a version of another text, [`Error::Invalid`] for words that
+/// may not be used any more, or the database's.
+pub async fn return_to(
+    tx: &mut Tx<'_>,
+    now: DateTime<Utc>,
+    actor: &Actor,
+    config: &Config,
+    id: LibraryId,
+    template: TemplateId,
+) -> Result<Option<i32>> {
+    actor.require(Permission::EditCampaigns)?;
+    lock(tx, id).await?;
+    let before = get(tx, id).await?;
+    let is_its_own = sqlx::query_scalar!(
+        r#"select exists (select 1 from message_templates a join message_templates b on b.name = a.name
+                          where a.id = $1 and b.id = $2) as "is!""#,
+        before.template.0,
+        template.0
+    )
+    .fetch_one(&mut **tx)
+    .await?;
+    if !is_its_own {
+        return Err(Error::NotFound);
+    }
+    let (source, number) = versions::version(tx, template).await?;
+    if source == before.draft.source {
+        return Ok(None);
+    }
+    let draft = Draft { source, ..before.draft.clone() };
+    rules::refuse_problems(tx, config, &draft).await?;
+    put_in_force(tx, now, actor, &before, &draft).await?;
+    let after = json!({ "returned_to": number, "source": draft.source });
+    record(
+        tx,
+        now,
+        actor,
+        "template.return",
+        id,
+        Some(json!({ "source": before.draft.source })),
+        Some(after),
+    )
+    .await?;
+    Ok(Some(get(tx, id).await?.version))
+}
+
+/// Write down what Meta said of the version in force, which was shown as `template`.
+///
+/// # Errors
+/// [`Error::Forbidden`], [`Error::NotFound`], [`Error::Refused`] where Meta is not asked or another version is in force
+/// by now, or the database's.
+pub async fn approve(
+    tx: &mut Tx<'_>,
+    now: DateTime<Utc>,
+    actor: &Actor,
+    id: LibraryId,
+    template: TemplateId,
+    approval: Approval,
+) -> Result<()> {
+    actor.require(Permission::EditCampaigns)?;
+    lock(tx, id).await?;
+    let before = get(tx, id).await?;
+    if before.draft.channel != Channel::Whatsapp {
+        return Err(Error::refused("Solo las plantillas de WhatsApp pasan por Meta. No se cambió nada."));
+    }
+    if before.template != template {
+        return Err(Error::refused(
+            "Mientras tanto la plantilla cambió de texto: revisa si Meta respondió sobre el que rige ahora. No se cambió nada.",
+        ));
+    }
+    if before.approval == approval {
+        return Ok(());
+    }
+    sqlx::query!("update library_templates set approval = $2 where id = $1", id.0, approval.code())
+        .execute(&mut **tx)
+        .await?;
+    let told = |it: Approval| Some(json!({ "approval": it }));
+    record(tx, now, actor, "template.approve", id, told(before.approval), told(approval)).await
+}
+
+/// The words of `draft` as the version in force. Meta has not seen new ones.
+async fn put_in_force(
+    tx: &mut Tx<'_>,
+    now: DateTime<Utc>,
+    actor: &Actor,
+    before: &Entry,
+    draft: &Draft,
+) -> Result<()> {
     let name = sqlx::query_scalar!("select name from message_templates where id = $1", before.template.0)
         .fetch_one(&mut **tx)
         .await?;
-    let template = versions::save_version(tx, now, actor, Channel::Email, &name, &draft.source).await?;
+    let template = versions::save_version(tx, now, actor, draft.channel, &name, &draft.source).await?;
     sqlx::query!(
-        "update library_templates set kind = $2, name = $3, template_id = $4, updated_at = $5, updated_by = $6
+        "update library_templates set kind = $2, name = $3, template_id = $4, updated_at = $5, updated_by = $6,
+                approval = case when template_id = $4 then approval else 'UNSENT' end
          where id = $1",
-        id.0,
+        before.id.0,
         draft.kind.code(),
         draft.name.trim(),
         template.0,
@@ -359,7 +416,7 @@ pub async fn update(
     )
     .execute(&mut **tx)
     .await?;
-    record(tx, now, actor, "template.update", id, Some(document(&before.draft)), Some(document(draft))).await
+    Ok(())
 }
 
 /// A new template with the words of `id`.
@@ -418,20 +475,10 @@ async fn lock(tx: &mut Tx<'_>, id: LibraryId) -> Result<()> {
         .ok_or(Error::NotFound)
 }
 
-async fn refuse_problems(tx: &mut Tx<'_>, config: &Config, draft: &Draft) -> Result<()> {
-    let business: Business = settings::load(&mut **tx, &config.first_values).await?;
-    let mut problems = Vec::new();
-    if draft.name.trim().is_empty() {
-        problems.push(FieldError::new("name", "Ponle un nombre a la plantilla: solo lo ve tu equipo."));
-    } else if draft.name.chars().count() > NAME {
-        problems.push(FieldError::new("name", "El nombre tiene más de 200 caracteres: acórtalo."));
-    }
-    problems.extend(legal::unfit(&draft.source, draft.kind.message_type(), &business));
-    if problems.is_empty() { Ok(()) } else { Err(Error::Invalid(problems)) }
-}
-
 fn document(draft: &Draft) -> serde_json::Value {
-    json!({ "name": draft.name.trim(), "kind": draft.kind, "source": draft.source })
+    json!({
+        "name": draft.name.trim(), "kind": draft.kind, "communication_type": draft.channel, "source": draft.source,
+    })
 }
 
 async fn record(

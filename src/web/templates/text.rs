@@ -1,0 +1,79 @@
+//! The editor of a text for telephones: an SMS with its parts and their cost, a WhatsApp text with Meta's variables.
+
+use super::{
+    Errors, Shell,
+    campaigns_letter::{self, Tried},
+    html::{self, Answer},
+    measure::Measured,
+    typed::Typed,
+};
+use crate::{
+    channels::Channel,
+    contacts::contact_list::Filter,
+    error::Result,
+    mailings,
+    messaging::{
+        foresight::Person,
+        library::Kind,
+        values::VARIABLES,
+        whatsapp::{Category, LANGUAGES},
+    },
+    state::AppState,
+};
+use askama::Template;
+use axum::response::IntoResponse as _;
+
+#[derive(Template)]
+#[template(path = "templates/text.html", blocks = ["text", "variables", "measure"])]
+struct TextPage {
+    shell: Shell,
+    typed: Typed,
+    errors: Errors,
+    contacts: Vec<Person>,
+    tried: Tried,
+    measured: Option<Measured>,
+}
+
+impl TextPage {
+    async fn load(state: &AppState, shell: Shell, typed: Typed, errors: Errors) -> Result<TextPage> {
+        let mut db = state.db.acquire().await?;
+        let contacts = mailings::first_of(&mut db, state.clock.now(), &Filter::default()).await?;
+        drop(db);
+        Ok(TextPage { contacts, errors, ..TextPage::bare(state, shell, typed).await? })
+    }
+
+    /// Without the people to try it on.
+    async fn bare(state: &AppState, shell: Shell, typed: Typed) -> Result<TextPage> {
+        let draft = &typed.draft;
+        let tried = campaigns_letter::fill_for(state, draft.channel, &draft.source, typed.contact).await?;
+        let measured = Measured::of(state, draft.channel, &draft.source, &tried).await?;
+        Ok(TextPage { shell, typed, errors: Errors::default(), contacts: Vec::new(), tried, measured })
+    }
+
+    fn is_sms(&self) -> bool {
+        self.typed.draft.channel == Channel::Sms
+    }
+
+    fn is_for(&self, person: &Person) -> bool {
+        self.typed.contact == Some(person.id)
+    }
+}
+
+/// The whole form; with the errors in it, if there are any.
+pub(super) async fn page(state: &AppState, shell: Shell, typed: Typed, errors: Errors) -> Answer {
+    let is_invalid = errors.any();
+    let page = TextPage::load(state, shell, typed, errors).await?;
+    if is_invalid { html::invalid(&page) } else { html::page(&page) }
+}
+
+/// The part of the form that a button or the words themselves changed.
+pub(super) async fn built(state: &AppState, shell: Shell, typed: Typed) -> Answer {
+    let page = TextPage::bare(state, shell, typed).await?;
+    let part = if page.is_sms() { html::page(&page.as_text()) } else { html::page(&page.as_variables()) }?;
+    Ok(([("hx-trigger-after-settle", "built")], part).into_response())
+}
+
+/// The text as typed, filled for one person, and how long it is. Writes nothing.
+pub(super) async fn preview(state: &AppState, shell: Shell, typed: Typed) -> Answer {
+    html::page(&TextPage::bare(state, shell, typed).await?.as_measure())
+}
