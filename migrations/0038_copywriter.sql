@@ -101,6 +101,7 @@ create table copy_proposals (
     status text not null default 'PROPOSED',
     used_subject text,
     used_opening text,
+    tried_beside boolean not null default false,
     decided_at timestamptz,
     decided_by bigint references staff_users (id),
     decided_by_name text,
@@ -112,4 +113,5 @@ create table copy_proposals (
 comment on column copy_proposals.problem is 'why it cannot be used, in Spanish';
 comment on column copy_proposals.caution is 'what to look at before it is used, in Spanish';
 comment on column copy_proposals.used_subject is 'the subject that the draft took, as edited; null: it kept its own';
+comment on column copy_proposals.tried_beside is 'the draft kept its own text, and tries this one beside it';
 comment on column copy_proposals.used_opening is 'the opening that the draft took, as edited; null: it kept its own';

@@ -6,6 +6,7 @@ use crate::{
     campaigns::{
         campaign::{self, Status},
         edit::Edit,
+        variants::{self, Variant},
     },
     chile::text::{tidy, tidy_lines},
     config::Config,
@@ -24,6 +25,8 @@ pub struct Chosen {
     pub subject: Option<String>,
     /// Its opening; none: the draft keeps its own.
     pub opening: Option<String>,
+    /// The draft keeps its text, and tries this one beside it on a part of its people.
+    pub beside: bool,
 }
 
 /// Where an approved proposal enters a campaign, and the only place where it does: `edit` with what was chosen as its
@@ -113,8 +116,9 @@ pub async fn approve(
     let chosen = Chosen {
         subject: chosen.subject.map(|it| tidy(&it)),
         opening: chosen.opening.map(|it| tidy_lines(&it)),
+        ..chosen
     };
-    if chosen == Chosen::default() {
+    if chosen.subject.is_none() && chosen.opening.is_none() {
         return Err(Error::refused("Marca el asunto, el comienzo o los dos. No se cambió nada."));
     }
     if [&chosen.subject, &chosen.opening].into_iter().flatten().any(String::is_empty) {
@@ -122,8 +126,17 @@ pub async fn approve(
             "Lo que apruebas está en blanco. No se cambió nada: escríbelo o desmárcalo.",
         ));
     }
-    let edit = adopted(Edit::of(&draft), &chosen)?;
-    match campaign::update(tx, now, actor, config, campaign, &edit).await {
+    let taken = if chosen.beside {
+        let variant = Variant {
+            subject: chosen.subject.clone().unwrap_or_default(),
+            opening: chosen.opening.clone().unwrap_or_default(),
+        };
+        variants::add(tx, now, actor, campaign, variant).await
+    } else {
+        let edit = adopted(Edit::of(&draft), &chosen)?;
+        campaign::update(tx, now, actor, config, campaign, &edit).await
+    };
+    match taken {
         Err(Error::Invalid(wrong)) => {
             let said: Vec<String> = wrong.into_iter().map(|it| it.message).collect();
             return Err(Error::refused(format!("No se cambió nada. {}", said.join(" "))));
@@ -132,18 +145,20 @@ pub async fn approve(
     }
     sqlx::query!(
         "update copy_proposals set status = 'APPROVED', used_subject = $2, used_opening = $3, decided_at = $4,
-             decided_by = $5, decided_by_name = $6
+             decided_by = $5, decided_by_name = $6, tried_beside = $7
          where id = $1 and status = 'PROPOSED'",
         id.0,
         chosen.subject,
         chosen.opening,
         now,
         actor.staff_id().map(|it| it.0),
-        actor.label()
+        actor.label(),
+        chosen.beside
     )
     .execute(&mut **tx)
     .await?;
-    let after = json!({ "subject": chosen.subject, "opening": chosen.opening });
+    let after =
+        json!({ "subject": chosen.subject, "opening": chosen.opening, "tried_beside": chosen.beside });
     record(tx, now, actor, ("proposal.approve", id), &open, Some(after)).await
 }
 

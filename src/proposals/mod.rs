@@ -77,6 +77,8 @@ pub struct Proposal {
     pub used_subject: Option<String>,
     /// The opening that the draft took.
     pub used_opening: Option<String>,
+    /// The draft kept its own text, and tries this one beside it.
+    pub tried_beside: bool,
     /// When it was decided.
     pub decided_at: Option<DateTime<Utc>>,
     /// By whom.
@@ -133,7 +135,7 @@ pub async fn list(db: &mut PgConnection, campaign: CampaignId, limit: i64) -> Re
     .await?;
     let ids: Vec<i64> = rows.iter().map(|it| it.id).collect();
     let proposals = sqlx::query!(
-        "select id, request_id, subject, opening, problem, caution, status, used_subject, used_opening, decided_at,
+        "select id, request_id, subject, opening, problem, caution, status, used_subject, used_opening, tried_beside, decided_at,
                 decided_by_name
          from copy_proposals where request_id = any ($1) order by request_id, position",
         &ids
@@ -153,6 +155,7 @@ pub async fn list(db: &mut PgConnection, campaign: CampaignId, limit: i64) -> Re
                 decision: Decision::from_code(&it.status).unwrap_or(Decision::Unusable),
                 used_subject: it.used_subject.clone(),
                 used_opening: it.used_opening.clone(),
+                tried_beside: it.tried_beside,
                 decided_at: it.decided_at,
                 decided_by_name: it.decided_by_name.clone(),
             })

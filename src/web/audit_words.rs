@@ -217,6 +217,7 @@ const FIELDS: &[(&str, &str)] = &[
     ("body", "texto"),
     ("footer", "pie"),
     ("opening", "comienzo"),
+    ("tried_beside", "se prueba junto al texto propio"),
     ("about", "para quién"),
     ("campaign_id", "campaña"),
     ("monthly_budget", "presupuesto mensual"),

@@ -10,10 +10,7 @@ use super::{
 };
 use crate::{
     access::{Actor, Permission},
-    campaigns::{
-        audience::Named,
-        campaign::{self, Campaign, Status},
-    },
+    campaigns::campaign::{self, Campaign, Status},
     chile::format,
     contacts::named::Named,
     copywriter::{
@@ -288,6 +285,7 @@ struct DecisionForm {
     subject: String,
     opening: String,
     take: Vec<String>,
+    beside: String,
 }
 
 async fn approve(
@@ -300,6 +298,16 @@ async fn approve(
     let chosen = Chosen {
         subject: takes("subject").then(|| form.subject.clone()),
         opening: takes("opening").then(|| form.opening.clone()),
+        beside: !form.beside.is_empty(),
+    };
+    let said = if chosen.beside {
+        Flash::good(
+            "El borrador probará la propuesta junto con su propio texto, en una parte de la audiencia.",
+        )
+        .link("Ver los textos en prueba", format!("/campaigns/{id}/variants"))
+    } else {
+        Flash::good("El borrador tomó la propuesta. Revísalo antes de iniciar.")
+            .link("Ver la campaña", format!("/campaigns/{id}"))
     };
     let seen = form.seen.parse().unwrap_or_default();
     let mut tx = state.db.begin().await?;
@@ -308,8 +316,6 @@ async fn approve(
     if done.is_ok() {
         tx.commit().await?;
     }
-    let said = Flash::good("El borrador tomó la propuesta. Revísalo antes de iniciar.")
-        .link("Ver la campaña", format!("/campaigns/{id}"));
     done_or_refused(done, said, &page_of(id))
 }
 

@@ -9,11 +9,10 @@ use super::{
 };
 use crate::{
     channels::Channel,
-    contacts::contact_list::Filter,
+    contacts::{contact_list::Filter, named::Named},
     error::Result,
     mailings,
     messaging::{
-        foresight::Person,
         library::Kind,
         values::VARIABLES,
         whatsapp::{Category, LANGUAGES},
@@ -29,7 +28,7 @@ struct TextPage {
     shell: Shell,
     typed: Typed,
     errors: Errors,
-    contacts: Vec<Person>,
+    contacts: Vec<Named>,
     tried: Tried,
     measured: Option<Measured>,
 }
@@ -54,7 +53,7 @@ impl TextPage {
         self.typed.draft.channel == Channel::Sms
     }
 
-    fn is_for(&self, person: &Person) -> bool {
+    fn is_for(&self, person: &Named) -> bool {
         self.typed.contact == Some(person.id)
     }
 }

@@ -7,6 +7,7 @@ use crate::{
 };
 use llovizna::{
     access::Role,
+    campaigns::variants,
     db::MIGRATIONS,
     error::Error,
     ids::{CampaignId, ProposalId},
@@ -33,7 +34,7 @@ async fn approve(
 }
 
 fn both(subject: &str, opening: &str) -> Chosen {
-    Chosen { subject: Some(subject.into()), opening: Some(opening.into()) }
+    Chosen { subject: Some(subject.into()), opening: Some(opening.into()), beside: false }
 }
 
 async fn proposed(app: &TestApp) -> (CampaignId, ProposalId) {
@@ -81,7 +82,7 @@ async fn only_what_was_chosen_changes_and_nothing_when_it_does_not_fit(db: PgPoo
             .contains("La variable {{ nombre }} no existe")
     );
     assert_eq!(get(&app, id).await.source, before);
-    let subject = Chosen { subject: Some("Solo el asunto".into()), opening: None };
+    let subject = Chosen { subject: Some("Solo el asunto".into()), ..Chosen::default() };
     approve(&app, id, proposal, subject).await.unwrap();
     let after = get(&app, id).await.source;
     assert_eq!((after.subject.as_str(), after.body), ("Solo el asunto", before.body));
@@ -122,4 +123,21 @@ async fn a_refused_proposal_changes_nothing_and_belongs_to_its_campaign_alone(db
     let path = format!("/campaigns/{id}/proposals/{proposal}/approval");
     let reader = app.as_role(Role::ReadOnly).await;
     assert_eq!(reader.post(&path, &[("take", "subject"), ("subject", "x")]).await.status, 403);
+}
+
+#[sqlx::test(migrator = "MIGRATIONS")]
+async fn an_approved_proposal_may_be_tried_beside_the_text_of_the_draft(db: PgPool) {
+    let (app, _provider) = with_provider(db).await;
+    let (id, proposal) = proposed(&app).await;
+    let before = get(&app, id).await.source;
+    let beside = Chosen { beside: true, ..both("Una semana sin apuro", "Otro comienzo.") };
+    approve(&app, id, proposal, beside).await.unwrap();
+    assert_eq!(get(&app, id).await.source, before);
+    let plan = variants::plan(&mut app.state.db.acquire().await.unwrap(), id).await.unwrap();
+    let tried: Vec<_> = plan.variants.iter().map(|it| (it.subject.as_str(), it.opening.as_str())).collect();
+    assert_eq!(tried, [("Una semana sin apuro", "Otro comienzo.")]);
+    let kept = newest(&app, id).await.proposals.remove(0);
+    assert!(kept.decision == Decision::Approved && kept.tried_beside);
+    let page = app.get(&format!("/campaigns/{id}/proposals")).await.text();
+    assert!(page.contains("Se prueba junto al texto propio"), "{page}");
 }
