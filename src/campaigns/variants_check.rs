@@ -119,7 +119,8 @@ fn measure(plan: &Plan, campaign: &Campaign, form: &str) -> Option<Item> {
 /// Whether the sample has left before it is decided.
 fn time(asked: &Asked<'_>, form: &str) -> Option<Item> {
     let Asked { plan, campaign, outlook, now, .. } = *asked;
-    let alone = Outlook { rest: None, ..outlook.clone() };
+    let mut alone = outlook.clone();
+    alone.rest = None;
     let forecast = alone.forecast(campaign, asked.sample(), Vec::new(), now)?;
     let decided = forecast.starts + TimeDelta::hours(plan.hours.into());
     let late = forecast.ends.is_none_or(|ends| ends >= decided);
