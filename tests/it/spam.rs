@@ -11,7 +11,7 @@ use chrono::TimeDelta;
 use llovizna::{
     access::Actor,
     campaigns::copies,
-    channels::email::Smtp,
+    channels::{Channel, email::Smtp},
     config::SmtpTls,
     db::MIGRATIONS,
     messaging::library::{self, Kind},
@@ -63,7 +63,7 @@ async fn a_filter_finds_nothing_in_the_texts_that_come_with_the_program(db: PgPo
 
     let first = seeded(&app).await;
     let mut campaigns = vec![("Prospección Los Lagos".to_owned(), first)];
-    for (id, _, name) in library::choices(&app.state.db, Kind::ALL).await.unwrap() {
+    for (id, _, name) in library::choices(&app.state.db, Channel::Email, Kind::ALL).await.unwrap() {
         let text = entry(&app, id).await;
         let mut tx = app.state.db.begin().await.unwrap();
         let copy = copies::duplicate(&mut tx, app.now(), &Actor::CommandLine, first).await.unwrap();

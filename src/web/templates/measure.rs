@@ -76,9 +76,4 @@ impl Measured {
             .collect();
         Ok(Some(Measured { shown, longest, costly, may_be_cut }))
     }
-
-    /// Whether a button can take the costly signs out.
-    pub(super) fn can_be_mended(&self) -> bool {
-        self.costly.iter().any(|it| it.1.is_some())
-    }
 }
