@@ -354,7 +354,7 @@ pub async fn create(tx: &mut Tx<'_>, now: DateTime<Utc>, actor: &Actor, edit: &E
         subject_kind: "campaign",
         subject_id: Some(id.0),
         before: None,
-        after: Some(document(edit)),
+        after: Some(edit.document()),
     };
     audit::record(tx, now, actor, change).await?;
     Ok(id)
@@ -417,8 +417,8 @@ pub async fn update(
         action: "campaign.update",
         subject_kind: "campaign",
         subject_id: Some(id.0),
-        before: Some(document(&Edit::of(&before))),
-        after: Some(document(&edit)),
+        before: Some(Edit::of(&before).document()),
+        after: Some(edit.document()),
     };
     audit::record(tx, now, actor, change).await
 }
@@ -484,15 +484,6 @@ fn documents(edit: &Edit) -> Result<(serde_json::Value, Option<serde_json::Value
     let audience = serde_json::to_value(&edit.audience).map_err(broken)?;
     let hours = edit.business_hours.as_ref().map(serde_json::to_value).transpose().map_err(broken)?;
     Ok((audience, hours))
-}
-
-/// What the audit keeps of a campaign.
-fn document(edit: &Edit) -> serde_json::Value {
-    serde_json::json!({
-        "name": edit.name.trim(), "message_type": edit.message_type, "audience": edit.audience,
-        "source": edit.source, "batch_size": edit.batch_size, "daily_cap": edit.daily_cap,
-        "spacing_seconds": edit.spacing_seconds, "business_hours": edit.business_hours, "tracks": edit.tracks,
-    })
 }
 
 fn int(number: u32) -> i32 {

@@ -124,7 +124,7 @@ fn apart(one: &Tally, other: &Tally, by: Measure) -> f64 {
     }
     let all = (float(one.count(by)) + float(other.count(by))) / (n + m);
     let error = (all * (1.0 - all) * (1.0 / n + 1.0 / m)).sqrt();
-    let gap = (one.rate(by) - other.rate(by)).abs() - (1.0 / n + 1.0 / m) / 2.0;
+    let gap = (one.rate(by) - other.rate(by)).abs() - f64::midpoint(1.0 / n, 1.0 / m);
     if error == 0.0 || gap <= 0.0 { 0.0 } else { gap / error }
 }
 
@@ -159,7 +159,7 @@ fn remark(tallies: &[Tally], by: Measure, winner: Option<usize>) -> String {
         )
     };
     if let Some(winner) = winner.filter(|it| *it != first) {
-        said.push_str(&format!(" El resto recibe {}, que se eligió antes.", letter(winner)));
+        said = format!("{said} El resto recibe {}, que se eligió antes.", letter(winner));
     }
     said
 }

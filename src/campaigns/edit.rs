@@ -54,6 +54,15 @@ impl Default for Edit {
 }
 
 impl Edit {
+    /// What the audit keeps of it.
+    pub(super) fn document(&self) -> serde_json::Value {
+        serde_json::json!({
+            "name": self.name.trim(), "message_type": self.message_type, "audience": self.audience,
+            "source": self.source, "batch_size": self.batch_size, "daily_cap": self.daily_cap,
+            "spacing_seconds": self.spacing_seconds, "business_hours": self.business_hours, "tracks": self.tracks,
+        })
+    }
+
     /// `campaign` as it may be edited.
     #[must_use]
     pub fn of(campaign: &Campaign) -> Edit {

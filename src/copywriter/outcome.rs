@@ -57,10 +57,16 @@ impl Outcome {
     pub fn is_paid(self) -> bool {
         use Outcome as O;
         match self {
-            O::Answered | O::Blank | O::Truncated | O::Filtered | O::Short | O::Unreadable | O::Garbage => {
-                true
-            }
-            O::Slow | O::Cut | O::Interrupted => true,
+            O::Answered
+            | O::Blank
+            | O::Truncated
+            | O::Filtered
+            | O::Short
+            | O::Unreadable
+            | O::Garbage
+            | O::Slow
+            | O::Cut
+            | O::Interrupted => true,
             O::Key | O::Balance | O::Rejected | O::Busy | O::Down | O::Unreachable => false,
         }
     }

@@ -307,12 +307,10 @@ fn of_error(error: &reqwest::Error) -> Verdict {
 
 /// TLS errors travel inside errors of input and output, which do not name them as their cause.
 fn is_about_certificate(error: &(dyn Error + 'static)) -> bool {
-    let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-    let tls = match inner {
-        Some(it) => it.downcast_ref::<rustls::Error>(),
-        None => error.downcast_ref::<rustls::Error>(),
-    };
-    matches!(tls, Some(rustls::Error::InvalidCertificate(_)))
+    match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+        Some(inner) => is_about_certificate(inner),
+        None => matches!(error.downcast_ref(), Some(rustls::Error::InvalidCertificate(_))),
+    }
 }
 
 #[cfg(test)]

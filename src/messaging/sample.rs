@@ -156,20 +156,17 @@ pub(super) async fn of_campaigns(
     )
     .fetch_all(db)
     .await?;
-    let sample = |it: (Option<i64>, Vec<i64>, i32, i32, Option<DateTime<Utc>>, Option<i16>)| {
-        let (own, others, percent, hours, started, winner) = it;
-        Sample {
-            texts: own.into_iter().chain(others).map(TemplateId).collect(),
-            percent: u32::try_from(percent).unwrap_or_default(),
-            winner: winner.and_then(|it| usize::try_from(it).ok()),
-            decides_at: (started.unwrap_or(now) + TimeDelta::hours(hours.into())).max(now + A_MOMENT),
-        }
-    };
     Ok(rows
         .into_iter()
         .map(|it| {
-            let of = (it.template_id, it.others, it.percent, it.hours, it.sample_started_at, it.winner);
-            (it.id, sample(of))
+            let begun = it.sample_started_at.unwrap_or(now);
+            let sample = Sample {
+                texts: it.template_id.into_iter().chain(it.others).map(TemplateId).collect(),
+                percent: u32::try_from(it.percent).unwrap_or_default(),
+                winner: it.winner.and_then(|it| usize::try_from(it).ok()),
+                decides_at: (begun + TimeDelta::hours(it.hours.into())).max(now + A_MOMENT),
+            };
+            (it.id, sample)
         })
         .filter(|it| it.1.texts.len() > 1)
         .collect())

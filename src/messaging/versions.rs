@@ -120,7 +120,7 @@ impl Kept {
 /// [`Error::NotFound`], or the database's.
 pub async fn kept(db: &mut PgConnection, id: TemplateId) -> Result<Kept> {
     let it = sqlx::query!(
-        "select subject, body, body_format, footer, html, plain from message_templates where id = $1",
+        "select subject, body, body_format, footer, html, plain, registration from message_templates where id = $1",
         id.0
     )
     .fetch_optional(db)
@@ -131,6 +131,7 @@ pub async fn kept(db: &mut PgConnection, id: TemplateId) -> Result<Kept> {
         body: it.body,
         body_format: BodyFormat::from_code(&it.body_format),
         footer: it.footer,
+        registration: registration(it.registration)?,
     };
     Ok(Kept { source, made: it.html.zip(it.plain).map(|(html, plain)| Made { html, plain }) })
 }

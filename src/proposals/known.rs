@@ -87,6 +87,6 @@ async fn companies(db: &mut PgConnection, texts: &[&str]) -> Result<Vec<(Vec<Str
         sqlx::query_scalar!("select distinct name_key from companies where name_key = any ($1)", &keys)
             .fetch_all(db)
             .await?;
-    let named = |name: &&String| SUFFIXES.iter().any(|it| found.contains(&format!("{name}{it}")));
-    Ok(names.iter().filter(named).map(|it| phrase(it, COMPANY)).collect())
+    let is_company = |it: &&String| SUFFIXES.iter().any(|suffix| found.contains(&format!("{it}{suffix}")));
+    Ok(names.iter().filter(is_company).map(|it| phrase(it, COMPANY)).collect())
 }

@@ -46,10 +46,10 @@ impl Whom {
             Whom::Person { industry, comuna, lifecycle } => {
                 let mut said = format!("una persona en etapa «{}»", lifecycle.label().to_lowercase());
                 if !industry.is_empty() {
-                    said.push_str(&format!(", del rubro «{industry}»"));
+                    said = format!("{said}, del rubro «{industry}»");
                 }
                 if !comuna.is_empty() {
-                    said.push_str(&format!(", de la comuna de {comuna}"));
+                    said = format!("{said}, de la comuna de {comuna}");
                 }
                 said
             }
@@ -110,10 +110,10 @@ pub fn prompt(whom: &Whom, subject: &str, text: &str, hints: &str) -> String {
         fenced(text)
     );
     if !hints.trim().is_empty() {
-        prompt.push_str(&format!(
-            "\nIndicaciones de quien escribe, si no contradicen las reglas:\n{}\n",
+        prompt = format!(
+            "{prompt}\nIndicaciones de quien escribe, si no contradicen las reglas:\n{}\n",
             fenced(hints)
-        ));
+        );
     }
     prompt
 }

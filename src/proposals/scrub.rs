@@ -2,7 +2,10 @@
 //! links, and the names that [`super::known`] found in the base. What it puts in their place says of what kind it was.
 //! When in doubt, it goes out. Pure.
 
-use crate::{chile::text::fold, messaging::values::VARIABLES};
+use crate::{
+    chile::text::fold,
+    messaging::values::{VARIABLES, Variable},
+};
 use std::ops::Range;
 
 /// In the place of an email address or an account.
@@ -84,7 +87,7 @@ fn bare(tag: &str) -> String {
     let Some(inside) = tag.strip_prefix("{{") else { return String::new() };
     let name: String =
         inside.trim_start().chars().take_while(|it| it.is_ascii_alphanumeric() || *it == '_').collect();
-    VARIABLES.iter().find(|it| it.name == name).map_or_else(String::new, |it| it.tag())
+    VARIABLES.iter().find(|it| it.name == name).map_or_else(String::new, Variable::tag)
 }
 
 /// A word of a text.

@@ -115,21 +115,15 @@ pub(super) async fn of(
 
 /// Those outside the sample, of whom `sent` left.
 fn rest(contest: &Contest, progress: &Progress, sent: u64, base: &str) -> (&'static str, Figure) {
-    match contest.winner {
-        Some(_) => (
-            "Recibieron después el texto elegido",
-            Figure {
-                count: int(progress.left().saturating_sub(sent)),
-                href: format!("{base}&variant=rest&reached={}", Milestone::Sent.code()),
-            },
-        ),
-        None => {
-            let reason = DeferReason::AwaitingWinner;
-            let waiting = progress.deferred.get(&reason).copied().unwrap_or_default();
-            let href = format!("{base}&status=PENDING&deferred={}", reason.code());
-            ("Esperan el texto que se elija", Figure { count: int(waiting), href })
-        }
+    if contest.winner.is_some() {
+        let count = int(progress.left().saturating_sub(sent));
+        let href = format!("{base}&variant=rest&reached={}", Milestone::Sent.code());
+        return ("Recibieron después el texto elegido", Figure { count, href });
     }
+    let reason = DeferReason::AwaitingWinner;
+    let waiting = progress.deferred.get(&reason).copied().unwrap_or_default();
+    let href = format!("{base}&status=PENDING&deferred={}", reason.code());
+    ("Esperan el texto que se elija", Figure { count: int(waiting), href })
 }
 
 /// How and when the winner is found, or was.

@@ -95,9 +95,9 @@ pub(crate) async fn save(
     let mut edit = Edit::of(&get(app, id).await);
     change(&mut edit);
     let mut tx = app.state.db.begin().await.unwrap();
-    let done = campaign::update(&mut tx, app.now(), &Actor::CommandLine, &app.state.config, id, &edit).await;
+    campaign::update(&mut tx, app.now(), &Actor::CommandLine, &app.state.config, id, &edit).await?;
     tx.commit().await.unwrap();
-    done
+    Ok(())
 }
 
 fn refusal<T: std::fmt::Debug>(result: llovizna::error::Result<T>) -> String {

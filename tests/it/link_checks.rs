@@ -80,19 +80,16 @@ async fn answer(
     asked.lock().unwrap().push(format!("{method} {}", uri.path()));
     let to = |place: String| (StatusCode::FOUND, [(LOCATION, place)]).into_response();
     match uri.path() {
-        "/bien" => StatusCode::OK.into_response(),
         "/redirige" => to("/bien".into()),
         "/sin-head" if method == Method::HEAD => StatusCode::METHOD_NOT_ALLOWED.into_response(),
-        "/sin-head" => StatusCode::OK.into_response(),
         "/cuelga-head" if method == Method::HEAD => std::future::pending().await,
-        "/cuelga-head" => StatusCode::OK.into_response(),
         "/falla" => StatusCode::SERVICE_UNAVAILABLE.into_response(),
         "/permiso" => StatusCode::FORBIDDEN.into_response(),
         "/vueltas" => to("/vueltas".into()),
         "/adentro" => to(format!("http://{INSIDE}:{port}/secreto")),
         "/adentro-nombre" => to(format!("http://interna.prueba.cl:{port}/secreto")),
         "/adentro-archivo" => to("file:///etc/passwd".into()),
-        "/secreto" => StatusCode::OK.into_response(),
+        "/bien" | "/sin-head" | "/cuelga-head" | "/secreto" => StatusCode::OK.into_response(),
         _ => StatusCode::NOT_FOUND.into_response(),
     }
 }

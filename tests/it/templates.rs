@@ -181,7 +181,8 @@ async fn the_ready_templates_can_be_sent_as_they_are(db: PgPool) {
 #[sqlx::test(migrator = "MIGRATIONS")]
 async fn the_ready_templates_read_right_with_a_name_and_without(db: PgPool) {
     let app = app(db);
-    let ready = library::list(&app.state.db, Kind::BY_HAND, false, None, 50).await.unwrap();
+    let ready =
+        library::list(&app.state.db, &[Channel::Email], Kind::BY_HAND, false, None, 50).await.unwrap();
     let groups = ["uno", "dos", "tres"];
     assert_eq!(ready.len(), groups.len());
     for (it, group) in ready.iter().zip(groups) {

@@ -38,7 +38,7 @@ impl TextPage {
         let mut db = state.db.acquire().await?;
         let contacts = mailings::first_of(&mut db, state.clock.now(), &Filter::default()).await?;
         drop(db);
-        Ok(TextPage { contacts, errors, ..TextPage::bare(state, shell, typed).await? })
+        Ok(TextPage { errors, contacts, ..TextPage::bare(state, shell, typed).await? })
     }
 
     /// Without the people to try it on.

@@ -119,7 +119,7 @@ impl Typed {
             }
             ("plain", _) => self.body = sms::without_costly_signs(&self.body),
             ("stop", _) => {
-                self.body = format!("{} {}", self.body.trim_end(), sms::STOP).trim_start().to_owned()
+                self.body = format!("{} {}", self.body.trim_end(), sms::STOP).trim_start().to_owned();
             }
             _ => {}
         }
