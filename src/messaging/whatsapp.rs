@@ -260,6 +260,11 @@ pub(super) fn problems(source: &Source, registration: &Registration) -> Vec<Fiel
                 "variables",
                 format!("Escribe un ejemplo de {{{{{name}}}}}: Meta lo pide para revisar el texto."),
             );
+        } else if named.is_some_and(|it| it.fallback.contains(['{', '}', '"', '\\'])) {
+            wrong(
+                "variables",
+                format!("Lo que va si falta {{{{{name}}}}} no puede llevar llaves, comillas ni barras."),
+            );
         }
     }
     let footer = source.footer.trim();
@@ -351,15 +356,16 @@ mod tests {
     #[test]
     fn the_text_is_filled_by_what_stands_for_its_variables() {
         let mut it = text("Hola {{nombre}}, de {{empresa}}: {{nombre}} te espera.");
-        it.registration.as_mut().unwrap().variables[1].fallback = "tu \"casa\" \\ {{ first_name }}".into();
+        it.registration.as_mut().unwrap().variables[1].fallback = "tu casa".into();
         let Ok(compiled) = template::compile(&it) else { panic!("it compiles") };
         let ana = Recipient { first_name: "Ana".into(), ..Recipient::default() };
         let values = values::of(&ana, &Business::default(), &Links::default());
         let written = compiled.render(&values).unwrap().plain;
-        assert_eq!(
-            written,
-            format!("Hola Ana, de tu \"casa\" \\ {{{{ first_name }}}}: Ana te espera.\n\n{DEFAULT_FOOTER}")
-        );
+        assert_eq!(written, format!("Hola Ana, de tu casa: Ana te espera.\n\n{DEFAULT_FOOTER}"));
+        for fallback in ["tu \"casa\"", "{{ first_name }}", "\\"] {
+            it.registration.as_mut().unwrap().variables[1].fallback = fallback.into();
+            assert_eq!(faults(&it), ["variables"], "{fallback}");
+        }
     }
 
     #[test]

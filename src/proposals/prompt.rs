@@ -137,7 +137,7 @@ mod tests {
             "{said}"
         );
         assert!(
-            said.contains("{{ first_name | default(\"Hola\") }}") && said.contains("{{ business_name }}"),
+            said.contains("{{ first_name | default(\"qué tal\") }}") && said.contains("{{ business_name }}"),
             "{said}"
         );
         assert_eq!(said, instructions());
