@@ -118,7 +118,8 @@ pub(super) async fn only(
     book: &mut Book,
     id: MessageId,
 ) -> Result<Page> {
-    let rows = sqlx::query!(
+    let rows = sqlx::query_as!(
+        Row,
         "select id, token, origin, message_type, contact_id, destination, template_id, attempts, scheduled_at
          from communication_logs
          where id = $1 and communication_type = $2 and status = 'PENDING'
@@ -128,23 +129,7 @@ pub(super) async fn only(
     )
     .fetch_all(&mut **tx)
     .await?;
-    let due = rows
-        .into_iter()
-        .map(|it| {
-            due_of(
-                it.id,
-                it.token,
-                &it.origin,
-                &it.message_type,
-                it.contact_id,
-                it.destination,
-                it.template_id,
-                it.attempts,
-                it.scheduled_at,
-            )
-        })
-        .collect();
-    let due = unreserved(tx, due).await?;
+    let due = unreserved(tx, rows).await?;
     // As its campaign has it, so that a test leaves as the others will.
     let tracks = sqlx::query_scalar!(
         "select c.tracks from communication_logs l join campaigns c on c.id = l.campaign_id where l.id = $1",
@@ -157,29 +142,33 @@ pub(super) async fn only(
     decide_and_write(tx, now, run, book, &stream, due, 1).await
 }
 
-#[expect(clippy::too_many_arguments, reason = "the columns of one row")]
-fn due_of(
+/// A message that waits, as its row has it.
+struct Row {
     id: i64,
     token: Uuid,
-    origin: &str,
-    kind: &str,
-    contact: Option<i64>,
+    origin: String,
+    message_type: String,
+    contact_id: Option<i64>,
     destination: Option<String>,
-    template: Option<i64>,
+    template_id: Option<i64>,
     attempts: i32,
     scheduled_at: DateTime<Utc>,
-) -> Option<Due> {
-    Some(Due {
-        id,
-        token,
-        origin: OriginKind::from_code(origin)?,
-        kind: MessageType::from_code(kind)?,
-        contact: contact.map(ContactId),
-        destination,
-        template: template.map(TemplateId),
-        attempts: u32::try_from(attempts).unwrap_or_default(),
-        scheduled_at,
-    })
+}
+
+impl Row {
+    fn due(self) -> Option<Due> {
+        Some(Due {
+            id: self.id,
+            token: self.token,
+            origin: OriginKind::from_code(&self.origin)?,
+            kind: MessageType::from_code(&self.message_type)?,
+            contact: self.contact_id.map(ContactId),
+            destination: self.destination,
+            template: self.template_id.map(TemplateId),
+            attempts: u32::try_from(self.attempts).unwrap_or_default(),
+            scheduled_at: self.scheduled_at,
+        })
+    }
 }
 
 async fn lock_due(
@@ -190,8 +179,9 @@ async fn lock_due(
     limit: u32,
 ) -> Result<Vec<Due>> {
     // Three statements, for the indexes serve "=" and "is null" but not both in one.
-    let due: Vec<Option<Due>> = if let Some(campaign) = stream.campaign {
-        sqlx::query!(
+    let rows = if let Some(campaign) = stream.campaign {
+        sqlx::query_as!(
+            Row,
             "select id, token, origin, message_type, contact_id, destination, template_id, attempts, scheduled_at
              from communication_logs
              where communication_type = $1 and campaign_id = $2 and status = 'PENDING' and origin <> 'TEST'
@@ -205,23 +195,9 @@ async fn lock_due(
         )
         .fetch_all(&mut **tx)
         .await?
-        .into_iter()
-        .map(|it| {
-            due_of(
-                it.id,
-                it.token,
-                &it.origin,
-                &it.message_type,
-                it.contact_id,
-                it.destination,
-                it.template_id,
-                it.attempts,
-                it.scheduled_at,
-            )
-        })
-        .collect()
     } else if let Some(mailing) = stream.mailing {
-        sqlx::query!(
+        sqlx::query_as!(
+            Row,
             "select id, token, origin, message_type, contact_id, destination, template_id, attempts, scheduled_at
              from communication_logs
              where communication_type = $1 and campaign_id is null and mailing_id = $2 and status = 'PENDING'
@@ -235,23 +211,9 @@ async fn lock_due(
         )
         .fetch_all(&mut **tx)
         .await?
-        .into_iter()
-        .map(|it| {
-            due_of(
-                it.id,
-                it.token,
-                &it.origin,
-                &it.message_type,
-                it.contact_id,
-                it.destination,
-                it.template_id,
-                it.attempts,
-                it.scheduled_at,
-            )
-        })
-        .collect()
     } else {
-        sqlx::query!(
+        sqlx::query_as!(
+            Row,
             "select id, token, origin, message_type, contact_id, destination, template_id, attempts, scheduled_at
              from communication_logs
              where communication_type = $1 and campaign_id is null and mailing_id is null and status = 'PENDING'
@@ -264,29 +226,14 @@ async fn lock_due(
         )
         .fetch_all(&mut **tx)
         .await?
-        .into_iter()
-        .map(|it| {
-            due_of(
-                it.id,
-                it.token,
-                &it.origin,
-                &it.message_type,
-                it.contact_id,
-                it.destination,
-                it.template_id,
-                it.attempts,
-                it.scheduled_at,
-            )
-        })
-        .collect()
     };
-    unreserved(tx, due).await
+    unreserved(tx, rows).await
 }
 
 /// Of the messages that are locked now, those that no run has reserved: asked anew, for another may have done so and
 /// let go of them since the statement that locked them set out.
-async fn unreserved(tx: &mut Tx<'_>, due: Vec<Option<Due>>) -> Result<Vec<Due>> {
-    let due: Vec<Due> = due.into_iter().flatten().collect();
+async fn unreserved(tx: &mut Tx<'_>, rows: Vec<Row>) -> Result<Vec<Due>> {
+    let due: Vec<Due> = rows.into_iter().filter_map(Row::due).collect();
     let ids: Vec<i64> = due.iter().map(|it| it.id).collect();
     let taken = sqlx::query_scalar!(
         "select communication_log_id from communication_reservations where communication_log_id = any($1)",
