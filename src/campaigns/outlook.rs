@@ -121,7 +121,7 @@ async fn others(db: &mut PgConnection, campaign: &Campaign, channel_cap: Option<
         r#"select (select count(*) from communication_logs l join mailings m on m.id = l.mailing_id
                    where l.communication_type = $1 and l.campaign_id is null and l.status = 'PENDING'
                      and l.message_type = any($2) and coalesce(l.defer_reason, '') <> all($3)
-                     and m.status in ('RUNNING', 'DONE', 'FAILED'))
+                     and m.sends)
                 + (select coalesce(sum(total - done), 0) from mailings
                    where status = 'RUNNING' and message_type = any($2))::bigint as "waiting!""#,
         campaign.channel.code(),

@@ -69,7 +69,7 @@ pub async fn pause_for_trouble(
 ) -> Result<Option<Paused>> {
     let done = sqlx::query!(
         "update mailings set status = 'PAUSED', failure = $2, finished_at = null
-         where id = $1 and status in ('RUNNING', 'DONE', 'FAILED')",
+         where id = $1 and sends",
         id.0,
         reason
     )

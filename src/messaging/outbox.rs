@@ -339,7 +339,7 @@ pub(super) async fn begin(
                and (l.origin = 'TEST' or l.campaign_id is null
                     or exists (select 1 from campaigns c where c.id = l.campaign_id and c.status = 'RUNNING'))
                and (l.mailing_id is null or exists (
-                   select 1 from mailings m where m.id = l.mailing_id and m.status not in ('PAUSED', 'CANCELLED')))
+                   select 1 from mailings m where m.id = l.mailing_id and m.sends))
                and not exists (
                    select 1 from suppressions s
                    where s.communication_type = $6 and s.destination = l.destination and s.lifted_at is null

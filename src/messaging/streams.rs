@@ -115,7 +115,7 @@ async fn mailings(
 ) -> Result<Vec<Stream>> {
     let ids = sqlx::query_scalar!(
         "select id from mailings m
-         where status in ('RUNNING', 'DONE', 'FAILED')
+         where sends
            and exists (select 1 from communication_logs l
                        where l.communication_type = $1 and l.campaign_id is null and l.mailing_id = m.id
                          and l.status = 'PENDING' and l.next_attempt_at <= $2 and (
