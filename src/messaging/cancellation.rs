@@ -19,24 +19,14 @@ pub async fn of_campaign(
     actor: &Actor,
     campaign: CampaignId,
 ) -> Result<u64> {
-    let done = sqlx::query!(
-        "with ordered as (
-             select id from communication_logs
-             where campaign_id = $1 and status = 'PENDING' and origin = 'CAMPAIGN' order by id for update
-         ), gone as (
-             update communication_logs set status = 'CANCELLED', defer_reason = null
-             where id in (select id from ordered)
-             returning id
-         )
-         insert into communication_events (communication_log_id, at, kind, staff_user_id)
-         select id, $2, 'CANCELLED', $3 from gone",
-        campaign.0,
-        now,
-        actor.staff_id().map(|it| it.0)
+    let waiting = sqlx::query_scalar!(
+        "select id from communication_logs
+         where campaign_id = $1 and status = 'PENDING' and origin = 'CAMPAIGN' order by id for update",
+        campaign.0
     )
-    .execute(&mut **tx)
+    .fetch_all(&mut **tx)
     .await?;
-    Ok(done.rows_affected())
+    end(tx, now, actor, &waiting).await
 }
 
 /// Hold the messages of `contacts` that have not ended: until the transaction does, no run begins one of them. Whoever needs
@@ -71,24 +61,14 @@ pub(super) async fn of_people(
     actor: &Actor,
     contacts: &[i64],
 ) -> Result<u64> {
-    let done = sqlx::query!(
-        "with ordered as (
-             select id from communication_logs
-             where contact_id = any($1) and status = 'PENDING' order by id for update
-         ), gone as (
-             update communication_logs set status = 'CANCELLED', defer_reason = null
-             where id in (select id from ordered)
-             returning id
-         )
-         insert into communication_events (communication_log_id, at, kind, staff_user_id)
-         select id, $2, 'CANCELLED', $3 from gone",
-        contacts,
-        now,
-        actor.staff_id().map(|it| it.0)
+    let waiting = sqlx::query_scalar!(
+        "select id from communication_logs
+         where contact_id = any($1) and status = 'PENDING' order by id for update",
+        contacts
     )
-    .execute(&mut **tx)
+    .fetch_all(&mut **tx)
     .await?;
-    Ok(done.rows_affected())
+    end(tx, now, actor, &waiting).await
 }
 
 /// PENDING -> CANCELLED for all that is left of a mailing. Returns how many.
@@ -101,17 +81,27 @@ pub async fn of_mailing(
     actor: &Actor,
     mailing: MailingId,
 ) -> Result<u64> {
+    let waiting = sqlx::query_scalar!(
+        "select id from communication_logs
+         where mailing_id = $1 and status = 'PENDING' order by id for update",
+        mailing.0
+    )
+    .fetch_all(&mut **tx)
+    .await?;
+    end(tx, now, actor, &waiting).await
+}
+
+/// PENDING -> CANCELLED for `ids`, which are held. Returns how many.
+async fn end(tx: &mut Tx<'_>, now: DateTime<Utc>, actor: &Actor, ids: &[i64]) -> Result<u64> {
     let done = sqlx::query!(
-        "with ordered as (
-             select id from communication_logs where mailing_id = $1 and status = 'PENDING' order by id for update
-         ), gone as (
+        "with gone as (
              update communication_logs set status = 'CANCELLED', defer_reason = null
-             where id in (select id from ordered)
+             where id = any($1) and status is not distinct from 'PENDING'
              returning id
          )
          insert into communication_events (communication_log_id, at, kind, staff_user_id)
          select id, $2, 'CANCELLED', $3 from gone",
-        mailing.0,
+        ids,
         now,
         actor.staff_id().map(|it| it.0)
     )
