@@ -71,6 +71,7 @@ pub async fn save_version(
 /// One version, with what its body was turned into when it was saved.
 pub struct Kept {
     source: Source,
+    number: i32,
     made: Option<Made>,
 }
 
@@ -120,7 +121,8 @@ impl Kept {
 /// [`Error::NotFound`], or the database's.
 pub async fn kept(db: &mut PgConnection, id: TemplateId) -> Result<Kept> {
     let it = sqlx::query!(
-        "select subject, body, body_format, footer, html, plain, registration from message_templates where id = $1",
+        "select version, subject, body, body_format, footer, html, plain, registration from message_templates
+         where id = $1",
         id.0
     )
     .fetch_optional(db)
@@ -133,7 +135,11 @@ pub async fn kept(db: &mut PgConnection, id: TemplateId) -> Result<Kept> {
         footer: it.footer,
         registration: registration(it.registration)?,
     };
-    Ok(Kept { source, made: it.html.zip(it.plain).map(|(html, plain)| Made { html, plain }) })
+    Ok(Kept {
+        source,
+        number: it.version,
+        made: it.html.zip(it.plain).map(|(html, plain)| Made { html, plain }),
+    })
 }
 
 /// One version ready to be filled, or what is wrong with it.
@@ -149,21 +155,8 @@ pub async fn prepared(db: &mut PgConnection, id: TemplateId) -> Result<Result<Co
 /// # Errors
 /// [`Error::NotFound`], or the database's.
 pub async fn version(db: &mut PgConnection, id: TemplateId) -> Result<(Source, i32)> {
-    let it = sqlx::query!(
-        "select version, subject, body, body_format, footer, registration from message_templates where id = $1",
-        id.0
-    )
-    .fetch_optional(db)
-    .await?
-    .ok_or(Error::NotFound)?;
-    let source = Source {
-        subject: it.subject,
-        body: it.body,
-        body_format: BodyFormat::from_code(&it.body_format),
-        footer: it.footer,
-        registration: registration(it.registration)?,
-    };
-    Ok((source, it.version))
+    let it = kept(db, id).await?;
+    Ok((it.source, it.number))
 }
 
 fn registration(kept: Option<serde_json::Value>) -> Result<Option<Registration>> {
