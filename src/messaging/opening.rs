@@ -66,24 +66,18 @@ fn holds_blocks(inner: &str) -> bool {
     BLOCKS.iter().any(|it| inner.contains(it))
 }
 
-/// How a greeting begins, as [`fold`] leaves it.
-const HELLO: [&str; 9] = [
-    "hola",
-    "estimado",
-    "estimada",
-    "estimados",
-    "estimadas",
-    "querido",
-    "querida",
-    "buenos dias",
-    "buenas tardes",
-];
+/// The word with which a greeting begins, as [`fold`] leaves it; a name may follow.
+pub const HELLO: [&str; 7] = ["hola", "estimado", "estimada", "estimados", "estimadas", "querido", "querida"];
+
+/// Greetings of two words.
+const GOOD_DAY: [&str; 2] = ["buenos dias", "buenas tardes"];
 
 /// `Hola {{ first_name }}:`, `{{ first_name }},`, `Buenos días`
 fn is_greeting(paragraph: &str) -> bool {
     let paragraph = paragraph.trim();
     let folded = fold(paragraph);
-    let greets = HELLO.iter().any(|it| folded == *it || folded.starts_with(&format!("{it} ")));
+    let greets =
+        HELLO.iter().chain(&GOOD_DAY).any(|it| folded == *it || folded.starts_with(&format!("{it} ")));
     let is_open = paragraph.ends_with([':', ',']);
     let is_line = paragraph.chars().count() <= GREETING && !paragraph.contains('\n');
     is_line

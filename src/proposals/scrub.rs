@@ -4,7 +4,10 @@
 
 use crate::{
     chile::text::fold,
-    messaging::values::{VARIABLES, Variable},
+    messaging::{
+        opening::HELLO,
+        values::{VARIABLES, Variable},
+    },
 };
 use std::ops::Range;
 
@@ -325,27 +328,13 @@ fn is_amount(number: &str) -> bool {
 
 /// Without the names that follow a greeting: `Hola Camila`, `don Pedro Soto`.
 fn greeted(text: &str) -> String {
-    const GREETINGS: [&str; 14] = [
-        "hola",
-        "estimado",
-        "estimada",
-        "estimados",
-        "estimadas",
-        "querido",
-        "querida",
-        "don",
-        "dona",
-        "sr",
-        "sra",
-        "senor",
-        "senora",
-        "srta",
-    ];
+    const TITLES: [&str; 7] = ["don", "dona", "sr", "sra", "senor", "senora", "srta"];
+    let greets = |word: &str| HELLO.contains(&word) || TITLES.contains(&word);
     let words = words(text);
     let mut ranges = Vec::new();
     let mut at = 0;
     while at < words.len() {
-        let greeting = GREETINGS.contains(&words[at].folded.as_str());
+        let greeting = greets(&words[at].folded);
         let mut last = at;
         while greeting && last + 1 < words.len() && words[last + 1].is_capital {
             let between = &text[words[last].range.end..words[last + 1].range.start];
@@ -360,7 +349,7 @@ fn greeted(text: &str) -> String {
                 }
             }
             last += 1;
-            if GREETINGS.contains(&words[last].folded.as_str()) {
+            if greets(&words[last].folded) {
                 at = last;
             }
         }
