@@ -153,7 +153,9 @@ fn attribute(tag: &str, name: &str) -> Option<String> {
     None
 }
 
-pub(super) fn unescape(text: &str) -> String {
+/// `text` with the entities that addresses and Spanish words hold as the signs that they stand for.
+#[must_use]
+pub fn unescape(text: &str) -> String {
     if !text.contains('&') {
         return text.to_owned();
     }
@@ -162,6 +164,9 @@ pub(super) fn unescape(text: &str) -> String {
         .replace("&gt;", ">")
         .replace("&quot;", "\"")
         .replace("&#39;", "'")
+        .replace("&#x27;", "'")
+        .replace("&#x2f;", "/")
+        .replace("&#x3d;", "=")
         .replace("&copy;", "©")
         .replace("&aacute;", "á")
         .replace("&eacute;", "é")

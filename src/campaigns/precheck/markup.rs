@@ -1,5 +1,7 @@
 //! The tags of an email, as far as rules ask of them.
 
+use crate::messaging::plain_text;
+
 /// One opening tag.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Tag {
@@ -35,7 +37,7 @@ pub(super) fn tags(html: &str) -> Vec<Tag> {
         let attributes;
         (attributes, rest) = attributes_of(&rest[end..]);
         let shown = match name.as_str() {
-            "a" => text(rest.split_once("</a").map_or(rest, |it| it.0)),
+            "a" => plain_text::from_html(rest.split_once("</a").map_or(rest, |it| it.0)).trim().to_owned(),
             _ => String::new(),
         };
         found.push(Tag { name, attributes, shown });
@@ -68,24 +70,8 @@ fn attributes_of(mut rest: &str) -> (Vec<(String, String)>, &str) {
                     .split_at(after.find(|it: char| it.is_whitespace() || it == '>').unwrap_or(after.len())),
             };
         }
-        found.push((name, plain(value)));
+        found.push((name, plain_text::unescape(value)));
     }
-}
-
-/// `html` without its tags.
-pub(super) fn text(html: &str) -> String {
-    let mut out = String::new();
-    for (at, part) in html.split('<').enumerate() {
-        out.push_str(if at == 0 { part } else { part.split_once('>').map_or("", |it| it.1) });
-    }
-    plain(out.trim())
-}
-
-/// The few entities that addresses hold.
-fn plain(text: &str) -> String {
-    let text =
-        text.replace("&#x2f;", "/").replace("&#x3d;", "=").replace("&quot;", "\"").replace("&#x27;", "'");
-    text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
 }
 
 #[cfg(test)]
