@@ -49,6 +49,7 @@ mod tallies;
 mod telephone_texts;
 mod templates;
 mod tracking;
+mod upgrade;
 mod variants;
 mod warm_up;
 mod web;

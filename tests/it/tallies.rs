@@ -20,7 +20,7 @@ use sqlx::{AssertSqlSafe, PgPool};
 use std::time::Duration;
 
 /// Where the sums differ from the log, in words.
-async fn differences(db: &PgPool) -> Vec<String> {
+pub(crate) async fn differences(db: &PgPool) -> Vec<String> {
     sqlx::query_scalar(
         "with log as (
              select campaign_id, status, coalesce(block_reason, case status when 'PENDING' then defer_reason end, '') as reason,
