@@ -12,6 +12,7 @@ use crate::{
     error::{Error, Result},
     ids::{CampaignId, TemplateId},
     messaging::{
+        asked_again,
         kinds::MessageType,
         template::{BodyFormat, Source},
         versions,
@@ -413,6 +414,12 @@ pub async fn update(
     )
     .execute(&mut **tx)
     .await?;
+    if before.status.is_live()
+        && (before.daily_cap, &before.business_hours) != (edit.daily_cap, &edit.business_hours)
+    {
+        let why = "Cambió el horario o el tope de la campaña: se revisa otra vez si puede salir.";
+        asked_again::ask_again(tx, now, actor, Some(id), asked_again::BY_THE_CAMPAIGN, why).await?;
+    }
     let change = audit::Change {
         action: "campaign.update",
         subject_kind: "campaign",

@@ -70,11 +70,15 @@ fn in_words(report: &RunReport) -> String {
         text.push_str("Simulación: no se escribió ni se envió nada.\n");
     }
     let window = if report.window == "open" { "abierto" } else { "cerrado" };
-    let _ = writeln!(text, "Horario de envío: {window}");
+    let _ = writeln!(text, "Horario del canal: {window}");
     if report.window == "closed"
         && let Some(opens) = report.next_window_opens_at
     {
-        let _ = writeln!(text, "Abre: {}", format::datetime(opens));
+        let _ = writeln!(
+            text,
+            "Abre: {} (las campañas con horario propio siguen el suyo)",
+            format::datetime(opens)
+        );
     }
     for (label, count) in [
         ("Revisados", report.claimed),

@@ -461,6 +461,15 @@ pub async fn list(db: impl PgExecutor<'_>, before: Option<ImportId>, limit: i64)
         .collect()
 }
 
+/// The names of the files of `ids`, in the order of their imports.
+///
+/// # Errors
+/// When the database fails.
+pub async fn filenames(db: impl PgExecutor<'_>, ids: &[i64]) -> Result<Vec<String>> {
+    let named = sqlx::query_scalar!("select filename from imports where id = any($1) order by id", ids);
+    Ok(named.fetch_all(db).await?)
+}
+
 /// The last earlier import that wrote this very file, if any.
 ///
 /// # Errors

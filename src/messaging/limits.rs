@@ -1,7 +1,10 @@
 //! Frequency caps: how many messages one person may get in so many local days.
 //! The counting is pure; what was sent is read from the log itself by the gate.
 
-use super::kinds::MessageType;
+use super::{
+    asked_again,
+    kinds::{DeferReason, MessageType},
+};
 use crate::{
     access::Actor,
     audit,
@@ -208,7 +211,8 @@ pub async fn update(
         before: Some(serde_json::json!({ "max_messages": before.max_messages, "days": before.days })),
         after: Some(serde_json::json!({ "max_messages": max_messages, "days": days })),
     };
-    audit::record(tx, now, actor, change).await
+    audit::record(tx, now, actor, change).await?;
+    ask_again(tx, now, actor).await
 }
 
 /// Add a cap.
@@ -248,6 +252,7 @@ pub async fn create(
         after: Some(after),
     };
     audit::record(tx, now, actor, change).await?;
+    ask_again(tx, now, actor).await?;
     Ok(id)
 }
 
@@ -274,7 +279,14 @@ pub async fn delete(tx: &mut Tx<'_>, now: DateTime<Utc>, actor: &Actor, id: i64)
         before: Some(before),
         after: None,
     };
-    audit::record(tx, now, actor, change).await
+    audit::record(tx, now, actor, change).await?;
+    ask_again(tx, now, actor).await
+}
+
+/// Whom the old caps held back may be free under the new ones.
+async fn ask_again(tx: &mut Tx<'_>, now: DateTime<Utc>, actor: &Actor) -> Result<()> {
+    let why = "Cambiaron los límites por persona: se revisa otra vez si puede salir.";
+    asked_again::ask_again(tx, now, actor, None, &[DeferReason::FrequencyCap], why).await.map(drop)
 }
 
 fn check(max_messages: u32, days: u32) -> Result<()> {

@@ -6,6 +6,7 @@
 //! came of it. Nothing here knows of audiences, workflows or pages.
 
 pub mod kinds;
+pub mod asked_again;
 pub mod plain_text;
 pub mod values;
 pub mod mjml;

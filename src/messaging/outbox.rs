@@ -525,10 +525,11 @@ pub(super) async fn cut_off(tx: &mut Tx<'_>, now: DateTime<Utc>, run: DripRunId)
     Ok(done.rows_affected())
 }
 
-/// FAILED -> PENDING for all of a campaign, by a person's decision. Returns how many.
+/// FAILED -> PENDING for all of a campaign that the gate would not refuse for their address, by a person's decision.
+/// Returns how many.
 ///
 /// # Errors
-/// [`Error::Forbidden`], or the database's.
+/// [`Error::Forbidden`]; [`Error::Refused`] when there is none; or the database's.
 pub async fn retry_failed(
     tx: &mut Tx<'_>,
     now: DateTime<Utc>,
@@ -541,6 +542,10 @@ pub async fn retry_failed(
              select l.id from communication_logs l join campaigns c on c.id = l.campaign_id
              where l.campaign_id = $1 and l.status = 'FAILED' and l.origin = 'CAMPAIGN'
                and c.status in ('RUNNING', 'PAUSED', 'FINISHED')
+               and not exists (
+                   select 1 from suppressions s
+                   where s.communication_type = l.communication_type and s.destination = l.destination
+                     and s.lifted_at is null)
              order by l.id for update of l
          ), back as (
              update communication_logs
@@ -557,6 +562,11 @@ pub async fn retry_failed(
     .execute(&mut **tx)
     .await?;
     let count = done.rows_affected();
+    if count == 0 {
+        return Err(Error::refused(
+            "No hay a quién reintentar: las direcciones de los que fallaron están en la lista de exclusión. No se cambió nada.",
+        ));
+    }
     let change = audit::Change {
         action: "campaign.retry_failed",
         subject_kind: "campaign",

@@ -241,6 +241,21 @@ pub struct Record {
     pub error: Option<String>,
 }
 
+/// When the last run of `channel` began and what stopped it early; none if it went well, or goes on.
+///
+/// # Errors
+/// When the database fails.
+pub async fn trouble(db: &mut PgConnection, channel: Channel) -> Result<Option<(DateTime<Utc>, String)>> {
+    // Few other channels' runs lie between: they end where this one's do.
+    let last = sqlx::query!(
+        "select started_at, status, error from drip_runs where communication_type = $1 order by id desc limit 1",
+        channel.code()
+    )
+    .fetch_optional(db)
+    .await?;
+    Ok(last.filter(|it| it.status == "FAILED").and_then(|it| Some((it.started_at, it.error?))))
+}
+
 /// The newest runs below `before`.
 ///
 /// # Errors

@@ -229,6 +229,10 @@ fn problems_of(field: &'static str, text: &str) -> Vec<FieldError> {
     let template = match env.template_from_str(text) {
         Ok(template) => template,
         Err(error) => {
+            // A name with an accent is no name for the engine, but people write it.
+            if let Some(name) = accented_variable(text) {
+                return vec![FieldError::new(field, unknown_variable(&name))];
+            }
             let line = error.line().map(|it| format!(" en la línea {it}")).unwrap_or_default();
             let message = format!("Hay una etiqueta mal escrita{line}: revisa que cada {{{{ tenga su }}}}.");
             return vec![FieldError::new(field, message)];
@@ -241,6 +245,14 @@ fn problems_of(field: &'static str, text: &str) -> Vec<FieldError> {
         .collect();
     unknown.sort();
     unknown.iter().map(|name| FieldError::new(field, unknown_variable(name))).collect()
+}
+
+/// The first variable of `text` whose name has a letter that names can't have.
+fn accented_variable(text: &str) -> Option<String> {
+    text.split("{{").skip(1).find_map(|tag| {
+        let name = tag.trim_start().split(|c: char| !c.is_alphanumeric() && c != '_').next()?;
+        (!name.is_ascii()).then(|| name.to_owned())
+    })
 }
 
 fn unknown_variable(name: &str) -> String {
@@ -429,6 +441,18 @@ mod tests {
             &Business::default(),
             &Links { unsubscribe: "https://x.cl/baja/t".into(), ..Links::default() },
         )
+    }
+
+    #[test]
+    fn a_name_with_an_accent_is_answered_like_any_that_does_not_exist() {
+        for (text, told) in [
+            ("Hola {{ teléfono }}", "¿Quisiste decir {{ business_phone }}?"),
+            ("{{ first_name }} de {{compañía}}", "¿Quisiste decir {{ company }}?"),
+            ("Año {{ first_name", "Hay una etiqueta mal escrita"),
+        ] {
+            let found = problems_of("subject", text);
+            assert!(found.len() == 1 && found[0].message.contains(told), "{text}: {found:?}");
+        }
     }
 
     #[test]

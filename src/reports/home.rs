@@ -8,6 +8,7 @@ use crate::{
     ids::{CampaignId, ImportId, MailingId},
     messaging::{
         kinds::Status,
+        runs,
         story::{self, Filter},
         warm_up,
     },
@@ -21,6 +22,9 @@ pub const ENOUGH: i64 = 10_000;
 
 /// What somebody must look at is counted no further: whoever sees that many looks at the list.
 pub const MANY: i64 = 1_000;
+
+/// The job that empties the queue.
+const DRIP: &str = "drip";
 
 /// What failed within this long still wants to be looked at.
 const LATELY: TimeDelta = TimeDelta::days(7);
@@ -129,7 +133,7 @@ pub async fn attention(db: &PgPool, now: DateTime<Utc>) -> Result<Attention> {
             .fetch_all(db)
             .await?;
     // From one name to the next by the index: the records of every ten minutes are many, the names few.
-    let jobs = sqlx::query_scalar!(
+    let mut jobs = sqlx::query_scalar!(
         r#"with recursive names as (
                (select name from job_runs order by name limit 1)
                union all
@@ -143,6 +147,12 @@ pub async fn attention(db: &PgPool, now: DateTime<Utc>) -> Result<Attention> {
     )
     .fetch_all(db)
     .await?;
+    // Also a run that something else than its job asked for.
+    if !jobs.iter().any(|it| it == DRIP)
+        && runs::trouble(&mut *db.acquire().await?, Channel::Email).await?.is_some()
+    {
+        jobs.push(DRIP.to_owned());
+    }
     Ok(Attention {
         unconfirmed: unconfirmed(db, MANY + 1).await?,
         failed: story::count(&mut *db.acquire().await?, &failed_lately(now), MANY + 1).await?,

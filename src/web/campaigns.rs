@@ -20,10 +20,15 @@ use crate::{
         progress::{self, Progress},
         variants,
     },
+    channels::Channel,
     chile::{comunas, format},
     error::Result,
     ids::{CampaignId, ContactId},
-    messaging::kinds::{DeferReason, Status as MessageStatus},
+    imports,
+    messaging::{
+        kinds::{DeferReason, Status as MessageStatus},
+        runs,
+    },
     segments::{field::Field, words::Names},
     state::AppState,
 };
@@ -107,6 +112,8 @@ pub(super) struct Live {
     percent: i64,
     sentence: Option<String>,
     next: Option<String>,
+    /// Why the last run of the channel sent no more, while messages wait.
+    trouble: Option<String>,
     failed: i64,
     enqueueing: bool,
     /// Nobody is queued yet: the launch may still be taken back.
@@ -148,6 +155,7 @@ async fn live_of(
         .next_attempt_at
         .filter(|at| waits && *at > now)
         .map(|at| format!("El próximo mensaje puede salir el {}.", outlook::day_and_hour(at)));
+    let trouble = if waits { runs::trouble(&mut *db, Channel::Email).await? } else { None };
     let messages = |query: &str| format!("/messages?campaign={}&{query}", campaign.id);
     let mut blocked: Vec<Reason> = progress
         .blocked
@@ -184,6 +192,9 @@ async fn live_of(
         percent: int(progress.percent(settled)),
         sentence,
         next,
+        trouble: trouble.map(|(at, why)| {
+            format!("La corrida del {} se detuvo antes de terminar: {why}", outlook::day_and_hour(at))
+        }),
         failed: int(progress.count(MessageStatus::Failed)),
         enqueueing: campaign.status.is_live() && !campaign.enqueue_done,
         held: campaign.hold(now).is_some(),
@@ -249,7 +260,7 @@ pub(super) struct Facts {
 }
 
 impl Facts {
-    fn of(campaign: &Campaign, outlook: &outlook::Outlook, names: &Names) -> Facts {
+    fn of(campaign: &Campaign, outlook: &outlook::Outlook, names: &Names, files: &[String]) -> Facts {
         let rule = &campaign.audience;
         let all =
             |none: &str, some: Vec<String>| if some.is_empty() { none.to_owned() } else { some.join(", ") };
@@ -263,7 +274,7 @@ impl Facts {
             lists: chosen(Field::List, &rule.list_ids),
             industries: all("Todos los rubros", rule.industries.clone()),
             comunas: all("Todas las comunas", rule.comunas.iter().map(comuna).collect()),
-            imports: all("Todas", rule.import_ids.iter().map(|it| format!("n.º {it}")).collect()),
+            imports: all("Todas", files.to_vec()),
             hours: outlook.hours.describe(),
             spacing: match campaign.spacing_seconds {
                 0 => "sin pausa".to_owned(),
@@ -338,11 +349,12 @@ async fn show(
     let now = state.clock.now();
     let campaign = campaign::get(&mut db, id).await?;
     let names = Names::load(&mut db, [&campaign.audience.chosen()]).await?;
+    let files = imports::filenames(&mut *db, &campaign.audience.import_ids).await?;
     let (mut checklist, mut live) = (None, None);
     let is_draft = campaign.status == Status::Draft;
     let facts = if is_draft && query.checklist == "1" {
         let found = checklist::of(&mut db, now, &state.config, &campaign).await?;
-        let facts = Facts::of(&campaign, &found.outlook, &names);
+        let facts = Facts::of(&campaign, &found.outlook, &names, &files);
         checklist = Some(found);
         facts
     } else {
@@ -350,7 +362,7 @@ async fn show(
         if !is_draft {
             live = Some(live_of(&mut db, now, &campaign, &outlook).await?);
         }
-        Facts::of(&campaign, &outlook, &names)
+        Facts::of(&campaign, &outlook, &names, &files)
     };
     let calendar = checklist.as_ref().map(|it| Calendar::of_draft(&campaign, it, now));
     let checklist_follows = is_draft && checklist.is_none();
@@ -416,7 +428,8 @@ async fn live(
     let outlook = outlook::of(&mut db, now, &state.config, &campaign).await?;
     let live = live_of(&mut db, now, &campaign, &outlook).await?;
     let names = Names::load(&mut db, [&campaign.audience.chosen()]).await?;
-    let facts = Facts::of(&campaign, &outlook, &names);
+    let files = imports::filenames(&mut *db, &campaign.audience.import_ids).await?;
+    let facts = Facts::of(&campaign, &outlook, &names, &files);
     let page = ShowPage {
         shell,
         now,

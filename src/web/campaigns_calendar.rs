@@ -71,6 +71,8 @@ pub(super) struct Calendar {
     pub(super) warms_up: bool,
     /// Nobody is queued yet: it is a draft, or its launch may still be taken back.
     pub(super) is_ahead: bool,
+    /// People are still being added to the queue.
+    is_filling: bool,
 }
 
 #[derive(Template)]
@@ -86,6 +88,11 @@ impl Calendar {
     pub(super) fn of_draft(campaign: &Campaign, checklist: &Checklist, now: DateTime<Utc>) -> Calendar {
         let coming = of_audience(campaign, &checklist.preview, checklist.later.clone());
         Calendar { is_ahead: true, ..calendar(campaign, coming, &checklist.outlook, now) }
+    }
+
+    /// Whether it changes by itself, as messages leave.
+    pub(super) fn moves(&self) -> bool {
+        self.status == Status::Running
     }
 
     pub(super) fn first_days(&self) -> &[Day] {
@@ -105,7 +112,11 @@ impl Calendar {
     pub(super) fn sentence(&self) -> String {
         let count = format::count(i64::try_from(self.messages).unwrap_or(i64::MAX), "mensaje", "mensajes");
         match &self.forecast {
-            _ if self.messages == 0 => "No hay nadie a quien enviarle.".to_owned(),
+            _ if self.messages == 0 && self.is_ahead => "No hay nadie a quien enviarle.".to_owned(),
+            _ if self.messages == 0 && self.is_filling => {
+                "Aún se agregan personas a la cola: los días aparecen en un momento.".to_owned()
+            }
+            _ if self.messages == 0 => "No queda ningún mensaje por salir.".to_owned(),
             None => "El horario de envío no abre nunca: así no saldrá ningún mensaje.".to_owned(),
             Some(Forecast { ends: None, .. }) => {
                 format!("{count}: tardaría más de dos años. Sube el tope o el tamaño de la corrida.")
@@ -159,6 +170,7 @@ fn calendar(campaign: &Campaign, coming: Coming, outlook: &Outlook, from: DateTi
         shared: outlook.shared(),
         warms_up: outlook.growth.is_some() && outlook.daily_cap.is_some(),
         is_ahead: false,
+        is_filling: campaign.status.is_live() && !campaign.enqueue_done,
         forecast,
     }
 }

@@ -11,7 +11,7 @@ use crate::{
     access::Permission,
     chile::format,
     error::{Error, Result},
-    messaging::runs::{self, Record},
+    messaging::runs::{self, Counts, Record},
     state::AppState,
 };
 use askama::Template;
@@ -35,7 +35,7 @@ pub(super) struct Shown {
     pub finished: String,
     pub outcome: String,
     pub error: String,
-    pub counts: [(&'static str, i64); 6],
+    pub counts: Vec<(&'static str, i64)>,
 }
 
 /// Who started it, in words.
@@ -73,9 +73,19 @@ pub(super) fn shown(it: Record) -> Shown {
             ("Bloqueados", all.blocked),
             ("Fallidos", all.failed),
             ("Por confirmar", all.unconfirmed),
+            ("Sin tocar, siguen en la cola", untouched(it.finished_at.is_some(), &all)),
         ]
-        .map(|(label, count)| (label, i64::from(count))),
+        .into_iter()
+        .filter(|(label, count)| *count > 0 || !label.starts_with("Sin tocar"))
+        .map(|(label, count)| (label, i64::from(count)))
+        .collect(),
     }
+}
+
+/// Looked at by a run that ended, and neither sent nor decided: it stopped before their turn.
+fn untouched(is_over: bool, all: &Counts) -> u32 {
+    let told = all.sent + all.deferred + all.blocked + all.failed + all.unconfirmed;
+    if is_over { all.claimed.saturating_sub(told) } else { 0 }
 }
 
 /// A page of runs below `before`, newest first, and the number to go on below, if there are more.

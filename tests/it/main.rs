@@ -2,6 +2,7 @@
 
 mod accounts;
 mod architecture;
+mod asked_again;
 mod calendar;
 mod campaign_pages;
 mod campaigns;

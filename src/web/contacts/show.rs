@@ -199,7 +199,10 @@ fn idle(contact: &Contact, metrics: &Metrics, now: DateTime<Utc>) -> (String, St
         Some(at) => (format::number(days(at)), "días sin actividad".to_owned()),
         None => (
             "Sin actividad".to_owned(),
-            format!("desde que llegó, hace {}", format::count(days(contact.created_at), "día", "días")),
+            match days(contact.created_at) {
+                0 => "desde que llegó, hoy".to_owned(),
+                days => format!("desde que llegó, hace {}", format::count(days, "día", "días")),
+            },
         ),
     }
 }

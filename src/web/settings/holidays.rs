@@ -15,6 +15,7 @@ use crate::{
         time,
     },
     error::{Error, Result},
+    messaging::{asked_again, kinds::DeferReason},
     settings::{self, Holiday},
     state::AppState,
     web::routes::Route,
@@ -147,6 +148,7 @@ async fn add(
         let id = settings::add_holiday(&mut tx, now, day, name, closed).await?;
         let after = document(day, name, closed);
         note(&mut tx, now, &actor, "holiday.add", id, None, Some(after)).await?;
+        ask_again(&mut tx, now, &actor).await?;
         tx.commit().await?;
         Ok(day)
     };
@@ -165,6 +167,7 @@ async fn remove(State(state): State<AppState>, actor: Actor, Path(id): Path<i64>
     let was = settings::remove_holiday(&mut tx, id).await?;
     let before = document(was.day, &was.name, was.closed);
     note(&mut tx, now, &actor, "holiday.remove", id, Some(before), None).await?;
+    ask_again(&mut tx, now, &actor).await?;
     tx.commit().await?;
     let text = format!("Quitamos la corrección del {}.", format::date(was.day));
     Ok(Flash::good(text).to("/settings/holidays"))
@@ -172,6 +175,17 @@ async fn remove(State(state): State<AppState>, actor: Actor, Path(id): Path<i64>
 
 fn document(day: NaiveDate, name: &str, closed: bool) -> Value {
     json!({ "day": day, "name": name, "closed": closed })
+}
+
+/// What waits for the next working day may leave on another now.
+async fn ask_again(
+    tx: &mut crate::db::Tx<'_>,
+    now: chrono::DateTime<chrono::Utc>,
+    actor: &Actor,
+) -> Result<()> {
+    let why = "Cambió el calendario de feriados: se revisa otra vez si puede salir.";
+    let reasons = [DeferReason::Holiday, DeferReason::OutsideWindow];
+    asked_again::ask_again(tx, now, actor, None, &reasons, why).await.map(drop)
 }
 
 async fn note(

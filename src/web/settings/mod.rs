@@ -16,7 +16,8 @@ use crate::{
     access::Actor,
     audit::{self, Change},
     error::{Error, Result},
-    settings::{self, Subject},
+    messaging::asked_again,
+    settings::{self, EmailChannel, Subject},
     state::AppState,
 };
 
@@ -70,6 +71,10 @@ pub(super) async fn change<S: Subject + PartialEq + Clone>(
             ..Change::default()
         };
         audit::record(&mut tx, now, actor, change).await?;
+        if S::NAME == EmailChannel::NAME {
+            let why = "Cambió el horario o el tope del canal: se revisa otra vez si puede salir.";
+            asked_again::ask_again(&mut tx, now, actor, None, asked_again::BY_THE_CHANNEL, why).await?;
+        }
     }
     Ok(tx.commit().await?)
 }
