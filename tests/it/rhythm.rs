@@ -390,10 +390,12 @@ async fn what_staff_notes_wrongly_is_said_at_its_field_and_kept_from_whoever_may
         assert!(wrong.text().contains(said), "{said}: {}", wrong.text());
     }
     assert!(wrong.body.contains("<option value=\"30\" selected>"), "{}", wrong.body);
+    let offers = app.get(&format!("/contacts/{person}/consents")).await;
+    assert!(offers.body.contains("pace=EMAIL#rhythm"), "{}", offers.body);
     let reader = app.as_role(Role::ReadOnly).await;
     let page = reader.get(&format!("/contacts/{person}/consents?pace=EMAIL")).await;
     assert!(
-        !page.body.contains("/rhythms\"") && !page.text().contains("Anotar lo que pidió"),
+        !page.body.contains("/rhythms\"") && !page.body.contains("pace=EMAIL#rhythm"),
         "{}",
         page.body
     );
