@@ -141,7 +141,7 @@ pub async fn preview(db: &mut PgConnection, question: Question<'_>) -> Result<Pr
     foresight::preview(db, query).await
 }
 
-/// People of an audience with ids above `after`, at most `limit`, by id.
+/// People of an audience with ids above `after` and not among `without`, at most `limit`, by id.
 ///
 /// # Errors
 /// When the database fails.
@@ -149,11 +149,12 @@ pub async fn people(
     db: &mut PgConnection,
     question: Question<'_>,
     which: Which,
+    without: &[ContactId],
     after: Option<ContactId>,
     limit: i64,
 ) -> Result<Vec<Person>> {
     let query = verdicts(db, question).await?;
-    foresight::people(db, query, which, after, limit).await
+    foresight::people(db, query, which, without, after, limit).await
 }
 
 /// The same of those among `ids`.

@@ -8,7 +8,7 @@ use super::{
     later::{self, Later},
     link_review,
     outlook::{self, Outlook, day_and_hour},
-    precheck, trial, variants,
+    own_links, precheck, trial, variants,
     variants_check::{self, Asked},
 };
 use crate::{
@@ -135,6 +135,7 @@ pub async fn of(
     items.extend(manner(config, &business, &campaign.source, &edit));
     items.extend(opening(&mut *db, now, config, campaign).await?);
     let plan = variants::plan(&mut *db, campaign.id).await?;
+    items.extend(own_links::of(config, &business, campaign, &plan));
     let required = plan.required(&campaign.source);
     let question = Question {
         rule: &campaign.audience,

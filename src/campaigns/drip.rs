@@ -2,7 +2,11 @@
 //! for it: who has no row yet is queued, campaigns that may not go on are paused,
 //! the queue is drained, and what came to its end is settled.
 
-use super::{contest, figures, launch, progress, refused, status, text};
+use super::{
+    contest, figures, launch, progress,
+    refused::{self, Stopped},
+    status, text,
+};
 use crate::{
     channels::Channel,
     chile::{business_hours::BusinessHours, format},
@@ -12,7 +16,6 @@ use crate::{
     messaging::{
         drain::{self, Engine, Options, Run},
         inbound,
-        streams::Sendout,
     },
     settings::{self, EmailChannel},
 };
@@ -69,11 +72,10 @@ pub struct Paused {
 /// When the channel can't send, or the database is away.
 pub async fn run_once(engine: &Engine, options: &Options) -> Result<RunReport> {
     let now = engine.clock.now();
-    let mut paused = Vec::new();
-    let mut paused_mailings = Vec::new();
+    let mut stopped = Stopped::default();
     let mut unread = 0;
     if !options.dry_run {
-        if let Err(error) = hear(engine, now, &mut paused).await {
+        if let Err(error) = hear(engine, now, &mut stopped).await {
             if error.is_database_away() {
                 return Err(error);
             }
@@ -92,8 +94,8 @@ pub async fn run_once(engine: &Engine, options: &Options) -> Result<RunReport> {
         }
         status::settle(&engine.db, now).await?;
         contest::run_once(&engine.db, now).await?;
-        unread = unread.max(pause_the_unfit(engine, now, &mut paused).await?);
-        paused_mailings = mailings::pause_the_unfit(&engine.db, now, &engine.config).await?;
+        unread = unread.max(pause_the_unfit(engine, now, &mut stopped.campaigns).await?);
+        stopped.mailings.extend(mailings::pause_the_unfit(&engine.db, now, &engine.config).await?);
     }
     let run = drain::run(engine, options).await?;
     let mut report = blank(engine, options.channel, now).await?;
@@ -119,19 +121,7 @@ pub async fn run_once(engine: &Engine, options: &Options) -> Result<RunReport> {
                     )
                 };
                 let mut tx = engine.db.begin().await?;
-                let now = engine.clock.now();
-                match sendout {
-                    Sendout::Campaign(id) => {
-                        let reason = reason("la campaña");
-                        if status::pause_for_trouble(&mut tx, now, id, &reason).await? {
-                            paused.push(Paused { campaign_id: id, reason });
-                        }
-                    }
-                    Sendout::Mailing(id) => {
-                        let reason = reason("el envío");
-                        paused_mailings.extend(mailings::pause_for_trouble(&mut tx, now, id, reason).await?);
-                    }
-                }
+                stopped.pause(&mut tx, engine.clock.now(), sendout, reason).await?;
                 tx.commit().await?;
             }
         }
@@ -151,8 +141,8 @@ pub async fn run_once(engine: &Engine, options: &Options) -> Result<RunReport> {
         });
     }
     report.pending = pending(engine, options.channel).await?;
-    report.paused = paused;
-    report.paused_mailings = paused_mailings;
+    report.paused = stopped.campaigns;
+    report.paused_mailings = stopped.mailings;
     Ok(report)
 }
 
@@ -160,13 +150,15 @@ pub async fn run_once(engine: &Engine, options: &Options) -> Result<RunReport> {
 const PASSES: u32 = 100;
 
 /// What came back counts before anything more leaves.
-async fn hear(engine: &Engine, now: DateTime<Utc>, paused: &mut Vec<Paused>) -> Result<()> {
+async fn hear(engine: &Engine, now: DateTime<Utc>, stopped: &mut Stopped) -> Result<()> {
     for _ in 0..PASSES {
         if inbound::run_once(&engine.db, now).await? == inbound::Pass::Idle {
             break;
         }
     }
-    paused.extend(refused::run_once(&engine.db, now).await?);
+    let sent_back = refused::run_once(&engine.db, now).await?;
+    stopped.campaigns.extend(sent_back.campaigns);
+    stopped.mailings.extend(sent_back.mailings);
     Ok(())
 }
 

@@ -17,6 +17,7 @@ use crate::{
     },
 };
 use chrono::{DateTime, Days, NaiveDate, Utc};
+use futures_util::TryStreamExt as _;
 use sqlx::{PgConnection, Postgres, QueryBuilder, Row as _, postgres::PgRow};
 use std::collections::BTreeMap;
 
@@ -225,6 +226,17 @@ pub struct Waiting {
     pub left_out: bool,
 }
 
+/// Which of those who would wait to list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Which {
+    /// All of them.
+    All,
+    /// Those who get it later.
+    Later,
+    /// Those whom it would reach too late, so that they are left out.
+    LeftOut,
+}
+
 /// Those of an audience who would wait, with ids above `after`, at most `limit`, by id.
 ///
 /// # Errors
@@ -232,8 +244,9 @@ pub struct Waiting {
 pub async fn people(
     db: &mut PgConnection,
     question: Question<'_>,
+    which: Which,
     after: Option<ContactId>,
-    limit: i64,
+    limit: usize,
 ) -> Result<Vec<Waiting>> {
     if !question.message_type.is_promotional() {
         return Ok(Vec::new());
@@ -242,11 +255,20 @@ pub async fn people(
     let mut query = audience::verdicts(&mut *db, question).await?;
     push_held(&mut query, question, &caps);
     query.push(" select id, place, days, at, min_days, last_at, paused_until from held where id in (select id from verdicts where reason is null) and id > ");
-    query.push_bind(after.map_or(0, |it| it.0)).push(" order by id limit ").push_bind(limit);
+    query.push_bind(after.map_or(0, |it| it.0));
+    if which == Which::LeftOut {
+        // Nobody else can be; long pauses are a reason of their own.
+        query.push(" and min_days > ").push_bind(i32::try_from(gate::PATIENCE_DAYS).unwrap_or(i32::MAX));
+    }
+    query.push(" order by id");
+    let mut rows = query.build().fetch(db);
     let mut all = Vec::new();
-    for row in query.build().fetch_all(db).await? {
-        if let Some(it) = held(&row, &caps, question.now, question.now)? {
-            let left_out = it.is_old(question.now);
+    while all.len() < limit
+        && let Some(row) = rows.try_next().await?
+    {
+        let Some(it) = held(&row, &caps, question.now, question.now)? else { continue };
+        let left_out = it.is_old(question.now);
+        if which == Which::All || left_out == (which == Which::LeftOut) {
             let contact = ContactId(row.try_get("id")?);
             all.push(Waiting { contact, cause: it.cause, free_on: it.free_on, left_out });
         }

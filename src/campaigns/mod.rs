@@ -18,6 +18,7 @@ pub mod contest;
 pub mod launch;
 pub mod hold;
 pub mod on_one;
+mod own_links;
 pub mod progress;
 pub mod figures;
 pub mod trial;

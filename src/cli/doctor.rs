@@ -11,7 +11,7 @@ use crate::{
     config::Config,
     copywriter::standing,
     db,
-    deliverability::{self, Finding, Level, Question, SystemNames},
+    deliverability::{self, Finding, Level, Question, SystemNames, links::Door},
     demo,
     error::Result,
     messaging::compose::Sender,
@@ -124,17 +124,21 @@ fn check_configuration(config: &mut Config, report: &mut Report) {
         Ok(()) => report.add(Verdict::Ok, "Clave secreta", "hay una"),
         Err(error) => report.add(Verdict::Failure, "Clave secreta", sentence(&error)),
     }
-    if config.is_https() {
-        report.add(Verdict::Ok, "PUBLIC_URL", config.public_url.as_str());
-    } else {
-        report.add(
+    let fault = match Door::of(&config.public_url) {
+        Door::Open => None,
+        Door::Inner => Some("que otros no pueden abrir"),
+        Door::Unencrypted => Some("que no está cifrado"),
+    };
+    match fault {
+        None => report.add(Verdict::Ok, "PUBLIC_URL", config.public_url.as_str()),
+        Some(fault) => report.add(
             Verdict::Warning,
             "PUBLIC_URL",
             format!(
-                "los enlaces de los correos llevan a {}, que otros no pueden abrir o no está cifrado: define PUBLIC_URL=https://…",
+                "los enlaces de los correos llevan a {}, {fault}: define PUBLIC_URL=https://…",
                 config.public_url
             ),
-        );
+        ),
     }
     if !config.scheduler && config.drip_token.is_none() {
         report.add(

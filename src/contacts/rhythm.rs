@@ -1,14 +1,19 @@
 //! How often a person wants promotions on a channel, and until when none: what lies
 //! between a yes and a no. Each wish is kept as it was said, and the last one holds.
 
-use super::merge;
+use super::{check::Check, merge};
 use crate::{
+    access::{Actor, Permission},
+    audit,
     channels::Channel,
+    chile::{format, time},
+    codes::codes,
     db::Tx,
     error::{Error, Result},
     ids::{ContactId, MessageId},
 };
 use chrono::{DateTime, Days, NaiveDate, Utc};
+use serde_json::json;
 use sqlx::{PgConnection, PgExecutor};
 use std::collections::HashMap;
 
@@ -47,6 +52,18 @@ impl Rhythm {
     #[must_use]
     pub fn on(self, today: NaiveDate) -> Rhythm {
         Rhythm { paused_until: self.pause_on(today), ..self }
+    }
+
+    /// What is asked for, in words.
+    #[must_use]
+    pub fn words(&self) -> String {
+        let often = self.min_days.map(|days| format!("a lo más un mensaje cada {days} días"));
+        let pause = self.paused_until.map(|until| format!("pausa hasta el {}", format::date(until)));
+        match (often, pause) {
+            (Some(often), Some(pause)) => format!("{often} y {pause}"),
+            (Some(one), None) | (None, Some(one)) => one,
+            (None, None) => "sin límite ni pausa".to_owned(),
+        }
     }
 
     /// As it may be kept.
@@ -130,25 +147,179 @@ pub async fn say(
     source: &str,
     message: Option<MessageId>,
 ) -> Result<bool> {
+    let proof = Proof { source, message, staff: None, asked_on: None };
+    Ok(keep(tx, now, contact, channel, rhythm, proof).await?.is_some())
+}
+
+codes! {
+    /// How a person told somebody on the staff.
+    How {
+        /// On the telephone.
+        Phone = "PHONE", "Por teléfono";
+        /// Face to face.
+        InPerson = "IN_PERSON", "En persona";
+        /// By letter, email or another message.
+        Mail = "MAIL", "Por correo";
+    }
+}
+
+/// How a wish was told, as it is typed.
+#[derive(Clone, Debug, Default)]
+pub struct Telling {
+    /// Code of how.
+    pub how: String,
+    /// The day; empty: today.
+    pub asked_on: String,
+    /// To whom, with which words; may be empty.
+    pub detail: String,
+}
+
+/// How a wish was told: its proof.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Told {
+    /// How.
+    pub how: How,
+    /// The local day.
+    pub asked_on: NaiveDate,
+    /// To whom, with which words; may be empty.
+    pub detail: String,
+}
+
+impl Telling {
+    /// What was typed.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] with every field that is wrong.
+    pub fn check(&self, today: NaiveDate) -> Result<Told> {
+        let mut check = Check::default();
+        let how = How::from_code(&self.how);
+        if how.is_none() {
+            check.wrong("how", "Elige cómo lo pidió: será la prueba si alguien la pide.");
+        }
+        let asked_on = check.date("asked_on", &self.asked_on).unwrap_or(today);
+        if asked_on > today {
+            check.wrong("asked_on", "La fecha no puede ser futura.");
+        }
+        let detail = check.short("detail", &self.detail);
+        check.done()?;
+        Ok(Told { how: how.ok_or(Error::NotFound)?, asked_on, detail })
+    }
+}
+
+impl Told {
+    /// In words.
+    fn source(&self) -> String {
+        let how = format!("Lo pidió {}", self.how.label().to_lowercase());
+        if self.detail.is_empty() { how } else { format!("{how}: {}", self.detail) }
+    }
+}
+
+/// Write down what a person told somebody on the staff. Saying the same again adds nothing. Gives whether anything changed.
+///
+/// # Errors
+/// [`Error::Forbidden`], [`Error::Joined`]; [`Error::Invalid`] at `asked_on` where they said something else themselves since;
+/// or the database's.
+pub async fn note(
+    tx: &mut Tx<'_>,
+    now: DateTime<Utc>,
+    actor: &Actor,
+    contact: ContactId,
+    channel: Channel,
+    rhythm: Rhythm,
+    told: &Told,
+) -> Result<bool> {
+    actor.require(Permission::EditContacts)?;
     merge::hold(tx, contact).await?;
-    if of(tx, channel, contact).await? == rhythm {
-        return Ok(false);
+    if let Some(at) = last_of_their_own(tx, contact, channel).await?
+        && time::local_date(at) > told.asked_on
+    {
+        let said = format::datetime(at);
+        return Err(Error::invalid(
+            "asked_on",
+            format!(
+                "Después, el {said}, la propia persona eligió otra cosa en su página: vale lo último que dijo."
+            ),
+        ));
+    }
+    let source = told.source();
+    let proof = Proof {
+        source: &source,
+        message: None,
+        staff: actor.staff_id().map(|it| it.0),
+        asked_on: Some(told.asked_on),
+    };
+    let Some(before) = keep(tx, now, contact, channel, rhythm, proof).await? else { return Ok(false) };
+    let wish = |it: Rhythm| json!({ "communication_type": channel, "min_days": it.min_days, "paused_until": it.paused_until });
+    let mut after = wish(rhythm);
+    after["source"] = json!(source);
+    after["asked_on"] = json!(told.asked_on);
+    let change = audit::Change {
+        action: "rhythm.update",
+        subject_kind: "contact",
+        subject_id: Some(contact.0),
+        before: Some(wish(before)),
+        after: Some(after),
+    };
+    audit::record(tx, now, actor, change).await?;
+    Ok(true)
+}
+
+/// When the person, or whoever was joined into them, last said by a message's link what they want on `channel`.
+async fn last_of_their_own(
+    tx: &mut Tx<'_>,
+    contact: ContactId,
+    channel: Channel,
+) -> Result<Option<DateTime<Utc>>> {
+    Ok(sqlx::query_scalar!(
+        "select max(at) from contact_rhythms
+         where contact_id in (select $1 union all select id from contacts where merged_into = $1)
+           and communication_type = $2 and communication_log_id is not null",
+        contact.0,
+        channel.code()
+    )
+    .fetch_one(&mut **tx)
+    .await?)
+}
+
+struct Proof<'a> {
+    source: &'a str,
+    message: Option<MessageId>,
+    staff: Option<i64>,
+    asked_on: Option<NaiveDate>,
+}
+
+/// Gives what stood before; none: the same.
+async fn keep(
+    tx: &mut Tx<'_>,
+    now: DateTime<Utc>,
+    contact: ContactId,
+    channel: Channel,
+    rhythm: Rhythm,
+    proof: Proof<'_>,
+) -> Result<Option<Rhythm>> {
+    merge::hold(tx, contact).await?;
+    let before = of(tx, channel, contact).await?;
+    if before == rhythm {
+        return Ok(None);
     }
     let all: Vec<i64> = merge::all_of(tx, contact).await?.into_iter().map(|it| it.0).collect();
     sqlx::query!(
-        "insert into contact_rhythms (contact_id, communication_type, min_days, paused_until, source, communication_log_id, at)
-         select id, $2, $3, $4, $5, $6, $7 from unnest($1::bigint[]) as person (id)",
+        "insert into contact_rhythms (contact_id, communication_type, min_days, paused_until, source, communication_log_id,
+             staff_user_id, asked_on, at)
+         select id, $2, $3, $4, $5, $6, $7, $8, $9 from unnest($1::bigint[]) as person (id)",
         &all,
         channel.code(),
         rhythm.min_days.and_then(|days| i32::try_from(days).ok()),
         rhythm.paused_until,
-        source,
-        message.map(|it| it.0),
+        proof.source,
+        proof.message.map(|it| it.0),
+        proof.staff,
+        proof.asked_on,
         now
     )
     .execute(&mut **tx)
     .await?;
-    Ok(true)
+    Ok(Some(before))
 }
 
 /// A wish as it was said.
@@ -162,7 +333,11 @@ pub struct Entry {
     pub source: String,
     /// The message whose link was used.
     pub message: Option<MessageId>,
-    /// When.
+    /// Who on the staff wrote it down.
+    pub by: Option<String>,
+    /// The day on which they were told.
+    pub asked_on: Option<NaiveDate>,
+    /// When it was written down.
     pub at: DateTime<Utc>,
 }
 
@@ -172,8 +347,9 @@ pub struct Entry {
 /// When the database fails.
 pub async fn ledger(db: impl PgExecutor<'_>, contact: ContactId, limit: i64) -> Result<Vec<Entry>> {
     let rows = sqlx::query!(
-        "select communication_type, min_days, paused_until, source, communication_log_id, at from contact_rhythms
-         where contact_id = $1 order by id desc limit $2",
+        r#"select r.communication_type, r.min_days, r.paused_until, r.source, r.communication_log_id, r.asked_on, r.at, s.name as "by?"
+           from contact_rhythms r left join staff_users s on s.id = r.staff_user_id
+           where r.contact_id = $1 order by r.id desc limit $2"#,
         contact.0,
         limit
     )
@@ -190,6 +366,8 @@ pub async fn ledger(db: impl PgExecutor<'_>, contact: ContactId, limit: i64) -> 
                 },
                 source: it.source,
                 message: it.communication_log_id.map(MessageId),
+                by: it.by,
+                asked_on: it.asked_on,
                 at: it.at,
             })
         })

@@ -113,6 +113,46 @@ impl Addresses for SystemAddresses {
     }
 }
 
+/// What others find who follow a link to an address of the panel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Door {
+    /// Nothing: it opens on this machine or its network only.
+    Inner,
+    /// The page, by a connection that anybody between may read and change.
+    Unencrypted,
+    /// The page.
+    Open,
+}
+
+impl Door {
+    /// Of the address `url`.
+    #[must_use]
+    pub fn of(url: &str) -> Door {
+        match Url::parse(url) {
+            Ok(url) if is_inner(&url) => Door::Inner,
+            Ok(url) if url.scheme() == "https" => Door::Open,
+            Ok(_) => Door::Unencrypted,
+            Err(_) => Door::Inner,
+        }
+    }
+}
+
+/// Whether the host of `url` is a name or an address that means something on this machine or its network only.
+#[must_use]
+pub fn is_inner(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(it)) => !is_public(it.into()),
+        Some(Host::Ipv6(it)) => !is_public(it.into()),
+        Some(Host::Domain(it)) => {
+            let name = it.trim_end_matches('.');
+            name.rsplit_once('.').is_none_or(|(_, top)| {
+                matches!(top, "localhost" | "local" | "internal" | "lan" | "localdomain")
+            })
+        }
+        None => true,
+    }
+}
+
 /// Whether anybody on the internet can reach `address`.
 #[must_use]
 pub fn is_public(address: IpAddr) -> bool {

@@ -56,8 +56,8 @@ pub struct Paused {
     pub reason: String,
 }
 
-/// RUNNING, DONE, FAILED -> PAUSED because nothing can leave; `reason` is Spanish and says what to do. None when it no longer
-/// goes on anyway.
+/// RUNNING, DONE, FAILED -> PAUSED because nothing can leave; `reason` is Spanish and says what to do. None when nothing of it
+/// is left to leave, or it stands still anyway.
 ///
 /// # Errors
 /// When the database fails.
@@ -68,8 +68,9 @@ pub async fn pause_for_trouble(
     reason: String,
 ) -> Result<Option<Paused>> {
     let done = sqlx::query!(
-        "update mailings set status = 'PAUSED', failure = $2, finished_at = null
-         where id = $1 and sends",
+        "update mailings m set status = 'PAUSED', failure = $2, finished_at = null
+         where id = $1 and sends and (status = 'RUNNING' or exists (
+             select from communication_logs l where l.mailing_id = m.id and l.status in ('PENDING', 'SENDING')))",
         id.0,
         reason
     )
@@ -123,11 +124,12 @@ async fn problem(tx: &mut Tx<'_>, config: &Config, id: MailingId) -> Result<Opti
 pub async fn resume(tx: &mut Tx<'_>, now: DateTime<Utc>, actor: &Actor, id: MailingId) -> Result<()> {
     actor.require(Permission::SendCampaigns)?;
     let done = sqlx::query!(
-        "update mailings set status = 'RUNNING', failure = null, finished_at = null, resumed_by = $2, resumed_by_name = $3
+        "update mailings set status = 'RUNNING', failure = null, finished_at = null, resumed_by = $2, resumed_by_name = $3, resumed_at = $4
          where id = $1 and status in ('PAUSED', 'FAILED')",
         id.0,
         actor.staff_id().map(|it| it.0),
-        actor.label()
+        actor.label(),
+        now
     )
     .execute(&mut **tx)
     .await?;

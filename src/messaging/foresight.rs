@@ -207,7 +207,7 @@ pub enum Which {
     LeftOut(BlockReason),
 }
 
-/// Those with ids above `after`, at most `limit`, by id.
+/// Those with ids above `after` and not among `without`, at most `limit`, by id.
 ///
 /// # Errors
 /// When the database fails.
@@ -215,6 +215,7 @@ pub async fn people(
     db: &mut PgConnection,
     mut query: QueryBuilder<Postgres>,
     which: Which,
+    without: &[ContactId],
     after: Option<ContactId>,
     limit: i64,
 ) -> Result<Vec<Person>> {
@@ -224,6 +225,10 @@ pub async fn people(
         Which::All => {}
         Which::Reachable => drop(query.push(" and reason is null")),
         Which::LeftOut(reason) => drop(query.push(" and reason = ").push_bind(reason.code())),
+    }
+    if !without.is_empty() {
+        let ids: Vec<i64> = without.iter().map(|it| it.0).collect();
+        query.push(" and id <> all (").push_bind(ids).push(")");
     }
     query.push(" order by id limit ").push_bind(limit);
     Ok(query.build().try_map(|it| person(&it)).fetch_all(db).await?)

@@ -16,7 +16,7 @@ use crate::{
     },
     chile::format,
     ids::{CampaignId, ContactId},
-    messaging::kinds::BlockReason,
+    messaging::{gate, kinds::BlockReason},
     state::AppState,
 };
 use askama::Template;
@@ -28,7 +28,7 @@ use serde::Deserialize;
 const PAGE: usize = 50;
 
 /// One more than a page shows whether another follows.
-const ASKED: i64 = 51;
+const ASKED: usize = PAGE + 1;
 
 pub(super) fn route() -> Route {
     Route::get("/campaigns/{id}/audience", Permission::View, people)
@@ -59,8 +59,10 @@ struct PeopleQuery {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Shown {
     These(Which),
-    /// Those who would be queued and wait.
+    /// Those who would be queued and get it once they are free.
     Later,
+    /// Those who asked for so few messages that it would reach them too late.
+    Seldom,
 }
 
 #[derive(Template)]
@@ -87,11 +89,20 @@ impl PeoplePage {
         self.which == Shown::These(which)
     }
 
-    /// Until when a person waits and why, where they do: left out for it, and the words.
+    /// Why a person waits and when they get it, or why it comes too late for them, where either is so.
     fn waits(&self, id: ContactId) -> Option<(bool, String)> {
         let it = self.waiting.iter().find(|it| it.contact == id)?;
         let day = format::weekday_and_date(it.free_on);
-        Some((it.left_out, format!("{}: libre el {day}", it.cause.reason().label())))
+        let words = if it.left_out {
+            format!(
+                "{}: solo desde el {day}, y un mensaje espera a lo más {} días",
+                BlockReason::LessOften.label(),
+                gate::PATIENCE_DAYS
+            )
+        } else {
+            format!("{}: libre el {day}", it.cause.reason().label())
+        };
+        Some((it.left_out, words))
     }
 }
 
@@ -108,6 +119,7 @@ async fn people(
     let which = match query.reason.as_str() {
         "reachable" => Shown::These(Which::Reachable),
         "later" => Shown::Later,
+        code if code == BlockReason::LessOften.code() => Shown::Seldom,
         code => Shown::These(BlockReason::from_code(code).map_or(Which::All, Which::LeftOut)),
     };
     let now = state.clock.now();
@@ -115,14 +127,26 @@ async fn people(
     let preview = audience::preview(&mut db, asked).await?;
     let later = later::of_audience(&mut db, asked).await?;
     let after = query.after.map(ContactId);
-    // Of as many people there are no more who wait.
     let waiting = match which {
         Shown::These(Which::LeftOut(_)) => Vec::new(),
-        _ => later::people(&mut db, asked, after, ASKED).await?,
+        Shown::Seldom => later::people(&mut db, asked, later::Which::LeftOut, after, ASKED).await?,
+        Shown::Later => later::people(&mut db, asked, later::Which::Later, after, ASKED).await?,
+        // Of as many people there are no more who wait.
+        Shown::These(_) => later::people(&mut db, asked, later::Which::All, after, ASKED).await?,
     };
+    let limit = i64::try_from(ASKED).unwrap_or(i64::MAX);
     let mut people = match which {
-        Shown::These(which) => audience::people(&mut db, asked, which, after, ASKED).await?,
-        Shown::Later => {
+        Shown::These(which) => {
+            let without = match which {
+                Which::Reachable if later.left_out > 0 => {
+                    later::people(&mut db, asked, later::Which::LeftOut, after, usize::MAX).await?
+                }
+                _ => Vec::new(),
+            };
+            let without: Vec<ContactId> = without.iter().map(|it| it.contact).collect();
+            audience::people(&mut db, asked, which, &without, after, limit).await?
+        }
+        Shown::Later | Shown::Seldom => {
             let ids: Vec<ContactId> = waiting.iter().map(|it| it.contact).collect();
             audience::among(&mut db, asked, &ids).await?
         }
@@ -131,9 +155,6 @@ async fn people(
     people.truncate(PAGE);
     let base = format!("/campaigns/{id}/audience?reason={}", query.reason);
     let older = people.last().filter(|_| more).map_or(String::new(), |it| format!("{base}&after={}", it.id));
-    if which == Shown::These(Which::Reachable) {
-        people.retain(|person| !waiting.iter().any(|it| it.left_out && it.contact == person.id));
-    }
     let newer = if query.after.is_some() { base } else { String::new() };
     html::page(&PeoplePage { shell, campaign, preview, later, which, people, waiting, newer, older })
 }

@@ -202,7 +202,12 @@ fn of_audience(campaign: &Campaign, preview: &Preview, later: Later) -> Coming {
     };
     Coming {
         messages: later.recipients(preview),
-        left_out: preview.left_out.iter().map(line).chain(too_few(&later, list("later"))).collect(),
+        left_out: preview
+            .left_out
+            .iter()
+            .map(line)
+            .chain(too_few(&later, list(BlockReason::LessOften.code())))
+            .collect(),
         later,
         lists: Vec::new(),
         everyone: list("later"),

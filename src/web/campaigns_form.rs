@@ -17,6 +17,7 @@ use crate::{
         audience::{self, Choices, Named, Question},
         campaign::{self, Campaign, Status},
         edit::Edit,
+        variants::{self, Plan},
     },
     channels::Channel,
     chile::{business_hours::BusinessHours, comunas},
@@ -25,7 +26,6 @@ use crate::{
     messaging::{
         kinds::MessageType,
         library::{self, Kind},
-        template,
     },
     settings::{self, EmailChannel},
     state::AppState,
@@ -178,7 +178,7 @@ async fn page(
     let email: EmailChannel = settings::load(&mut *db, &state.config.first_values).await?;
     let choices = audience::choices(db).await?;
     let contacts = audience::first_of(db, state.clock.now(), &edit.audience, 25).await?;
-    let count = counted(db, state, &edit).await?;
+    let count = counted(db, state, campaign.map(|it| it.id), &edit).await?;
     Ok(FormPage {
         shell,
         id: campaign.map(|it| it.id),
@@ -201,8 +201,18 @@ fn question<'a>(edit: &'a Edit, required: &'a [&'a str], now: DateTime<Utc>) -> 
     Question { rule: &edit.audience, channel: Channel::Email, message_type: edit.message_type, required, now }
 }
 
-async fn counted(db: &mut PgConnection, state: &AppState, edit: &Edit) -> crate::error::Result<Count> {
-    let required = template::compile(&edit.source).map(|it| it.required()).unwrap_or_default();
+/// How many `edit` would reach, with whatever other texts `campaign` tries.
+async fn counted(
+    db: &mut PgConnection,
+    state: &AppState,
+    campaign: Option<CampaignId>,
+    edit: &Edit,
+) -> crate::error::Result<Count> {
+    let plan = match campaign {
+        Some(id) => variants::plan(&mut *db, id).await?,
+        None => Plan::default(),
+    };
+    let required = plan.required(&edit.source);
     let preview = audience::preview(db, question(edit, &required, state.clock.now())).await?;
     let int = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
     Ok(Count {
@@ -347,11 +357,22 @@ async fn again(
     html::invalid(&FormPage { errors, typed: form, ..page })
 }
 
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct CountQuery {
+    campaign: Option<CampaignId>,
+}
+
 /// How many the chosen audience holds. Writes nothing.
-async fn count(State(state): State<AppState>, shell: Shell, Form(form): Form<CampaignForm>) -> Answer {
+async fn count(
+    State(state): State<AppState>,
+    shell: Shell,
+    Query(query): Query<CountQuery>,
+    Form(form): Form<CampaignForm>,
+) -> Answer {
     let page = draft(&state, shell, &form).await?;
     let mut db = state.db.acquire().await?;
-    let count = counted(&mut db, &state, &page.edit).await?;
+    let count = counted(&mut db, &state, query.campaign, &page.edit).await?;
     html::page(&FormPage { count, ..page }.as_audience_count())
 }
 

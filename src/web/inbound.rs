@@ -185,7 +185,7 @@ fn meaning(event: &Event) -> String {
             Kind::Deferred => "El mensaje sigue en camino: el servidor de la persona se toma su tiempo.",
             Kind::HardBounce => "El mensaje quedó como rebotado y la dirección, en la lista de exclusión: no se le escribe más.",
             Kind::SoftBounce => "El mensaje quedó como rebotado. A la dirección se le puede volver a escribir.",
-            Kind::SenderRefused => "El mensaje quedó como rebotado y su campaña, en pausa. La persona no tiene culpa: sigue en tu base.",
+            Kind::SenderRefused => "El mensaje quedó como rebotado, y lo que falta de su campaña o envío a mano, en pausa hasta que alguien lo reanude. La persona no tiene culpa: sigue en tu base.",
             Kind::Complaint => "La persona no recibirá más promociones, por ningún canal.",
             Kind::OptOut => "La persona no recibirá más promociones por correo.",
             Kind::Reply => "El mensaje quedó como respondido y la respuesta está en la ficha de la persona.",

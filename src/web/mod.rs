@@ -58,7 +58,7 @@ mod pipeline;
 mod proposals;
 mod public;
 mod public_held;
-mod public_rhythm;
+mod rhythm_form;
 mod search;
 mod segments;
 mod settings;

@@ -5,7 +5,7 @@ use super::{
     form::{Errors, Form},
     html::{self, Answer},
     public_held,
-    public_rhythm::RhythmForm,
+    rhythm_form::RhythmForm,
     routes::Route,
     shell::Theme,
 };

@@ -121,7 +121,10 @@ async fn those_who_get_it_later_are_those_whom_the_gate_puts_off_and_on_the_same
         Frame::open(&mut db, app.now(), &app.state.config.first_values, Channel::Email).await.unwrap();
     let (mut days, mut left_out): (BTreeMap<NaiveDate, u64>, u64) = (BTreeMap::new(), 0);
     let mut reasons: BTreeMap<DeferReason, u64> = BTreeMap::new();
-    let listed = later::people(&mut db, question(&campaign.audience, app.now()), None, 100).await.unwrap();
+    let listed =
+        later::people(&mut db, question(&campaign.audience, app.now()), later::Which::All, None, 100)
+            .await
+            .unwrap();
     for contact in &all {
         let asked = why::Question {
             kind: MessageType::Promocional,

@@ -1,18 +1,24 @@
 //! Campaigns as people meet them in the panel: what is emptied, what a simulated test says, what a copy keeps.
 
 use crate::{
-    campaigns::{BUSINESS, app, execute, get, people, seeded, start},
+    campaigns::{BUSINESS, app, execute, get, people, save, seeded, start},
     drip::run,
     support::{Mailbox, TestApp},
 };
 use axum::http::StatusCode;
 use llovizna::{
     access::Role,
-    campaigns::campaign::Status,
+    campaigns::{
+        campaign::Status,
+        checklist::{self, Level},
+    },
     channels::outbox::Outbox,
     db::MIGRATIONS,
     ids::CampaignId,
-    messaging::template::{self, Source},
+    messaging::{
+        kinds::MessageType,
+        template::{self, Source},
+    },
 };
 use sqlx::{AssertSqlSafe, PgPool};
 use std::sync::Arc;
@@ -229,6 +235,54 @@ async fn who_asked_for_so_few_that_this_would_be_old_gets_it_on_no_page(db: PgPo
 }
 
 #[sqlx::test(migrator = "MIGRATIONS")]
+async fn those_who_get_it_later_and_those_left_out_for_asking_for_few_are_two_groups(db: PgPool) {
+    let app = app(db);
+    people(&app, "sur", 60).await;
+    let id = seeded(&app).await;
+    got(&app, "select email from contacts where substring(email from '[0-9]+')::int not between 53 and 59")
+        .await;
+    // More than a page asked for so few that this would be old; one is free in two weeks.
+    execute(
+        &app,
+        "insert into contact_rhythms (contact_id, communication_type, min_days, source, at)
+         select id, 'EMAIL', case when email = 'sur60@x.example' then 14 else 90 end, 'Página de preferencias', '2026-11-21'
+         from contacts where substring(email from '[0-9]+')::int not between 53 and 59",
+    )
+    .await;
+    let shown = async |reason: &str| {
+        let page = app.get(&format!("/campaigns/{id}/audience?reason={reason}")).await.text();
+        let has = |n: u32| page.contains(&format!("sur{n}@x.example"));
+        (1..=60).filter(|n| has(*n)).collect::<Vec<u32>>()
+    };
+    assert_eq!(shown("later").await, [60]);
+    assert_eq!(shown("reachable").await, (53..=60).collect::<Vec<u32>>(), "on the first page");
+    let mut seldom = shown("LESS_OFTEN").await;
+    let second = app.get(&format!("/campaigns/{id}/audience?reason=LESS_OFTEN")).await;
+    let second = second.body.split("&amp;after=").nth(1).unwrap().split('"').next().unwrap().to_owned();
+    let rest = shown(&format!("LESS_OFTEN&after={second}")).await;
+    assert_eq!((seldom.len(), rest.len()), (50, 2));
+    seldom.extend(rest);
+    seldom.sort_unstable();
+    assert_eq!(seldom, (1..=52).collect::<Vec<u32>>());
+    let page =
+        async |reason: &str| app.get(&format!("/campaigns/{id}/audience?reason={reason}")).await.text();
+    let all = page("").await;
+    for chip in ["La recibirán 8", "Más tarde 1", "Pidió recibir menos seguido 52"] {
+        assert!(all.contains(chip), "{chip}: {all}");
+    }
+    let later = page("later").await;
+    assert!(
+        later.contains("Más tarde La persona pidió recibir menos seguido: libre el viernes 04-12-2026"),
+        "{later}"
+    );
+    let left_out = page("LESS_OFTEN").await;
+    assert!(left_out.contains("Queda fuera Pidió recibir menos seguido: solo desde el"), "{left_out}");
+    assert!(!left_out.contains("Más tarde La persona"), "{left_out}");
+    let calendar = app.get(&format!("/campaigns/{id}/calendar")).await.body;
+    assert!(calendar.contains(&format!("/campaigns/{id}/audience?reason=LESS_OFTEN")), "{calendar}");
+}
+
+#[sqlx::test(migrator = "MIGRATIONS")]
 async fn a_small_batch_is_no_abrupt_sending(db: PgPool) {
     let app = app(db);
     let id = seeded(&app).await;
@@ -287,4 +341,71 @@ async fn only_a_draft_that_sent_nothing_is_eliminated(db: PgPool) {
             .await
             .unwrap();
     assert_eq!(audited, 1);
+}
+
+#[sqlx::test(migrator = "MIGRATIONS")]
+async fn links_that_nobody_else_can_open_are_told_and_stop_what_would_reach_others(db: PgPool) {
+    let inner = "solo se abre desde esta máquina o su red";
+    for (environment, level, says) in [
+        (&[][..], Some(Level::Amber), inner),
+        (&[("PUBLIC_URL", "https://crm.local")], Some(Level::Amber), inner),
+        (&[("EMAIL_HOST", "127.0.0.1")], Some(Level::Amber), inner),
+        (&[("EMAIL_HOST", "smtp.example.cl")], Some(Level::Red), inner),
+        (
+            &[("EMAIL_HOST", "smtp.example.cl"), ("PUBLIC_URL", "https://192.168.1.4")],
+            Some(Level::Red),
+            inner,
+        ),
+        (&[("EMAIL_HOST", "smtp.example.cl"), ("PUBLIC_URL", "https://localhost")], Some(Level::Red), inner),
+        (
+            &[("EMAIL_HOST", "smtp.example.cl"), ("PUBLIC_URL", "http://crm.canal.cl")],
+            Some(Level::Amber),
+            "no está cifrado",
+        ),
+        (
+            &[("EMAIL_HOST", "smtp.example.cl"), ("PUBLIC_URL", "https://crm.canal.cl")],
+            Some(Level::Green),
+            "https://crm.canal.cl",
+        ),
+    ] {
+        let app = TestApp::with(db.clone(), &[BUSINESS, environment].concat());
+        let mut conn = db.acquire().await.unwrap();
+        let campaign = get(&app, seeded(&app).await).await;
+        let found = checklist::of(&mut conn, app.now(), &app.state.config, &campaign).await.unwrap();
+        let item = found.items.iter().find(|it| it.key == "address");
+        assert_eq!(item.map(|it| it.level), level, "{environment:?}");
+        assert!(item.unwrap().found.contains(says), "{item:?}");
+    }
+    let stopped = TestApp::with(db.clone(), &[BUSINESS, &[("EMAIL_HOST", "smtp.example.cl")]].concat());
+    people(&stopped, "sur", 1).await;
+    let id = seeded(&stopped).await;
+    let page = stopped.get(&format!("/campaigns/{id}?checklist=1")).await.text();
+    assert!(page.contains("Nadie podría darse de baja") && page.contains("PUBLIC_URL"), "{page}");
+    assert!(start(&stopped, id).await.is_err());
+    assert_eq!(get(&stopped, id).await.status, Status::Draft);
+    // What leads nowhere of ours has nothing to be opened.
+    let app = app(db.clone());
+    save(&app, id, |it| {
+        it.message_type = MessageType::Transactional;
+        it.tracks = false;
+        it.source = Source { subject: "Hola".into(), body: "Hola".into(), ..Source::default() };
+    })
+    .await
+    .unwrap();
+    let has = async || {
+        let mut conn = db.acquire().await.unwrap();
+        let campaign = get(&app, id).await;
+        let found = checklist::of(&mut conn, app.now(), &app.state.config, &campaign).await.unwrap();
+        found.items.iter().any(|it| it.key == "address")
+    };
+    assert!(!has().await);
+    save(&app, id, |it| it.source.body = "Baja: {{ unsubscribe_url }}".into()).await.unwrap();
+    assert!(has().await, "by its text");
+    save(&app, id, |it| {
+        it.source.body = "Hola".into();
+        it.tracks = true;
+    })
+    .await
+    .unwrap();
+    assert!(has().await, "by what is measured");
 }

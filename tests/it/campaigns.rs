@@ -284,7 +284,7 @@ async fn what_is_foretold_is_what_the_gate_does(db: PgPool) {
         (BlockReason::Preference, Some("sur5@x.example")),
         (BlockReason::Paused, Some("sur6@x.example")),
     ] {
-        let found = audience::people(&mut db, question, Which::LeftOut(reason), None, 10).await.unwrap();
+        let found = audience::people(&mut db, question, Which::LeftOut(reason), &[], None, 10).await.unwrap();
         assert_eq!(found.iter().map(|it| it.address.as_deref()).collect::<Vec<_>>(), [email], "{reason:?}");
     }
     let launched = start(&app, id).await.unwrap();
@@ -308,8 +308,8 @@ async fn people_are_paged_by_their_ids(db: PgPool) {
         now: app.now(),
     };
     let mut db = app.state.db.acquire().await.unwrap();
-    let first = audience::people(&mut db, question, Which::Reachable, None, 3).await.unwrap();
-    let rest = audience::people(&mut db, question, Which::All, Some(first[2].id), 3).await.unwrap();
+    let first = audience::people(&mut db, question, Which::Reachable, &[], None, 3).await.unwrap();
+    let rest = audience::people(&mut db, question, Which::All, &[], Some(first[2].id), 3).await.unwrap();
     assert_eq!(first.iter().chain(&rest).map(|it| it.id).collect::<Vec<_>>(), all);
 }
 

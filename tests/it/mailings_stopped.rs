@@ -11,11 +11,17 @@ use chrono::TimeDelta;
 use llovizna::{
     access::{Actor, Role},
     campaigns::{campaign, outlook},
-    channels::{Checking, Outgoing, SendError, Sender, Sending},
+    channels::{
+        Checking, Outgoing, SendError, Sender, Sending,
+        feedback::{Kind, Report, Source},
+    },
     db::MIGRATIONS,
     ids::{ContactId, MailingId, MessageId},
     mailings::{self, run},
-    messaging::outbox::{self, Verdict},
+    messaging::{
+        inbound,
+        outbox::{self, Verdict},
+    },
 };
 use sqlx::PgPool;
 use std::sync::Arc;
@@ -246,4 +252,63 @@ async fn what_was_let_go_of_a_mailing_that_is_paused_meanwhile_waits(db: PgPool)
     drip(&app).await;
     assert_eq!(statuses(&app).await, ["PENDING"]);
     assert!(app.mailbox.sent().is_empty());
+}
+
+/// A receiver sends the message number `n` of those that left back, since it does not believe that it is ours.
+async fn sent_back(app: &TestApp, n: i64) {
+    let mut db = app.state.db.acquire().await.unwrap();
+    let id: String = sqlx::query_scalar(
+        "select external_id from communication_logs where external_id is not null order by sent_at, id offset $1 limit 1",
+    )
+    .bind(n)
+    .fetch_one(&mut *db)
+    .await
+    .unwrap();
+    let report = Report::new(Kind::SoftBounce, format!("fault-{n}"))
+        .about([id.as_str()])
+        .said(Some("5.7.26"), Some("550 5.7.26 unauthenticated sender"))
+        .bounced(None);
+    inbound::record(&mut db, app.now(), Source::Mailbox, &[report]).await.unwrap();
+}
+
+#[sqlx::test(migrator = "MIGRATIONS")]
+async fn a_mailing_that_comes_back_for_a_fault_of_ours_is_paused_before_more_of_it_does(db: PgPool) {
+    let app = app(db);
+    let all = people(&app, "sur", 60).await;
+    let id = made(&ask(&app, &all, OFFER).await);
+    settle(&app).await;
+    drip(&app).await;
+    let left = || app.mailbox.sent().len();
+    assert_eq!(left(), 25);
+    sent_back(&app, 0).await;
+    drip(&app).await;
+    assert_eq!((status(&app, id).await.as_str(), left()), ("PAUSED", 25));
+    assert_eq!(count(&app, "select count(*) from suppressions").await, 0);
+    let path = format!("/mailings/{id}");
+    let page = app.get(&path).await.text();
+    for told in ["Está en pausa", "550 5.7.26 unauthenticated sender", "reanuda el envío", "Reanudar"] {
+        assert!(page.contains(told), "{told}: {page}");
+    }
+    let event = app.get("/inbound/1").await.text();
+    assert!(event.contains("envío a mano, en pausa"), "{event}");
+    // What comes late of before is no news about what was mended since.
+    app.state.clock.advance(TimeDelta::hours(1));
+    assert_eq!(app.post(&format!("{path}/resume"), &[]).await.status, StatusCode::SEE_OTHER);
+    settle(&app).await;
+    sent_back(&app, 1).await;
+    drip(&app).await;
+    assert_eq!((status(&app, id).await.as_str(), left()), ("DONE", 50));
+    // What left since is.
+    sent_back(&app, 49).await;
+    app.state.clock.advance(TimeDelta::days(1));
+    drip(&app).await;
+    assert_eq!((status(&app, id).await.as_str(), left()), ("PAUSED", 50));
+    app.post(&format!("{path}/resume"), &[]).await;
+    settle(&app).await;
+    drip(&app).await;
+    assert_eq!((status(&app, id).await.as_str(), left()), ("DONE", 60));
+    // Nothing is left to be held back.
+    sent_back(&app, 59).await;
+    drip(&app).await;
+    assert_eq!(status(&app, id).await, "DONE");
 }

@@ -31,6 +31,7 @@ mod link_checks;
 mod list_pages;
 mod lists;
 mod mailings;
+mod mailings_rules;
 mod mailings_stopped;
 mod messaging;
 mod messages;

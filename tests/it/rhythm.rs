@@ -11,7 +11,7 @@ use axum::{
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use llovizna::{
-    access::Actor,
+    access::{Actor, Role},
     campaigns::copies,
     channels::Channel,
     contacts::{merge, rhythm},
@@ -307,4 +307,144 @@ async fn what_is_held_on_them_is_shown_half_hidden(db: PgPool) {
         assert!(!text.contains(hidden), "{hidden}: {text}");
     }
     assert_eq!(app.anonymous().get("/preferencias/rota/datos").await.status, StatusCode::NOT_FOUND);
+}
+
+/// What stands by email, as the form of who edits carries it.
+async fn seen(app: &TestApp, person: ContactId) -> String {
+    let page = app.get(&format!("/contacts/{person}/consents?pace=EMAIL")).await.body;
+    let field = page.split("name=\"seen\" value=\"").nth(1).expect("the form is open");
+    field.split('"').next().unwrap().to_owned()
+}
+
+/// Staff notes what the person told them of email.
+async fn note(app: &TestApp, person: ContactId, fields: &[(&str, &str)]) -> Reply {
+    let seen = seen(app, person).await;
+    let known = [("communication_type", "EMAIL"), ("seen", seen.as_str())];
+    app.post(&format!("/contacts/{person}/rhythms"), &[&known, fields].concat()).await
+}
+
+async fn wishes(app: &TestApp) -> i64 {
+    sqlx::query_scalar("select count(*) from contact_rhythms").fetch_one(&app.state.db).await.unwrap()
+}
+
+#[sqlx::test(migrator = "MIGRATIONS")]
+async fn what_staff_was_told_holds_with_its_proof_until_another_word(db: PgPool) {
+    let app = app(db);
+    let (person, first, _) = written_to(&app).await;
+    app.state.clock.advance(TimeDelta::days(8));
+    let monthly = [
+        ("every", "30"),
+        ("pause", ""),
+        ("how", "PHONE"),
+        ("asked_on", "2026-11-30"),
+        ("detail", "A Ana, quiere menos"),
+    ];
+    let done = note(&app, person, &monthly).await;
+    assert_eq!(done.status, StatusCode::SEE_OTHER, "{}", done.text());
+    let second = again(&app, first).await;
+    assert_eq!(run(&app).await.sent, 1, "the other's");
+    let waits = ("PENDING".to_owned(), Some("LESS_OFTEN".to_owned()), at("2026-12-23T12:00:00Z"));
+    assert_eq!(stands(&app, second).await, waits);
+    let who: String = sqlx::query_scalar(
+        "select s.name from contact_rhythms r join staff_users s on s.id = r.staff_user_id
+         where r.asked_on = '2026-11-30' and r.communication_log_id is null",
+    )
+    .fetch_one(&app.state.db)
+    .await
+    .unwrap();
+    let shown = app.get(&format!("/contacts/{person}/consents")).await.text();
+    let proof = format!("Lo pidió por teléfono: A Ana, quiere menos · el 30-11-2026 · lo anotó {who}");
+    assert!(shown.contains("a lo más un mensaje cada 30 días") && shown.contains(&proof), "{shown}");
+    let timeline = app.get(&format!("/contacts/{person}?kind=rhythms")).await.text();
+    let told = format!("Lo pidió por teléfono: A Ana, quiere menos · lo pidió el 30-11-2026 · {who}");
+    assert!(timeline.contains("Promociones por Correo: a lo más un mensaje cada 30 días"), "{timeline}");
+    assert!(timeline.contains(&told), "{timeline}");
+    let audit = app.get("/audit").await.text();
+    assert!(audit.contains("cambió cada cuánto se le escribe al contacto"), "{audit}");
+    // The same once more is no other word.
+    assert_eq!(note(&app, person, &monthly).await.status, StatusCode::SEE_OTHER);
+    assert_eq!(wishes(&app).await, 1);
+    let audited = "select count(*) from audit_events where action = 'rhythm.update'";
+    assert_eq!(sqlx::query_scalar::<_, i64>(audited).fetch_one(&app.state.db).await.unwrap(), 1);
+    let pause = [("every", ""), ("pause", "date"), ("paused_until", "2026-12-24"), ("how", "IN_PERSON")];
+    note(&app, person, &pause).await;
+    assert!(
+        app.get(&format!("/contacts/{person}")).await.text().contains("Pidió una pausa hasta el 24-12-2026")
+    );
+    note(&app, person, &[("every", ""), ("pause", ""), ("how", "MAIL")]).await;
+    let third = again(&app, first).await;
+    run(&app).await;
+    assert_eq!(stands(&app, third).await.0, "SENT", "undone by another word");
+    assert_eq!(wishes(&app).await, 3, "all of them stay in the record");
+}
+
+#[sqlx::test(migrator = "MIGRATIONS")]
+async fn what_staff_notes_wrongly_is_said_at_its_field_and_kept_from_whoever_may_not(db: PgPool) {
+    let app = app(db);
+    let (person, _, _) = written_to(&app).await;
+    let wrong =
+        note(&app, person, &[("every", "30"), ("pause", "date"), ("how", ""), ("asked_on", "2026-11-24")])
+            .await;
+    assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY);
+    for said in ["Elige una fecha", "Elige cómo lo pidió", "La fecha no puede ser futura"] {
+        assert!(wrong.text().contains(said), "{said}: {}", wrong.text());
+    }
+    assert!(wrong.body.contains("<option value=\"30\" selected>"), "{}", wrong.body);
+    let offers = app.get(&format!("/contacts/{person}/consents")).await;
+    assert!(offers.body.contains("pace=EMAIL#rhythm"), "{}", offers.body);
+    let reader = app.as_role(Role::ReadOnly).await;
+    let page = reader.get(&format!("/contacts/{person}/consents?pace=EMAIL")).await;
+    assert!(
+        !page.body.contains("/rhythms\"") && !page.body.contains("pace=EMAIL#rhythm"),
+        "{}",
+        page.body
+    );
+    let told =
+        [("communication_type", "EMAIL"), ("seen", "/"), ("every", "30"), ("pause", ""), ("how", "PHONE")];
+    let path = format!("/contacts/{person}/rhythms");
+    assert_eq!(reader.post(&path, &told).await.status, StatusCode::FORBIDDEN);
+    let mut forged = app.as_role(Role::Staff).await;
+    let own = std::mem::replace(&mut forged.csrf, "guessed".to_owned());
+    assert_eq!(forged.post(&path, &told).await.status, StatusCode::FORBIDDEN);
+    assert_eq!(wishes(&app).await, 0);
+    forged.csrf = own;
+    assert_eq!(forged.post(&path, &told).await.status, StatusCode::SEE_OTHER);
+    assert_eq!(wishes(&app).await, 1);
+}
+
+#[sqlx::test(migrator = "MIGRATIONS")]
+async fn what_the_person_said_since_outlasts_what_staff_was_told_before(db: PgPool) {
+    let app = app(db);
+    let (person, _, path) = written_to(&app).await;
+    let before = seen(&app, person).await;
+    app.state.clock.advance(TimeDelta::days(2));
+    post(&app, &path, "subscribed=on&EMAIL.PROMOCIONAL=on&every=14&pause=").await;
+    // The form of before knows nothing of it.
+    let told = [("every", "30"), ("pause", ""), ("how", "PHONE")];
+    let known = [("communication_type", "EMAIL"), ("seen", before.as_str())];
+    let stale = app.post(&format!("/contacts/{person}/rhythms"), &[&known[..], &told].concat()).await;
+    assert_eq!(stale.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(stale.text().contains("ahora es: a lo más un mensaje cada 14 días"), "{}", stale.text());
+    let late = note(&app, person, &[&told[..], &[("asked_on", "2026-11-24")]].concat()).await;
+    assert_eq!(late.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(late.text().contains("vale lo último que dijo"), "{}", late.text());
+    assert_eq!(wishes(&app).await, 1);
+    let on_the_day = note(&app, person, &[&told[..], &[("asked_on", "2026-11-25")]].concat()).await;
+    assert_eq!(on_the_day.status, StatusCode::SEE_OTHER);
+    let timeline = app.get(&format!("/contacts/{person}?kind=rhythms")).await.text();
+    assert!(
+        timeline.contains("Página de preferencias") && timeline.contains("Lo pidió por teléfono"),
+        "{timeline}"
+    );
+    // Of two who are joined, one word stands on each card and is one in the story.
+    execute(&app, "update contacts set email = null, merged_into = (select min(id) from contacts) where email = 'sur2@x.example'")
+        .await;
+    note(&app, person, &[("every", "90"), ("pause", ""), ("how", "MAIL")]).await;
+    assert_eq!(wishes(&app).await, 4);
+    let timeline = app.get(&format!("/contacts/{person}?kind=rhythms")).await.text();
+    assert_eq!(
+        timeline.matches("Promociones por Correo: a lo más un mensaje cada 90 días").count(),
+        1,
+        "{timeline}"
+    );
 }

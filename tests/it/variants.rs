@@ -390,3 +390,26 @@ async fn the_calendar_says_when_the_rest_leaves(db: PgPool) {
     );
     assert!(after.contains("termina el lunes 23-11-2026 a las 16:00"), "{after}");
 }
+
+#[sqlx::test(migrator = "MIGRATIONS")]
+async fn whoever_lacks_what_any_of_the_texts_needs_is_told_wherever_it_is_foreseen(db: PgPool) {
+    let app = app(db);
+    let id = draft(&app, 4).await;
+    sqlx::query("update contacts set job_title = 'Gerente' where email = 'sur1@x.example'")
+        .execute(&app.state.db)
+        .await
+        .unwrap();
+    let plan = Plan { variants: vec![other("Para quien es {{ job_title }}", "")], ..Plan::default() };
+    try_texts(&app, id, &plan).await.unwrap();
+    let form = app.get(&format!("/campaigns/{id}/edit")).await;
+    let counted = "4 personas en la audiencia; la recibiría 1 .";
+    assert!(form.text().contains(counted), "{}", form.text());
+    // The same while it is chosen, and of a new campaign, which has one text, none of it.
+    let asks = format!("/campaigns/audience?campaign={id}");
+    assert!(form.body.contains(&format!("hx-post=\"{asks}\"")), "{}", form.body);
+    let fields = [("subject", "Hola"), ("body", "Hola")];
+    let again = app.post(&asks, &fields).await.text();
+    assert!(again.contains(counted) && again.contains("3: Falta un dato"), "{again}");
+    let new = app.post("/campaigns/audience", &fields).await.text();
+    assert!(new.contains("la recibirían 4 ."), "{new}");
+}

@@ -1,9 +1,9 @@
 //! Links that lead nowhere, or not where they say.
 
 use super::{Fault, markup::Tag};
-use crate::deliverability::links::is_public;
+use crate::deliverability::links::is_inner;
 use std::collections::BTreeSet;
-use url::{Host, Url};
+use url::Url;
 
 /// Services that hide where a link leads.
 const SHORTENERS: &[&str] = &[
@@ -100,17 +100,6 @@ fn fault(href: &str, shown: &str) -> Option<Fault> {
     (url.scheme() == "http").then(|| {
         Fault::new(format!("El enlace {href} no está cifrado."), "Usa https:// si el sitio lo tiene.")
     })
-}
-
-fn is_inner(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Ipv4(it)) => !is_public(it.into()),
-        Some(Host::Ipv6(it)) => !is_public(it.into()),
-        Some(Host::Domain(it)) => {
-            it.rsplit_once('.').is_none_or(|(_, top)| matches!(top, "localhost" | "local" | "internal"))
-        }
-        None => true,
-    }
 }
 
 fn bare(host: &str) -> &str {

@@ -18,7 +18,8 @@ use crate::{
     contacts::address::EmailAddress,
     db::Tx,
     error::Result,
-    ids::CampaignId,
+    ids::{CampaignId, MailingId},
+    messaging::streams::Sendout,
 };
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
@@ -125,17 +126,18 @@ fn kept(text: &str, most: usize) -> String {
     text.chars().filter(|it| *it != '\0').take(most).collect()
 }
 
-/// A campaign that a receiver refused for a fault of ours, with its words.
+/// What a receiver refused for a fault of ours, with its words.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refused {
-    /// The campaign.
-    pub campaign: CampaignId,
+    /// What asked for the message.
+    pub sendout: Sendout,
     /// The receiving server's words.
     pub answer: String,
 }
 
-/// The campaigns of which a message came back for a fault of ours since this was asked last; asking again tells only of
-/// what came since. What left before the campaign was last touched says nothing of how it stands now.
+/// The campaigns and mailings of which a message came back for a fault of ours since this was asked last; asking again tells
+/// only of what came since. What left before a campaign was last touched, or a mailing let go on, says nothing of how it
+/// stands now.
 ///
 /// # Errors
 /// When the database fails.
@@ -148,16 +150,25 @@ pub async fn take_refused(tx: &mut Tx<'_>, now: DateTime<Utc>) -> Result<Vec<Ref
                             order by id limit 1000 for update skip locked)
                returning id, communication_log_id, coalesce(diagnostic, status_code, '') as answer
            )
-           select distinct on (c.id) c.id, told.answer as "answer!"
+           select distinct on (c.id, m.id) c.id as "campaign?", m.id as "mailing?", told.answer as "answer!"
            from told join communication_logs l on l.id = told.communication_log_id
-           join campaigns c on c.id = l.campaign_id
-           where l.origin = 'CAMPAIGN' and c.status = 'RUNNING' and l.sent_at >= c.updated_at
-           order by c.id, told.id"#,
+           left join campaigns c on c.id = l.campaign_id and l.origin = 'CAMPAIGN' and c.status = 'RUNNING' and l.sent_at >= c.updated_at
+           left join mailings m on m.id = l.mailing_id and m.sends and l.sent_at >= coalesce(m.resumed_at, m.created_at)
+           where c.id is not null or m.id is not null
+           order by c.id, m.id, told.id"#,
         now
     )
     .fetch_all(&mut **tx)
     .await?;
-    Ok(rows.into_iter().map(|it| Refused { campaign: CampaignId(it.id), answer: it.answer }).collect())
+    let sendout = |campaign: Option<i64>, mailing: Option<i64>| {
+        campaign
+            .map(|id| Sendout::Campaign(CampaignId(id)))
+            .or(mailing.map(|id| Sendout::Mailing(MailingId(id))))
+    };
+    Ok(rows
+        .into_iter()
+        .filter_map(|it| Some(Refused { sendout: sendout(it.campaign, it.mailing)?, answer: it.answer }))
+        .collect())
 }
 
 #[cfg(test)]

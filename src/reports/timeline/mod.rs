@@ -8,6 +8,7 @@ use crate::{
     contacts::{
         lifecycle::Cause,
         merge,
+        rhythm::Rhythm,
         vocabulary::{Basis, HistoryKind, InteractionKind, Lifecycle},
     },
     error::Result,
@@ -24,6 +25,8 @@ pub enum Kind {
     History,
     /// What was agreed to and withdrawn.
     Consent,
+    /// How often they want promotions, and pauses.
+    Rhythm,
     /// Moves of the lifecycle.
     Lifecycle,
     /// Moves on the board.
@@ -38,7 +41,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every one, in the order in which they are offered.
-    pub const ALL: [Kind; 7] = [
+    pub const ALL: [Kind; 8] = [
         Kind::Interaction,
         Kind::Message,
         Kind::History,
@@ -46,6 +49,7 @@ impl Kind {
         Kind::Lifecycle,
         Kind::Task,
         Kind::Consent,
+        Kind::Rhythm,
     ];
 
     /// As in an address.
@@ -54,6 +58,7 @@ impl Kind {
         match self {
             Kind::History => "history",
             Kind::Consent => "consents",
+            Kind::Rhythm => "rhythms",
             Kind::Lifecycle => "lifecycle",
             Kind::Stage => "stages",
             Kind::Task => "tasks",
@@ -74,6 +79,7 @@ impl Kind {
         match self {
             Kind::History => "Compras y visitas",
             Kind::Consent => "Permisos",
+            Kind::Rhythm => "Frecuencia",
             Kind::Lifecycle => "Estado",
             Kind::Stage => "Embudo",
             Kind::Task => "Tareas hechas",
@@ -174,6 +180,21 @@ pub enum What {
         by: Option<String>,
         /// The file that says so.
         import: Option<ImportId>,
+    },
+    /// Said how often they want promotions, and until when none.
+    Rhythm {
+        /// On which channel.
+        channel: Channel,
+        /// What they asked for.
+        rhythm: Rhythm,
+        /// The proof.
+        source: String,
+        /// The day on which somebody on the staff was told.
+        asked_on: Option<NaiveDate>,
+        /// Who on the staff wrote it down.
+        by: Option<String>,
+        /// The message whose link was used.
+        message: Option<MessageId>,
     },
 }
 
@@ -282,6 +303,7 @@ pub async fn page(
                 Kind::Stage => sources::stages(db, contact, at, id, limit).await?,
                 Kind::Task => sources::tasks(db, contact, at, id, limit).await?,
                 Kind::Consent => sources::consents(db, contact, at, id, limit).await?,
+                Kind::Rhythm => sources::rhythms(db, contact, at, id, limit).await?,
             });
         }
     }

@@ -7,10 +7,11 @@ use crate::{
     chile::time,
     contacts::{
         lifecycle::Cause,
+        rhythm::Rhythm,
         vocabulary::{Basis, HistoryKind, InteractionKind, Lifecycle},
     },
     error::Result,
-    ids::{ContactId, ImportId, StaffId},
+    ids::{ContactId, ImportId, MessageId, StaffId},
     messaging::kinds::{BlockReason, DeferReason, Status},
 };
 use chrono::{DateTime, NaiveTime, Utc};
@@ -267,6 +268,52 @@ pub(super) async fn consents(
                     source: it.source,
                     by: it.by,
                     import: it.import_id.map(ImportId),
+                },
+            })
+        })
+        .collect())
+}
+
+/// What was said of somebody with joined cards stands on each of them, and is shown once.
+pub(super) async fn rhythms(
+    db: &mut PgConnection,
+    contact: ContactId,
+    at: DateTime<Utc>,
+    id: i64,
+    limit: i64,
+) -> Result<Vec<Entry>> {
+    let rows = sqlx::query!(
+        r#"select r.id, r.communication_type, r.min_days, r.paused_until, r.source, r.asked_on, r.communication_log_id, r.at,
+               s.name as "by?"
+           from contact_rhythms r left join staff_users s on s.id = r.staff_user_id
+           where r.contact_id = $1 and (r.at, r.id) < ($2, $3) and not exists (
+               select from contacts c join contact_rhythms other on other.contact_id = c.merged_into
+               where c.id = $1 and other.communication_type = r.communication_type and other.at = r.at)
+           order by r.at desc, r.id desc limit $4"#,
+        contact.0,
+        at,
+        id,
+        limit
+    )
+    .fetch_all(db)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .filter_map(|it| {
+            Some(Entry {
+                at: it.at,
+                kind: Kind::Rhythm,
+                id: it.id,
+                what: What::Rhythm {
+                    channel: Channel::from_code(&it.communication_type)?,
+                    rhythm: Rhythm {
+                        min_days: it.min_days.and_then(|days| u32::try_from(days).ok()),
+                        paused_until: it.paused_until,
+                    },
+                    source: it.source,
+                    asked_on: it.asked_on,
+                    by: it.by,
+                    message: it.communication_log_id.map(MessageId),
                 },
             })
         })

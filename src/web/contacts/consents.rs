@@ -1,6 +1,7 @@
 //! What may be sent to a contact: what they agreed to with its proof, what they
 //! chose, what excludes them; and the forms that change it.
 
+use super::pace::{Pace, PaceForm};
 use crate::{
     access::{Actor, Permission},
     channels::Channel,
@@ -30,7 +31,7 @@ use crate::{
     },
 };
 use askama::Template;
-use axum::extract::{Path, State};
+use axum::extract::{Path, Query, State};
 use chrono::NaiveDate;
 use serde::Deserialize;
 use sqlx::PgConnection;
@@ -67,6 +68,9 @@ struct ConsentsPage {
     ledger: Vec<Entry>,
     /// How often they asked to be written to, and pauses, newest first.
     wishes: Vec<rhythm::Entry>,
+    /// The same as it stands, on each channel that reaches them.
+    paces: Vec<Pace>,
+    today: NaiveDate,
     kinds: Vec<Kind>,
     errors: Errors,
     /// The form that was sent with errors: it is shown open, as it was typed.
@@ -75,9 +79,12 @@ struct ConsentsPage {
 
 /// A form of the page, as it was typed.
 #[derive(Default)]
-enum Open {
+pub(super) enum Open {
     #[default]
     None,
+    /// How often, as it stands, on one channel.
+    Noting(Channel),
+    Pace(Box<PaceForm>),
     Consent(consent::Draft),
     Quiet(QuietForm),
     Suppression(SuppressionForm),
@@ -107,6 +114,11 @@ impl ConsentsPage {
         let reaches = reaches(&mut db, &contact, today).await?;
         let ledger = consent::ledger(&mut *db, id, SHOWN).await?;
         let wishes = rhythm::ledger(&mut *db, id, SHOWN).await?;
+        let mut paces = Vec::new();
+        for channel in reaches.iter().filter(|it| !it.destination.is_empty()).map(|it| it.channel) {
+            let rhythm = rhythm::of(&mut db, channel, id).await?.on(today);
+            paces.push(Pace { channel, rhythm });
+        }
         let kinds = kinds(&contact, &preferences::of(&mut *db, id).await?);
         Ok(ConsentsPage {
             shell,
@@ -114,6 +126,8 @@ impl ConsentsPage {
             reaches,
             ledger,
             wishes,
+            paces,
+            today,
             kinds,
             errors: Errors::default(),
             open: Open::None,
@@ -125,6 +139,21 @@ impl ConsentsPage {
             (Open::Quiet(form), _) => (form.quiet_from.clone(), form.quiet_until.clone()),
             (_, Some((from, until))) => (from.format("%H:%M").to_string(), until.format("%H:%M").to_string()),
             _ => (String::new(), String::new()),
+        }
+    }
+
+    /// The form of how often, where it is open.
+    fn pace(&self) -> Option<PaceForm> {
+        let stands = |channel| self.paces.iter().find(|it| it.channel == channel);
+        match &self.open {
+            Open::Noting(channel) if self.shell.may(Permission::EditContacts) => {
+                stands(*channel).map(|it| PaceForm::of(it, self.today))
+            }
+            Open::Pace(form) => {
+                let rhythm = stands(form.channel).map(|it| it.rhythm).unwrap_or_default();
+                Some(PaceForm::clone(form).beside(rhythm, self.today))
+            }
+            _ => None,
         }
     }
 
@@ -224,12 +253,25 @@ fn box_name(channel: Channel, kind: MessageType) -> String {
     format!("{}.{}", channel.code(), kind.code())
 }
 
-pub(super) async fn show(State(state): State<AppState>, shell: Shell, Path(id): Path<i64>) -> Answer {
-    html::page(&ConsentsPage::load(&state, shell, ContactId(id)).await?)
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Asked {
+    /// Code of the channel on which how often is to be noted.
+    pace: String,
+}
+
+pub(super) async fn show(
+    State(state): State<AppState>,
+    shell: Shell,
+    Path(id): Path<i64>,
+    Query(asked): Query<Asked>,
+) -> Answer {
+    let open = Channel::from_code(&asked.pace).map(Open::Noting).unwrap_or_default();
+    html::page(&ConsentsPage { open, ..ConsentsPage::load(&state, shell, ContactId(id)).await? })
 }
 
 /// The page with a form that was wrong, or the failure where no field is to blame.
-async fn again(state: &AppState, shell: Shell, id: ContactId, open: Open, error: Error) -> Answer {
+pub(super) async fn again(state: &AppState, shell: Shell, id: ContactId, open: Open, error: Error) -> Answer {
     let errors = Errors::from_error(error)?;
     html::invalid(&ConsentsPage { errors, open, ..ConsentsPage::load(state, shell, id).await? })
 }
@@ -290,7 +332,7 @@ pub(super) async fn prefer(
         .to(&format!("/contacts/{id}/consents#preferences")))
 }
 
-fn said(changed: bool, done: &str) -> Flash {
+pub(super) fn said(changed: bool, done: &str) -> Flash {
     if changed { Flash::good(done) } else { Flash::plain("No había nada que cambiar.") }
 }
 

@@ -8,6 +8,7 @@ mod edit;
 mod exports;
 mod facts;
 mod list;
+mod pace;
 mod show;
 mod views;
 mod timeline;
@@ -48,6 +49,7 @@ pub(super) fn routes() -> Vec<Route> {
         Route::get("/contacts/{id}/consents", View, consents::show),
         Route::post("/contacts/{id}/consents", EditContacts, consents::consent),
         Route::post("/contacts/{id}/preferences", EditContacts, consents::prefer),
+        Route::post("/contacts/{id}/rhythms", EditContacts, pace::note),
         Route::post("/contacts/{id}/quiet-hours", EditContacts, consents::quieten),
         Route::post("/contacts/{id}/suppressions", EditContacts, consents::suppress),
         Route::delete("/contacts/{id}/suppressions/{suppression}", DecideMessages, consents::lift),

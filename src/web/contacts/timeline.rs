@@ -227,6 +227,14 @@ fn system_event(what: What, at: DateTime<Utc>, row: i64) -> Event {
                 ..plain(at, if basis.is_some() { "circle-check" } else { "circle-x" }, title)
             }
         }
+        What::Rhythm { channel, rhythm, source, asked_on, by, message } => {
+            let asked = asked_on.map(|it| format!("lo pidió el {}", format::date(it))).unwrap_or_default();
+            Event {
+                path: message.map(|it| format!("/messages/{it}")).unwrap_or_default(),
+                about: joined(&[&source, &asked, &by.unwrap_or_default()]),
+                ..plain(at, "clock", format!("Promociones por {}: {}", channel.label(), rhythm.words()))
+            }
+        }
         What::Interaction { summary, .. } => plain(at, "edit", summary),
         What::History { item, .. } => plain(at, "tag", item),
         What::Task { title, .. } => plain(at, "list-check", title),

@@ -177,7 +177,7 @@ async fn a_fault_of_ours_excludes_nobody_and_pauses_the_campaign(db: PgPool) {
     tx.commit().await.unwrap();
     tell(&app, Source::Mailbox, &[returned("b", &ids[1])]).await;
     settle(&app).await;
-    assert_eq!(refused::run_once(&app.state.db, app.now()).await.unwrap(), Vec::new());
+    assert_eq!(refused::run_once(&app.state.db, app.now()).await.unwrap(), refused::Stopped::default());
     assert_eq!(crate::campaigns::get(&app, campaign).await.status.code(), "RUNNING");
 }
 

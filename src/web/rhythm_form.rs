@@ -1,5 +1,5 @@
-//! How often a recipient wants to be written to, and until when not: the part of the preferences page between a
-//! yes and a no.
+//! How often a recipient wants to be written to, and until when not, between a yes and a no: as the preferences page asks
+//! them, and as staff notes what they said.
 
 use crate::{
     chile::format,
@@ -91,7 +91,7 @@ impl RhythmForm {
 
     /// What may be chosen for how often.
     pub(super) fn often(&self) -> Vec<(String, String)> {
-        let mut all = vec![(String::new(), "Sin límite mío".to_owned())];
+        let mut all = vec![(String::new(), "Sin límite propio".to_owned())];
         all.extend(OFTEN.iter().map(|(days, label)| (days.to_string(), (*label).to_owned())));
         if !all.iter().any(|it| it.0 == self.every) {
             all.push((self.every.clone(), format!("A lo más uno cada {} días", self.every)));
