@@ -245,6 +245,32 @@ impl Window {
         }
     }
 
+    /// Wait until the page in the frame that `css` names says `text`.
+    pub(crate) async fn sees_in_frame(&self, css: &str, text: &str) {
+        let began = Instant::now();
+        loop {
+            // It may be replaced while it is entered.
+            let is_in = self.seen(css).await.enter_frame().await.is_ok();
+            let said = if is_in { self.text().await } else { String::new() };
+            self.client.enter_parent_frame().await.unwrap();
+            if said.contains(text) {
+                return;
+            }
+            assert!(
+                began.elapsed() < PATIENCE,
+                "{css} does not say «{text}» but «{said}»:\n{}",
+                self.describe().await
+            );
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// How many pixels wide what `css` names is.
+    pub(crate) async fn width_of(&self, css: &str) -> i64 {
+        let script = "return Math.round(document.querySelector(arguments[0]).getBoundingClientRect().width)";
+        self.client.execute(script, vec![json!(css)]).await.unwrap().as_i64().unwrap()
+    }
+
     /// The words of the whole page, as they show, blanks made one.
     pub(crate) async fn text(&self) -> String {
         match self.client.find(Locator::Css("body")).await {
