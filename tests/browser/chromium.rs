@@ -6,6 +6,7 @@ use fantoccini::{
     Client, ClientBuilder, Locator,
     actions::{InputSource as _, MOUSE_BUTTON_LEFT, MouseActions, PointerAction},
     elements::Element,
+    error::CmdError,
 };
 use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::json;
@@ -121,8 +122,18 @@ impl Window {
 
     /// Press what `css` names.
     pub(crate) async fn click(&self, css: &str) {
-        let found = self.seen(css).await;
-        self.click_on(&found).await;
+        let began = Instant::now();
+        loop {
+            let found = self.seen(css).await;
+            match self.try_to_click(&found).await {
+                Ok(()) => return,
+                // Its part of the page came anew just then.
+                Err(error) => assert!(
+                    error.is_stale_element_reference() && began.elapsed() < PATIENCE,
+                    "{css} cannot be pressed: {error}"
+                ),
+            }
+        }
     }
 
     /// Type `keys` where the focus is: text, or keys as WebDriver writes them.
@@ -343,10 +354,14 @@ impl Window {
     }
 
     /// Click in the middle of the window, where nothing that stays in place covers it.
-    async fn click_on(&self, element: &Element) {
+    async fn try_to_click(&self, element: &Element) -> Result<(), CmdError> {
         let script = "arguments[0].scrollIntoView({block: 'center', behavior: 'instant'})";
-        self.client.execute(script, vec![serde_json::to_value(element).unwrap()]).await.unwrap();
-        element.click().await.unwrap();
+        self.client.execute(script, vec![serde_json::to_value(element).unwrap()]).await?;
+        element.click().await
+    }
+
+    async fn click_on(&self, element: &Element) {
+        self.try_to_click(element).await.unwrap();
     }
 
     async fn describe(&self) -> String {

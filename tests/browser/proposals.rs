@@ -67,6 +67,7 @@ async fn a_person_reads_what_would_be_sent_and_chooses_among_what_comes() {
     assert_eq!(sent.split_whitespace().collect::<Vec<_>>().join(" "), prompt);
     assert_eq!(window.texts_of("article.proposal").await.len(), 3);
     assert!(app.one::<String>(DRAFT).await.starts_with("Termas en otoño / "), "nothing changed by itself");
+    window.press("Ir a las propuestas").await;
     window.picture("proposals-came").await;
 
     // One as it came, one in one's own words, one not at all.
