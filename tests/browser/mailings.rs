@@ -94,21 +94,21 @@ async fn those_who_were_marked_are_written_to_and_each_page_says_why_or_why_not(
     window.press("Ver los mensajes").await;
     window.press("Eva Paz").await;
     window.press("Eva Paz").await;
-    window.run("document.getElementById('why').scrollIntoView()", "").await;
+    window.run("document.getElementById('why').scrollIntoView({behavior: 'instant'})", "").await;
     window.sees_in("#why", "Correo, si se le enviara ahora").await;
     window.sees_in("#why", "Sin consentimiento ni otra base para promociones. No saldría").await;
     window.sees_in("#why", "Transaccional Saldría ahora").await;
     window.picture("why-not").await;
     window.open("/contacts").await;
     window.press(&app.one::<String>(REACHED).await).await;
-    window.run("document.getElementById('why').scrollIntoView()", "").await;
+    window.run("document.getElementById('why').scrollIntoView({behavior: 'instant'})", "").await;
     window.sees_in("#why", "Tope de frecuencia de la persona: 1 de 1 en 7 días. Libre desde el").await;
     window.sees_in("#why", "Se autorizó").await;
     // Of one campaign too.
     window.press("¿Y esta campaña?").await;
     window.sees_in("#why .why-campaign", "Prospección Los Lagos Esperaría").await;
     window.picture("why-waits").await;
-    window.run("document.getElementById('why').scrollIntoView()", "").await;
+    window.run("document.getElementById('why').scrollIntoView({behavior: 'instant'})", "").await;
     window.picture("why-waits-close").await;
     let contact = window.path().await;
     let phone = Window::open_at(&app.url, PHONE).await;

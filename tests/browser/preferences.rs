@@ -105,7 +105,7 @@ async fn a_recipient_asks_for_less_and_for_a_pause_and_reads_what_is_held_on_the
     assert_eq!(office.letters_for("rosa@nadi.cl").len(), 1);
     window.open("/contacts").await;
     window.press("Rosa Gallardo").await;
-    window.run("document.getElementById('why').scrollIntoView()", "").await;
+    window.run("document.getElementById('why').scrollIntoView({behavior: 'instant'})", "").await;
     window.sees_in("#why", "La persona pidió una pausa").await;
     window.picture("recipient-why").await;
 

@@ -82,7 +82,7 @@ async fn several_texts_are_tried_and_a_person_chooses_the_one_for_the_rest() {
     sign_in(&phone).await;
     phone.open(&campaign).await;
     phone.seen(&row("B")).await;
-    phone.run("document.getElementById('contest').scrollIntoView()", "").await;
+    phone.run("document.getElementById('contest').scrollIntoView({behavior: 'instant'})", "").await;
     phone.picture("variants-tried-phone").await;
     assert!(phone.overflow().await <= 0, "the page of texts that are tried is wider than a telephone");
     phone.close().await;
