@@ -1,6 +1,8 @@
 //! What people do, in a real Chromium, against the real program: its own process,
-//! a database of its own, and an SMTP server that receives. `script/test browser`
-//! gives the two addresses that they need: DATABASE_URL and CHROMEDRIVER_URL.
+//! a database of its own, and an SMTP server that receives. Where the time or the
+//! hosts of the internet are the test's own, the program runs in its process
+//! (`within`). `script/test browser` gives the two addresses that they need:
+//! DATABASE_URL and CHROMEDRIVER_URL.
 
 mod accessible;
 mod app;
