@@ -45,6 +45,12 @@ impl Block {
         Block { kind, text: String::new(), link: String::new(), other: String::new() }
     }
 
+    /// Whether nobody has written anything in it yet.
+    #[must_use]
+    pub fn is_blank(&self) -> bool {
+        self.texts().all(|it| it.trim().is_empty())
+    }
+
     /// Its texts, for whoever looks at their tags.
     pub fn texts(&self) -> impl Iterator<Item = &str> {
         [&self.text, &self.link, &self.other].into_iter().map(String::as_str)

@@ -273,6 +273,7 @@ async fn ask_for(
         Flash::good(
             "Pedido. Las propuestas aparecen abajo en cuanto lleguen; el borrador no cambia hasta que apruebes una.",
         )
+        .link("Ir a las propuestas", "#requests")
     };
     Ok(said.to(&page_of(id)))
 }
@@ -329,7 +330,8 @@ async fn refuse(
     if done.is_ok() {
         tx.commit().await?;
     }
-    done_or_refused(done, Flash::plain("La propuesta quedó descartada. El borrador no cambió."), &page_of(id))
+    let said = Flash::plain("La propuesta quedó descartada. El borrador no cambió.");
+    done_or_refused(done, said.link("Ir a las propuestas", "#requests"), &page_of(id))
 }
 
 #[derive(Default, Deserialize)]

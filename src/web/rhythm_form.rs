@@ -101,9 +101,8 @@ impl RhythmForm {
 
     /// What may be chosen for a pause.
     pub(super) fn pauses(&self) -> Vec<(String, String)> {
-        let holds = self.holds.map(|until| {
-            (KEEP.to_owned(), format!("Sigue en pausa hasta el {}", format::weekday_and_date(until)))
-        });
+        let holds =
+            self.holds.map(|until| (KEEP.to_owned(), format!("Sigue hasta el {}", format::date(until))));
         let none = if holds.is_some() { "Terminar la pausa ahora" } else { "Sin pausa" };
         let days = PAUSES.iter().map(|days| (days.to_string(), format!("{days} días")));
         holds

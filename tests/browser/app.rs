@@ -102,6 +102,21 @@ impl App {
         answer.json().await.unwrap()
     }
 
+    /// Write into its database what no page writes as quickly.
+    pub(crate) async fn run(&self, sql: &'static str) {
+        let mut db = PgConnection::connect(&self.database_url).await.unwrap();
+        sqlx::raw_sql(sql).execute(&mut db).await.unwrap();
+    }
+
+    /// The one value that `query` finds in its database.
+    pub(crate) async fn one<T>(&self, query: &'static str) -> T
+    where
+        T: Send + Unpin + for<'r> sqlx::Decode<'r, sqlx::Postgres> + sqlx::Type<sqlx::Postgres>,
+    {
+        let mut db = PgConnection::connect(&self.database_url).await.unwrap();
+        sqlx::query_scalar(query).fetch_one(&mut db).await.unwrap()
+    }
+
     /// What the program has said so far.
     pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(self.home.path().join("log")).unwrap_or_default()
@@ -125,7 +140,7 @@ impl Drop for App {
 }
 
 /// A new database on the tests' cluster, born migrated where `template1` is.
-async fn database() -> String {
+pub(crate) async fn database() -> String {
     static MADE: AtomicUsize = AtomicUsize::new(0);
     let address = variable("DATABASE_URL");
     let name = format!("browser_{}_{}", std::process::id(), MADE.fetch_add(1, Ordering::SeqCst));

@@ -6,6 +6,7 @@ use fantoccini::{
     Client, ClientBuilder, Locator,
     actions::{InputSource as _, MOUSE_BUTTON_LEFT, MouseActions, PointerAction},
     elements::Element,
+    error::CmdError,
 };
 use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::json;
@@ -121,8 +122,18 @@ impl Window {
 
     /// Press what `css` names.
     pub(crate) async fn click(&self, css: &str) {
-        let found = self.seen(css).await;
-        self.click_on(&found).await;
+        let began = Instant::now();
+        loop {
+            let found = self.seen(css).await;
+            match self.try_to_click(&found).await {
+                Ok(()) => return,
+                // Its part of the page came anew just then.
+                Err(error) => assert!(
+                    error.is_stale_element_reference() && began.elapsed() < PATIENCE,
+                    "{css} cannot be pressed: {error}"
+                ),
+            }
+        }
     }
 
     /// Type `keys` where the focus is: text, or keys as WebDriver writes them.
@@ -245,6 +256,32 @@ impl Window {
         }
     }
 
+    /// Wait until the page in the frame that `css` names says `text`.
+    pub(crate) async fn sees_in_frame(&self, css: &str, text: &str) {
+        let began = Instant::now();
+        loop {
+            // It may be replaced while it is entered.
+            let is_in = self.seen(css).await.enter_frame().await.is_ok();
+            let said = if is_in { self.text().await } else { String::new() };
+            self.client.enter_parent_frame().await.unwrap();
+            if said.contains(text) {
+                return;
+            }
+            assert!(
+                began.elapsed() < PATIENCE,
+                "{css} does not say «{text}» but «{said}»:\n{}",
+                self.describe().await
+            );
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// How many pixels wide what `css` names is.
+    pub(crate) async fn width_of(&self, css: &str) -> i64 {
+        let script = "return Math.round(document.querySelector(arguments[0]).getBoundingClientRect().width)";
+        self.client.execute(script, vec![json!(css)]).await.unwrap().as_i64().unwrap()
+    }
+
     /// The words of the whole page, as they show, blanks made one.
     pub(crate) async fn text(&self) -> String {
         match self.client.find(Locator::Css("body")).await {
@@ -317,10 +354,14 @@ impl Window {
     }
 
     /// Click in the middle of the window, where nothing that stays in place covers it.
-    async fn click_on(&self, element: &Element) {
+    async fn try_to_click(&self, element: &Element) -> Result<(), CmdError> {
         let script = "arguments[0].scrollIntoView({block: 'center', behavior: 'instant'})";
-        self.client.execute(script, vec![serde_json::to_value(element).unwrap()]).await.unwrap();
-        element.click().await.unwrap();
+        self.client.execute(script, vec![serde_json::to_value(element).unwrap()]).await?;
+        element.click().await
+    }
+
+    async fn click_on(&self, element: &Element) {
+        self.try_to_click(element).await.unwrap();
     }
 
     async fn describe(&self) -> String {

@@ -1,17 +1,26 @@
 //! What people do, in a real Chromium, against the real program: its own process,
-//! a database of its own, and an SMTP server that receives. `script/test browser`
-//! gives the two addresses that they need: DATABASE_URL and CHROMEDRIVER_URL.
+//! a database of its own, and an SMTP server that receives. Where the time or the
+//! hosts of the internet are the test's own, the program runs in its process
+//! (`within`). `script/test browser` gives the two addresses that they need:
+//! DATABASE_URL and CHROMEDRIVER_URL.
 
 mod accessible;
 mod app;
 mod chromium;
 mod post_office;
+mod within;
 
 mod board;
 mod campaign;
+mod drafts;
 mod holding;
 mod importing;
 mod letters;
+mod mailings;
 mod mending;
 mod people;
+mod preferences;
+mod proposals;
 mod signing_in;
+mod templates;
+mod variants;

@@ -8,17 +8,6 @@ use crate::{
     signing_in::sign_in,
 };
 use fantoccini::key::Key;
-use sqlx::{Connection as _, PgConnection};
-
-async fn count(app: &App, query: &'static str) -> i64 {
-    let mut db = PgConnection::connect(&app.database_url).await.unwrap();
-    sqlx::query_scalar(query).fetch_one(&mut db).await.unwrap()
-}
-
-async fn run(app: &App, sql: &'static str) {
-    let mut db = PgConnection::connect(&app.database_url).await.unwrap();
-    sqlx::raw_sql(sql).execute(&mut db).await.unwrap();
-}
 
 #[tokio::test]
 async fn bad_cells_are_corrected_on_the_spot_and_an_import_is_taken_back() {
@@ -36,20 +25,19 @@ async fn bad_cells_are_corrected_on_the_spot_and_an_import_is_taken_back() {
     window.press("Volver a simular con lo corregido").await;
     window.sees("Nuevas 3").await;
     window.sees("Rechazadas 0").await;
-    assert_eq!(count(&app, "select count(*) from contacts").await, 0, "nothing is written before the yes");
+    assert_eq!(app.one::<i64>("select count(*) from contacts").await, 0, "nothing is written before the yes");
     importing::confirm(&window).await;
-    assert_eq!(count(&app, "select count(*) from contacts where email = 'carla@elroble.cl'").await, 1);
+    assert_eq!(app.one::<i64>("select count(*) from contacts where email = 'carla@elroble.cl'").await, 1);
     window.press("Deshacer").await;
     window.sees("Deshecha").await;
-    assert_eq!(count(&app, "select count(*) from contacts").await, 0);
+    assert_eq!(app.one::<i64>("select count(*) from contacts").await, 0);
     window.close().await;
 }
 
 #[tokio::test]
 async fn two_cards_of_one_person_are_joined_side_by_side_and_taken_apart() {
     let app = App::start(&[]).await;
-    run(
-        &app,
+    app.run(
         "insert into contacts (first_name, last_name, email, phone, job_title, search_key, created_at, updated_at) values
              ('Rosa', 'González', 'rosa@sur.cl', '+56987654321', 'Dueña', 'rosa gonzalez', now(), now()),
              ('Rosa', 'Gonzales', 'rosag@correo.cl', '+56987654321', 'Gerenta', 'rosa gonzales', now(), now())",
@@ -69,21 +57,20 @@ async fn two_cards_of_one_person_are_joined_side_by_side_and_taken_apart() {
     window.press("Unir en una sola ficha").await;
     window.sees("Las dos fichas son una.").await;
     window.sees("Gerenta").await;
-    assert_eq!(count(&app, "select count(*) from contacts where merged_into is null").await, 1);
+    assert_eq!(app.one::<i64>("select count(*) from contacts where merged_into is null").await, 1);
     window.press("Deshacer").await;
     window.sees("Volvieron a ser dos fichas").await;
-    assert_eq!(count(&app, "select count(*) from contacts where merged_into is null").await, 2);
+    assert_eq!(app.one::<i64>("select count(*) from contacts where merged_into is null").await, 2);
     let titles =
         "select count(*) from contacts where job_title in ('Dueña', 'Gerenta') and merged_into is null";
-    assert_eq!(count(&app, titles).await, 2, "each with its own");
+    assert_eq!(app.one::<i64>(titles).await, 2, "each with its own");
     window.close().await;
 }
 
 #[tokio::test]
 async fn a_rule_is_counted_while_it_is_written_explains_itself_and_is_written_to() {
     let app = App::start(&[]).await;
-    run(
-        &app,
+    app.run(
         "insert into contacts (first_name, last_name, email, lifecycle, email_basis, search_key, created_at, updated_at) values
              ('Ana', 'Soto', 'ana@sur.cl', 'CLIENTE', 'CONSENT', 'ana soto', now(), now()),
              ('Eva', 'Paz', 'eva@sur.cl', 'CLIENTE', null, 'eva paz', now(), now()),

@@ -7,12 +7,10 @@ use crate::{
     signing_in::sign_in,
 };
 use fantoccini::key::Key;
-use sqlx::{Connection as _, PgConnection};
 
 /// Some people and companies, as an import would leave them.
 async fn people(app: &App) {
-    let mut db = PgConnection::connect(&app.database_url).await.unwrap();
-    sqlx::raw_sql(
+    app.run(
         "insert into companies (name, name_key, rut, created_at, updated_at)
          values ('Salmones Quellón', 'salmones quellon', '76086428-5', now(), now());
          insert into contacts (company_id, first_name, last_name, email, phone, search_key, created_at, updated_at)
@@ -24,17 +22,7 @@ async fn people(app: &App) {
          insert into contacts (first_name, last_name, email, search_key, created_at, updated_at)
          values ('Pedro', 'Pérez', 'pedro@sur.cl', 'pedro perez pedro sur cl', now(), now());",
     )
-    .execute(&mut db)
-    .await
-    .unwrap();
-}
-
-async fn one<T>(app: &App, query: &'static str) -> T
-where
-    T: Send + Unpin + for<'r> sqlx::Decode<'r, sqlx::Postgres> + sqlx::Type<sqlx::Postgres>,
-{
-    let mut db = PgConnection::connect(&app.database_url).await.unwrap();
-    sqlx::query_scalar(query).fetch_one(&mut db).await.unwrap()
+    .await;
 }
 
 #[tokio::test]
@@ -98,11 +86,11 @@ async fn a_list_is_filtered_tagged_as_a_whole_taken_back_and_taken_out() {
     window.fill("interest", "Masajes").await;
     window.press("Cambiar a 3 personas").await;
     window.sees("Deshacer").await;
-    assert_eq!(one::<i64>(&app, "select count(*) from contact_interests").await, 3);
+    assert_eq!(app.one::<i64>("select count(*) from contact_interests").await, 3);
     window.picture("bulk-done").await;
     window.press("Deshacer").await;
     window.sees("Se deshizo en 3 personas").await;
-    assert_eq!(one::<i64>(&app, "select count(*) from contact_interests").await, 0);
+    assert_eq!(app.one::<i64>("select count(*) from contact_interests").await, 0);
 
     // The file holds whom the list shows.
     window.open("/contacts?kind=B2B&sort=name").await;
@@ -169,7 +157,7 @@ async fn a_customer_is_called_planned_for_and_corrected_on_their_page() {
     window.click("#timeline-title").await;
     window.sees_in("#record-lead", "+56 9 1111 2222").await;
     assert_eq!(
-        one::<String>(&app, "select phone from contacts where first_name = 'Rosa'").await,
+        app.one::<String>("select phone from contacts where first_name = 'Rosa'").await,
         "+56911112222"
     );
 
@@ -179,7 +167,7 @@ async fn a_customer_is_called_planned_for_and_corrected_on_their_page() {
     window.key(&format!("otra{}", char::from(Key::Escape))).await;
     window.sees_in("#fact-email", "rosa@quellon.cl").await;
     assert_eq!(
-        one::<String>(&app, "select email from contacts where first_name = 'Rosa'").await,
+        app.one::<String>("select email from contacts where first_name = 'Rosa'").await,
         "rosa@quellon.cl"
     );
 
@@ -273,6 +261,6 @@ async fn a_list_follows_what_is_typed_and_is_kept_as_a_view_of_ones_own_columns(
     window.picture("contact-deletion").await;
     window.press("Eliminar a Rosa González").await;
     window.sees("El contacto se eliminó.").await;
-    assert_eq!(one::<i64>(&app, "select count(*) from contacts").await, 3);
+    assert_eq!(app.one::<i64>("select count(*) from contacts").await, 3);
     window.close().await;
 }

@@ -52,6 +52,12 @@ impl PostOffice {
         ]
     }
 
+    /// From now on, take nothing of our sender; or take it again.
+    pub(crate) fn refuse_the_sender(&self, refuses: bool) {
+        let file = self.folder.path().join("refuse");
+        if refuses { std::fs::write(file, "").unwrap() } else { std::fs::remove_file(file).unwrap() }
+    }
+
     /// Every message taken so far, in the order it came.
     pub(crate) fn letters(&self) -> Vec<Letter> {
         let ledger = std::fs::read_to_string(self.folder.path().join("ledger")).unwrap_or_default();

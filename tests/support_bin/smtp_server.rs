@@ -3,28 +3,36 @@
 //!
 //! `cargo run --example smtp_server -- LEDGER [DELAY_MS] [PORT] [FOLDER]`: LEDGER
 //! gets a line `Message-ID<TAB>recipient` for each message (`-`: none); DELAY_MS
-//! passes between counting a message and saying so; FOLDER keeps the messages. It
-//! ends when its input does.
+//! passes between counting a message and saying so; FOLDER keeps the messages, and
+//! while it holds a file `refuse` the sender is refused. It ends when its input does.
 #![expect(clippy::print_stdout, reason = "a program tells its port")]
 
 #[expect(dead_code, reason = "only tests read what it received")]
 #[path = "../it/support/smtp.rs"]
 mod smtp;
 
-use std::{io::Read as _, time::Duration};
+use smtp::{Action, Stage};
+use std::{io::Read as _, path::PathBuf, sync::Arc, time::Duration};
 
 fn main() {
     let mut words = std::env::args().skip(1);
     let ledger = words.next().filter(|it| it != "-").map(Into::into);
     let delay = words.next().and_then(|it| it.parse().ok()).unwrap_or(0);
     let port = words.next().and_then(|it| it.parse().ok()).unwrap_or(0);
-    let folder = words.next().map(Into::into);
+    let folder: Option<PathBuf> = words.next().map(Into::into);
+    let refusal = folder.as_ref().map(|it| it.join("refuse"));
     let server = smtp::Server::with(smtp::Options {
         ledger,
         folder,
         delay: Duration::from_millis(delay),
         port,
         keep: false,
+        script: Arc::new(move |it| match &refusal {
+            Some(file) if it.stage == Stage::Mail && file.exists() => {
+                Action::Say("550 5.7.1 Sender rejected: verify your domain")
+            }
+            _ => Action::Usual,
+        }),
         ..smtp::Options::default()
     });
     println!("{}", server.port());

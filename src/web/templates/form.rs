@@ -223,7 +223,7 @@ pub(super) async fn preview(
     if typed.draft.channel != Channel::Email {
         return text::preview(&state, shell, typed).await;
     }
-    let tried = campaigns_letter::fill(&state, &typed.draft.source, typed.contact).await?;
+    let tried = campaigns_letter::fill(&state, &typed.looked_at(), typed.contact).await?;
     if query.part == "html" {
         return Ok(campaigns_letter::frame(&tried));
     }

@@ -101,6 +101,26 @@ impl Typed {
         (!self.seen.is_empty()).then(|| self.seen.parse().unwrap_or_default())
     }
 
+    /// Whether nobody has written anything of the message yet.
+    pub(super) fn is_unwritten(&self) -> bool {
+        let source = &self.draft.source;
+        source.subject.is_empty()
+            && match source.body_format {
+                BodyFormat::Blocks => self.blocks.iter().all(Block::is_blank),
+                _ => self.body.trim().is_empty(),
+            }
+    }
+
+    /// The text as it is looked at while it is written: a block without words yet tells where it stands.
+    pub(super) fn looked_at(&self) -> Source {
+        let source = self.draft.source.clone();
+        if source.body_format != BodyFormat::Blocks {
+            return source;
+        }
+        let all: Vec<Block> = self.blocks.iter().map(standing).collect();
+        Source { body: blocks::write(&all), ..source }
+    }
+
     /// Do what the pressed button says.
     pub(super) fn act(&mut self) {
         let (verb, what) = self.act.split_once(':').unwrap_or((&self.act, ""));
@@ -152,6 +172,15 @@ impl Typed {
     }
 }
 
+/// `block`, or its name in its place.
+fn standing(block: &Block) -> Block {
+    if block.kind == BlockKind::Divider || !block.is_blank() {
+        return block.clone();
+    }
+    let kind = if block.kind == BlockKind::Title { BlockKind::Title } else { BlockKind::Text };
+    Block { text: format!("({})", block.kind.label().to_lowercase()), ..Block::new(kind) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -189,6 +218,31 @@ mod tests {
         check("remove:9", &[Title, Button, Divider]);
         check("add:IMAGE", &[Title, Button, Divider, Image]);
         assert_eq!(typed("up:1").blocks[0].link, "https://a.cl");
+    }
+
+    #[test]
+    fn a_block_without_words_shows_where_it_stands_and_is_not_wrong_yet() {
+        let empty = |pairs: &[(&str, &str)]| {
+            Typed::read(pairs.iter().map(|it| (it.0.to_owned(), it.1.to_owned())).collect())
+        };
+        let fresh = [
+            ("body_format", "BLOCKS"),
+            ("block_kind", "TITLE"),
+            ("block_kind", "IMAGE"),
+            ("block_kind", "DIVIDER"),
+        ];
+        let it = empty(&fresh);
+        let shown = blocks::read(&it.looked_at().body);
+        assert_eq!(blocks::problems(&shown), []);
+        assert_eq!(shown.iter().map(|it| it.text.as_str()).collect::<Vec<_>>(), ["(título)", "(imagen)", ""]);
+        assert!(it.is_unwritten() && !typed("").is_unwritten());
+        assert!(!empty(&[&fresh[..], &[("subject", "Hola")]].concat()).is_unwritten());
+        let half = empty(&[&fresh[..1], &[("block_kind", "BUTTON"), ("block_text", "Ver")]].concat());
+        assert!(
+            !blocks::problems(&blocks::read(&half.looked_at().body)).is_empty(),
+            "one that was begun is judged"
+        );
+        assert!(blocks::problems(&blocks::read(&it.draft.source.body)).len() > 1, "and all when it is saved");
     }
 
     fn written(channel: &str, act: &str) -> Typed {
