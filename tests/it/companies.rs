@@ -442,10 +442,10 @@ async fn a_view_of_companies_keeps_filters_order_and_columns_for_oneself_or_the_
     let short = staff.get(&format!("/companies?view={id}")).await;
     assert_eq!(
         short.location(),
-        format!("/companies?q=hotel&comuna=10301&peopled=no&sort=newest&columns=owner%2Cemail&view={id}")
+        format!("/companies?q=hotel&comuna=10301&peopled=no&sort=newest&columns=email%2Cowner&view={id}")
     );
     let whole = staff.get(short.location()).await;
-    assert!(whole.text().contains("Empresa Responsable Correo"), "{}", whole.text());
+    assert!(whole.text().contains("Empresa Correo Responsable"), "{}", whole.text());
     let found = whole.text();
     assert!(
         found.contains("Hotel Volcán") && !found.contains("Hotel Lago") && !found.contains("Salmones"),

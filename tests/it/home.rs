@@ -141,11 +141,12 @@ async fn what_campaigns_send_and_keep_waiting_is_counted_with_the_rest(db: PgPoo
     assert!(home.text().contains("11 en la cola"), "{}", home.text());
     assert_eq!(rows(&app.get(&link_of(&home, "en la cola")).await), 11);
     // What left since is counted at once.
-    sqlx::query("update communication_logs set status = 'SENT', sent_at = $1 where status = 'PENDING' and origin = 'CAMPAIGN'")
-        .bind(now)
-        .execute(&db)
-        .await
-        .unwrap();
+    for left in ["status = 'SENDING', drip_run_id = 1, claimed_at = $1", "status = 'SENT', sent_at = $1"] {
+        let text = format!(
+            "update communication_logs set {left} where status in ('PENDING', 'SENDING') and origin = 'CAMPAIGN'"
+        );
+        sqlx::query(sqlx::AssertSqlSafe(text)).bind(now).execute(&db).await.unwrap();
+    }
     let home = app.get("/").await.text();
     assert!(home.contains("8 de 50 promociones enviadas hoy") && home.contains(" 1 en la cola"), "{home}");
 }

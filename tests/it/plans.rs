@@ -107,12 +107,6 @@ async fn pages_read_no_big_table_whole(db: PgPool) {
         .fetch_one(&app.state.db)
         .await
         .unwrap();
-    let quietest: i64 = sqlx::query_scalar(
-        "select contact_id from contact_metrics order by last_activity_at, contact_id limit 1",
-    )
-    .fetch_one(&app.state.db)
-    .await
-    .unwrap();
     let campaign: i64 = sqlx::query_scalar("select min(id) from campaigns where name like 'Campaña%'")
         .fetch_one(&app.state.db)
         .await
@@ -122,8 +116,6 @@ async fn pages_read_no_big_table_whole(db: PgPool) {
         // Lists without a search count up to ten thousand, as many as there are here: `lists` looks at their pages.
         "/contacts?q=persona4000".to_owned(),
         "/search?q=gonsalez".to_owned(),
-        // The end of the list: there is nobody behind who gave no sign of life.
-        format!("/contacts?sort=activity&after={quietest}"),
         format!("/contacts/{person}"),
         format!("/contacts/{person}/timeline"),
         format!("/contacts/{person}/consents"),
@@ -292,7 +284,16 @@ async fn lists_stop_counting_before_the_end(db: PgPool) {
     // More than lists count: who stops there does not read all.
     let app = full(&db, "set bench.contacts = 12000").await;
     let admin = app.admin().await;
-    for path in ["/contacts", "/companies", "/messages", "/messages?status=SENT", "/tasks", "/campaigns", "/"]
+    let quietest: i64 = sqlx::query_scalar(
+        "select contact_id from contact_metrics order by last_activity_at, contact_id limit 1",
+    )
+    .fetch_one(&app.state.db)
+    .await
+    .unwrap();
+    // At the end of the list nobody is left who never gave a sign of life.
+    let end = format!("/contacts?sort=activity&after={quietest}");
+    for path in
+        ["/contacts", "/companies", "/messages", "/messages?status=SENT", "/tasks", "/campaigns", "/", &end]
     {
         let before = rows_read(&app).await;
         let reply = admin.get(path).await;
@@ -330,7 +331,7 @@ async fn what_a_busy_day_sent_is_told_without_looking_at_its_messages(db: PgPool
     .fetch_one(&app.state.db)
     .await
     .unwrap();
-    assert!(today > 4_000, "a busy day: {today}");
+    assert!(today > 3_000, "a busy day: {today}");
     let campaign: i64 = sqlx::query_scalar("select min(id) from campaigns where status = 'RUNNING'")
         .fetch_one(&app.state.db)
         .await
