@@ -79,12 +79,6 @@ pub fn and(words: &[&str]) -> String {
     }
 }
 
-/// A value that was counted up to just past `most`: `1.250`, or `más de 10.000`.
-#[must_use]
-pub fn up_to(value: i64, most: i64) -> String {
-    if value > most { format!("más de {}", number(most)) } else { number(value) }
-}
-
 /// A date as `21-11-2026`.
 #[must_use]
 pub fn date(day: NaiveDate) -> String {
@@ -152,7 +146,6 @@ mod tests {
         assert_eq!(fine_money(1_234_500_000), "$1.234,50");
         assert_eq!(count(1, "contacto", "contactos"), "1 contacto");
         assert_eq!(count(1250, "contacto", "contactos"), "1.250 contactos");
-        assert_eq!((up_to(1000, 1000).as_str(), up_to(1001, 1000).as_str()), ("1.000", "más de 1.000"));
     }
 
     #[test]

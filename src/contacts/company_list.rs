@@ -10,7 +10,7 @@ use crate::{
 };
 use chrono::{DateTime, NaiveDate, Utc};
 use futures_util::{Stream, TryStreamExt as _};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sqlx::{PgConnection, Postgres, QueryBuilder, Row as _, postgres::PgRow};
 
@@ -27,7 +27,8 @@ pub enum Sort {
 }
 
 /// Which companies. Everything absent lets all through.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Filter {
     /// Words of the name, or a RUT.
     pub q: String,
@@ -77,6 +78,12 @@ pub struct Row {
 }
 
 impl Filter {
+    /// Lets none through.
+    #[must_use]
+    pub fn none() -> Filter {
+        Filter { among: Some(Vec::new()), ..Filter::default() }
+    }
+
     /// Whether it lets all through.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -4,6 +4,7 @@
 pub use super::contact_filter::{Filter, Owner};
 
 use super::{
+    by_activity::by_activity,
     contact::full_name,
     found::{self, Found},
     vocabulary::{Lifecycle, Source},
@@ -375,72 +376,8 @@ async fn by_row(
     Ok(Page::new(place, size, rows))
 }
 
-/// A page by activity. The list has two parts, those with a sign of life and those without, and each is
-/// walked by an index of its own: the second is read only where the first does not fill the page.
-async fn by_activity(
-    db: &mut PgConnection,
-    filter: &Filter,
-    found: &Found,
-    place: Place,
-    size: usize,
-) -> Result<Page<Row>> {
-    let edge = match place.edge() {
-        None => None,
-        Some(id) => {
-            sqlx::query!(
-                r#"select c.id, m.last_activity_at as "at?" from contacts c
-                   left join contact_metrics m on m.contact_id = c.id where c.id = $1"#,
-                id
-            )
-            .fetch_optional(&mut *db)
-            .await?
-        }
-    };
-    let place = if edge.is_some() { place } else { Place::First };
-    let up = place.is_backward();
-    let (sign, direction) = if up { (" > ", "") } else { (" < ", " desc") };
-    let wanted = i64::try_from(size).unwrap_or(i64::MAX).saturating_add(1);
-    let mut rows: Vec<Row> = Vec::new();
-    let mut begun = edge.is_none();
-    for is_active in [!up, up] {
-        let within = edge.as_ref().filter(|it| it.at.is_some() == is_active);
-        begun |= within.is_some();
-        let missing = wanted - i64::try_from(rows.len()).unwrap_or(i64::MAX);
-        if !begun || missing <= 0 {
-            continue;
-        }
-        let mut query = QueryBuilder::new(COLUMNS);
-        query.push(" from (select c.id, ");
-        query.push(if is_active {
-            "a.last_activity_at as at from contact_metrics a join contacts c on c.id = a.contact_id
-             where a.last_activity_at is not null and c.merged_into is null"
-        } else {
-            "null::timestamptz as at from contacts c
-             where c.merged_into is null and not exists (select from contact_metrics a
-                 where a.contact_id = c.id and a.last_activity_at is not null)"
-        });
-        found.push(&mut query, false);
-        filter.push(&mut query);
-        let key = if is_active { "a.contact_id" } else { "c.id" };
-        match within.map(|it| (it.id, it.at)) {
-            Some((id, Some(at))) => {
-                query.push(" and (a.last_activity_at, a.contact_id)").push(sign).push("(").push_bind(at);
-                query.push(", ").push_bind(id).push(")");
-            }
-            Some((id, None)) => drop(query.push(" and c.id").push(sign).push_bind(id)),
-            None => {}
-        }
-        let by_time = if is_active { format!("a.last_activity_at{direction}, ") } else { String::new() };
-        query.push(format!(" order by {by_time}{key}{direction} limit ")).push_bind(missing);
-        query.push(") p join contacts c on c.id = p.id").push(JOINS_OF_PAGE);
-        query.push(format!(" order by p.at{direction}, p.id{direction}"));
-        rows.extend(query.build().try_map(|it| row(&it)).fetch_all(&mut *db).await?);
-    }
-    Ok(Page::new(place, size, rows))
-}
-
 /// The limit keeps Postgres from reading all of the list of exclusion into a table of its own.
-const COLUMNS: &str =
+pub(super) const COLUMNS: &str =
     "select c.id, c.first_name, c.last_name, c.job_title, c.email, c.phone, c.company_id, k.name as company,
     k.rut as company_rut, coalesce(c.comuna, k.comuna) as comuna, c.lifecycle, c.email_basis is not null as has_basis,
     coalesce((select true from suppressions s where s.communication_type = 'EMAIL' and s.destination = c.email
@@ -459,11 +396,11 @@ const JOINS: &str =
     left join contact_metrics m on m.contact_id = c.id";
 
 /// The same for a page. The limit keeps Postgres from reading everybody's figures for a few.
-const JOINS_OF_PAGE: &str =
+pub(super) const JOINS_OF_PAGE: &str =
     " left join companies k on k.id = c.company_id left join staff_users o on o.id = c.owner_id
     left join lateral (select visits, spent, last_activity_at from contact_metrics where contact_id = c.id limit 1) m on true";
 
-fn row(it: &PgRow) -> sqlx::Result<Row> {
+pub(super) fn row(it: &PgRow) -> sqlx::Result<Row> {
     let (first_name, last_name): (String, String) = (it.try_get("first_name")?, it.try_get("last_name")?);
     let (email, phone): (Option<String>, Option<String>) = (it.try_get("email")?, it.try_get("phone")?);
     Ok(Row {

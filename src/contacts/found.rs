@@ -1,7 +1,7 @@
 //! Who is searched for: looked up in the trigrams before anything else, exactly
 //! first, and by likeness where that finds nobody.
 
-use super::search::{ALIKE, Search};
+use super::search::{ALIKE, Near, Search};
 use crate::error::Result;
 use sqlx::{Connection as _, PgConnection, Postgres, QueryBuilder};
 
@@ -109,43 +109,61 @@ const WEIGHED: i64 = 500;
 /// The rows of the people who look like what `q` says, the likest first, at most
 /// `limit`: for when nobody is called so. Empty where nothing in `q` can be misspelt.
 pub(super) async fn alike(db: &mut PgConnection, q: &str, limit: i64) -> Result<Vec<i64>> {
-    let Some(search) = Search::parse(q).filter(Search::may_be_misspelt) else { return Ok(Vec::new()) };
-    let mut tx = db.begin().await?;
-    lower_the_threshold(&mut tx).await?;
-    let mut query = QueryBuilder::new("select id from (select id, ");
-    search.push_likeness(&mut query, "words");
-    query.push(" as likeness from ((select w.contact_id as id, w.words from contact_words w where ");
-    search.push_alike(&mut query, "w.words");
-    query
-        .push(" limit ")
-        .push_bind(WEIGHED)
-        .push(") union all (select a.id, a.search_key from contact_words_pending p");
-    query.push(" join contacts a on a.id between p.first_id and p.last_id where ");
-    search.push_alike(&mut query, "a.search_key");
-    query.push(" limit ").push_bind(WEIGHED).push(") union all (select c.id, k.name_key from companies k");
-    query.push(" join contacts c on c.company_id = k.id where ");
-    search.push_alike(&mut query, "k.name_key");
-    query
-        .push(" limit ")
-        .push_bind(WEIGHED)
-        .push(")) candidates) weighed group by id order by max(likeness) desc, id limit ");
-    query.push_bind(limit);
-    let ids = query.build_query_scalar().fetch_all(&mut *tx).await?;
-    tx.commit().await?;
-    Ok(ids)
+    weighed(db, q, limit, |query, search, near| {
+        query.push("(select w.contact_id as id, w.words as key from contact_words w where ");
+        search.push_near(query, "w.words", near);
+        query
+            .push(" limit ")
+            .push_bind(WEIGHED)
+            .push(") union all (select a.id, a.search_key from contact_words_pending p");
+        query.push(" join contacts a on a.id between p.first_id and p.last_id where ");
+        search.push_near(query, "a.search_key", near);
+        query
+            .push(" limit ")
+            .push_bind(WEIGHED)
+            .push(") union all (select c.id, k.name_key from companies k");
+        query.push(" join contacts c on c.company_id = k.id where ");
+        search.push_near(query, "k.name_key", near);
+        query.push(" limit ").push_bind(WEIGHED).push(")");
+    })
+    .await
 }
 
 /// The rows of the companies whose names look like what `q` says, the likest first, at most `limit`.
 pub(super) async fn alike_companies(db: &mut PgConnection, q: &str, limit: i64) -> Result<Vec<i64>> {
+    weighed(db, q, limit, |query, search, near| {
+        query.push("select k.id, k.name_key as key from companies k where ");
+        search.push_near(query, "k.name_key", near);
+        query.push(" limit ").push_bind(WEIGHED);
+    })
+    .await
+}
+
+/// The ids of the likest among the candidates that `push` selects as `id` and `key`. Slips are looked up much sooner
+/// than likeness, and weigh more: where they are enough, nothing else is looked for.
+async fn weighed(
+    db: &mut PgConnection,
+    q: &str,
+    limit: i64,
+    push: impl Fn(&mut QueryBuilder<Postgres>, &Search, Near),
+) -> Result<Vec<i64>> {
     let Some(search) = Search::parse(q).filter(Search::may_be_misspelt) else { return Ok(Vec::new()) };
     let mut tx = db.begin().await?;
     lower_the_threshold(&mut tx).await?;
-    let mut query = QueryBuilder::new("select id from (select k.id, k.name_key from companies k where ");
-    search.push_alike(&mut query, "k.name_key");
-    query.push(" limit ").push_bind(WEIGHED).push(") candidates order by ");
-    search.push_likeness(&mut query, "name_key");
-    query.push(" desc, id limit ").push_bind(limit);
-    let ids = query.build_query_scalar().fetch_all(&mut *tx).await?;
+    let mut ids: Vec<i64> = Vec::new();
+    for near in [Near::Slip, Near::Alike] {
+        let mut query = QueryBuilder::new("select id from (select id, ");
+        search.push_likeness(&mut query, "key");
+        query.push(" as likeness from (");
+        push(&mut query, &search, near);
+        query
+            .push(") candidates) weighed group by id order by max(likeness) desc, id limit ")
+            .push_bind(limit);
+        ids = query.build_query_scalar().fetch_all(&mut *tx).await?;
+        if i64::try_from(ids.len()).is_ok_and(|it| it >= limit) {
+            break;
+        }
+    }
     tx.commit().await?;
     Ok(ids)
 }

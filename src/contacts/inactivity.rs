@@ -3,6 +3,7 @@
 
 use super::{
     lifecycle::{self, Cause},
+    silent,
     vocabulary::Lifecycle,
 };
 use crate::{access::Actor, chile::format, error::Result};
@@ -47,6 +48,7 @@ pub async fn run_once(db: &PgPool, now: DateTime<Utc>, stop: &CancellationToken)
         moved += done.len() as u64;
         after = last;
     }
+    silent::tidy(db).await?;
     Ok(moved)
 }
 

@@ -30,10 +30,12 @@ pub mod tasks;
 pub mod bulk;
 pub mod bulk_edit;
 pub mod search_index;
+pub mod silent;
 pub mod duplicates;
 pub mod merge;
 pub mod deletion;
 
+mod by_activity;
 mod check;
 mod found;
 mod search;

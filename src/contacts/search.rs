@@ -13,6 +13,15 @@ const MAX_SWAPS: usize = 16;
 /// How alike a word must be to count, from 0 to 1: one wrong letter in five passes, two don't.
 pub(super) const ALIKE: &str = "0.5";
 
+/// How near a word must be to another to have been meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Near {
+    /// The same but for a slip of the finger or of the ear.
+    Slip,
+    /// That, or as many of its letters in their order.
+    Alike,
+}
+
 /// A search, taken apart.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Search {
@@ -64,9 +73,9 @@ impl Search {
         self.words.iter().any(|it| is_name(it))
     }
 
-    /// Every word occurs in `column`, or one that looks like it does. Wants
+    /// Every word occurs in `column`, or one that is `near` it does. [`Near::Alike`] wants
     /// `pg_trgm.word_similarity_threshold` at [`ALIKE`].
-    pub(super) fn push_alike(&self, query: &mut QueryBuilder<Postgres>, column: &'static str) {
+    pub(super) fn push_near(&self, query: &mut QueryBuilder<Postgres>, column: &'static str, near: Near) {
         query.push("(");
         for (place, word) in self.words.iter().enumerate() {
             if place > 0 {
@@ -76,7 +85,11 @@ impl Search {
                 push_word(query, column, word);
                 continue;
             }
-            query.push("(").push(column).push(" %> ").push_bind(word.clone());
+            query.push("(").push(column);
+            match near {
+                Near::Slip => query.push(" like ").push_bind(format!("%{word}%")),
+                Near::Alike => query.push(" %> ").push_bind(word.clone()),
+            };
             for pattern in slips(word) {
                 query.push(" or ").push(column).push(" like ").push_bind(pattern);
             }

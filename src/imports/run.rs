@@ -85,6 +85,9 @@ pub async fn step(db: &PgPool, now: DateTime<Utc>, id: ImportId) -> Result<bool>
         match done {
             Ok(()) => {
                 tx.commit().await?;
+                if import.status == Status::Applying && import.kind == Kind::History {
+                    contacts::silent::tidy(db).await?;
+                }
                 return Ok(true);
             }
             Err(Stop::Cancelled) => {

@@ -72,12 +72,6 @@ pub(super) fn number(it: impl As<i64>, _: &dyn Values) -> Result<String> {
     Ok(format::number(it.value()))
 }
 
-/// A count that stops just past `most`, `más de 10.000`: `{{ n|up_to(ENOUGH) }}`.
-#[askama::filter_fn]
-pub(super) fn up_to(it: impl As<i64>, _: &dyn Values, most: i64) -> Result<String> {
-    Ok(format::up_to(it.value(), most))
-}
-
 /// Pesos, `$1.234.567`.
 #[askama::filter_fn]
 pub(super) fn money(it: impl As<i64>, _: &dyn Values) -> Result<String> {

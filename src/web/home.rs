@@ -14,7 +14,7 @@ use crate::{
     chile::time,
     contacts::tasks::{self, Filter, Task},
     db::keyset::Place,
-    reports::home::{self, Attention, ENOUGH, MANY, Queue, Start},
+    reports::home::{self, Attention, MANY, Queue, Start},
     scheduler::jobs,
     state::AppState,
 };

@@ -19,6 +19,7 @@ mod security;
 mod session;
 mod shell;
 mod upload;
+mod views;
 
 mod audit;
 mod audit_words;

@@ -35,6 +35,7 @@ const OWNERS: &[(&str, &[&str])] = &[
             "lifecycle_changes",
             "history_entries",
             "contact_metrics",
+            "silent_blocks",
             "pipeline_stages",
             "pipeline_cards",
             "pipeline_moves",

@@ -7,6 +7,7 @@ use llovizna::{
     contacts::{
         company::{self, Draft, Outcome},
         company_list::{self, Filter, Sort},
+        views,
     },
     db::keyset::Place,
     error::Error,
@@ -418,4 +419,108 @@ async fn a_name_that_another_bears_wants_a_rut_of_its_own(db: PgPool) {
     assert_eq!(kept.status, StatusCode::SEE_OTHER, "{}", kept.text());
     let quiet = app.post("/companies", &[("name", "Otra")]).await;
     assert!(!app.get(quiet.location()).await.text().contains("mismo nombre"));
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn a_view_of_companies_keeps_filters_order_and_columns_for_oneself_or_the_team(db: PgPool) {
+    for (name, comuna) in
+        [("Hotel Volcán", "Osorno"), ("Hotel Lago", "Puerto Varas"), ("Salmones del Sur", "Osorno")]
+    {
+        create(&db, &Draft { comuna: comuna.to_owned(), ..named(name) }).await.unwrap();
+    }
+    let app = TestApp::new(db.clone());
+    let staff = app.as_role(Role::Staff).await;
+    let list = "q=hotel&peopled=no&comuna=10301&sort=newest&columns=email,owner";
+    let saved = staff.post("/companies/views", &[("list", list), ("name", " Hoteles  de Osorno ")]).await;
+    assert_eq!(saved.status, StatusCode::SEE_OTHER);
+    let page = staff.get(saved.location()).await.text();
+    assert!(page.contains("Vista guardada") && page.contains("Hoteles de Osorno"), "{page}");
+    let id: i64 = sqlx::query_scalar("select id from saved_views where list = 'COMPANIES'")
+        .fetch_one(&db)
+        .await
+        .unwrap();
+    let short = staff.get(&format!("/companies?view={id}")).await;
+    assert_eq!(
+        short.location(),
+        format!("/companies?q=hotel&comuna=10301&peopled=no&sort=newest&columns=email%2Cowner&view={id}")
+    );
+    let whole = staff.get(short.location()).await;
+    assert!(whole.text().contains("Empresa Correo Responsable"), "{}", whole.text());
+    let found = whole.text();
+    assert!(
+        found.contains("Hotel Volcán") && !found.contains("Hotel Lago") && !found.contains("Salmones"),
+        "{found}"
+    );
+    assert!(whole.body.contains("aria-current=\"page\">Hoteles de Osorno"), "{}", whole.body);
+    assert!(found.contains("Guardar vista") && !found.contains("Vista con cambios"), "{found}");
+    // Every other filter beside it is a change of the view.
+    let other = staff.get(&format!("/companies?q=hotel&view={id}")).await.text();
+    assert!(other.contains("Vista con cambios"), "{other}");
+    // It is a view of companies: among people nobody meets it, and the same name is free there.
+    assert!(!staff.get("/contacts").await.text().contains("Hoteles de Osorno"));
+    let path = format!("/companies/views/{id}");
+    assert_eq!(
+        staff.post(&format!("/contacts/views/{id}"), &[("name", "Otra")]).await.status,
+        StatusCode::NOT_FOUND
+    );
+    let people = [("list", ""), ("name", "Hoteles de Osorno")];
+    assert!(
+        staff
+            .get(staff.post("/contacts/views", &people).await.location())
+            .await
+            .text()
+            .contains("Vista guardada")
+    );
+    let twice = staff.post("/companies/views", &[("list", ""), ("name", "HOTELES DE OSORNO")]).await;
+    assert!(staff.get(twice.location()).await.text().contains("Ya tienes una vista con ese nombre"));
+    // Nobody else sees it until it is shared; who only looks shares none.
+    let admin = app.admin().await;
+    assert!(!admin.get("/companies").await.text().contains("Hoteles de Osorno"));
+    assert_eq!(admin.post(&path, &[("name", "Mía")]).await.status, StatusCode::NOT_FOUND);
+    let reader = app.as_role(Role::ReadOnly).await;
+    let shared = [("list", list), ("name", "Hoteles"), ("shared", "yes")];
+    assert_eq!(reader.post("/companies/views", &shared).await.status, StatusCode::FORBIDDEN);
+    staff.post(&path, &shared).await;
+    assert!(reader.get("/companies").await.text().contains("Hoteles (del equipo)"));
+    assert_eq!(reader.post(&path, &shared).await.status, StatusCode::FORBIDDEN);
+    // Another filter is kept only when that is asked for.
+    let kept = async || -> Option<String> {
+        sqlx::query_scalar("select filter ->> 'comuna' from saved_views where id = $1")
+            .bind(id)
+            .fetch_one(&db)
+            .await
+            .unwrap()
+    };
+    let changed = [("list", "comuna=10101"), ("name", "Hoteles"), ("shared", "yes"), ("replace", "yes")];
+    staff.post(&path, &changed[..3]).await;
+    assert_eq!(kept().await.as_deref(), Some("10301"));
+    staff.post(&path, &changed).await;
+    assert_eq!(kept().await.as_deref(), Some("10101"));
+    // What can't be read lets none through rather than all.
+    sqlx::query("update saved_views set filter = '{\"comuna\": 7}' where id = $1")
+        .bind(id)
+        .execute(&db)
+        .await
+        .unwrap();
+    let mut one = db.acquire().await.unwrap();
+    let actor = Actor::Staff { id: staff.staff.unwrap(), name: "Eva".to_owned(), role: Role::Staff };
+    let view = views::get::<Filter>(&mut *one, &actor, id).await.unwrap();
+    assert_eq!(view.shows.filter, Filter::none());
+    drop(one);
+    // A list whose address can't be read is not every company.
+    assert!(
+        !staff.post("/companies/views", &[("list", "q=a&q=b"), ("name", "Todas")]).await.status.is_success()
+    );
+    assert_eq!(
+        sqlx::query_scalar::<_, i64>("select count(*) from saved_views where list = 'COMPANIES'")
+            .fetch_one(&db)
+            .await
+            .unwrap(),
+        1
+    );
+    let delete = format!("{path}?_method=DELETE");
+    assert_eq!(reader.post(&delete, &[]).await.status, StatusCode::FORBIDDEN);
+    let gone = admin.post(&delete, &[]).await;
+    assert_eq!(gone.location(), "/companies");
+    assert!(admin.get("/companies").await.text().contains("Sus empresas siguen donde estaban"));
 }

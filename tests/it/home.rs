@@ -103,3 +103,50 @@ async fn a_count_that_stops_says_so_and_a_job_goes_by_its_label(db: PgPool) {
     assert!(home.contains("Más de 1.000 mensajes por confirmar"), "{home}");
     assert!(home.contains("El trabajo programado «Goteo de mensajes» falló"), "{home}");
 }
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn what_campaigns_send_and_keep_waiting_is_counted_with_the_rest(db: PgPool) {
+    let now = monday_noon();
+    // One sells by email, one does not sell, one goes by telephone.
+    sqlx::raw_sql(
+        "insert into campaigns (name, communication_type, message_type, status, audience, created_at, updated_at)
+         select name, channel, kind, 'RUNNING', '{}', now(), now()
+         from (values ('Ofertas', 'EMAIL', 'PROMOCIONAL'), ('Encuesta', 'EMAIL', 'SATISFACTION_SURVEY'),
+             ('Avisos', 'SMS', 'PROMOCIONAL')) v (name, channel, kind)",
+    )
+    .execute(&db)
+    .await
+    .unwrap();
+    sqlx::query(
+        "insert into communication_logs (origin, campaign_id, communication_type, message_type, destination, status,
+             scheduled_at, next_attempt_at, created_at, sent_at)
+         select 'CAMPAIGN', c.id, c.communication_type, c.message_type, 'cliente' || n || '@sur.example',
+             case when n <= 4 then 'SENT' else 'PENDING' end, $1, $1, $1,
+             -- Two today, one at the last moment of yesterday, one the week before.
+             case n when 1 then $1 when 2 then timestamptz '2026-11-23 03:00+00' when 3 then timestamptz '2026-11-23 02:59+00'
+                 when 4 then $1 - interval '7 days' end
+         from campaigns c, generate_series(1, 9) n where c.name in ('Ofertas', 'Encuesta', 'Avisos')",
+    )
+    .bind(now)
+    .execute(&db)
+    .await
+    .unwrap();
+    message(&db, now - TimeDelta::hours(1), ("MANUAL", "PROMOCIONAL"), "SENT").await;
+    message(&db, now, ("MANUAL", "PROMOCIONAL"), "PENDING").await;
+    message(&db, now, ("TEST", "PROMOCIONAL"), "PENDING").await;
+    let app = TestApp::new(db.clone());
+    let home = app.get("/").await;
+    assert!(home.text().contains("3 de 50 promociones enviadas hoy"), "{}", home.text());
+    assert_eq!(rows(&app.get(&link_of(&home, "promociones enviadas hoy")).await), 3);
+    assert!(home.text().contains("11 en la cola"), "{}", home.text());
+    assert_eq!(rows(&app.get(&link_of(&home, "en la cola")).await), 11);
+    // What left since is counted at once.
+    for left in ["status = 'SENDING', drip_run_id = 1, claimed_at = $1", "status = 'SENT', sent_at = $1"] {
+        let text = format!(
+            "update communication_logs set {left} where status in ('PENDING', 'SENDING') and origin = 'CAMPAIGN'"
+        );
+        sqlx::query(sqlx::AssertSqlSafe(text)).bind(now).execute(&db).await.unwrap();
+    }
+    let home = app.get("/").await.text();
+    assert!(home.contains("8 de 50 promociones enviadas hoy") && home.contains(" 1 en la cola"), "{home}");
+}

@@ -1,12 +1,14 @@
 //! Lists of people and companies as they are looked through: what is typed and holds nothing to look
 //! for, filters that are gone, how many there are, and numbers that lead to those they count.
 
-use crate::support::{Browser, TestApp};
+use crate::support::{Browser, TestApp, monday_noon};
 use llovizna::{
     access::{Actor, Role},
+    contacts::{inactivity, silent},
     segments::{list, list_removals},
 };
 use sqlx::PgPool;
+use tokio_util::sync::CancellationToken;
 
 /// So many people, each at a company of their own.
 async fn people(db: &PgPool, n: i64) {
@@ -218,4 +220,74 @@ async fn numbers_lead_to_what_they_count(db: PgPool) {
         let shown = browser.get(&page).await;
         assert!(shown.body.contains(&link), "{page} {link}: {}", shown.body);
     }
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn who_never_gave_a_sign_is_listed_last_whatever_was_tidied(db: PgPool) {
+    people(&db, 3).await;
+    let ids: Vec<i64> =
+        sqlx::query_scalar("select id from contacts order by id").fetch_all(&db).await.unwrap();
+    let app = TestApp::new(db.clone());
+    let listed = async |app: &TestApp| -> Vec<i64> {
+        let page = app.get("/contacts?sort=activity").await;
+        let rows = page.body.split("<a href=\"/contacts/").skip(1);
+        rows.filter_map(|it| it.split('"').next()?.parse().ok()).collect()
+    };
+    let silent = async || -> i64 {
+        sqlx::query_scalar("select count(*) from silent_blocks").fetch_one(&db).await.unwrap()
+    };
+    let sign = async |id: i64, at: Option<&str>| {
+        sqlx::query(
+            "insert into contact_metrics (contact_id, last_activity_at) values ($1, $2::timestamptz)
+             on conflict (contact_id) do update set last_activity_at = excluded.last_activity_at",
+        )
+        .bind(id)
+        .bind(at)
+        .execute(&db)
+        .await
+        .unwrap();
+    };
+    assert_eq!(listed(&app).await, [ids[2], ids[1], ids[0]]);
+    sign(ids[0], Some("2026-11-01")).await;
+    silent::tidy(&db).await.unwrap();
+    assert_eq!((listed(&app).await, silent().await), (vec![ids[0], ids[2], ids[1]], 1));
+    sign(ids[1], Some("2026-11-02")).await;
+    sign(ids[2], Some("2026-11-03")).await;
+    // The daily job takes out what holds nobody silent any more.
+    inactivity::run_once(&db, monday_noon(), &CancellationToken::new()).await.unwrap();
+    assert_eq!((listed(&app).await, silent().await), (vec![ids[2], ids[1], ids[0]], 0));
+    // Who falls silent again, because what they did is gone, is not lost; nor who comes in now.
+    sign(ids[2], None).await;
+    assert_eq!(listed(&app).await, [ids[1], ids[0], ids[2]]);
+    sqlx::query("delete from contact_metrics where contact_id = $1").bind(ids[1]).execute(&db).await.unwrap();
+    assert_eq!(listed(&app).await, [ids[0], ids[2], ids[1]]);
+    silent::tidy(&db).await.unwrap();
+    sqlx::query("insert into contacts (email, search_key, created_at, updated_at) values ('nueva@x.example', 'nueva', now(), now())")
+        .execute(&db)
+        .await
+        .unwrap();
+    assert_eq!((listed(&app).await.len(), listed(&app).await[0]), (4, ids[0]));
+    // Who was joined into another and parts again.
+    sqlx::raw_sql(
+        "insert into contact_metrics (contact_id, last_activity_at) select id, '2026-11-04' from contacts
+         on conflict (contact_id) do update set last_activity_at = excluded.last_activity_at",
+    )
+    .execute(&db)
+    .await
+    .unwrap();
+    sqlx::query("delete from contact_metrics where contact_id = $1").bind(ids[2]).execute(&db).await.unwrap();
+    sqlx::query("update contacts set merged_into = $2, email = null, phone = null where id = $1")
+        .bind(ids[2])
+        .bind(ids[0])
+        .execute(&db)
+        .await
+        .unwrap();
+    silent::tidy(&db).await.unwrap();
+    assert_eq!((listed(&app).await.len(), silent().await), (3, 0));
+    sqlx::query("update contacts set merged_into = null, email = 'vuelve@sur.example' where id = $1")
+        .bind(ids[2])
+        .execute(&db)
+        .await
+        .unwrap();
+    assert_eq!(listed(&app).await.last(), Some(&ids[2]));
 }

@@ -244,8 +244,8 @@ async fn who_only_reads_keeps_views_of_their_own_and_shares_none(db: PgPool) {
     assert_eq!(gone.location(), "/contacts");
     // Whom the team shares a view with still does not change it, even were it once theirs.
     sqlx::query(
-        "insert into saved_views (name, owner_id, is_shared, filter, sort, columns, created_at, updated_at)
-        values ('Del equipo', $1, true, '{}', 'NAME', '{email}', now(), now())",
+        "insert into saved_views (list, name, owner_id, is_shared, filter, sort, columns, created_at, updated_at)
+        values ('CONTACTS', 'Del equipo', $1, true, '{}', 'NAME', '{email}', now(), now())",
     )
     .bind(reader.staff.unwrap().0)
     .execute(&db)

@@ -284,7 +284,16 @@ async fn lists_stop_counting_before_the_end(db: PgPool) {
     // More than lists count: who stops there does not read all.
     let app = full(&db, "set bench.contacts = 12000").await;
     let admin = app.admin().await;
-    for path in ["/contacts", "/companies", "/messages", "/messages?status=SENT", "/tasks", "/campaigns", "/"]
+    let quietest: i64 = sqlx::query_scalar(
+        "select contact_id from contact_metrics order by last_activity_at, contact_id limit 1",
+    )
+    .fetch_one(&app.state.db)
+    .await
+    .unwrap();
+    // At the end of the list nobody is left who never gave a sign of life.
+    let end = format!("/contacts?sort=activity&after={quietest}");
+    for path in
+        ["/contacts", "/companies", "/messages", "/messages?status=SENT", "/tasks", "/campaigns", "/", &end]
     {
         let before = rows_read(&app).await;
         let reply = admin.get(path).await;
@@ -294,4 +303,77 @@ async fn lists_stop_counting_before_the_end(db: PgPool) {
             assert!(read == 0 || read < is.2, "{path}: {read} of {} rows of {} were read", is.2, is.0);
         }
     }
+}
+
+/// Messages of the log that were looked at one by one so far.
+async fn messages_read(app: &TestApp) -> i64 {
+    reads(app).await;
+    sqlx::query_scalar(
+        "select idx_tup_fetch + seq_tup_read from pg_stat_user_tables where relname = 'communication_logs'",
+    )
+    .fetch_one(&app.state.db)
+    .await
+    .unwrap()
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn what_a_busy_day_sent_is_told_without_looking_at_its_messages(db: PgPool) {
+    let app = full(&db, "set bench.contacts = 8000").await;
+    let today: i64 = sqlx::query_scalar(
+        "select count(*) from communication_logs where sent_at > '2026-11-23' and communication_type = 'EMAIL'",
+    )
+    .fetch_one(&app.state.db)
+    .await
+    .unwrap();
+    assert!(today > 3_000, "a busy day: {today}");
+    let campaign: i64 = sqlx::query_scalar("select min(id) from campaigns where status = 'RUNNING'")
+        .fetch_one(&app.state.db)
+        .await
+        .unwrap();
+    sqlx::query("update campaigns set daily_cap = 100 where id = $1")
+        .bind(campaign)
+        .execute(&app.state.db)
+        .await
+        .unwrap();
+    let admin = app.admin().await;
+    // The first page looks at those that failed, as far as it counts them.
+    for (path, most) in [("/".to_owned(), 1_100), (format!("/campaigns/{campaign}"), 200)] {
+        let before = messages_read(&app).await;
+        let reply = admin.get(&path).await;
+        assert!(reply.status.is_success(), "{path}: {}", reply.status);
+        let read = messages_read(&app).await - before;
+        assert!(read <= most, "{path}: {read} messages of {today}");
+    }
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn who_spent_and_opened_lately_is_counted_in_the_index_of_openings(db: PgPool) {
+    let app = full(&db, "set bench.contacts = 8000").await;
+    sqlx::raw_sql("vacuum analyze").execute(&app.state.db).await.unwrap();
+    let opened = Condition {
+        event: Some(Event::Opened),
+        days: "90".to_owned(),
+        ..Condition::with(Field::Message, Op::Did, &[])
+    };
+    let rule = Group::all([
+        Condition::with(Field::Spent, Op::MoreThan, &["100000"]),
+        Condition::with(Field::Lifecycle, Op::Is, &["CLIENTE"]),
+        opened,
+    ]);
+    let before = (reads(&app).await, fetched(&app).await);
+    let mut one = app.state.db.acquire().await.unwrap();
+    let found = members::count(&mut one, monday_noon(), &rule).await.unwrap().unwrap();
+    drop(one);
+    assert!(found > 100, "{found}");
+    assert_eq!((reads(&app).await, fetched(&app).await), before, "figures were read one by one");
+}
+
+/// Rows of people's figures that were read, by whatever way.
+async fn fetched(app: &TestApp) -> i64 {
+    sqlx::query_scalar(
+        "select coalesce(idx_tup_fetch, 0) + seq_tup_read from pg_stat_user_tables where relname = 'contact_metrics'",
+    )
+    .fetch_one(&app.state.db)
+    .await
+    .unwrap()
 }

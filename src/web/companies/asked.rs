@@ -1,5 +1,5 @@
 //! What a list of companies is asked for, as in its address: filters, order,
-//! columns. To the domain's filter; the words of its chips.
+//! columns. To and from the domain's filter; the words of its chips.
 
 use crate::{
     accounts::staff::StaffUser,
@@ -8,7 +8,10 @@ use crate::{
         columns::{Choice as _, CompanyColumn},
         company_list::{Filter, Sort},
         contact_filter::Owner,
+        views::Shows,
     },
+    error::{Error, Result},
+    web::views::Viewed,
 };
 use axum::http::Uri;
 use axum_extra::extract::Query;
@@ -32,6 +35,8 @@ pub(super) struct Asked {
     pub(super) columns: String,
     /// Codes one by one: what the form of columns sends.
     pub(super) column: Vec<String>,
+    /// The saved view that it began with.
+    pub(super) view: String,
     pub(super) before: String,
     pub(super) after: String,
     /// `all`: count them to the last one.
@@ -39,10 +44,16 @@ pub(super) struct Asked {
 }
 
 impl Asked {
-    /// From the part of an address after its question mark. What cannot be read asks for nothing.
-    pub(super) fn parse(query: &str) -> Asked {
+    /// From the part of an address after its question mark. One that cannot be read is refused: it
+    /// would ask for every company.
+    pub(super) fn parse(query: &str) -> Result<Asked> {
         let uri = format!("/?{query}").parse::<Uri>().ok();
-        uri.and_then(|it| Query::try_from_uri(&it).ok()).map(|Query(it)| it).unwrap_or_default()
+        let read = uri.and_then(|it| Query::try_from_uri(&it).ok()).map(|Query(it)| it);
+        read.ok_or_else(|| {
+            Error::refused(
+                "No pudimos leer los filtros de la lista. No se hizo nada: vuelve a la lista y repite.",
+            )
+        })
     }
 
     pub(super) fn filter(&self) -> Filter {
@@ -92,7 +103,7 @@ impl Asked {
     }
 
     /// Everything that is asked for, by name, the page aside.
-    fn pairs(&self) -> Vec<(&'static str, String)> {
+    pub(super) fn pairs(&self) -> Vec<(&'static str, String)> {
         let columns = self.columns();
         let columns =
             if columns == CompanyColumn::USUAL { String::new() } else { CompanyColumn::joined(&columns) };
@@ -106,13 +117,14 @@ impl Asked {
             ("created_until", &self.created_until),
             ("sort", &self.sort),
             ("columns", &columns),
+            ("view", &self.view),
         ];
         pairs.into_iter().filter(|it| !it.1.is_empty()).map(|(name, value)| (name, value.clone())).collect()
     }
 
     /// The pairs that the form of filters does not hold itself.
     pub(super) fn beside_filters(&self) -> Vec<(&'static str, String)> {
-        self.pairs().into_iter().filter(|it| it.0 == "columns").collect()
+        self.pairs().into_iter().filter(|it| matches!(it.0, "columns" | "view")).collect()
     }
 
     /// The pairs that the form of columns does not hold itself.
@@ -127,8 +139,7 @@ impl Asked {
 
     /// The address of the same page with all of them counted.
     pub(super) fn counted(&self) -> String {
-        let (before, after) = (self.before.clone(), self.after.clone());
-        let address = self.with(|it| (it.before, it.after) = (before, after));
+        let address = self.address();
         let and = if address.contains('?') { '&' } else { '?' };
         format!("{address}{and}count=all")
     }
@@ -137,15 +148,7 @@ impl Asked {
     pub(super) fn with(&self, change: impl FnOnce(&mut Asked)) -> String {
         let mut other = Asked { before: String::new(), after: String::new(), ..self.clone() };
         change(&mut other);
-        let mut query = url::form_urlencoded::Serializer::new(String::new());
-        query.extend_pairs(other.pairs());
-        for (name, value) in [("before", &other.before), ("after", &other.after)] {
-            if !value.is_empty() {
-                query.append_pair(name, value);
-            }
-        }
-        let query = query.finish();
-        if query.is_empty() { "/companies".to_owned() } else { format!("/companies?{query}") }
+        other.address()
     }
 
     /// What the list is narrowed to, each with the address without it.
@@ -187,6 +190,58 @@ impl Asked {
     }
 }
 
+impl Viewed for Asked {
+    type Filter = Filter;
+    const PATH: &'static str = "/companies";
+    const LEFT: &'static str = "Sus empresas siguen donde estaban.";
+
+    fn parse(query: &str) -> Result<Asked> {
+        Asked::parse(query)
+    }
+
+    fn of(shows: &Shows<Filter>) -> Asked {
+        let Shows { filter, sort, columns } = shows;
+        let text = |it: &Option<String>| it.clone().unwrap_or_default();
+        let day = |it: Option<NaiveDate>| it.map(|it| it.to_string()).unwrap_or_default();
+        Asked {
+            q: filter.q.clone(),
+            comuna: text(&filter.comuna),
+            industry: text(&filter.industry),
+            owner: filter.owner.map(Owner::code).unwrap_or_default(),
+            peopled: filter.peopled.map_or("", |it| if it { "yes" } else { "no" }).to_owned(),
+            created_from: day(filter.created_from),
+            created_until: day(filter.created_until),
+            sort: if *sort == Sort::Newest { "newest".to_owned() } else { String::new() },
+            columns: if columns == CompanyColumn::USUAL {
+                String::new()
+            } else {
+                CompanyColumn::joined(columns)
+            },
+            ..Asked::default()
+        }
+    }
+
+    fn shows(&self) -> Shows<Filter> {
+        Shows { filter: self.filter(), sort: self.sort(), columns: self.columns() }
+    }
+
+    fn view(&mut self) -> &mut String {
+        &mut self.view
+    }
+
+    fn address(&self) -> String {
+        let mut query = url::form_urlencoded::Serializer::new(String::new());
+        query.extend_pairs(self.pairs());
+        for (name, value) in [("before", &self.before), ("after", &self.after)] {
+            if !value.is_empty() {
+                query.append_pair(name, value);
+            }
+        }
+        let query = query.finish();
+        if query.is_empty() { Self::PATH.to_owned() } else { format!("{}?{query}", Self::PATH) }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -195,11 +250,18 @@ mod tests {
     fn what_is_asked_for_survives_its_address() {
         let asked = Asked::parse(
             "q=sur&comuna=10&owner=none&peopled=no&created_from=2026-01-01&sort=newest&column=rut&column=email",
-        );
+        )
+        .unwrap();
         assert_eq!(asked.columns(), [CompanyColumn::Rut, CompanyColumn::Email]);
-        let again = Asked::parse(&asked.query());
+        let again = Asked::parse(&asked.query()).unwrap();
         assert_eq!((again.filter(), again.columns()), (asked.filter(), asked.columns()));
         assert_eq!(again.sort(), Sort::Newest);
-        assert_eq!(Asked::parse("peopled=maybe&comuna=1&created_from=ayer").filter(), Filter::default());
+        let kept = Asked::of(&asked.shows());
+        assert_eq!(kept.address(), asked.address());
+        assert_eq!(
+            Asked::parse("peopled=maybe&comuna=1&created_from=ayer").unwrap().filter(),
+            Filter::default()
+        );
+        assert!(Asked::parse("q=sur&q=norte").is_err(), "not every company");
     }
 }

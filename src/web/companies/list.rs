@@ -9,19 +9,25 @@ use crate::{
         columns::{Choice as _, CompanyColumn},
         company_list::{self, Sort},
         export,
+        views::{self, View},
     },
     db::keyset::Place,
     state::AppState,
     web::{
+        self,
         exports::{self, ExportForm},
         filters,
         form::Form,
         html::{self, Answer},
         shell::Shell,
+        views::{Tab, Viewed as _},
     },
 };
 use askama::Template;
-use axum::extract::State;
+use axum::{
+    extract::State,
+    response::{IntoResponse as _, Redirect},
+};
 use axum_extra::extract::Query;
 use serde::Deserialize;
 
@@ -32,10 +38,16 @@ const COUNTED: i64 = 1000;
 
 #[derive(Template)]
 #[template(path = "companies/list.html")]
+#[expect(clippy::struct_excessive_bools, reason = "each says one thing of the page")]
 struct ListPage {
     shell: Shell,
     asked: Asked,
     columns: Vec<CompanyColumn>,
+    views: Vec<Tab>,
+    /// The saved view that is looked at, if the person may change it.
+    own_view: Option<View<company_list::Filter>>,
+    /// The saved view shows something else by now.
+    is_changed: bool,
     narrowed: Vec<(String, String)>,
     industries: Vec<String>,
     owners: Vec<StaffUser>,
@@ -52,8 +64,21 @@ struct ListPage {
     is_alike: bool,
 }
 
-pub(super) async fn list(State(state): State<AppState>, shell: Shell, Query(asked): Query<Asked>) -> Answer {
+pub(super) async fn list(
+    State(state): State<AppState>,
+    actor: Actor,
+    shell: Shell,
+    Query(asked): Query<Asked>,
+) -> Answer {
     let mut db = state.db.acquire().await?;
+    let saved = views::of(&mut *db, &actor).await?;
+    let view = asked.view.parse().ok().and_then(|id: i64| saved.iter().find(|it| it.id == id));
+    if let Some(view) = view.filter(|_| asked.pairs().len() == 1 && asked.column.is_empty()) {
+        let whole = web::views::address::<Asked>(view);
+        if whole != asked.address() {
+            return Ok(Redirect::to(&whole).into_response());
+        }
+    }
     let filter = asked.filter();
     // On request: beyond the first thousand it takes its time.
     let most = if asked.count == "all" { i64::MAX } else { COUNTED + 1 };
@@ -74,6 +99,9 @@ pub(super) async fn list(State(state): State<AppState>, shell: Shell, Query(aske
     html::page(&ListPage {
         shell,
         columns: asked.columns(),
+        views: tabs(&asked, &saved),
+        own_view: view.filter(|it| it.may_change(&actor)).cloned(),
+        is_changed: view.is_some_and(|it| it.shows != asked.shows()),
         narrowed: asked.narrowed(&filter, &owners),
         industries,
         owners,
@@ -93,12 +121,27 @@ pub(super) async fn list(State(state): State<AppState>, shell: Shell, Query(aske
     })
 }
 
+/// The tabs: the ways in which the list is looked at most, then the saved views.
+fn tabs(asked: &Asked, saved: &[View<company_list::Filter>]) -> Vec<Tab> {
+    let kept = |peopled: &str| Asked {
+        q: asked.q.clone(),
+        peopled: peopled.to_owned(),
+        sort: asked.sort.clone(),
+        columns: asked.columns.clone(),
+        column: asked.column.clone(),
+        ..Asked::default()
+    };
+    let usual = [("Todas", ""), ("Con contactos", "yes"), ("Sin contactos", "no")];
+    let usual = usual.map(|(label, peopled)| (label, kept(peopled).address()));
+    web::views::tabs::<Asked>(usual, &asked.with(|_| ()), saved, asked.view.parse().ok())
+}
+
 pub(super) async fn export(
     State(state): State<AppState>,
     actor: Actor,
     Form(form): Form<ExportForm>,
 ) -> Answer {
-    let (asked, kind, now) = (Asked::parse(&form.list), form.kind()?, state.clock.now());
+    let (asked, kind, now) = (Asked::parse(&form.list)?, form.kind()?, state.clock.now());
     let what = (&asked.filter(), asked.sort());
     let export = export::begin_companies(&state.db, now, &actor, what, &asked.columns(), kind).await?;
     exports::download(export, kind, now).await

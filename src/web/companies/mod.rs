@@ -10,6 +10,7 @@ use super::{
     html::{self, Answer},
     routes::Route,
     shell::Shell,
+    views,
 };
 use crate::{
     access::Permission,
@@ -23,6 +24,7 @@ use crate::{
     state::AppState,
 };
 use askama::Template;
+use asked::Asked;
 use axum::extract::{Path, State};
 use std::time::Duration;
 
@@ -35,6 +37,9 @@ pub(super) fn routes() -> Vec<Route> {
         Route::get("/companies", View, list::list),
         Route::post("/companies", EditContacts, form::create),
         Route::post("/companies/exports", Export, list::export).within(Duration::from_mins(30)),
+        Route::post("/companies/views", View, views::create::<Asked>),
+        Route::post("/companies/views/{id}", View, views::update::<Asked>),
+        Route::delete("/companies/views/{id}", View, views::delete::<Asked>),
         Route::get("/companies/new", EditContacts, form::new),
         Route::get("/companies/choices", View, list::choices),
         Route::get("/companies/{id}", View, show),

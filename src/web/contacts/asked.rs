@@ -14,6 +14,7 @@ use crate::{
     },
     error::{Error, Result},
     ids::{BulkActionId, CompanyId, ImportId, ListId, SegmentId},
+    web::views::Viewed,
 };
 use axum::http::Uri;
 use axum_extra::extract::Query;
@@ -82,7 +83,7 @@ impl Asked {
     }
 
     /// As a saved view would be asked for.
-    pub(super) fn of(shows: &Shows) -> Asked {
+    pub(super) fn of(shows: &Shows<Filter>) -> Asked {
         let Shows { filter, sort, columns } = shows;
         let text = |it: &Option<String>| it.clone().unwrap_or_default();
         let day = |it: Option<NaiveDate>| it.map(|it| it.to_string()).unwrap_or_default();
@@ -195,7 +196,7 @@ impl Asked {
     }
 
     /// What it shows, to be kept.
-    pub(in crate::web) fn shows(&self) -> Shows {
+    pub(in crate::web) fn shows(&self) -> Shows<Filter> {
         Shows { filter: self.read(), sort: self.sort(), columns: self.columns() }
     }
 
@@ -418,6 +419,32 @@ impl Asked {
             link(format!("Interés: {name}"), |it| it.interest.clear());
         }
         links
+    }
+}
+
+impl Viewed for Asked {
+    type Filter = Filter;
+    const PATH: &'static str = "/contacts";
+    const LEFT: &'static str = "Sus contactos siguen donde estaban.";
+
+    fn parse(query: &str) -> Result<Asked> {
+        Asked::parse(query)
+    }
+
+    fn of(shows: &Shows<Filter>) -> Asked {
+        Asked::of(shows)
+    }
+
+    fn shows(&self) -> Shows<Filter> {
+        self.shows()
+    }
+
+    fn view(&mut self) -> &mut String {
+        &mut self.view
+    }
+
+    fn address(&self) -> String {
+        self.address()
     }
 }
 

@@ -21,10 +21,12 @@ use crate::{
     segments::{list, segment, whom},
     state::AppState,
     web::{
+        self,
         badges::Badge,
         filters,
         html::{self, Answer},
         shell::Shell,
+        views::Tab,
     },
 };
 use askama::Template;
@@ -39,15 +41,6 @@ use chrono::{DateTime, Utc};
 const PAGE: usize = 50;
 /// How far contacts are counted: beyond, "más de".
 const COUNTED: i64 = 1000;
-
-/// A tab.
-struct Link {
-    label: String,
-    address: String,
-    active: bool,
-    /// The whole team sees it.
-    is_shared: bool,
-}
 
 struct Row {
     contact: contact_list::Row,
@@ -64,9 +57,9 @@ struct ListPage {
     shell: Shell,
     asked: Asked,
     columns: Vec<Column>,
-    views: Vec<Link>,
+    views: Vec<Tab>,
     /// The saved view that is looked at, if the person may change it.
-    own_view: Option<View>,
+    own_view: Option<View<contact_list::Filter>>,
     /// The saved view shows something else by now.
     is_changed: bool,
     narrowed: Vec<(String, String)>,
@@ -99,7 +92,7 @@ pub(super) async fn all(
     let saved = views::of(&mut *db, &actor).await?;
     let view = asked.view.parse().ok().and_then(|id: i64| saved.iter().find(|it| it.id == id));
     if let Some(view) = view.filter(|_| asked.pairs().len() == 1 && asked.column.is_empty()) {
-        let whole = Asked { view: view.id.to_string(), ..Asked::of(&view.shows) }.address();
+        let whole = web::views::address::<Asked>(view);
         if whole != asked.address() {
             return Ok(Redirect::to(&whole).into_response());
         }
@@ -210,7 +203,7 @@ fn reach(row: &contact_list::Row) -> Badge {
 }
 
 /// The tabs: the ways in which the list is looked at most, then the saved views.
-fn tabs(asked: &Asked, saved: &[View]) -> Vec<Link> {
+fn tabs(asked: &Asked, saved: &[View<contact_list::Filter>]) -> Vec<Tab> {
     let kept = || Asked {
         q: asked.q.clone(),
         sort: asked.sort.clone(),
@@ -218,7 +211,6 @@ fn tabs(asked: &Asked, saved: &[View]) -> Vec<Link> {
         column: asked.column.clone(),
         ..Asked::default()
     };
-    let here = asked.with(|_| ());
     let usual = [
         ("Todos", kept()),
         ("Contactables por correo", Asked { contactable: "yes".to_owned(), ..kept() }),
@@ -226,15 +218,6 @@ fn tabs(asked: &Asked, saved: &[View]) -> Vec<Link> {
         ("Personas", Asked { kind: Kind::Person.code().to_owned(), ..kept() }),
         ("Clientes", Asked { lifecycle: Lifecycle::Customer.code().to_owned(), ..kept() }),
     ];
-    let usual = usual.into_iter().map(|(label, view)| {
-        let address = view.address();
-        Link { label: label.to_owned(), active: address == here, is_shared: false, address }
-    });
-    let saved = saved.iter().map(|it| Link {
-        label: it.name.clone(),
-        active: it.id.to_string() == asked.view,
-        is_shared: it.is_shared,
-        address: Asked { view: it.id.to_string(), ..Asked::of(&it.shows) }.address(),
-    });
-    usual.chain(saved).collect()
+    let usual = usual.map(|(label, view)| (label, view.address()));
+    web::views::tabs::<Asked>(usual, &asked.with(|_| ()), saved, asked.view.parse().ok())
 }

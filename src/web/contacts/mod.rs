@@ -10,13 +10,12 @@ mod facts;
 mod list;
 mod pace;
 mod show;
-mod views;
 mod timeline;
 pub(super) mod why;
 
 pub(super) use asked::Asked;
 
-use super::{badges::Badge, routes::Route};
+use super::{badges::Badge, routes::Route, views};
 use crate::{access::Permission, contacts::vocabulary::Lifecycle};
 use std::time::Duration;
 
@@ -26,9 +25,9 @@ pub(super) fn routes() -> Vec<Route> {
         Route::get("/contacts", View, list::all),
         Route::post("/contacts", EditContacts, edit::create),
         Route::post("/contacts/exports", Export, exports::create).within(Duration::from_mins(30)),
-        Route::post("/contacts/views", View, views::create),
-        Route::post("/contacts/views/{id}", View, views::update),
-        Route::delete("/contacts/views/{id}", View, views::delete),
+        Route::post("/contacts/views", View, views::create::<Asked>),
+        Route::post("/contacts/views/{id}", View, views::update::<Asked>),
+        Route::delete("/contacts/views/{id}", View, views::delete::<Asked>),
         Route::get("/contacts/new", EditContacts, edit::new),
         Route::get("/contacts/{id}", View, show::show),
         Route::post("/contacts/{id}", EditContacts, edit::update),
