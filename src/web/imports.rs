@@ -227,14 +227,21 @@ impl ShowPage {
             && self.shell.may(Permission::RunImports)
     }
 
-    /// Where another basis for its simulation is sent.
-    fn restating(&self) -> String {
-        format!("/imports/{}/consent", self.import.id)
+    /// Where the basis of its people is sent: for another simulation, or once it is written.
+    fn stating(&self) -> String {
+        let what = if self.is_restatable() { "consent" } else { "permission" };
+        format!("/imports/{}/{what}", self.import.id)
     }
 
-    /// Where the basis of its people is sent, once it is written.
-    fn declaring(&self) -> String {
-        format!("/imports/{}/permission", self.import.id)
+    /// Bases that can be chosen: code, label, chosen. Once it is written there is something to declare, or nothing.
+    fn bases(&self) -> Vec<(&'static str, &'static str, bool)> {
+        let stated = self.stated().0;
+        let all = Consent::BASES.into_iter().map(|(code, label)| (code, label, code == stated));
+        if self.is_restatable() {
+            return all.collect();
+        }
+        let ask = ("", "Elige una", true);
+        std::iter::once(ask).chain(all.filter(|it| it.0 != "NONE")).collect()
     }
 
     /// The stated basis as a form holds it: code, source, day.

@@ -2,6 +2,7 @@
 
 use super::{
     error::WebError,
+    filters,
     flash::{Flash, done_or_refused},
     html::{self, Answer},
     imports_obstacles,
@@ -13,7 +14,7 @@ use crate::{
     error::Error,
     ids::ImportId,
     imports::{
-        self, Import, Kind, Status,
+        self, Import, Status,
         undo::{self, Foretold},
     },
     state::AppState,

@@ -1,7 +1,7 @@
 //! A basis declared after its import was written. Who may get it is decided by the import's own rules: the address that
 //! each of the people has now is staged as a row that says yes, and of what is found the basis alone is written.
 
-use super::{Basis, OnDuplicate, Rules, contacts, run, stage, staged};
+use super::{Basis, OnDuplicate, Rules, contacts, stage, staged};
 use crate::{db::Tx, error::Result, ids::ImportId};
 use chrono::{DateTime, Utc};
 
@@ -50,6 +50,5 @@ pub async fn write_permission(
     .bind(applied_at)
     .execute(&mut **tx)
     .await?;
-    run(tx, "drop table import_updates").await?;
     Ok(permitted.rows_affected())
 }
