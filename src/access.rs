@@ -87,6 +87,7 @@ impl Role {
             | P::ViewAudit
             | P::ExportAll
             | P::UndoAnyImport
+            | P::DeclareBasis
             | P::RunJobs => {
                 matches!(self, Role::SuperAdmin | Role::Admin)
             }
@@ -107,6 +108,8 @@ pub enum Permission {
     RunImports,
     /// Undo what others imported, and so delete the people whom it created.
     UndoAnyImport,
+    /// Declare, once an import is written, why its people may be sent promotions.
+    DeclareBasis,
     /// Write campaigns.
     EditCampaigns,
     /// Send a test message to oneself.

@@ -246,11 +246,49 @@ pub async fn reset_password(
 ) -> Result<(StaffUser, String)> {
     let user = lock(tx, actor, id).await?;
     let fresh = password::generate();
-    store_password(tx, now, id, &fresh).await?;
-    session::end_all(tx, id, None).await?;
-    login::forget(tx, config, &user.email).await?;
+    replace_password(tx, now, config, &user, &fresh).await?;
     note(tx, now, actor, "staff.reset_password", id, None, None).await?;
     Ok((user, fresh))
+}
+
+/// Give an account a password that was chosen for it, as whoever has a shell on the server may: a sole administrator who
+/// forgot theirs has nobody to ask. Ends its sessions, and the wait after too many wrong ones.
+///
+/// # Errors
+/// [`Error::Refused`] when nobody has that address; [`Error::Invalid`] at `password`; [`Error::Forbidden`] over a
+/// superadministrator.
+pub async fn set_password(
+    tx: &mut Tx<'_>,
+    now: DateTime<Utc>,
+    actor: &Actor,
+    config: &Config,
+    email: &str,
+    fresh: &str,
+) -> Result<StaffUser> {
+    let email = normal_email(email)?;
+    let id = sqlx::query_scalar!("select id from staff_users where email = $1", email)
+        .fetch_optional(&mut **tx)
+        .await?
+        .ok_or_else(|| {
+            Error::refused(format!("Nadie tiene una cuenta con el correo {email}. No se cambió nada."))
+        })?;
+    let user = lock(tx, actor, StaffId(id)).await?;
+    password::check_new(fresh, &user.email)?;
+    replace_password(tx, now, config, &user, fresh).await?;
+    note(tx, now, actor, "staff.set_password", user.id, None, None).await?;
+    Ok(user)
+}
+
+async fn replace_password(
+    tx: &mut Tx<'_>,
+    now: DateTime<Utc>,
+    config: &Config,
+    user: &StaffUser,
+    fresh: &str,
+) -> Result<()> {
+    store_password(tx, now, user.id, fresh).await?;
+    session::end_all(tx, user.id, None).await?;
+    login::forget(tx, config, &user.email).await
 }
 
 /// Let an account sign in at once that too many wrong passwords keep out.

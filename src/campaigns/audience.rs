@@ -35,7 +35,7 @@ pub struct Rule {
     pub industries: Vec<String>,
     /// CUT codes of the comuna of the company or, where that is not known, of the person.
     pub comunas: Vec<String>,
-    /// Imports that made or changed the person, or made the company.
+    /// Imports of people that made or changed the person, and imports of companies that made the company.
     pub import_ids: Vec<i64>,
     /// Segments that hold the person when they are queued.
     pub segment_ids: Vec<i64>,
@@ -110,8 +110,10 @@ impl Chosen {
         if !rule.import_ids.is_empty() {
             let ids = &rule.import_ids;
             query.push(" and (c.import_id = any (").push_bind(ids.clone());
-            query.push(") or k.import_id = any (").push_bind(ids.clone());
-            query.push(") or exists (select 1 from import_changes i where i.subject_kind = 'contact' and i.subject_id = c.id and i.import_id = any (");
+            // A file of people names where they work: whoever else works there is none of them.
+            query.push(") or k.import_id in (select id from imports where kind = 'companies' and id = any (");
+            query.push_bind(ids.clone());
+            query.push(")) or exists (select 1 from import_changes i where i.subject_kind = 'contact' and i.subject_id = c.id and i.import_id = any (");
             query.push_bind(ids.clone()).push(")))");
         }
     }
@@ -257,6 +259,8 @@ pub struct ImportChoice {
     pub filename: String,
     /// When it was uploaded.
     pub created_at: DateTime<Utc>,
+    /// It means those who work at the companies that it made.
+    pub of_companies: bool,
 }
 
 /// All that an audience can be chosen by.
@@ -296,8 +300,8 @@ pub async fn choices(db: &mut PgConnection) -> Result<Choices> {
     .await?;
     let imports = sqlx::query_as!(
         ImportChoice,
-        "select id, filename, created_at from imports
-         where status = 'DONE' and kind in ('companies', 'contacts') order by id desc limit 100"
+        r#"select id, filename, created_at, kind = 'companies' as "of_companies!" from imports
+           where status = 'DONE' and kind in ('companies', 'contacts') order by id desc limit 100"#
     )
     .fetch_all(&mut *db)
     .await?;

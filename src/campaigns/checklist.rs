@@ -4,7 +4,7 @@
 use super::{
     audience::{self, Preview, Question},
     campaign::Campaign,
-    forecast,
+    checklist_audience, forecast,
     later::{self, Later},
     link_review,
     outlook::{self, Outlook, day_and_hour},
@@ -66,6 +66,17 @@ impl Item {
 
     pub(super) fn red(key: &'static str, found: impl Into<String>, advice: impl Into<String>) -> Item {
         Item { key, level: Level::Red, found: found.into(), advice: advice.into(), link: None }
+    }
+
+    /// What its link is called.
+    #[must_use]
+    pub fn link_words(&self) -> &'static str {
+        match (self.key, self.link.as_deref()) {
+            ("audience" | "gaps" | "frequency", Some(link)) if link.contains("/audience") => "Ver quiénes",
+            ("server", _) => "Abrir la bandeja",
+            ("trial", _) => "Enviarla",
+            _ => "Ir a corregirlo",
+        }
     }
 
     pub(super) fn at(mut self, link: impl Into<String>) -> Item {
@@ -149,7 +160,11 @@ pub async fn of(
         0 => Later::default(),
         _ => later::of_audience(db, question).await?,
     };
-    items.extend(people(campaign, &preview, &later, &edit));
+    let undeclared = match later.recipients(&preview) {
+        0 => checklist_audience::undeclared(&mut *db, question).await?,
+        _ => None,
+    };
+    items.extend(checklist_audience::people(campaign, &preview, &later, undeclared, &edit));
 
     let outlook = outlook::of(db, now, config, campaign).await?;
     items.push(window(campaign, now, &outlook, &edit));
@@ -314,86 +329,6 @@ async fn opening(
     }))
 }
 
-/// Audience, and who would be left out.
-fn people(campaign: &Campaign, preview: &Preview, later: &Later, edit: &str) -> Vec<Item> {
-    let list = |reason: &str| format!("/campaigns/{}/audience?reason={reason}", campaign.id);
-    if preview.total == 0 {
-        return vec![if campaign.audience.is_everyone() {
-            Item::red(
-                "audience",
-                "Todavía no hay contactos que trabajen en una empresa.",
-                "Importa tus contactos y empresas.",
-            )
-            .at("/imports/new")
-        } else {
-            Item::red(
-                "audience",
-                "Nadie cumple con la audiencia elegida.",
-                "Elige otros segmentos, listas, rubros, comunas o importaciones.",
-            )
-            .at(format!("{edit}#audience"))
-        }];
-    }
-    let mut items = Vec::new();
-    let (recipients, without) = (later.recipients(preview), later.without(preview));
-    let verb = if recipients == 1 { "La recibirá" } else { "La recibirán" };
-    items.push(if recipients == 0 {
-        Item::red(
-            "audience",
-            format!("Ninguna de las {} personas de la audiencia puede recibirla.", n(preview.total)),
-            "Mira por qué queda fuera cada una. Lo más común: falta declarar la base legal al importar.",
-        )
-        .at(format!("/campaigns/{}/audience", campaign.id))
-    } else if without > 0 {
-        Item::amber(
-            "audience",
-            format!(
-                "{verb} {} de {} personas; {} {} fuera.",
-                n(recipients),
-                n(preview.total),
-                n(without),
-                if without == 1 { "quedará" } else { "quedarán" }
-            ),
-            "Revisa quiénes y por qué.",
-        )
-        .at(format!("/campaigns/{}/audience", campaign.id))
-    } else {
-        Item::green("audience", format!("{verb} {}.", people_count(recipients)))
-    });
-    for (name, count) in &preview.gaps {
-        items.push(
-            Item::amber(
-                "gaps",
-                format!("A {} les falta {{{{ {name} }}}} y quedarán fuera.", people_count(*count)),
-                format!(
-                    "Completa sus datos, o escribe un valor de reemplazo: {{{{ {name} | default(\"…\") }}}}."
-                ),
-            )
-            .at(list("MISSING_VARIABLE")),
-        );
-    }
-    if preview.gaps.is_empty() {
-        items.push(Item::green("gaps", "Nadie queda fuera por falta de un dato que el texto use."));
-    }
-    for group in &later.groups {
-        let people = group.people();
-        items.push(
-            Item::amber(
-                "frequency",
-                format!(
-                    "{} {} más tarde por {}.",
-                    people_count(people),
-                    if people == 1 { "la recibirá" } else { "la recibirán" },
-                    group.cause.label()
-                ),
-                "Su mensaje queda pospuesto y sale cuando quedan libres.",
-            )
-            .at(list("later")),
-        );
-    }
-    items
-}
-
 fn window(campaign: &Campaign, now: DateTime<Utc>, outlook: &Outlook, edit: &str) -> Item {
     let Outlook { hours, calendar, .. } = outlook;
     if !campaign.message_type.is_promotional() {
@@ -482,10 +417,10 @@ pub(super) async fn tried(
     })
 }
 
-fn n(count: u64) -> String {
+pub(super) fn n(count: u64) -> String {
     format::number(i64::try_from(count).unwrap_or(i64::MAX))
 }
 
-fn people_count(count: u64) -> String {
+pub(super) fn people_count(count: u64) -> String {
     format::count(i64::try_from(count).unwrap_or(i64::MAX), "persona", "personas")
 }

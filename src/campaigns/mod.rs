@@ -13,6 +13,7 @@ mod precheck;
 pub mod text;
 mod variants_check;
 pub mod checklist;
+mod checklist_audience;
 pub mod status;
 pub mod contest;
 pub mod launch;

@@ -13,6 +13,12 @@ fn is_formula(cell: &str) -> bool {
         || cell.trim_start().trim_start_matches('\u{feff}').starts_with(['=', '+', '-', '@'])
 }
 
+/// Whether `cell` is meant as a formula: one that says something, and not a dash for nothing.
+#[must_use]
+pub fn looks_like_formula(cell: &str) -> bool {
+    is_formula(cell) && cell.contains(char::is_alphanumeric)
+}
+
 /// `cell` so that no spreadsheet runs it: behind an apostrophe, as Excel itself writes it.
 #[must_use]
 pub fn neutral(cell: &str) -> Cow<'_, str> {
@@ -40,7 +46,17 @@ pub fn push_line<'a>(out: &mut Vec<u8>, cells: impl IntoIterator<Item = &'a str>
 
 #[cfg(test)]
 mod tests {
-    use super::{neutral, unguarded};
+    use super::{looks_like_formula, neutral, unguarded};
+
+    #[test]
+    fn a_dash_for_nothing_is_no_formula() {
+        for cell in ["=1+1", "+56987654321", "@suma", "-2+3", " =HYPERLINK(\"http://x\")"] {
+            assert!(looks_like_formula(cell), "{cell}");
+        }
+        for cell in ["-", "--", "+", "Ana", "Ana - Eva", ""] {
+            assert!(!looks_like_formula(cell), "{cell}");
+        }
+    }
 
     #[test]
     fn formulas_are_guarded_and_nothing_else() {

@@ -172,6 +172,11 @@ pub async fn run(db: &PgPool, clock: &Clock, args: &Args) -> Result<Outcome> {
         report::write_rejected(db, clock.now(), &Actor::CommandLine, &import, &mut out).await?;
         std::io::Write::flush(&mut out)?;
     }
+    let rejections = report::rejections(db, id, LISTED).await?;
+    if import.status == Status::Ready {
+        // What was only to be told waits for nobody: who wants it written asks for it anew.
+        cancel(db, clock, id).await?;
+    }
     Ok(Outcome {
         import_id: id.0,
         applied: import.status == Status::Done,
@@ -180,7 +185,7 @@ pub async fn run(db: &PgPool, clock: &Clock, args: &Args) -> Result<Outcome> {
         unsubscribed: import.unsubscribed,
         companies_created: import.companies_created,
         people_created: import.people_created,
-        rejections: report::rejections(db, id, LISTED).await?,
+        rejections,
     })
 }
 
@@ -219,19 +224,20 @@ async fn upload(db: &PgPool, clock: &Clock, args: &Args) -> Result<ImportId> {
 
 /// Who sees a command fail believes that nothing is written: no server may write it later.
 async fn give_up(db: &PgPool, clock: &Clock, id: ImportId) {
-    let asked = async {
-        let mut tx = db.begin().await?;
-        imports::cancel(&mut tx, clock.now(), &Actor::CommandLine, id).await?;
-        tx.commit().await?;
-        Ok::<(), Error>(())
-    };
-    if let Err(error) = asked.await {
+    if let Err(error) = cancel(db, clock, id).await {
         tracing::warn!(
             import.id = id.0,
             error = error.description(),
             "A failed import could not be cancelled"
         );
     }
+}
+
+async fn cancel(db: &PgPool, clock: &Clock, id: ImportId) -> Result<()> {
+    let mut tx = db.begin().await?;
+    imports::cancel(&mut tx, clock.now(), &Actor::CommandLine, id).await?;
+    tx.commit().await?;
+    Ok(())
 }
 
 /// A shell has no fields to show an error at: the sentence is enough.

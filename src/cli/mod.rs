@@ -14,6 +14,7 @@ mod opened;
 mod postgres;
 mod serve;
 mod spanish;
+mod typed;
 mod user;
 
 use crate::{
@@ -32,7 +33,7 @@ use std::{
 #[derive(Debug, Parser)]
 #[command(name = "llovizna", disable_version_flag = true)]
 struct Cli {
-    /// Cómo se muestra el resultado: text o json
+    /// Cómo se muestra el resultado: text o json; si no se indica, text, pero import y drip run escriben json cuando su salida va a un archivo o a otro programa
     #[arg(long, global = true, value_enum, value_name = "FORMATO")]
     format: Option<Format>,
     /// Muestra la versión

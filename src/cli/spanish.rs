@@ -2,7 +2,7 @@
 //! complaints that the parser would write in English. Knows no command.
 
 use clap::{
-    Arg, ArgAction, Command, Error,
+    Arg, ArgAction, Command, Error, Id,
     error::{ContextKind, ContextValue, ErrorKind},
 };
 use std::fmt::Write as _;
@@ -18,6 +18,8 @@ pub(super) fn speak(command: Command) -> Command {
 fn speak_at(command: Command, path: &str) -> Command {
     let has_commands = command.has_subcommands();
     let usage = usage(&command, path);
+    // The parser numbers them only once it runs.
+    let places: Vec<Id> = command.get_positionals().map(|it| it.get_id().clone()).collect();
     let mut command = command
         .help_template(TEMPLATE)
         .override_usage(usage)
@@ -32,7 +34,7 @@ fn speak_at(command: Command, path: &str) -> Command {
                 .help("Muestra esta ayuda")
                 .display_order(1000),
         )
-        .mut_args(speak_of);
+        .mut_args(|arg| speak_of(arg, &places));
     if has_commands {
         command = command.subcommand_value_name("ORDEN").mut_subcommands(|below| {
             let path = format!("{path} {}", below.get_name());
@@ -43,10 +45,10 @@ fn speak_at(command: Command, path: &str) -> Command {
 }
 
 /// An argument under a Spanish heading, with what it takes and what it is by itself told in its own line.
-fn speak_of(arg: Arg) -> Arg {
+fn speak_of(arg: Arg, places: &[Id]) -> Arg {
     if arg.is_positional() {
         // Else the parser shows them by name.
-        let place = arg.get_index().unwrap_or_default();
+        let place = places.iter().position(|it| it == arg.get_id()).unwrap_or_default();
         return tell_values(arg.help_heading("Argumentos").display_order(place));
     }
     // What every command takes comes last.

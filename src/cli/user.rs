@@ -1,6 +1,6 @@
 //! `llovizna user`: a staff account from the shell. The rules are `accounts`'.
 
-use super::{Said, said};
+use super::{Said, said, typed};
 use crate::{
     access::{Actor, Role},
     accounts::staff::{self, NewStaff},
@@ -8,10 +8,6 @@ use crate::{
     state::AppState,
 };
 use serde_json::json;
-use std::io::Read;
-
-/// Longest password read from standard input, in bytes; the rules allow less.
-const LONGEST: u64 = 4096;
 
 #[derive(Clone, Debug, clap::Subcommand)]
 pub(super) enum Command {
@@ -30,12 +26,35 @@ pub(super) enum Command {
         #[arg(long, required = true)]
         password_stdin: bool,
     },
+    /// Cambia la contraseña de una cuenta, también la tuya si la olvidaste
+    ///
+    /// La pregunta dos veces, o la lee de la entrada estándar si no hay un terminal. Cierra las sesiones de esa
+    /// persona y queda en la auditoría.
+    Password {
+        /// Correo con el que entra
+        #[arg(value_name = "CORREO")]
+        email: String,
+    },
 }
 
 pub(super) async fn run(state: &AppState, command: Command, as_json: bool) -> Result<Said> {
-    let Command::Create { email, role, name, password_stdin: _ } = command;
+    match command {
+        Command::Create { email, role, name, password_stdin: _ } => {
+            create(state, email, role, name, as_json).await
+        }
+        Command::Password { email } => password(state, &email, as_json).await,
+    }
+}
+
+async fn create(
+    state: &AppState,
+    email: String,
+    role: Role,
+    name: Option<String>,
+    as_json: bool,
+) -> Result<Said> {
     let name = name.unwrap_or_else(|| email.split('@').next().unwrap_or_default().to_owned());
-    let password = password_from_stdin().await?;
+    let password = typed::piped("No se creó nada.").await?;
     let mut tx = state.db.begin().await?;
     let new = NewStaff { email: email.clone(), name, role, password };
     let id = staff::create(&mut tx, state.clock.now(), &Actor::CommandLine, new).await?;
@@ -48,21 +67,25 @@ pub(super) async fn run(state: &AppState, command: Command, as_json: bool) -> Re
     ))
 }
 
-async fn password_from_stdin() -> Result<String> {
-    let text = tokio::task::spawn_blocking(|| {
-        let mut text = String::new();
-        std::io::stdin().lock().take(LONGEST).read_to_string(&mut text).map(|_| text)
-    })
-    .await
-    .map_err(|it| Error::Internal(it.to_string()))?
-    .map_err(|_| {
-        Error::refused("La contraseña de la entrada estándar no es texto UTF-8. No se creó nada.")
-    })?;
-    // `echo` and files end with a line break that nobody meant.
-    let password = text.strip_suffix('\n').unwrap_or(&text);
-    let password = password.strip_suffix('\r').unwrap_or(password);
-    if password.is_empty() {
-        return Err(Error::refused("No llegó ninguna contraseña por la entrada estándar. No se creó nada."));
-    }
-    Ok(password.to_owned())
+async fn password(state: &AppState, email: &str, as_json: bool) -> Result<Said> {
+    let fresh = typed::password("No se cambió nada.").await?;
+    let mut tx = state.db.begin().await?;
+    let now = state.clock.now();
+    let user = staff::set_password(&mut tx, now, &Actor::CommandLine, &state.config, email, &fresh)
+        .await
+        .map_err(|error| match error {
+            // A shell has no field to show it at.
+            Error::Invalid(fields) => {
+                let said: Vec<String> = fields.into_iter().map(|it| it.message).collect();
+                Error::refused(format!("{} No se cambió nada.", said.join(" ")))
+            }
+            other => other,
+        })?;
+    tx.commit().await?;
+    let closed = if user.active { "" } else { " La cuenta está desactivada: así no puede entrar." };
+    Ok(said(
+        as_json,
+        &format!("Contraseña cambiada: {}. Sus sesiones se cerraron.{closed}", user.email),
+        &json!({ "id": user.id, "email": user.email, "active": user.active }),
+    ))
 }

@@ -123,15 +123,15 @@ pub(super) const LAST_NAMES: &[&str] = &[
     "Yáñez",
 ];
 
-/// Job titles.
+/// Job titles, right for women and men alike: names are drawn apart from them.
 pub(super) const JOBS: &[&str] = &[
-    "Gerenta General",
-    "Jefe de Compras",
-    "Administradora",
-    "Encargado de Personas",
-    "Dueña",
-    "Contador",
-    "Jefa de Operaciones",
+    "Gerencia General",
+    "Jefatura de Compras",
+    "Administración",
+    "Gestión de Personas",
+    "Finanzas",
+    "Contabilidad",
+    "Jefatura de Operaciones",
     "Recepción",
 ];
 

@@ -2,13 +2,12 @@
 //! And what is let go when nobody decides.
 
 use super::{
-    Consent, History, Import, Kind, Status, corrections, files, get,
+    History, Import, Status, corrections, files, get,
     mapping::{self, Field},
     record,
 };
 use crate::{
     access::{Actor, Permission},
-    audit,
     contacts::bulk::{HistoryKind, OnDuplicate},
     db::Tx,
     error::{Error, Result},
@@ -171,52 +170,6 @@ pub async fn correct(
         corrections::forget(tx, id).await?;
     }
     record(tx, now, actor, "import.correct", id, json!({"mapping": mapping, "sheet": correction.sheet})).await
-}
-
-/// State another basis for a simulated import, or none, and have its file read again: whom it
-/// makes reachable is decided anew.
-///
-/// # Errors
-/// [`Error::Forbidden`]; when it is past that, is about companies, or the database fails.
-pub async fn restate(
-    tx: &mut Tx<'_>,
-    now: DateTime<Utc>,
-    actor: &Actor,
-    id: ImportId,
-    consent: Option<&Consent>,
-) -> Result<()> {
-    actor.require(Permission::RunImports)?;
-    let import = get(&mut **tx, id).await?;
-    if import.kind == Kind::Companies {
-        return Err(Error::refused("Las empresas no llevan permiso: lo llevan las personas."));
-    }
-    if import.consent.as_ref() == consent {
-        return Err(Error::refused("El permiso ya era ese: no se cambió nada."));
-    }
-    read_again(tx, &import).await?;
-    sqlx::query!(
-        "update imports set consent_basis = $2, consent_source = $3, consent_obtained_on = $4 where id = $1",
-        id.0,
-        consent.map(|it| it.basis.as_str()),
-        consent.map(|it| it.source.as_str()),
-        consent.map(|it| it.obtained_on),
-    )
-    .execute(&mut **tx)
-    .await?;
-    let stated = |it: Option<&Consent>| {
-        json!({
-            "consent_basis": it.map(|it| &it.basis), "consent_source": it.map(|it| &it.source),
-            "consent_obtained_on": it.map(|it| it.obtained_on)
-        })
-    };
-    let change = audit::Change {
-        action: "import.restate",
-        subject_kind: "import",
-        subject_id: Some(id.0),
-        before: Some(stated(import.consent.as_ref())),
-        after: Some(stated(consent)),
-    };
-    audit::record(tx, now, actor, change).await
 }
 
 /// Have the file of a simulated import read once more.

@@ -281,14 +281,19 @@ pub struct LeftOut {
     pub repeats: Option<(Field, String)>,
 }
 
-/// The columns that hold something and aren't imported, in the order of the file.
+/// What a report of rejected rows adds to the columns of its file: the row, the column and the reason.
+pub const OF_REPORTS: [&str; 3] = ["fila", "columna", "motivo"];
+
+/// The columns that hold something and aren't imported, in the order of the file. What a report of ours added, which comes
+/// back with the corrected rows, is nobody's data.
 #[must_use]
 pub fn left_out(kind: Kind, columns: &[String], mapping: &Mapping, filled: &[i64]) -> Vec<LeftOut> {
     let taken = |field: Field| {
         let at = mapping.iter().position(|it| *it == Some(field))?;
         Some((field, columns.get(at)?.clone()))
     };
-    let all = columns.iter().zip(mapping).zip(filled);
+    let own = if columns.ends_with(&OF_REPORTS.map(str::to_owned)) { OF_REPORTS.len() } else { 0 };
+    let all = columns.iter().zip(mapping).zip(filled).take(columns.len() - own);
     all.filter(|((_, field), rows)| field.is_none() && **rows > 0)
         .map(|((column, _), &rows)| LeftOut {
             column: column.clone(),
@@ -428,6 +433,19 @@ mod tests {
             found,
             [left("Email 2", 1, Some((Field::Email, "Correo".to_owned()))), left("Talla", 3, None)]
         );
+    }
+
+    #[test]
+    fn the_columns_of_our_own_report_are_not_told_as_left_out() {
+        let check = |columns: &[&str], expected: &[&str]| {
+            let columns: Vec<String> = columns.iter().map(|it| (*it).to_owned()).collect();
+            let mapping = guess(Kind::Contacts, &columns);
+            let found = left_out(Kind::Contacts, &columns, &mapping, &vec![1; columns.len()]);
+            assert_eq!(found.iter().map(|it| it.column.as_str()).collect::<Vec<_>>(), expected);
+        };
+        check(&["Nombre", "Correo", "Talla", "fila", "columna", "motivo"], &["Talla"]);
+        check(&["Nombre", "Correo", "motivo"], &["motivo"]);
+        check(&["fila", "columna", "motivo", "Nombre", "Correo"], &["fila", "columna", "motivo"]);
     }
 
     #[test]

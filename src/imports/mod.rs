@@ -11,6 +11,8 @@ pub mod examples;
 pub mod exclusions;
 pub mod files;
 pub mod mapping;
+pub mod people;
+pub mod permission;
 pub mod reader;
 pub mod report;
 pub mod run;
@@ -18,7 +20,8 @@ mod staging;
 pub mod undo;
 pub mod validate;
 
-pub use decisions::{Correction, cancel, confirm, correct, expire, restate};
+pub use decisions::{Correction, cancel, confirm, correct, expire};
+pub use permission::{Consent, restate};
 
 use crate::{
     access::Actor,
@@ -157,61 +160,6 @@ impl Status {
     }
 }
 
-/// The lawful basis for promotions by email that an uploader states, with its proof.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Consent {
-    /// `CONSENT`, `CONTRACT` or `LEGITIMATE_INTEREST`.
-    pub basis: String,
-    /// Where it was given, in words.
-    pub source: String,
-    /// The day it was given.
-    pub obtained_on: NaiveDate,
-}
-
-impl Consent {
-    /// Bases with their labels, as a form offers them.
-    pub const BASES: [(&'static str, &'static str); 4] = [
-        ("NONE", "Ninguna: no se les enviarán promociones"),
-        ("CONSENT", "Consentimiento: aceptaron recibir promociones"),
-        ("CONTRACT", "Contrato: son clientes y se trata de lo mismo que compraron"),
-        ("LEGITIMATE_INTEREST", "Interés legítimo: contacto de trabajo de una empresa"),
-    ];
-
-    /// What a form or a command states. `NONE` and empty mean none.
-    ///
-    /// # Errors
-    /// When the basis is unknown, or stated without its source.
-    pub fn parse(basis: &str, source: &str, obtained_on: &str, today: NaiveDate) -> Result<Option<Consent>> {
-        if basis.is_empty() || basis == "NONE" {
-            return Ok(None);
-        }
-        if !Consent::BASES.iter().any(|(code, _)| *code == basis) {
-            return Err(Error::invalid("consent_basis", "Elige una base de la lista."));
-        }
-        let source = source.trim();
-        if source.is_empty() {
-            return Err(Error::invalid(
-                "consent_source",
-                "Di de dónde viene la autorización (por ejemplo: «formulario de la feria de Osorno»). Sin ese respaldo no se les puede escribir.",
-            ));
-        }
-        let obtained_on = if obtained_on.trim().is_empty() {
-            today
-        } else {
-            validate::written_date(obtained_on, today).filter(|it| *it <= today).ok_or_else(|| {
-                Error::invalid("consent_obtained_on", "Escribe una fecha que ya pasó, como 31-12-2025.")
-            })?
-        };
-        Ok(Some(Consent { basis: basis.to_owned(), source: source.chars().take(300).collect(), obtained_on }))
-    }
-
-    /// The label of a stored basis.
-    #[must_use]
-    pub fn label(basis: &str) -> &'static str {
-        Consent::BASES.iter().find(|(code, _)| *code == basis).map_or("Ninguna", |(_, label)| label)
-    }
-}
-
 /// How a file of history is taken.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct History {
@@ -302,6 +250,8 @@ pub struct Import {
     pub companies_created: i64,
     /// People whom a file of history creates or created.
     pub people_created: i64,
+    /// People who were there before and get, or got, the stated basis by it.
+    pub permitted: i64,
     /// Why it failed, or why the last undo was refused.
     pub failure: Option<String>,
     /// When it was uploaded.
@@ -357,6 +307,7 @@ struct Record {
     unsubscribed: i64,
     companies_created: i64,
     people_created: i64,
+    permitted: i64,
     history_kind: Option<String>,
     create_people: bool,
     failure: Option<String>,
@@ -410,6 +361,7 @@ impl TryFrom<Record> for Import {
             unsubscribed: it.unsubscribed,
             companies_created: it.companies_created,
             people_created: it.people_created,
+            permitted: it.permitted,
             history: History {
                 kind: it.history_kind.as_deref().and_then(HistoryKind::from_code),
                 create_people: it.create_people,
@@ -432,7 +384,7 @@ macro_rules! records {
             Record,
             r#"select id, kind, filename, byte_size, status, on_duplicate, apply_at_once, consent_basis, consent_source,
                 consent_obtained_on, sheet, mapping as "mapping: _", layout as "layout: _", progress, rows_read, total,
-                created, updated, unchanged, duplicates, rejected, warned, unsubscribed, companies_created, people_created, history_kind, create_people, failure, created_at,
+                created, updated, unchanged, duplicates, rejected, warned, unsubscribed, companies_created, people_created, permitted, history_kind, create_people, failure, created_at,
                 created_by, created_by_name, decided_by_name, applied_at, finished_at, undone_at
             from imports "# + $rest
             $(, $value)*

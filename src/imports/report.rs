@@ -1,7 +1,7 @@
 //! What became of each row: pages of rows by verdict, and the rejected ones as a
 //! CSV that can be corrected and uploaded again.
 
-use super::{Import, record};
+use super::{Import, mapping::OF_REPORTS, record};
 use crate::{
     access::{Actor, Permission},
     chile::spreadsheet::{self, push_line},
@@ -349,7 +349,7 @@ fn lines(
             let mut out = Vec::new();
             if last < 0 {
                 out.extend_from_slice(spreadsheet::MARK.as_bytes());
-                push_line(&mut out, columns.iter().map(String::as_str).chain(["fila", "columna", "motivo"]))?;
+                push_line(&mut out, columns.iter().map(String::as_str).chain(OF_REPORTS))?;
             }
             for row in &rows {
                 let number = row.row_number.to_string();

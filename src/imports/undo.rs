@@ -126,6 +126,47 @@ pub async fn obstacles(
     Ok(said(&touched).into_iter().map(|(reason, words)| (words, of(reason))).collect())
 }
 
+/// What taking an import back does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Foretold {
+    /// People who go, since it created them.
+    pub people: i64,
+    /// Companies that go.
+    pub companies: i64,
+    /// Purchases, visits and enrolments that go.
+    pub entries: i64,
+    /// People who become what they were.
+    pub changed_people: i64,
+    /// Companies that become what they were.
+    pub changed_companies: i64,
+}
+
+impl Foretold {
+    /// Whether nothing of the base goes.
+    #[must_use]
+    pub fn deletes_nobody(&self) -> bool {
+        self.people + self.companies + self.entries == 0
+    }
+}
+
+/// What taking `import` back would do.
+///
+/// # Errors
+/// When the database fails.
+pub async fn foretell(db: &mut PgConnection, import: ImportId) -> Result<Foretold> {
+    Ok(sqlx::query_as!(
+        Foretold,
+        r#"select (select count(*) from contacts where import_id = $1) as "people!",
+            (select count(*) from companies where import_id = $1) as "companies!",
+            (select count(*) from history_entries where import_id = $1) as "entries!",
+            (select count(*) from import_changes where import_id = $1 and subject_kind = 'contact') as "changed_people!",
+            (select count(*) from import_changes where import_id = $1 and subject_kind = 'company') as "changed_companies!""#,
+        import.0
+    )
+    .fetch_one(db)
+    .await?)
+}
+
 /// Whether the actor may take `import` back.
 ///
 /// Taking back deletes what it created, and no role of daily work deletes people. But who

@@ -165,16 +165,16 @@ impl Validator {
         for (field, split) in
             [(Field::FullNameReversed, split_reversed as fn(&str) -> _), (Field::FullName, split_name)]
         {
-            if let Some(full) = self.bounded(row, field, it) {
+            if let Some(full) = self.name(row, field, it) {
                 let (first, last) = split(&full);
                 it.first_name = Some(first);
                 it.last_name = last;
             }
         }
-        if let Some(first) = self.bounded(row, Field::FirstName, it) {
+        if let Some(first) = self.name(row, Field::FirstName, it) {
             it.first_name = Some(first);
         }
-        let lasts = [self.bounded(row, Field::LastName, it), self.bounded(row, Field::SecondLastName, it)];
+        let lasts = [self.name(row, Field::LastName, it), self.name(row, Field::SecondLastName, it)];
         let last = lasts.into_iter().flatten().collect::<Vec<_>>().join(" ");
         if !last.is_empty() {
             it.last_name = Some(last);
@@ -280,6 +280,17 @@ impl Validator {
             return None;
         }
         (!text.is_empty()).then_some(text)
+    }
+
+    /// A person's name. A formula is none: somebody would be greeted by it.
+    fn name(&self, row: &Row, field: Field, it: &mut Checked) -> Option<String> {
+        let text = self.bounded(row, field, it)?;
+        if !spreadsheet::looks_like_formula(&text) {
+            return Some(text);
+        }
+        let sentence = format!("El nombre «{}» parece una fórmula: no se guardó", shorten(&text));
+        self.doubt(it, field, &sentence);
+        None
     }
 
     fn company_key(&mut self, name: &str) -> String {
@@ -553,10 +564,20 @@ mod tests {
     }
 
     #[test]
-    fn a_formula_is_a_text_and_the_guard_of_our_report_is_taken_off() {
-        let it = contact(["", "", "=cmd|' /C calc'!A0", "", "a@x.example", "'+56987654321", "", ""]);
-        assert_eq!(it.first_name.as_deref(), Some("=cmd|' /C calc'!A0"));
-        assert_eq!(it.phone.as_deref(), Some("+56987654321"));
+    fn a_formula_is_no_name_and_the_guard_of_our_report_is_taken_off() {
+        for name in
+            ["=cmd|' /C calc'!A0", "'=1+1", "=HYPERLINK(\"http://x\")", "+cmd|'x'", "@SUM(A1)", "-2+3+cmd"]
+        {
+            let it = contact(["", "", name, "Soto", "a@x.example", "'+56987654321", "", ""]);
+            assert_eq!((it.first_name.as_deref(), it.last_name.as_deref()), (None, Some("Soto")), "{name}");
+            assert_eq!(it.phone.as_deref(), Some("+56987654321"));
+            assert!(it.warning.is_some_and(|it| it.contains("parece una fórmula")), "{name}");
+            assert_eq!((it.doubted, it.rejections.len()), (vec![2], 0), "{name}");
+        }
+        let dash = contact(["", "", "Ana", "-", "a@x.example", "", "", ""]);
+        assert_eq!(dash.warning, None);
+        let nobody = contact(["", "", "=1+1", "", "", "987654321", "", ""]);
+        assert_eq!(reasons(&nobody), [("Nombre", "Falta el nombre")]);
     }
 
     #[test]

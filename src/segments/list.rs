@@ -93,6 +93,19 @@ pub async fn open(db: impl PgExecutor<'_>, id: ListId) -> Result<String> {
         .ok_or(Error::NotFound)
 }
 
+/// The list called `name`, if there is one that was not removed.
+///
+/// # Errors
+/// When the database fails.
+pub async fn named(db: impl PgExecutor<'_>, name: &str) -> Result<Option<ListId>> {
+    Ok(sqlx::query_scalar!(
+        r#"select id as "id: ListId" from lists where deleted_at is null and lower(name) = lower($1)"#,
+        tidy(name)
+    )
+    .fetch_optional(db)
+    .await?)
+}
+
 fn checked(name: &str, note: &str) -> Result<(String, String)> {
     let (name, note) = (tidy(name), tidy(note));
     if name.is_empty() || name.chars().count() > 100 {

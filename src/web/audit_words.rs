@@ -116,7 +116,7 @@ fn verb(action: &str) -> Option<String> {
     let (kind, verb) = action.split_once('.').unwrap_or(("", action));
     let words = match (kind, verb) {
         ("staff", "reset_password") => "creó una contraseña nueva para",
-        ("staff", "change_password") => "cambió la contraseña de",
+        ("staff", "change_password" | "set_password") => "cambió la contraseña de",
         ("staff", "rename") => "cambió el nombre de",
         ("staff", "deactivate") => "desactivó",
         ("staff", "activate") => "activó",
@@ -164,6 +164,7 @@ fn verb(action: &str) -> Option<String> {
         (_, "restore") => "recuperó",
         ("import", "correct") => "corrigió filas de",
         ("import", "restate") => "cambió el permiso de",
+        ("import", "declare") => "declaró el permiso de las personas de",
         ("import", "export_rejected") => "descargó las filas rechazadas de",
         ("staff", "unlock") => "desbloqueó la entrada de",
         (_, "create" | "add") => "agregó",

@@ -23,6 +23,7 @@ use crate::{
     chile::{business_hours::BusinessHours, comunas},
     error::Error,
     ids::{CampaignId, ContactId, LibraryId},
+    imports::people::{self, AllKnown},
     messaging::{
         kinds::MessageType,
         library::{self, Kind},
@@ -58,6 +59,8 @@ struct Count {
     total: i64,
     reachable: i64,
     reasons: Vec<(&'static str, i64)>,
+    /// Chosen imports that brought nobody new, where the audience is empty.
+    known: Vec<AllKnown>,
 }
 
 #[derive(Template)]
@@ -215,7 +218,12 @@ async fn counted(
     let required = plan.required(&edit.source);
     let preview = audience::preview(db, question(edit, &required, state.clock.now())).await?;
     let int = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+    let known = match preview.total {
+        0 => people::all_known(&mut *db, &edit.audience.import_ids).await?,
+        _ => Vec::new(),
+    };
     Ok(Count {
+        known,
         total: int(preview.total),
         reachable: int(preview.reachable),
         reasons: preview.left_out.iter().map(|(reason, count)| (reason.label(), int(*count))).collect(),

@@ -12,11 +12,12 @@ use super::{
 use crate::{
     access::{Actor, Permission},
     contacts::bulk::{HistoryKind, OnDuplicate},
-    ids::ImportId,
+    error::Result,
+    ids::{ImportId, ListId},
     imports::{
         self, Consent, Import, Kind, Status,
         mapping::{self, Field, LeftOut},
-        report, undo,
+        people, permission, report, undo,
     },
     state::AppState,
 };
@@ -167,9 +168,27 @@ struct ShowPage {
     is_mendable: bool,
     /// Where it is told who keeps it from being taken back.
     obstacles: Option<String>,
+    /// How many of its people get, or have, no permission for promotions for want of a basis.
+    lacking: i64,
+    /// The list that all its people are on.
+    list: Option<ListId>,
 }
 
 impl ShowPage {
+    /// Why a basis can't be declared for its people any more.
+    fn undeclarable(&self) -> Option<&'static str> {
+        permission::obstacle(&self.import)
+    }
+
+    /// Whether all its people can be put on a list.
+    fn is_listable(&self) -> bool {
+        let counts = &self.import.counts;
+        self.import.status == Status::Done
+            && self.import.kind != Kind::Companies
+            && counts.created + counts.updated + counts.unchanged > 0
+            && self.shell.may(Permission::EditContacts)
+    }
+
     fn fields(&self) -> &'static [Field] {
         Field::of(self.import.kind)
     }
@@ -206,6 +225,23 @@ impl ShowPage {
         self.import.status == Status::Ready
             && self.import.kind != Kind::Companies
             && self.shell.may(Permission::RunImports)
+    }
+
+    /// Where the basis of its people is sent: for another simulation, or once it is written.
+    fn stating(&self) -> String {
+        let what = if self.is_restatable() { "consent" } else { "permission" };
+        format!("/imports/{}/{what}", self.import.id)
+    }
+
+    /// Bases that can be chosen: code, label, chosen. Once it is written there is something to declare, or nothing.
+    fn bases(&self) -> Vec<(&'static str, &'static str, bool)> {
+        let stated = self.stated().0;
+        let all = Consent::BASES.into_iter().map(|(code, label)| (code, label, code == stated));
+        if self.is_restatable() {
+            return all.collect();
+        }
+        let ask = ("", "Elige una", true);
+        std::iter::once(ask).chain(all.filter(|it| it.0 != "NONE")).collect()
     }
 
     /// The stated basis as a form holds it: code, source, day.
@@ -261,7 +297,10 @@ async fn show(State(state): State<AppState>, actor: Actor, shell: Shell, Path(id
     let is_mendable = !observations.is_empty()
         && imports_mending::is_open(&import, &shell)
         && imports_mending::is_any_in_doubt(&state, &import).await?;
+    let (lacking, list) = of_its_people(&state, &import).await?;
     html::page(&ShowPage {
+        lacking,
+        list,
         is_mendable,
         obstacles,
         may_export: import.counts.rejected > 0 && report::may_export(&actor, &import),
@@ -276,6 +315,23 @@ async fn show(State(state): State<AppState>, actor: Actor, shell: Shell, Path(id
         observations,
         earlier,
     })
+}
+
+/// How many of the people of `import` lack a basis that can be declared there, and the list that they make.
+async fn of_its_people(state: &AppState, import: &Import) -> Result<(i64, Option<ListId>)> {
+    let mut db = state.db.acquire().await?;
+    let lacking = match import.status {
+        _ if import.consent.is_some() || import.kind == Kind::Companies => 0,
+        Status::Ready if import.kind == Kind::Contacts => import.counts.created,
+        Status::Ready => import.people_created,
+        Status::Done => permission::lacking(&mut db, import).await?,
+        _ => 0,
+    };
+    let list = match import.status {
+        Status::Done => people::kept_list(&mut *db, import).await?,
+        _ => None,
+    };
+    Ok((lacking, list))
 }
 
 /// The progress alone; once there is nothing to wait for, the whole page is asked for anew.
@@ -296,6 +352,8 @@ async fn live(State(state): State<AppState>, shell: Shell, Path(id): Path<Import
         may_undo: false,
         is_mendable: false,
         obstacles: None,
+        lacking: 0,
+        list: None,
     };
     let mut response = html::page(&page.as_live())?;
     if !running {
@@ -317,7 +375,10 @@ fn sentence(import: &Import) -> String {
         Kind::Companies => ("empresa nueva", "empresas nuevas"),
         Kind::History => ("registro nuevo en el historial", "registros nuevos en el historial"),
     };
-    let mut parts = vec![count(import.counts.created, one_new, many_new)];
+    let mut parts = Vec::new();
+    if import.counts.created > 0 {
+        parts.push(count(import.counts.created, one_new, many_new));
+    }
     if import.kind == Kind::Contacts && import.companies_created > 0 {
         parts.push(count(import.companies_created, "empresa nueva", "empresas nuevas"));
     }
@@ -325,15 +386,32 @@ fn sentence(import: &Import) -> String {
         parts.push(count(import.people_created, "contacto nuevo", "contactos nuevos"));
     }
     if import.counts.updated > 0 {
-        parts.push(count(
-            import.counts.updated,
-            &format!("{one} con cambios"),
-            &format!("{many} con cambios"),
-        ));
+        let changed =
+            count(import.counts.updated, &format!("{one} con cambios"), &format!("{many} con cambios"));
+        parts.push(match import.permitted {
+            0 => changed,
+            _ => format!("{changed} ({})", permitted(import)),
+        });
     }
     let what = parts.join(", ");
+    let (is_all_out, is_nothing) = (import.counts.rejected == import.counts.rows, parts.is_empty());
     match import.status {
+        Status::Ready if is_all_out => {
+            "Es una simulación: todavía no se guarda nada. Ninguna fila sirve como viene: al confirmar no cambiará nada."
+                .to_owned()
+        }
+        Status::Ready if is_nothing => {
+            "Es una simulación: todavía no se guarda nada. Al confirmar no cambiará nada: lo que trae ya está en la base."
+                .to_owned()
+        }
         Status::Ready => format!("Es una simulación: todavía no se guarda nada. Al confirmar habrá {what}."),
+        Status::Done if is_nothing => {
+            let left_out = count(import.counts.rejected, "fila quedó fuera", "filas quedaron fuera");
+            match import.counts.rejected {
+                0 => "No cambió nada: lo que trae ya estaba en la base.".to_owned(),
+                _ => format!("No cambió nada; {left_out}."),
+            }
+        }
         Status::Done if import.counts.rejected > 0 => format!(
             "Se guardó lo válido: {what}; {}.",
             count(import.counts.rejected, "fila quedó fuera", "filas quedaron fuera")
@@ -342,6 +420,15 @@ fn sentence(import: &Import) -> String {
         Status::Undone => "Se deshizo por completo: la base quedó como antes de importar.".to_owned(),
         _ => String::new(),
     }
+}
+
+/// Who of those that were there before gets a basis by it, in words.
+pub(super) fn permitted(import: &Import) -> String {
+    crate::chile::format::count(
+        import.permitted,
+        "pasa a tener permiso para recibir promociones",
+        "pasan a tener permiso para recibir promociones",
+    )
 }
 
 pub(super) fn tiles(import: &Import) -> Vec<Tile> {

@@ -1,11 +1,10 @@
-//! What is done to an import: upload, correct, confirm, cancel, undo.
+//! What is done to an import: upload, correct, confirm, cancel.
 
 use super::{
-    error::WebError,
     flash::{Flash, done_or_refused},
     form::{Errors, Form},
     html::{self, Answer},
-    imports_obstacles,
+    imports_permission::ConsentForm,
     routes::Route,
     shell::Shell,
     upload::{Received, Upload},
@@ -16,7 +15,7 @@ use crate::{
     contacts::bulk::{HistoryKind, OnDuplicate},
     error::Error,
     ids::ImportId,
-    imports::{self, Consent, Correction, History, Kind, Order, corrections, files, mapping::Field, undo},
+    imports::{self, Consent, Correction, History, Kind, Order, corrections, files, mapping::Field},
     state::AppState,
 };
 use askama::Template;
@@ -41,7 +40,6 @@ pub(super) fn routes() -> Vec<Route> {
         Route::post("/imports/{id}/corrections", Permission::RunImports, mend),
         Route::post("/imports/{id}/confirmation", Permission::RunImports, confirm),
         Route::post("/imports/{id}/cancellation", Permission::RunImports, cancel),
-        Route::post("/imports/{id}/undo", Permission::RunImports, take_back),
     ]
 }
 
@@ -179,15 +177,6 @@ async fn correct(
     done_or_refused(done, Flash::plain("Se vuelve a simular con lo que corregiste."), &page_of(id))
 }
 
-#[expect(clippy::struct_field_names, reason = "they bear the names of the form's fields")]
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct ConsentForm {
-    consent_basis: String,
-    consent_source: String,
-    consent_obtained_on: String,
-}
-
 async fn restate(
     State(state): State<AppState>,
     Extension(actor): Extension<Actor>,
@@ -195,13 +184,7 @@ async fn restate(
     Form(form): Form<ConsentForm>,
 ) -> Answer {
     let now = state.clock.now();
-    let stated = Consent::parse(
-        &form.consent_basis,
-        &form.consent_source,
-        &form.consent_obtained_on,
-        time::local_date(now),
-    );
-    let done = match stated {
+    let done = match form.parse(now) {
         Ok(consent) => {
             let mut tx = state.db.begin().await?;
             let done = imports::restate(&mut tx, now, &actor, id, consent.as_ref()).await;
@@ -210,10 +193,6 @@ async fn restate(
             }
             done
         }
-        // Three fields beside the whole import: what is wrong is said on the page itself.
-        Err(Error::Invalid(fields)) => Err(Error::refused(
-            fields.into_iter().map(|it| it.message).collect::<Vec<_>>().join(" ") + " No se cambió nada.",
-        )),
         Err(error) => Err(error),
     };
     done_or_refused(done, Flash::plain("Se vuelve a simular con ese permiso."), &page_of(id))
@@ -285,29 +264,4 @@ async fn cancel(
         "Pediste cancelarla: se detiene en cuanto pueda, sin guardar nada. Si ya estaba guardada, lo verás aquí y la podrás deshacer."
     };
     done_or_refused(done.map(drop), Flash::plain(said), &page_of(id))
-}
-
-async fn take_back(
-    State(state): State<AppState>,
-    Extension(actor): Extension<Actor>,
-    Path(id): Path<ImportId>,
-) -> Result<axum::response::Response, WebError> {
-    let mut tx = state.db.begin().await?;
-    let done = undo::ask(&mut tx, state.clock.now(), &actor, id).await;
-    if done.is_ok() {
-        tx.commit().await?;
-    } else {
-        tx.rollback().await?;
-    }
-    if let Err(Error::Refused(sentence)) = done {
-        let import = imports::get(&state.db, id).await?;
-        let told = imports_obstacles::path(&state, &actor, &import).await?;
-        let flash = Flash::bad(sentence);
-        let flash = match told {
-            Some(path) => flash.link("Ver quiénes son", path),
-            None => flash,
-        };
-        return Ok(flash.to(&page_of(id)));
-    }
-    done_or_refused(done, Flash::plain("Se está deshaciendo la importación completa."), &page_of(id))
 }

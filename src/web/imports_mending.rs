@@ -80,7 +80,7 @@ pub(super) async fn among(state: &AppState, import: &Import, numbers: &[i32]) ->
     Ok(grid(import, "Corrige aquí estas filas", lead.to_owned(), rows))
 }
 
-/// The rows as the grid shows them: the columns that are imported, in the order of the file.
+/// The rows as the grid shows them: the columns that are imported, those at fault before the others, each in the order of the file.
 fn grid(import: &Import, title: &'static str, lead: String, rows: Vec<Faulty>) -> Option<Grid> {
     if rows.is_empty() {
         return None;
@@ -93,6 +93,8 @@ fn grid(import: &Import, title: &'static str, lead: String, rows: Vec<Faulty>) -
         let named = imported.iter().copied().take(NAMED).collect::<Vec<_>>();
         imported.retain(|at| named.contains(at) || rows.iter().any(|it| it.at.contains(at)));
     }
+    // What is to be corrected comes first: the other columns may lie beyond the edge.
+    imported.sort_by_key(|at| !rows.iter().any(|it| it.at.contains(at)));
     let cells = |row: &Faulty| {
         let cell = |&at: &usize| Cell {
             at,

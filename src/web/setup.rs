@@ -124,6 +124,19 @@ async fn finish(
     }
 }
 
+/// The fields in the order of the form, which what is wrong is told in.
+const FIELDS: [&str; 9] = [
+    "business_name",
+    "legal_name",
+    "rut",
+    "address",
+    "business_email",
+    "name",
+    "email",
+    "password",
+    "password_again",
+];
+
 /// Everything or nothing: the business, the account, and its first session.
 async fn install(state: &AppState, form: &SetupForm, client: &Client) -> Result<String> {
     let business = Business {
@@ -159,12 +172,6 @@ async fn install(state: &AppState, form: &SetupForm, client: &Client) -> Result<
         }
         Err(error) => return Err(error),
     };
-    if form.password != form.password_again {
-        wrong.push(FieldError::new(
-            "password_again",
-            "No es igual a la contraseña de arriba: escríbela otra vez.",
-        ));
-    }
     let now = state.clock.now();
     let mut tx = state.db.begin().await?;
     let made =
@@ -177,6 +184,13 @@ async fn install(state: &AppState, form: &SetupForm, client: &Client) -> Result<
         }
         Err(error) => return Err(error),
     };
+    if form.password != form.password_again {
+        wrong.push(FieldError::new(
+            "password_again",
+            "No es igual a la contraseña de arriba: escríbela otra vez.",
+        ));
+    }
+    wrong.sort_by_key(|it| FIELDS.iter().position(|field| *field == it.field));
     let (Some(business), Some(id), true) = (business, id, wrong.is_empty()) else {
         return Err(Error::Invalid(wrong));
     };

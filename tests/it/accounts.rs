@@ -398,6 +398,23 @@ const SETUP: [(&str, &str); 8] = [
 ];
 
 #[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn what_is_wrong_in_the_first_form_is_told_in_its_order(db: PgPool) {
+    let app = TestApp::new(db);
+    let link = setup::link(&app.state.db, &app.state.config).await.unwrap().unwrap();
+    let path = link.strip_prefix(&app.state.config.public_url).unwrap();
+    let mut browser = app.anonymous();
+    browser.cookie = browser.get(path).await.cookies().join("; ");
+    let token = path.split_once("token=").unwrap().1;
+    let fields =
+        [("token", token), ("email", "caro@termas.cl"), ("password", "corta"), ("password_again", "otra")];
+    let wrong = browser.post("/setup", &fields).await;
+    assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY);
+    let summary = wrong.body.split("id=\"errors\"").nth(1).unwrap().split("</ul>").next().unwrap();
+    let told: Vec<&str> = summary.split("#field-").skip(1).map(|it| it.split('"').next().unwrap()).collect();
+    assert_eq!(told, ["business_name", "address", "business_email", "name", "password", "password_again"]);
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
 async fn the_first_run_makes_the_business_and_its_administrator_once(db: PgPool) {
     let app = TestApp::new(db);
     assert!(app.anonymous().get("/login").await.text().contains("enlace de un solo uso"));

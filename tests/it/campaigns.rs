@@ -220,6 +220,17 @@ async fn an_audience_is_any_within_a_list_and_all_between_lists(db: PgPool) {
     execute(&app, "update contacts set import_id = 7 where email = 'sur2@x.example'").await;
     assert_eq!(check(&[], &[], &[7]).await, [sur[1]]);
     assert_eq!(check(&[], &[], &[8]).await, []);
+    execute(
+        &app,
+        "insert into imports (id, kind, filename, created_at, created_by_name) overriding system value
+         select n, case n when 9 then 'companies' else 'contacts' end, 'a.csv', '2026-01-01', 'x' from generate_series(9, 10) n",
+    )
+    .await;
+    execute(&app, "update companies set import_id = 9 where name = 'norte'").await;
+    assert_eq!(check(&[], &[], &[9]).await, norte, "of a file of companies, those who work there");
+    execute(&app, "update companies set import_id = 10 where name = 'sur'").await;
+    execute(&app, "update contacts set import_id = 10 where email = 'sur1@x.example'").await;
+    assert_eq!(check(&[], &[], &[10]).await, [sur[0]], "of a file of people, its people alone");
 }
 
 /// One of each who would be left out, and one who would not.

@@ -185,6 +185,54 @@ async fn an_account_is_made_from_the_shell_with_a_password_that_no_list_shows(db
 }
 
 #[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn a_forgotten_password_is_replaced_from_the_shell(db: PgPool) {
+    let shell = Shell::on(&db);
+    let make = "user create --email ana@negocio.cl --role SUPERADMIN --password-stdin";
+    assert_eq!(shell.run_with(make, &[], "tres gotas de lluvia\n").status.code(), Some(0));
+    let app = crate::support::TestApp::new(db.clone());
+    let id: i64 = sqlx::query_scalar("select id from staff_users").fetch_one(&db).await.unwrap();
+    let browser = app.as_staff(llovizna::ids::StaffId(id)).await;
+    assert_eq!(browser.get("/").await.status, axum::http::StatusCode::OK);
+    let change = "user password Ana@Negocio.cl";
+    for (line, input, told) in [
+        ("user password otra@negocio.cl", "cuatro gatos en el muelle", "Nadie tiene una cuenta"),
+        (change, "corta", "No se cambió nada"),
+        (change, "", "No llegó ninguna contraseña por la entrada estándar. No se cambió nada."),
+    ] {
+        let refused = shell.run_with(line, &[], input);
+        assert_eq!(refused.status.code(), Some(1), "{line}");
+        assert!(said(&refused.stderr).contains(told), "{line}: {}", said(&refused.stderr));
+    }
+    assert_eq!(browser.get("/").await.status, axum::http::StatusCode::OK, "nothing was changed");
+    let changed = shell.run_with(change, &[], "cuatro gatos en el muelle\n");
+    assert_eq!(changed.status.code(), Some(0), "{}", said(&changed.stderr));
+    assert_eq!(browser.get("/").await.status, axum::http::StatusCode::SEE_OTHER, "their sessions are over");
+    let hash: String =
+        sqlx::query_scalar("select password_hash from staff_users").fetch_one(&db).await.unwrap();
+    let verdict =
+        llovizna::accounts::password::verify("cuatro gatos en el muelle".to_owned(), Some(hash)).await;
+    assert_ne!(verdict.unwrap(), llovizna::accounts::password::Verdict::Wrong);
+    let audited: String =
+        sqlx::query_scalar("select actor from audit_events where action = 'staff.set_password'")
+            .fetch_one(&db)
+            .await
+            .unwrap();
+    assert_eq!(audited, "línea de comandos");
+    assert!(app.anonymous().get("/login").await.text().contains("llovizna user password"));
+}
+
+#[test]
+fn help_names_what_a_command_takes_in_the_order_of_its_usage_and_tells_of_json() {
+    let shell = Shell::new();
+    let help = said(&shell.run("import --help").stdout);
+    let arguments = help.split("Argumentos:").nth(1).unwrap();
+    let (kind, file) = (arguments.find("<TIPO>").unwrap(), arguments.find("<ARCHIVO>").unwrap());
+    assert!(kind < file, "{help}");
+    assert!(help.contains("escriben json cuando su salida va a un archivo"), "{help}");
+    assert!(said(&shell.run("user --help").stdout).contains("password"));
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
 async fn jobs_are_listed_and_run(db: PgPool) {
     let shell = Shell::on(&db);
     let jobs = shell.json("job list --format json");
@@ -243,6 +291,10 @@ async fn an_import_is_simulated_first_and_then_written(db: PgPool) {
     let told = shell.json("import contacts gente.csv");
     assert_eq!((&told["created"], &told["rejected"]), (&1.into(), &1.into()));
     assert_eq!(count().await, 0);
+    let told = sqlx::query!("select status from imports where id = $1", told["import_id"].as_i64());
+    assert_eq!(told.fetch_one(&db).await.unwrap().status, "CANCELLED", "what only tells waits for nobody");
+    let home = crate::support::TestApp::new(db.clone()).get("/").await.text();
+    assert!(!home.contains("espera que la confirmes"), "{home}");
     let done = shell.json("import contacts gente.csv --apply --report malas.csv");
     assert_eq!(done["created"], 1);
     assert_eq!(count().await, 1);

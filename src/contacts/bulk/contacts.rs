@@ -408,7 +408,13 @@ async fn insert(tx: &mut Tx<'_>, now: DateTime<Utc>, import: ImportId, basis: &B
     Ok(())
 }
 
-async fn update(tx: &mut Tx<'_>, now: DateTime<Utc>, import: ImportId, basis: &Basis<'_>) -> Result<()> {
+/// Write the basis that `import_updates` gives people into the ledger.
+pub(super) async fn grant(
+    tx: &mut Tx<'_>,
+    now: DateTime<Utc>,
+    import: ImportId,
+    basis: &Basis<'_>,
+) -> Result<()> {
     sqlx::query(
         "insert into consent_events (contact_id, communication_type, basis, source, obtained_on, import_id, at)
          select u.id, 'EMAIL', u.new_basis, $3, $4, $1, $2 from import_updates u where u.new_basis is not null",
@@ -420,6 +426,11 @@ async fn update(tx: &mut Tx<'_>, now: DateTime<Utc>, import: ImportId, basis: &B
     .bind(basis.obtained_on)
     .execute(&mut **tx)
     .await?;
+    Ok(())
+}
+
+async fn update(tx: &mut Tx<'_>, now: DateTime<Utc>, import: ImportId, basis: &Basis<'_>) -> Result<()> {
+    grant(tx, now, import, basis).await?;
     sqlx::query(
         "update contacts c set first_name = u.first_name, last_name = u.last_name, email = u.email, phone = u.phone,
             job_title = u.job_title, birth_date = u.birth_date, comuna = u.comuna, notes = u.notes,

@@ -8,12 +8,14 @@
 mod companies;
 mod contacts;
 mod history;
+mod permission;
 mod refusals;
 mod removal;
 
 pub use companies::{decide_companies, write_companies};
 pub use contacts::{Basis, decide_contacts, write_contacts};
 pub use history::{HistoryKind, People, decide_history, newcomers, write_history};
+pub use permission::{decide_permission, write_permission};
 pub use removal::{Obstacle, Touched, hold, obstacles, remove, remove_history, touched};
 
 use super::search_index;

@@ -275,6 +275,7 @@ pub(super) struct Books {
     pub(super) counts: Counts,
     warned: i64,
     unsubscribed: i64,
+    permitted: i64,
     foreseen: Written,
 }
 
@@ -312,6 +313,7 @@ pub(super) async fn count(tx: &mut Tx<'_>, import: &Import) -> Result<Books, Sto
         return Err(Error::Internal(format!("import {}: {staged} rows, {decided} decided", import.id)).into());
     }
     let mut foreseen = Written::default();
+    let mut permitted = 0;
     match import.kind {
         Kind::Companies => foreseen.companies = counts.created.unsigned_abs(),
         Kind::History => foreseen.people = bulk::newcomers(tx).await?.unsigned_abs(),
@@ -324,9 +326,13 @@ pub(super) async fn count(tx: &mut Tx<'_>, import: &Import) -> Result<Books, Sto
             .fetch_one(&mut **tx)
             .await?;
             foreseen.companies = companies.unsigned_abs();
+            permitted = sqlx::query_scalar("select count(*) from import_updates where new_basis is not null")
+                .persistent(false)
+                .fetch_one(&mut **tx)
+                .await?;
         }
     }
-    Ok(Books { counts, warned, unsubscribed, foreseen })
+    Ok(Books { counts, warned, unsubscribed, permitted, foreseen })
 }
 
 /// Close the step: simulated, or `written`.
@@ -342,7 +348,8 @@ pub(super) async fn finish(
     let counts = &books.counts;
     let finished = sqlx::query!(
         "update imports set status = $2, progress = 100, rows_read = $3, total = $3, created = $4, updated = $5,
-            unchanged = $6, duplicates = $7, rejected = $8, warned = $9, companies_created = $10, people_created = $12, unsubscribed = $13, failure = null,
+            unchanged = $6, duplicates = $7, rejected = $8, warned = $9, companies_created = $10, people_created = $12, unsubscribed = $13,
+            permitted = $14, failure = null,
             attempts = 0, analysed_at = coalesce(analysed_at, $11),
             applied_at = case when $2 = 'DONE' then $11 end, finished_at = case when $2 = 'DONE' then $11 end
          where id = $1 and not cancel_requested",
@@ -359,6 +366,7 @@ pub(super) async fn finish(
         now,
         i64::try_from(beside.people).unwrap_or(0),
         books.unsubscribed,
+        books.permitted,
     )
     .execute(&mut **tx)
     .await?

@@ -92,12 +92,20 @@ async fn a_null_byte_costs_its_row_only(db: PgPool) {
 }
 
 #[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
-async fn a_formula_is_text_in_the_base_and_harmless_in_the_report(db: PgPool) {
+async fn a_formula_is_no_name_in_the_base_and_harmless_in_the_report(db: PgPool) {
     let file =
         "nombre,apellido,correo,telefono\n=cmd|' /C calc'!A0,x,ana@x.example,\n=1+1,x,malo,+56987654321\n";
-    Attempt::contacts(file).applied().run(&db).await;
-    let name = sqlx::query_scalar!("select first_name from contacts").fetch_one(&db).await.unwrap();
-    assert_eq!(name, "=cmd|' /C calc'!A0");
+    let it = Attempt::contacts(file).applied().run(&db).await;
+    assert_eq!((it.counts.created, it.warnings), (1, 1));
+    let ana = sqlx::query!("select first_name, last_name from contacts").fetch_one(&db).await.unwrap();
+    assert_eq!(
+        (ana.first_name.as_str(), ana.last_name.as_str()),
+        ("", "x"),
+        "nobody is greeted by a formula"
+    );
+    let warning =
+        sqlx::query_scalar!("select warning from import_rows where verdict = 'CREATED'").fetch_one(&db).await;
+    assert_eq!(warning.unwrap().unwrap(), "El nombre «=cmd|' /C calc'!A0» parece una fórmula: no se guardó");
     let report = Attempt::contacts(file).report(&db).await;
     assert_eq!(
         report,

@@ -202,7 +202,8 @@ async fn a_row_says_that_its_person_unsubscribed_and_the_import_counts_them(db: 
         );
         let counted = sqlx::query_scalar!("select unsubscribed from imports where id = $1", it.import_id);
         assert_eq!(counted.fetch_one(&db).await.unwrap(), 2);
-        let rows = report::rows(&db, ImportId(it.import_id), None, None, 0, 10).await.unwrap();
+        let id = if apply { ImportId(it.import_id) } else { attempt.ready(&db).await };
+        let rows = report::rows(&db, id, None, None, 0, 10).await.unwrap();
         let said: Vec<String> = rows.into_iter().map(|it| it.warning.unwrap_or_default()).collect();
         assert!(
             said[0].contains("Se dio de baja antes") && said[1].contains("Se dio de baja antes"),

@@ -12,16 +12,20 @@ mod interruptions;
 mod meanwhile;
 mod mending;
 mod undo;
+mod permission;
 mod properties;
 mod told;
 mod web;
 
 use chrono::{DateTime, Utc};
 use llovizna::{
+    access::Actor,
     cli::import::{Args, KindArg, Outcome, run},
     clock::Clock,
     contacts::bulk::OnDuplicate,
     error::Error,
+    ids::ImportId,
+    imports::{Consent, History, Kind, Order, files, run as engine},
 };
 use rust_xlsxwriter::Workbook;
 use sqlx::PgPool;
@@ -104,6 +108,40 @@ impl Attempt {
 
     pub(crate) async fn run(&self, db: &PgPool) -> Outcome {
         self.outcome(db).await.unwrap()
+    }
+
+    /// Upload it as the panel does, and simulate it: it waits for a person.
+    pub(crate) async fn ready(&self, db: &PgPool) -> ImportId {
+        let id = self.uploaded(db).await;
+        while engine::step(db, now(), id).await.unwrap() {}
+        id
+    }
+
+    /// Upload it as the panel does.
+    async fn uploaded(&self, db: &PgPool) -> ImportId {
+        let kind = match self.args.kind {
+            KindArg::Companies => Kind::Companies,
+            KindArg::Contacts => Kind::Contacts,
+            KindArg::History => Kind::History,
+        };
+        let consent = self.args.consent_source.clone().map(|source| Consent {
+            basis: self.args.consent_basis.clone(),
+            source,
+            obtained_on: now().date_naive(),
+        });
+        let order = Order {
+            kind,
+            filename: "a.csv".to_owned(),
+            on_duplicate: self.args.on_duplicate,
+            consent,
+            sheet: None,
+            apply_at_once: false,
+            history: History { kind: None, create_people: self.args.create_people },
+        };
+        let mut tx = db.begin().await.unwrap();
+        let id = files::store(&mut tx, now(), &Actor::CommandLine, &order, &self.args.file).await.unwrap();
+        tx.commit().await.unwrap();
+        id
     }
 
     /// Why it is refused.

@@ -10,7 +10,7 @@ use llovizna::{
     contacts::{bulk::OnDuplicate, preferences},
     error::Error,
     ids::{ContactId, ImportId, StaffId},
-    imports::{self, Kind, Order, Status, files, run, undo},
+    imports::{self, Status, run, undo},
 };
 use sqlx::PgPool;
 
@@ -113,28 +113,15 @@ async fn an_undo_that_was_cut_off_too_often_is_given_up(db: PgPool) {
 }
 
 async fn uploaded(db: &PgPool) -> ImportId {
-    let attempt = Attempt::contacts(KNOWN);
-    let order = Order {
-        kind: Kind::Contacts,
-        filename: "a.csv".to_owned(),
-        on_duplicate: attempt.args.on_duplicate,
-        consent: None,
-        sheet: None,
-        apply_at_once: false,
-        history: imports::History::default(),
-    };
-    let mut tx = db.begin().await.unwrap();
-    let id = files::store(&mut tx, now(), &Actor::CommandLine, &order, &attempt.args.file).await.unwrap();
-    tx.commit().await.unwrap();
-    id
+    Attempt::contacts(KNOWN).uploaded(db).await
 }
 
 #[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
 async fn what_is_given_up_or_taken_back_keeps_nobodys_data(db: PgPool) {
-    let simulated = Attempt::contacts(KNOWN).run(&db).await;
+    let simulated = Attempt::contacts(KNOWN).ready(&db).await;
     assert_eq!(kept(&db).await, (1, 1));
     let mut tx = db.begin().await.unwrap();
-    imports::cancel(&mut tx, now(), &Actor::CommandLine, ImportId(simulated.import_id)).await.unwrap();
+    imports::cancel(&mut tx, now(), &Actor::CommandLine, simulated).await.unwrap();
     tx.commit().await.unwrap();
     assert_eq!(kept(&db).await, (0, 0));
     let it = Attempt::contacts(KNOWN).applied().run(&db).await;
@@ -145,14 +132,14 @@ async fn what_is_given_up_or_taken_back_keeps_nobodys_data(db: PgPool) {
 
 #[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
 async fn what_nobody_decided_on_for_a_month_is_let_go(db: PgPool) {
-    let ready = Attempt::contacts(KNOWN).run(&db).await;
+    let ready = Attempt::contacts(KNOWN).ready(&db).await;
     Attempt::contacts("color\nrojo\n").outcome(&db).await.unwrap_err();
     assert_eq!(kept(&db).await, (2, 1));
     cleanup::run_once(&db, now() + TimeDelta::days(29)).await.unwrap();
     assert_eq!(kept(&db).await, (2, 1));
     cleanup::run_once(&db, now() + TimeDelta::days(31)).await.unwrap();
     assert_eq!(kept(&db).await, (0, 0));
-    let import = imports::get(&db, ImportId(ready.import_id)).await.unwrap();
+    let import = imports::get(&db, ready).await.unwrap();
     assert_eq!(import.status, Status::Cancelled);
 }
 

@@ -57,6 +57,19 @@ async fn a_file_is_uploaded_simulated_confirmed_and_undone(db: PgPool) {
     assert!(done.body.contains(&format!("href=\"/contacts?import={number}\"")), "{}", done.body);
     assert!(browser.get("/imports").await.body.contains("clientes.csv"));
 
+    let asked = browser.get(&format!("{page}/undo")).await;
+    assert!(
+        asked.text().contains("1 contacto se borra") && asked.text().contains("1 empresa se borra"),
+        "{}",
+        asked.text()
+    );
+    run::run_once(&db, app.now()).await.unwrap();
+    assert_eq!(population(&db).await, (1, 1), "asking takes nothing back");
+    assert!(
+        !done.body.contains(&format!("action=\"{page}/undo\"")),
+        "nothing goes by one click: {}",
+        done.body
+    );
     browser.post(&format!("{page}/undo"), &[]).await;
     run::run_once(&db, app.now()).await.unwrap();
     assert_eq!(population(&db).await, (0, 0));
@@ -123,7 +136,7 @@ async fn who_only_looks_changes_nothing(db: PgPool) {
     let reader = app.as_role(Role::ReadOnly).await;
     assert_eq!(reader.get(&page).await.status, StatusCode::OK);
     assert_eq!(reader.get("/imports/new").await.status, StatusCode::FORBIDDEN);
-    for action in ["confirmation", "cancellation", "undo", "mapping"] {
+    for action in ["confirmation", "cancellation", "undo", "mapping", "permission", "list"] {
         assert_eq!(
             reader.post(&format!("{page}/{action}"), &[]).await.status,
             StatusCode::FORBIDDEN,
