@@ -422,21 +422,33 @@ pub async fn filenames(db: impl PgExecutor<'_>, ids: &[i64]) -> Result<Vec<Strin
     Ok(named.fetch_all(db).await?)
 }
 
+/// An import that wrote the same file before.
+#[derive(Clone, Copy, Debug)]
+pub struct Earlier {
+    /// Row.
+    pub id: ImportId,
+    /// When it was written.
+    pub applied_at: DateTime<Utc>,
+    /// Whether it came with a basis for promotions.
+    pub has_basis: bool,
+}
+
 /// The last earlier import that wrote this very file, if any.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn done_before(db: impl PgExecutor<'_>, id: ImportId) -> Result<Option<(ImportId, DateTime<Utc>)>> {
-    let found = sqlx::query!(
-        r#"select earlier.id, earlier.applied_at as "applied_at!" from imports earlier
+pub async fn done_before(db: impl PgExecutor<'_>, id: ImportId) -> Result<Option<Earlier>> {
+    Ok(sqlx::query_as!(
+        Earlier,
+        r#"select earlier.id as "id: ImportId", earlier.applied_at as "applied_at!",
+            earlier.consent_basis is not null as "has_basis!" from imports earlier
         join imports this on this.file_sha256 = earlier.file_sha256 and this.kind = earlier.kind
         where this.id = $1 and earlier.id < this.id and earlier.status = 'DONE'
         order by earlier.id desc limit 1"#,
         id.0
     )
     .fetch_optional(db)
-    .await?;
-    Ok(found.map(|it| (ImportId(it.id), it.applied_at)))
+    .await?)
 }
 
 async fn record(

@@ -15,7 +15,7 @@ use crate::{
     error::Result,
     ids::{ImportId, ListId},
     imports::{
-        self, Consent, Import, Kind, Status,
+        self, Consent, Earlier, Import, Kind, Status,
         mapping::{self, Field, LeftOut},
         people, permission, report, undo,
     },
@@ -161,7 +161,7 @@ struct ShowPage {
     reasons: Vec<report::Reason>,
     observations: Vec<report::Reason>,
     grid: Option<Grid>,
-    earlier: Option<(ImportId, DateTime<Utc>)>,
+    earlier: Option<Earlier>,
     may_export: bool,
     may_undo: bool,
     /// Some row that is only in doubt can be written anew.
