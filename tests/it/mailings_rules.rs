@@ -10,11 +10,14 @@ use crate::{
 use axum::http::StatusCode;
 use llovizna::{
     access::{Actor, Role},
+    contacts::contact_list::Filter,
     db::MIGRATIONS,
-    ids::{ContactId, MailingId},
-    mailings::{self, Status, run},
+    error::Error,
+    ids::{ContactId, LibraryId, MailingId},
+    mailings::{self, Status, Words, run},
 };
 use sqlx::PgPool;
+use std::time::Duration;
 
 const ONCE: [&str; 3] = [
     "0191d3a0-0000-7000-8000-000000000001",
@@ -141,7 +144,10 @@ async fn what_its_state_does_not_allow_is_refused_and_changes_nothing(db: PgPool
     assert_eq!(staff.post(&format!("{path}/cancellation"), &[]).await.status, StatusCode::FORBIDDEN);
     let page = staff.get(&path).await.text();
     assert!(page.contains("Ver los mensajes") && !page.contains("Cancelar lo que no ha salido"), "{page}");
+    let offers = async || who.get(&path).await.text().contains("Cancelar lo que no ha salido");
+    assert!(offers().await, "one waits in the queue");
     assert!(said("cancellation").await.contains("Cancelado: 1 mensaje"));
+    assert!(!offers().await);
     let page = said("cancellation").await;
     assert!(page.contains("ya se canceló"), "{page}");
     assert!(said("resume").await.contains("no está detenido"));
@@ -164,6 +170,10 @@ async fn what_is_paused_queues_nobody_and_says_nothing_of_it_once_it_goes_on(db:
         mailings::pause_for_trouble(&mut tx, app.now(), id, "Revisa el DNS.".to_owned()).await.unwrap();
     tx.commit().await.unwrap();
     assert!(paused.is_some_and(|it| it.mailing_id == id && it.reason == "Revisa el DNS."));
+    let mut tx = app.state.db.begin().await.unwrap();
+    let again = mailings::pause_for_trouble(&mut tx, app.now(), id, "Otra cosa.".to_owned()).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(again, None, "it stands still for the first reason");
     assert!(!run::run_once(&app.state.db, app.now()).await.unwrap(), "nothing to do");
     let path = format!("/mailings/{id}");
     let page = app.get(&path).await.text();
@@ -222,7 +232,8 @@ async fn an_engine_passes_over_what_another_works_on(db: PgPool) {
         .execute(&mut *other)
         .await
         .unwrap();
-    settle(&app).await;
+    let waits = tokio::time::timeout(Duration::from_secs(30), settle(&app)).await;
+    assert!(waits.is_ok(), "an engine waits for another");
     other.rollback().await.unwrap();
     assert_eq!((status(&app, first).await, status(&app, second).await), (Status::Running, Status::Done));
     settle(&app).await;
@@ -252,6 +263,10 @@ async fn the_page_of_one_is_asked_for_anew_once_it_stands_and_the_list_of_all_go
     assert!(!refresh().await, "while it runs");
     settle(&app).await;
     assert!(refresh().await);
+    let preview = app.post("/mailings/preview", OFFER).await.body;
+    let version: i64 = count(&app, "select template_id from library_templates where id = 1").await;
+    let carried = format!("name=\"version\" value=\"{version}\"");
+    assert!(preview.contains(&carried), "what is confirmed is what was seen: {preview}");
     let letter = app.get(&format!("/mailings/{id}/letter")).await;
     assert!(letter.text().contains("Un descanso para dos"), "{}", letter.text());
     execute(
@@ -273,4 +288,28 @@ async fn the_page_of_one_is_asked_for_anew_once_it_stands_and_the_list_of_all_go
     let forbidden = mailings::cancel(&mut tx, app.now(), &Actor::System, MailingId(999)).await;
     assert!(forbidden.is_err(), "there is none");
     assert_eq!(app.get("/mailings/999").await.status, StatusCode::NOT_FOUND);
+}
+
+#[sqlx::test(migrator = "MIGRATIONS")]
+async fn whoever_may_not_send_is_refused_whichever_way_leads_there(db: PgPool) {
+    let app = app(db);
+    let all = people(&app, "sur", 1).await;
+    let id = made(&ask(&app, &all, OFFER).await);
+    let staff = app.as_role(Role::Staff).await;
+    let mut tx = app.state.db.begin().await.unwrap();
+    let actor = Actor::asking(&mut *tx, staff.staff.map(|it| it.0), "").await.unwrap();
+    let draft = mailings::Draft {
+        once: ONCE[1].parse().unwrap(),
+        words: Words::Template(LibraryId(1)),
+        shown: None,
+        seen: None,
+    };
+    let filter = Filter { among: Some(vec![all[0].0]), ..Filter::default() };
+    let created =
+        mailings::create(&mut tx, app.now(), &actor, &app.state.config, &draft, &filter).await.map(|_| ());
+    let cancelled = mailings::cancel(&mut tx, app.now(), &actor, id).await.map(|_| ());
+    let resumed = mailings::resume(&mut tx, app.now(), &actor, id).await;
+    for refused in [created, cancelled, resumed] {
+        assert!(matches!(refused, Err(Error::Forbidden)), "{refused:?}");
+    }
 }

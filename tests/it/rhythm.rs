@@ -16,6 +16,7 @@ use llovizna::{
     channels::Channel,
     contacts::{merge, rhythm},
     db::MIGRATIONS,
+    error::Error,
     ids::{CampaignId, ContactId},
     messaging::links,
 };
@@ -394,15 +395,19 @@ async fn what_staff_notes_wrongly_is_said_at_its_field_and_kept_from_whoever_may
     assert!(offers.body.contains("pace=EMAIL#rhythm"), "{}", offers.body);
     let reader = app.as_role(Role::ReadOnly).await;
     let page = reader.get(&format!("/contacts/{person}/consents?pace=EMAIL")).await;
-    assert!(
-        !page.body.contains("/rhythms\"") && !page.body.contains("pace=EMAIL#rhythm"),
-        "{}",
-        page.body
-    );
+    assert!(!page.body.contains("/rhythms\"") && !page.body.contains("pace=EMAIL#rhythm"), "{}", page.body);
     let told =
         [("communication_type", "EMAIL"), ("seen", "/"), ("every", "30"), ("pause", ""), ("how", "PHONE")];
     let path = format!("/contacts/{person}/rhythms");
     assert_eq!(reader.post(&path, &told).await.status, StatusCode::FORBIDDEN);
+    let mut tx = app.state.db.begin().await.unwrap();
+    let actor = Actor::asking(&mut *tx, reader.staff.map(|it| it.0), "").await.unwrap();
+    let telling = rhythm::Telling { how: "PHONE".to_owned(), ..rhythm::Telling::default() };
+    let telling = telling.check(app.now().date_naive()).unwrap();
+    let wish = rhythm::Rhythm { min_days: Some(30), paused_until: None };
+    let refused = rhythm::note(&mut tx, app.now(), &actor, person, Channel::Email, wish, &telling).await;
+    assert!(matches!(refused, Err(Error::Forbidden)), "whichever way leads there: {refused:?}");
+    drop(tx);
     let mut forged = app.as_role(Role::Staff).await;
     let own = std::mem::replace(&mut forged.csrf, "guessed".to_owned());
     assert_eq!(forged.post(&path, &told).await.status, StatusCode::FORBIDDEN);
