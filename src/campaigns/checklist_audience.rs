@@ -21,7 +21,7 @@ pub(super) async fn undeclared(
     question: Question<'_>,
 ) -> Result<Option<(ImportId, String)>> {
     let without = Which::LeftOut(BlockReason::NoConsent);
-    let people = audience::people(&mut *db, question, without, None, LOOKED_AT).await?;
+    let people = audience::people(&mut *db, question, without, &[], None, LOOKED_AT).await?;
     let people: Vec<_> = people.iter().map(|it| it.id).collect();
     imports::people::undeclared(db, &people).await
 }

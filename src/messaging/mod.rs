@@ -7,7 +7,9 @@
 
 pub mod kinds;
 pub mod asked_again;
+mod entities;
 pub mod plain_text;
+mod tags;
 pub mod values;
 pub mod mjml;
 pub mod blocks;
