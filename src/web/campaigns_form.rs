@@ -17,6 +17,7 @@ use crate::{
         audience::{self, Choices, Named, Question},
         campaign::{self, Campaign, Status},
         edit::Edit,
+        variants,
     },
     channels::Channel,
     chile::{business_hours::BusinessHours, comunas},
@@ -66,6 +67,8 @@ struct FormPage {
     shell: Shell,
     id: Option<CampaignId>,
     status: Status,
+    /// What of its text can't change any more, in words; empty: all of it may.
+    fixed: String,
     /// When the campaign last changed; empty for a new one.
     seen: String,
     edit: Edit,
@@ -179,9 +182,14 @@ async fn page(
     let choices = audience::choices(db).await?;
     let contacts = audience::first_of(db, state.clock.now(), &edit.audience, 25).await?;
     let count = counted(db, state, &edit).await?;
+    let fixed = match campaign.filter(|it| it.status.is_live()) {
+        Some(campaign) => variants::fixed(db, campaign.id).await?.map(|it| it.sentence()),
+        None => None,
+    };
     Ok(FormPage {
         shell,
         id: campaign.map(|it| it.id),
+        fixed: fixed.unwrap_or_default(),
         status: campaign.map_or(Status::Draft, |it| it.status),
         seen: campaign.map_or_else(String::new, |it| it.updated_at.to_rfc3339()),
         edit,
@@ -318,7 +326,7 @@ async fn update(
     match result {
         Ok(()) => {
             tx.commit().await?;
-            let text = if campaign.status.is_live() {
+            let text = if campaign.status.is_live() && campaign.source != edit.source {
                 "Guardado. Quienes faltan recibirán la versión nueva; lo ya enviado no cambia."
             } else {
                 "Guardado."
@@ -363,6 +371,7 @@ async fn draft(state: &AppState, shell: Shell, form: &CampaignForm) -> crate::er
         shell,
         id: None,
         status: Status::Draft,
+        fixed: String::new(),
         seen: String::new(),
         edit,
         typed: form.clone(),
