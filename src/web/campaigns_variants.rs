@@ -3,6 +3,7 @@
 use super::{
     campaigns::HEARS,
     campaigns_figures::{Figure, percent},
+    filters,
     flash::{Flash, done_or_refused},
     form::{Errors, Form},
     html::{self, Answer},
