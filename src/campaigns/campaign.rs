@@ -361,8 +361,8 @@ pub async fn create(tx: &mut Tx<'_>, now: DateTime<Utc>, actor: &Actor, edit: &E
     Ok(id)
 }
 
-/// Change a campaign. While it runs or waits, its text and pace may change (the
-/// remaining recipients get the new version); whom it is for may not.
+/// Change a campaign. While it runs or waits, its pace may change, and its text where the remaining recipients would get
+/// the new version ([`variants::refuse_unheard`]); whom it is for may not.
 ///
 /// # Errors
 /// [`Error::Forbidden`], [`Error::NotFound`], [`Error::Invalid`], [`Error::Refused`] once it ended, or the database's.
@@ -390,6 +390,7 @@ pub async fn update(
         actor.require(Permission::SendCampaigns)?;
         edit.audience = before.audience.clone();
         edit.message_type = before.message_type;
+        variants::refuse_unheard(tx, id, &before.source, &edit.source).await?;
         let lacking = text::problems(tx, config, edit.message_type, &edit.source).await?;
         if !lacking.is_empty() {
             return Err(Error::Invalid(lacking));

@@ -2,7 +2,7 @@
 //! else by the program once the hours are over. Until then the rest of the audience waits, put off by the gate.
 
 use super::{
-    campaign::{self, Status},
+    campaign::{self, Campaign},
     status,
     variants::{self, Measure, Plan, letter},
 };
@@ -12,14 +12,14 @@ use crate::{
     db::Tx,
     error::{Error, Result},
     ids::CampaignId,
-    messaging::sample,
+    messaging::{kinds::DeferReason, sample},
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 use sqlx::{PgConnection, PgPool};
 
 /// Messages put back into the queue in one transaction.
-const PAGE: i64 = 5000;
+const PAGE: u64 = 5000;
 
 /// What one text came to, on the sample alone.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
@@ -230,7 +230,7 @@ pub async fn decide(
     let contest = of(tx, id)
         .await?
         .ok_or_else(|| Error::refused("Esta campaña no prueba varios textos: no hay nada que elegir."))?;
-    if !campaign.status.is_live() || campaign.hold(now).is_some() {
+    if !is_under_way(&campaign, now) {
         return Err(Error::refused(
             "Se elige mientras la campaña está en curso. Ahora no hay nadie esperando un texto; no se cambió nada.",
         ));
@@ -291,57 +291,71 @@ pub async fn run_once(db: &PgPool, now: DateTime<Utc>) -> Result<u64> {
         let is_decided = decide_if_due(&mut tx, now, id).await?;
         tx.commit().await?;
         if is_decided {
-            freed += release(db, now, id).await?;
+            freed += release(db, now, id, u64::MAX).await?;
         }
     }
     Ok(freed)
 }
 
-/// Whether it is decided which text the rest of the campaign gets, perhaps just now.
+/// Whether it is decided which text the rest of the campaign gets, perhaps just now. What each text came to is counted
+/// only where that decides: it means reading the whole sample.
 async fn decide_if_due(tx: &mut Tx<'_>, now: DateTime<Utc>, id: CampaignId) -> Result<bool> {
     campaign::lock(tx, id).await?;
+    let known = sqlx::query!("select winner, sample_percent from campaigns where id = $1", id.0)
+        .fetch_one(&mut **tx)
+        .await?;
+    if known.winner.is_some() || known.sample_percent.is_none() {
+        return Ok(known.winner.is_some());
+    }
     sqlx::query!(
         "update campaigns set sample_started_at = (
              select min(sent_at) from communication_logs where campaign_id = $1 and in_sample and sent_at is not null)
-         where id = $1 and sample_started_at is null and winner is null",
+         where id = $1 and sample_started_at is null",
         id.0
     )
     .execute(&mut **tx)
     .await?;
-    let Some(contest) = of(tx, id).await? else { return Ok(false) };
-    if contest.winner.is_some() {
-        return Ok(true);
-    }
-    let is_due = match contest.decides_at() {
+    let Some(rest) = rest(tx, id).await? else { return Ok(false) };
+    let is_due = match rest.decides_at {
         Some(at) => at <= now,
-        None => all_wait(tx, id).await?,
+        None => all_wait(tx, now, id).await?,
     };
-    if is_due {
+    if is_due && let Some(contest) = of(tx, id).await? {
         let place = best(&contest.tallies, contest.plan.by);
         settle(tx, now, &Actor::System, id, place, &contest).await?;
     }
     Ok(is_due)
 }
 
-/// Whether nobody of the sample is left who could still get a text, so that nothing would ever be known.
-async fn all_wait(tx: &mut Tx<'_>, id: CampaignId) -> Result<bool> {
+/// Whether nobody of the sample is left who could still get a text, so that nothing would ever be known; or, once the
+/// hours since the start are over, only people whom their own wishes hold back for days.
+async fn all_wait(tx: &mut Tx<'_>, now: DateTime<Utc>, id: CampaignId) -> Result<bool> {
+    let of_the_person: Vec<String> =
+        DeferReason::OF_THE_PERSON.iter().map(|it| it.code().to_owned()).collect();
     let row = sqlx::query!(
         r#"select (select enqueue_done from campaigns where id = $1) as "complete!",
+               (select greatest(launched_at, held_until) + make_interval(hours => winner_after_hours) <= $2
+                from campaigns where id = $1) as is_late,
+               coalesce(sum(messages) filter (where status = 'PENDING' and reason = any ($3)), 0)::bigint as "held!",
                coalesce(sum(messages) filter (where status in ('PENDING', 'SENDING') and reason <> 'AWAITING_WINNER'), 0)::bigint as "open!",
                coalesce(sum(messages) filter (where status = 'PENDING' and reason = 'AWAITING_WINNER'), 0)::bigint as "waiting!"
            from campaign_tallies where campaign_id = $1"#,
-        id.0
+        id.0,
+        now,
+        &of_the_person
     )
     .fetch_one(&mut **tx)
     .await?;
-    Ok(row.complete && row.open == 0 && row.waiting > 0)
+    let goes_on = row.open > if row.is_late == Some(true) { row.held } else { 0 };
+    Ok(row.complete && !goes_on && row.waiting > 0)
 }
 
-/// Put back into the queue who waited for the decision, page by page. Returns how many messages that was.
+/// Put back into the queue who waited for the decision, page by page, and not more than `most` of them: the next run
+/// does the rest. Returns how many messages that was.
 ///
 /// # Errors
 /// When the database fails; whole pages are kept.
-pub async fn release(db: &PgPool, now: DateTime<Utc>, id: CampaignId) -> Result<u64> {
+pub async fn release(db: &PgPool, now: DateTime<Utc>, id: CampaignId, most: u64) -> Result<u64> {
     let winner = sqlx::query_scalar!(
         r#"select winner as "winner!" from campaigns
            where id = $1 and winner is not null and (
@@ -353,16 +367,19 @@ pub async fn release(db: &PgPool, now: DateTime<Utc>, id: CampaignId) -> Result<
     .await?;
     let Some(place) = winner.and_then(|it| usize::try_from(it).ok()) else { return Ok(0) };
     let said = format!("Se eligió el texto {}", letter(place));
-    let mut all = 0;
-    loop {
+    let (mut all, mut after) = (0, 0);
+    while all < most {
+        let limit = i64::try_from(PAGE.min(most - all)).unwrap_or_default();
         let mut tx = db.begin().await?;
-        let freed = sample::release(&mut tx, now, id, &said, PAGE).await?;
+        let (freed, last) = sample::release(&mut tx, now, id, &said, (after, limit)).await?;
         tx.commit().await?;
-        all += freed;
         if freed == 0 {
-            return Ok(all);
+            break;
         }
+        all += freed;
+        after = last;
     }
+    Ok(all)
 }
 
 /// What is still to wait for a winner of a campaign, for a calendar.
@@ -400,10 +417,15 @@ pub async fn rest(db: &mut PgConnection, id: CampaignId) -> Result<Option<Rest>>
     }))
 }
 
+/// Whether the campaign sends, so that a text can be chosen for those who wait.
+fn is_under_way(campaign: &Campaign, now: DateTime<Utc>) -> bool {
+    campaign.status.is_live() && campaign.hold(now).is_none()
+}
+
 /// Whether the campaign may still be decided about by a person.
 #[must_use]
-pub fn may_decide(contest: &Contest, status: Status) -> bool {
-    status.is_live() && contest.winner.is_none()
+pub fn may_decide(contest: &Contest, campaign: &Campaign, now: DateTime<Utc>) -> bool {
+    is_under_way(campaign, now) && contest.winner.is_none()
 }
 
 #[cfg(test)]

@@ -85,7 +85,6 @@ pub async fn delete(tx: &mut Tx<'_>, now: DateTime<Utc>, actor: &Actor, id: Camp
             "Ya enviaste una prueba de este borrador, y lo enviado queda en el registro: no se puede eliminar. Si no lo usarás, cancélalo.",
         ));
     }
-    sqlx::query!("delete from campaign_variants where campaign_id = $1", id.0).execute(&mut **tx).await?;
     sqlx::query!("delete from campaigns where id = $1", id.0).execute(&mut **tx).await?;
     let change = audit::Change {
         action: "campaign.delete",

@@ -1,7 +1,7 @@
 //! What would become of one person if a campaign were started now, or did: whether they belong to its audience, whether
 //! they have their message, and what the gate says.
 
-use super::{audience, campaign::Campaign, variants};
+use super::{audience, campaign::Campaign, contest, variants};
 use crate::{
     config::Config,
     contacts::merge,
@@ -22,6 +22,8 @@ pub struct OnOne {
     pub belongs: bool,
     /// Their message of it, where they have one.
     pub message: Option<(MessageId, Status)>,
+    /// Its texts are being compared: one of its messages may have to wait for the one that is chosen.
+    pub may_wait: bool,
     /// What the gate says of one that would leave now.
     pub answer: Answer,
 }
@@ -48,9 +50,10 @@ pub async fn of(
         required: &required,
         hours: campaign.business_hours.as_ref(),
     };
+    let may_wait = contest::rest(&mut *db, campaign.id).await?.is_some();
     let message = message(&mut *db, campaign, contact).await?;
     let [answer] = why::ask(db, now, &frame, contact, [question]).await?;
-    Ok(OnOne { belongs: next.first() == Some(&contact), message, answer })
+    Ok(OnOne { belongs: next.first() == Some(&contact), message, may_wait, answer })
 }
 
 async fn message(

@@ -15,6 +15,18 @@ use chrono::{DateTime, Utc};
 use serde_json::json;
 use sqlx::PgPool;
 
+impl Status {
+    /// Why what a draft allows is not done any more, to begin a sentence with.
+    #[must_use]
+    pub fn why_fixed(self) -> &'static str {
+        match self {
+            Status::Draft => "La campaña es un borrador",
+            Status::Running | Status::Paused | Status::Finished => "La campaña ya se inició",
+            Status::Cancelled => "La campaña se canceló",
+        }
+    }
+}
+
 /// RUNNING -> PAUSED by a person.
 ///
 /// # Errors

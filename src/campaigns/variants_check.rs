@@ -57,7 +57,12 @@ fn texts(asked: &Asked<'_>, form: &str) -> Vec<Item> {
     let kind = campaign.message_type;
     let unlawful = legal::unfit(&campaign.source, kind, business);
     let own = checklist::manner(config, business, &campaign.source, form);
-    let mut items = Vec::new();
+    // The campaign's own text may have changed since they were written.
+    let mut items: Vec<Item> = plan
+        .problems(&campaign.source)
+        .into_iter()
+        .map(|it| Item::red("variants", it.message, "Corrige ese texto, o quítalo.").at(form))
+        .collect();
     for (place, source) in plan.sources(&campaign.source).iter().enumerate().skip(1) {
         let named = |said: &str| format!("Texto {}: {said}", letter(place));
         let found = legal::unfit(source, kind, business).into_iter();
@@ -101,8 +106,10 @@ fn people(asked: &Asked<'_>, form: &str) -> Option<Item> {
 }
 
 fn around(people: u64) -> String {
-    let people = i64::try_from(people).unwrap_or(i64::MAX);
-    format!("unas {}", format::count(people, "persona", "personas"))
+    match i64::try_from(people).unwrap_or(i64::MAX) {
+        0 => "menos de una persona".to_owned(),
+        people => format!("cerca de {}", format::count(people, "persona", "personas")),
+    }
 }
 
 fn measure(plan: &Plan, campaign: &Campaign, form: &str) -> Option<Item> {

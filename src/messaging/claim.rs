@@ -7,7 +7,7 @@ use super::{
     limits::{self, Cap, Counted},
     outbox::{self, Deferral, Refusal},
     room,
-    sample::Lots,
+    sample::{self, Lots},
     streams::{Sendout, Stream},
     texts::{Text, Texts},
     values::Recipient,
@@ -47,6 +47,8 @@ pub(super) struct Claimed {
 
 /// The rules of one run.
 pub(super) struct Book {
+    /// When the run began. What becomes due while it lasts is for the next one, so that no message comes up twice.
+    pub(super) begun: DateTime<Utc>,
     pub(super) channel: Channel,
     pub(super) calendar: Calendar,
     pub(super) hours: BusinessHours,
@@ -103,7 +105,7 @@ pub(super) async fn page(
     stream: &Stream,
     room: u32,
 ) -> Result<Page> {
-    let due = lock_due(tx, now, book.channel, stream, PAGE).await?;
+    let due = lock_due(tx, book.begun, book.channel, stream, PAGE).await?;
     decide_and_write(tx, now, run, book, stream, due, room).await
 }
 
@@ -173,7 +175,7 @@ impl Row {
 
 async fn lock_due(
     tx: &mut Tx<'_>,
-    now: DateTime<Utc>,
+    begun: DateTime<Utc>,
     channel: Channel,
     stream: &Stream,
     limit: u32,
@@ -190,7 +192,7 @@ async fn lock_due(
              order by next_attempt_at, id limit $4 for update skip locked",
             channel.code(),
             campaign.0,
-            now,
+            begun,
             i64::from(limit)
         )
         .fetch_all(&mut **tx)
@@ -206,7 +208,7 @@ async fn lock_due(
              order by next_attempt_at, id limit $4 for update skip locked",
             channel.code(),
             mailing.0,
-            now,
+            begun,
             i64::from(limit)
         )
         .fetch_all(&mut **tx)
@@ -221,7 +223,7 @@ async fn lock_due(
                and (select drip_run_id from communication_reservations where communication_log_id = communication_logs.id) is null
              order by next_attempt_at, id limit $3 for update skip locked",
             channel.code(),
-            now,
+            begun,
             i64::from(limit)
         )
         .fetch_all(&mut **tx)
@@ -274,7 +276,11 @@ async fn decide_and_write(
     let messages: Vec<i64> = due.iter().map(|it| it.id).collect();
     let seconds = addressee::second_messages(tx, &messages).await?;
     let caps = room::Caps { channel: book.channel_cap, campaign: stream.campaign.zip(stream.daily_cap) };
-    let lots = Lots::of(tx, stream.sample.as_ref(), &messages).await?;
+    let sample = match stream.campaign.filter(|_| stream.tries) {
+        Some(campaign) => sample::of_campaign(tx, now, campaign).await?,
+        None => None,
+    };
+    let lots = Lots::of(tx, sample.as_ref(), &messages).await?;
     let (mut channel_left, mut campaign_left) = room::held(tx, now, book.channel, caps).await?;
     // What this page itself lets go counts for the same person's next message.
     let mut let_go: HashMap<ContactId, Vec<Counted>> = HashMap::new();

@@ -139,8 +139,15 @@ async fn open_book(engine: &Engine, channel: Channel) -> Result<(Book, Sender)> 
         }
         None => email.daily_cap,
     };
-    let book =
-        Book { channel, calendar, hours: email.business_hours, caps, channel_cap, texts: Texts::default() };
+    let book = Book {
+        begun: engine.clock.now(),
+        channel,
+        calendar,
+        hours: email.business_hours,
+        caps,
+        channel_cap,
+        texts: Texts::default(),
+    };
     Ok((book, sender))
 }
 

@@ -179,9 +179,9 @@ impl Shared {
             return Ok(());
         }
         let mut db = self.engine.db.acquire().await?;
-        let now = self.engine.clock.now();
         let streams =
-            streams::streams(&mut db, options.channel, now, options.batch_size, book.channel_cap).await?;
+            streams::streams(&mut db, options.channel, book.begun, options.batch_size, book.channel_cap)
+                .await?;
         drop(db);
         for stream in streams {
             if stream.spacing != self.spacing.load(Ordering::SeqCst) {

@@ -36,7 +36,7 @@ pub fn replaced(source: &Source, opening: &str) -> Option<Source> {
 }
 
 fn place(source: &Source) -> Option<Range<usize>> {
-    let body = &source.body;
+    let body = &without_comments(&source.body, source.body_format != BodyFormat::Text);
     let all = match source.body_format {
         BodyFormat::Text => paragraphs(body),
         BodyFormat::Html => elements(body, "p"),
@@ -57,6 +57,26 @@ fn place(source: &Source) -> Option<Range<usize>> {
     let mut written = all.into_iter().filter(is_paragraph);
     let first = written.next()?;
     if is_greeting(&shown(&first)) { Some(written.next().unwrap_or(first)) } else { Some(first) }
+}
+
+/// `body` with spaces in place of its comments, so that places stay what they were: nobody reads what stands in one.
+fn without_comments(body: &str, is_markup: bool) -> String {
+    const NOTE: (&str, &str) = ("{#", "#}");
+    const MARKUP: (&str, &str) = ("<!--", "-->");
+    let signs: &[(&str, &str)] = if is_markup { &[NOTE, MARKUP] } else { &[NOTE] };
+    let mut out = body.to_owned();
+    let mut from = 0;
+    let next = |out: &str, from: usize| {
+        let found = signs.iter().filter_map(|it| Some((from + out[from..].find(it.0)?, it)));
+        found.min_by_key(|it| it.0)
+    };
+    while let Some((start, (open, close))) = next(&out, from) {
+        let inside = start + open.len();
+        let end = out[inside..].find(close).map_or(out.len(), |it| inside + it + close.len());
+        out.replace_range(start..end, &" ".repeat(end - start));
+        from = end;
+    }
+    out
 }
 
 /// Whether `inner` is no paragraph but holds some, a heading or a picture.
@@ -160,6 +180,31 @@ mod tests {
             Some("<pre>x</pre><P class=\"a\">Otra &amp; {{ company }}<br />más</P><p>tres</p>"),
         );
         html("<div>x</div>", None, None);
+        html(
+            "<!-- <p>ñ oculto</p> --><p>Una<!-- </p> --></p>",
+            Some("Una"),
+            Some("<!-- <p>ñ oculto</p> --><p>Otra &amp; {{ company }}<br />más</p>"),
+        );
+        html(
+            "{# <p>Nota</p> #}<p>Una</p>",
+            Some("Una"),
+            Some("{# <p>Nota</p> #}<p>Otra &amp; {{ company }}<br />más</p>"),
+        );
+        html(
+            "<p>Una</p><!-- sin fin <p>dos</p>",
+            Some("Una"),
+            Some("<p>Otra &amp; {{ company }}<br />más</p><!-- sin fin <p>dos</p>"),
+        );
+        html("<!-- sin fin <p>dos</p>", None, None);
+        text("{# Nota #}\n\nUna", Some("Una"), Some("{# Nota #}\n\nOtra & {{ company }}\nmás"));
+        check(
+            BodyFormat::Mjml,
+            "<mj-body><!-- <mj-text><p>Antes</p></mj-text> --><mj-text><p>Una</p></mj-text></mj-body>",
+            Some("Una"),
+            Some(
+                "<mj-body><!-- <mj-text><p>Antes</p></mj-text> --><mj-text><p>Otra &amp; {{ company }}<br />más</p></mj-text></mj-body>",
+            ),
+        );
         check(
             BodyFormat::Mjml,
             "<mj-text><h1>T</h1></mj-text><mj-text><p>Hola:</p>\n<p>Una</p></mj-text>",

@@ -42,7 +42,7 @@ pub(super) struct Lots {
 impl Sample {
     /// What the message `id` draws; `had`: what it drew before. By its id, so that asking again gives the same.
     fn draw(&self, id: i64, had: Option<(usize, bool)>) -> Lot {
-        if let Some((place, in_sample)) = had.filter(|it| it.0 < self.texts.len()) {
+        if let Some((place, in_sample)) = had {
             return Lot::Text { place, in_sample };
         }
         match self.winner.filter(|it| *it < self.texts.len()) {
@@ -134,49 +134,41 @@ fn mixed(number: u64) -> u64 {
     it ^ (it >> 31)
 }
 
-/// Those of `campaigns` that try several texts.
+/// What `campaign` has decided by now; none: it has one text. A run asks for each of its pages, since a person may
+/// decide while it is under way.
 ///
 /// # Errors
 /// When the database fails.
-pub(super) async fn of_campaigns(
+pub(super) async fn of_campaign(
     db: &mut PgConnection,
     now: DateTime<Utc>,
-    campaigns: &[i64],
-) -> Result<HashMap<i64, Sample>> {
-    if campaigns.is_empty() {
-        return Ok(HashMap::new());
-    }
-    let rows = sqlx::query!(
-        r#"select c.id, c.template_id, c.sample_percent as "percent!", c.winner_after_hours as "hours!",
+    campaign: CampaignId,
+) -> Result<Option<Sample>> {
+    let row = sqlx::query!(
+        r#"select c.template_id, c.sample_percent as "percent!", c.winner_after_hours as "hours!",
                c.sample_started_at, c.winner,
                array(select v.template_id from campaign_variants v where v.campaign_id = c.id order by v.place)
                    as "others!"
-           from campaigns c where c.id = any($1) and c.sample_percent is not null and c.template_id is not null"#,
-        campaigns
+           from campaigns c where c.id = $1 and c.sample_percent is not null and c.template_id is not null"#,
+        campaign.0
     )
-    .fetch_all(db)
+    .fetch_optional(db)
     .await?;
-    Ok(rows
-        .into_iter()
-        .map(|it| {
-            let begun = it.sample_started_at.unwrap_or(now);
-            let sample = Sample {
-                texts: it.template_id.into_iter().chain(it.others).map(TemplateId).collect(),
-                percent: u32::try_from(it.percent).unwrap_or_default(),
-                winner: it.winner.and_then(|it| usize::try_from(it).ok()),
-                decides_at: (begun + TimeDelta::hours(it.hours.into())).max(now + A_MOMENT),
-            };
-            (it.id, sample)
-        })
-        .filter(|it| it.1.texts.len() > 1)
-        .collect())
+    let sample = row.map(|it| Sample {
+        texts: it.template_id.into_iter().chain(it.others).map(TemplateId).collect(),
+        percent: u32::try_from(it.percent).unwrap_or_default(),
+        winner: it.winner.and_then(|it| usize::try_from(it).ok()),
+        decides_at: (it.sample_started_at.unwrap_or(now) + TimeDelta::hours(it.hours.into()))
+            .max(now + A_MOMENT),
+    });
+    Ok(sample.filter(|it| it.texts.len() > 1))
 }
 
-/// What is due while nothing is decided yet is asked again after this: nobody looks at it over and over within one run.
+/// What is due while nothing is decided yet is asked again after this, not at an instant that is past.
 const A_MOMENT: TimeDelta = TimeDelta::minutes(1);
 
-/// PENDING -> PENDING at once, for up to `limit` messages of `campaign` that waited for its winner, which `said` names.
-/// Returns how many.
+/// PENDING -> PENDING at once, for up to `limit` messages of `campaign` after the message `after` that waited for its
+/// winner, which `said` names. Returns how many, and the last of them.
 ///
 /// # Errors
 /// When the database fails.
@@ -185,12 +177,12 @@ pub async fn release(
     now: DateTime<Utc>,
     campaign: CampaignId,
     said: &str,
-    limit: i64,
-) -> Result<u64> {
-    let freed = sqlx::query_scalar!(
+    (after, limit): (i64, i64),
+) -> Result<(u64, i64)> {
+    let freed = sqlx::query!(
         r#"with held as (
                select id from communication_logs
-               where campaign_id = $1 and status = 'PENDING' and defer_reason = 'AWAITING_WINNER'
+               where campaign_id = $1 and status = 'PENDING' and defer_reason = 'AWAITING_WINNER' and id > $5
                order by id limit $4 for update skip locked
            ), freed as (
                update communication_logs l set next_attempt_at = $2, defer_reason = null
@@ -198,17 +190,18 @@ pub async fn release(
                returning l.id
            ), told as (
                insert into communication_events (communication_log_id, at, kind, answer)
-               select id, $2, 'REQUEUED', $3 from freed returning id
+               select id, $2, 'REQUEUED', $3 from freed returning communication_log_id as id
            )
-           select count(*) as "count!" from told"#,
+           select count(*) as "count!", coalesce(max(id), $5) as "last!" from told"#,
         campaign.0,
         now,
         said,
-        limit
+        limit,
+        after
     )
     .fetch_one(&mut **tx)
     .await?;
-    Ok(u64::try_from(freed).unwrap_or_default())
+    Ok((u64::try_from(freed.count).unwrap_or_default(), freed.last))
 }
 
 #[cfg(test)]
@@ -251,7 +244,5 @@ mod tests {
         let it = sample(3, 20, Some(2));
         assert!((1..=1000).all(|id| it.draw(id, None) == Lot::Text { place: 2, in_sample: false }));
         assert_eq!(it.draw(1, Some((1, true))), Lot::Text { place: 1, in_sample: true });
-        // A text that is not there any more can't be sent.
-        assert_eq!(it.draw(1, Some((3, true))), Lot::Text { place: 2, in_sample: false });
     }
 }

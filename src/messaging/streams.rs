@@ -1,6 +1,5 @@
 //! The streams of a run: due messages that share a batch. Which of a stream's messages may go is [`super::claim`]'s.
 
-use super::sample::{self, Sample};
 use crate::{
     channels::Channel,
     chile::business_hours::BusinessHours,
@@ -32,8 +31,8 @@ pub(super) struct Stream {
     pub(super) mailing: Option<MailingId>,
     /// The campaign's text as it stands now; none: each message's own.
     pub(super) template: Option<TemplateId>,
-    /// It tries several texts; none: it has one.
-    pub(super) sample: Option<Sample>,
+    /// It tries several texts: which of them a message gets is asked anew for each page.
+    pub(super) tries: bool,
     /// Its messages tell of openings and clicks.
     pub(super) tracks: bool,
     /// Messages that may leave in this run.
@@ -51,7 +50,7 @@ impl Stream {
             campaign: None,
             mailing: None,
             template: None,
-            sample: None,
+            tries: false,
             tracks: false,
             batch,
             daily_cap: None,
@@ -150,11 +149,8 @@ async fn campaigns(
         channel.code(),
         now
     )
-    .fetch_all(&mut *db)
+    .fetch_all(db)
     .await?;
-    let trying: Vec<i64> =
-        campaigns.iter().filter(|it| it.sample_percent.is_some()).map(|it| it.id).collect();
-    let mut samples = sample::of_campaigns(db, now, &trying).await?;
     let int = |n: i32| u32::try_from(n).unwrap_or_default();
     let mut streams = Vec::new();
     for it in campaigns {
@@ -169,7 +165,7 @@ async fn campaigns(
         streams.push(Stream {
             campaign: Some(CampaignId(it.id)),
             template: it.template_id.map(TemplateId),
-            sample: samples.remove(&it.id),
+            tries: it.sample_percent.is_some(),
             tracks: it.tracks,
             daily_cap: it.daily_cap.map(int),
             hours,

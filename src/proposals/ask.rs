@@ -102,13 +102,13 @@ pub async fn plan(
     hints: &str,
 ) -> Result<Plan> {
     let terms: Terms = settings::load(&mut *db, &config.first_values).await?;
-    let (text, is_cut) = text_of(&mut *db, campaign).await?;
+    let text = text_of(&mut *db, campaign).await?;
     if text.is_empty() && campaign.source.subject.trim().is_empty() {
         return Err(Error::refused(
             "El borrador aún no tiene asunto ni texto, y las propuestas salen de ahí. Escríbelo primero y vuelve a pedirlas.",
         ));
     }
-    let hints: String = tidy_lines(hints).chars().take(HINTS).collect();
+    let hints = tidy_lines(hints);
     let all = whom(&mut *db, now, campaign, wish).await?;
     let industries = all.iter().filter_map(|it| match it {
         Whom::Industry(industry) | Whom::Person { industry, .. } => Some(industry.as_str()),
@@ -119,6 +119,8 @@ pub async fn plan(
     let known = known::of(&mut *db, &config.first_values, &texts).await?;
     let clean = |text: &str| scrub::scrubbed(text, &known);
     let (subject, text, hints) = (clean(&campaign.source.subject), clean(&text), clean(&hints));
+    // Only now: half an address or half a name would not be known for one.
+    let ((text, is_cut), (hints, _)) = (scrub::cut(&text, TEXT), scrub::cut(&hints, HINTS));
     let instructions = prompt::instructions();
     let mut questions = Vec::new();
     for whom in all {
@@ -129,7 +131,7 @@ pub async fn plan(
                 Whom::Person { industry: clean(&industry), comuna, lifecycle }
             }
         };
-        let prompt = prompt::prompt(&whom, &subject, &text, &hints);
+        let prompt = prompt::prompt(&whom, &subject, text, hints);
         let is_cached = match &config.deepseek {
             Some(deepseek) => {
                 let about = about(deepseek, &terms, campaign.id, &instructions, &prompt);
@@ -178,9 +180,10 @@ pub async fn ask(
     campaign::hold(tx, id, None).await?;
     let campaign = campaign::get(tx, id).await?;
     if campaign.status != Status::Draft {
-        return Err(Error::refused(
-            "La campaña ya se inició, así que no se pidieron propuestas: se piden mientras es un borrador.",
-        ));
+        return Err(Error::refused(format!(
+            "{}, así que no se pidieron propuestas: se piden mientras es un borrador.",
+            campaign.status.why_fixed()
+        )));
     }
     if let Some(why) = standing::of(&mut **tx, config).await?.why_off() {
         return Err(Error::refused(why));
@@ -240,8 +243,8 @@ pub async fn ask(
     Ok(asked.len())
 }
 
-/// The campaign's text as a reader sees it, variables in their braces, without its legal footer; and whether it was cut.
-async fn text_of(db: &mut PgConnection, campaign: &Campaign) -> Result<(String, bool)> {
+/// The campaign's text as a reader sees it, variables in their braces, without its legal footer.
+async fn text_of(db: &mut PgConnection, campaign: &Campaign) -> Result<String> {
     let source = &campaign.source;
     let text = match (source.body_format, campaign.template) {
         (BodyFormat::Text, _) | (_, None) => source.body.clone(),
@@ -253,9 +256,7 @@ async fn text_of(db: &mut PgConnection, campaign: &Campaign) -> Result<(String, 
                 .unwrap_or_default()
         }
     };
-    let text = tidy_lines(&text);
-    let is_cut = text.chars().count() > TEXT;
-    Ok((text.chars().take(TEXT).collect(), is_cut))
+    Ok(tidy_lines(&text))
 }
 
 /// Those for whom `wish` asks.

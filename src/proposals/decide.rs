@@ -109,9 +109,11 @@ pub async fn approve(
     let open = open(tx, campaign, id).await?;
     let draft = campaign::get(tx, campaign).await?;
     if draft.status != Status::Draft {
-        return Err(Error::refused(
-            "La campaña ya se inició, así que su texto no se cambió desde aquí. Puedes editarlo en la campaña.",
-        ));
+        let elsewhere = if draft.status.is_live() { " Puedes editarlo en la campaña." } else { "" };
+        return Err(Error::refused(format!(
+            "{}, así que su texto no se cambió desde aquí.{elsewhere}",
+            draft.status.why_fixed()
+        )));
     }
     let chosen = Chosen {
         subject: chosen.subject.map(|it| tidy(&it)),

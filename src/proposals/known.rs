@@ -9,10 +9,10 @@ use crate::{
     settings::{self, Business},
 };
 use sqlx::PgConnection;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
-/// Most pairs of words that are looked up, and most names of companies: a text that was cut holds fewer.
-const MOST: usize = 4000;
+/// Pairs of words, or names of companies, that are looked up in one statement. A text may hold more; none is left out.
+const AT_ONCE: usize = 4000;
 
 /// Words of the longest company's name that is looked for.
 const LONGEST: usize = 5;
@@ -48,15 +48,29 @@ fn phrase(name: &str, with: &str) -> (Vec<String>, String) {
 /// The pairs of words that one person's name holds.
 async fn people(db: &mut PgConnection, texts: &[&str]) -> Result<Vec<(String, String)>> {
     let pairs: BTreeSet<(String, String)> =
-        texts.iter().flat_map(|it| scrub::pairs(it)).map(|it| it.1).take(MOST).collect();
-    let (firsts, lasts): (Vec<String>, Vec<String>) = pairs.into_iter().unzip();
-    // Folded words hold letters and digits only, so nothing needs escaping.
+        texts.iter().flat_map(|it| scrub::pairs(it)).map(|it| it.1).collect();
+    let pairs: Vec<(String, String)> = pairs.into_iter().collect();
+    let mut found = Vec::new();
+    for some in pairs.chunks(AT_ONCE) {
+        found.extend(held_by_one(db, some).await?);
+    }
+    Ok(found)
+}
+
+/// Those of `pairs` whose words both stand in one person's name.
+async fn held_by_one(db: &mut PgConnection, pairs: &[(String, String)]) -> Result<Vec<(String, String)>> {
+    let (firsts, lasts): (Vec<String>, Vec<String>) = pairs.iter().cloned().unzip();
+    // Folded words hold letters and digits only, so nothing needs escaping. What no word list holds yet is gathered once
+    // for all pairs.
     let rows = sqlx::query!(
-        r#"select a as "a!", b as "b!" from unnest($1::text[], $2::text[]) p (a, b)
+        r#"with fresh as materialized (
+               select ' ' || c.search_key || ' ' as key
+               from contact_words_pending q join contacts c on c.id between q.first_id and q.last_id
+           )
+           select a as "a!", b as "b!" from unnest($1::text[], $2::text[]) p (a, b)
            where exists (select from contact_words w where w.words like '%' || a || '%' and w.words like '%' || b || '%'
                              and ' ' || w.words || ' ' like '% ' || a || ' %' and ' ' || w.words || ' ' like '% ' || b || ' %')
-              or exists (select from contact_words_pending q join contacts c on c.id between q.first_id and q.last_id
-                         where ' ' || c.search_key || ' ' like '% ' || a || ' %' and ' ' || c.search_key || ' ' like '% ' || b || ' %')"#,
+              or exists (select from fresh where key like '% ' || a || ' %' and key like '% ' || b || ' %')"#,
         &firsts,
         &lasts
     )
@@ -74,7 +88,7 @@ async fn companies(db: &mut PgConnection, texts: &[&str]) -> Result<Vec<(Vec<Str
             for to in from..words.len().min(from + LONGEST) {
                 // A short word by itself is a word before it is a name.
                 let is_name = to > from || first.folded.chars().count() >= 4;
-                if is_name && names.len() < MOST && scrub::are_beside(text, &words, from, to) {
+                if is_name && scrub::are_beside(text, &words, from, to) {
                     let name: Vec<&str> = words[from..=to].iter().map(|it| it.folded.as_str()).collect();
                     names.insert(name.join(" "));
                 }
@@ -83,10 +97,12 @@ async fn companies(db: &mut PgConnection, texts: &[&str]) -> Result<Vec<(Vec<Str
     }
     let keys: Vec<String> =
         names.iter().flat_map(|it| SUFFIXES.iter().map(move |suffix| format!("{it}{suffix}"))).collect();
-    let found =
-        sqlx::query_scalar!("select distinct name_key from companies where name_key = any ($1)", &keys)
-            .fetch_all(db)
-            .await?;
+    let mut found = HashSet::new();
+    for some in keys.chunks(AT_ONCE) {
+        let rows =
+            sqlx::query_scalar!("select distinct name_key from companies where name_key = any ($1)", some);
+        found.extend(rows.fetch_all(&mut *db).await?);
+    }
     let is_company = |it: &&String| SUFFIXES.iter().any(|suffix| found.contains(&format!("{it}{suffix}")));
     Ok(names.iter().filter(is_company).map(|it| phrase(it, COMPANY)).collect())
 }

@@ -176,8 +176,7 @@ async fn refusal(tx: &mut Tx<'_>, config: &Config, request: &Request) -> Result<
     }
     let campaign = campaign::get(tx, request.campaign).await?;
     Ok((campaign.status != campaign::Status::Draft).then(|| {
-        "La campaña se inició antes de preguntar, así que no se preguntó. Salió con su propio texto."
-            .to_owned()
+        format!("{}, así que no se preguntó: su texto quedó como estaba.", campaign.status.why_fixed())
     }))
 }
 

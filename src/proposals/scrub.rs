@@ -136,19 +136,73 @@ pub(super) fn are_beside(text: &str, words: &[Word], a: usize, b: usize) -> bool
     })
 }
 
-/// Pairs of words that may be a first and a last name, with where they stand.
+/// Whether `word` stands for a name: `Camila A. Barría`.
+fn is_initial(word: &Word) -> bool {
+    word.is_capital && word.folded.chars().count() == 1
+}
+
+/// Names of one person in a row, at most: two first names, two last names.
+const NAMES: usize = 4;
+
+/// Pairs of words that may be a first and a last name, other names of the same person between them or not; with where
+/// the whole run of capitalised words stands that holds them.
 pub(super) fn pairs(text: &str) -> Vec<(Range<usize>, (String, String))> {
     let words = words(text);
     let is_name = |it: &Word| it.is_capital && it.folded.chars().count() >= 3;
     let mut found = Vec::new();
     for (a, first) in words.iter().enumerate().filter(|it| is_name(it.1)) {
-        let next = (a + 1..words.len().min(a + 4)).find(|n| !is_particle(&words[*n].folded));
-        let Some(b) = next.filter(|b| is_name(&words[*b]) && are_beside(text, &words, a, *b)) else {
-            continue;
-        };
-        found.push((first.range.start..words[b].range.end, (first.folded.clone(), words[b].folded.clone())));
+        let (mut others, mut skipped) = (0, 0);
+        for b in a + 1..words.len() {
+            if !are_beside(text, &words, b - 1, b) || others + 1 == NAMES {
+                break;
+            }
+            let word = &words[b];
+            if is_name(word) {
+                (others, skipped) = (others + 1, 0);
+                let run = run_around(text, &words, a, b);
+                found.push((run, (first.folded.clone(), word.folded.clone())));
+            } else if skipped < 3 && (is_particle(&word.folded) || is_initial(word)) {
+                skipped += 1;
+            } else {
+                break;
+            }
+        }
     }
     found
+}
+
+/// Where the words from `a` to `b` stand, with the capitalised words right before and after them, as many as a name has.
+fn run_around(text: &str, words: &[Word], a: usize, b: usize) -> Range<usize> {
+    let (mut first, mut last) = (a, b);
+    let is_next = |n: usize, m: usize, to: usize| words[to].is_capital && are_beside(text, words, n, m);
+    while first > 0 && a - first < NAMES && is_next(first - 1, first, first - 1) {
+        first -= 1;
+    }
+    while last + 1 < words.len() && last - b < NAMES && is_next(last, last + 1, last + 1) {
+        last += 1;
+    }
+    words[first].range.start..words[last].range.end
+}
+
+/// The first `most` letters of a text that is `scrubbed`, without half a variable or half a mark at its end; and whether
+/// that is less than all of it.
+#[must_use]
+pub fn cut(text: &str, most: usize) -> (&str, bool) {
+    let Some((end, _)) = text.char_indices().nth(most) else { return (text, false) };
+    let mut from = 0;
+    for part in parts(text) {
+        let (Part::Plain(it) | Part::Tag(it)) = part;
+        let to = from + it.len();
+        if to > end {
+            let is_tag = matches!(part, Part::Tag(_));
+            let mark = text[from..end].rfind('[').map(|it| from + it);
+            let open =
+                mark.filter(|at| MARKS.iter().any(|it| text[*at..].starts_with(it) && at + it.len() > end));
+            return (&text[..open.unwrap_or(if is_tag { from } else { end })], true);
+        }
+        from = to;
+    }
+    (&text[..end], true)
 }
 
 impl Known {
@@ -451,6 +505,32 @@ mod tests {
         assert_eq!(left, "[nombre] de [empresa] SpA felicitó a {{ business_name }}. Camila no.");
         assert_eq!(scrubbed("Camila de la Barría", &known), "[nombre]");
         assert_eq!(scrubbed("Camila, Barría", &known), "Camila, Barría");
+        for whole in [
+            "Camila Andrea Barría Oyarzún",
+            "Camila Andrea Paz Barría",
+            "Camila A. Barría",
+            "Camila A. de la Barría Oyarzún",
+        ] {
+            assert_eq!(
+                scrubbed(&format!("Nos escribió {whole}, de Osorno."), &known),
+                "Nos escribió [nombre], de Osorno."
+            );
+        }
+        assert_eq!(scrubbed("Camila vive en Barría", &known), "Camila vive en Barría");
+    }
+
+    #[test]
+    fn a_cut_leaves_neither_half_a_variable_nor_half_a_mark() {
+        assert_eq!(cut("áéí", 3), ("áéí", false));
+        assert_eq!(cut("áéí", 2), ("áé", true));
+        for most in 5..=20 {
+            assert_eq!(cut("Hola {{ first_name }} y", most), ("Hola ", true), "{most}");
+        }
+        for most in 5..=12 {
+            assert_eq!(cut("Hola [nombre] y", most), ("Hola ", true), "{most}");
+        }
+        assert_eq!(cut("Hola [nombre] y", 13), ("Hola [nombre]", true));
+        assert_eq!(cut("Lista [a, b", 9), ("Lista [a,", true));
     }
 
     #[test]

@@ -78,7 +78,7 @@ pub(super) fn status_icon(status: Status) -> &'static str {
 }
 
 /// How long after its end a campaign still hears of its people while its page is looked at.
-const HEARS: TimeDelta = TimeDelta::days(7);
+pub(super) const HEARS: TimeDelta = TimeDelta::days(7);
 
 /// A number with the people behind it.
 pub(super) struct Tile {
@@ -121,8 +121,6 @@ pub(super) struct Live {
     /// People may still open and answer what left.
     may_hear: bool,
     figures: Option<campaigns_figures::Shown>,
-    /// What each of several texts came to.
-    contest: Option<campaigns_variants::Shown>,
 }
 
 impl Live {
@@ -177,7 +175,6 @@ async fn live_of(
         })
         .collect();
     let figures = campaigns_figures::of(&mut *db, campaign, &progress).await?;
-    let contest = campaigns_variants::of(db, campaign, Some(&progress)).await?;
     let was_cancelled = campaign.status == Status::Cancelled;
     let settled = if was_cancelled { progress.left() } else { progress.recipients() - progress.open() };
     Ok(Live {
@@ -200,7 +197,6 @@ async fn live_of(
         held: campaign.hold(now).is_some(),
         may_hear: figures.is_some() && campaign.finished_at.is_none_or(|it| now - it < HEARS),
         figures,
-        contest,
     })
 }
 
@@ -300,6 +296,8 @@ struct ShowPage {
     /// That of a draft with its checklist: both ask the same of each person.
     calendar: Option<Calendar>,
     live: Option<Live>,
+    /// What each of several texts came to, once it was started: counted for the whole sample, so not every few seconds.
+    trial: Option<campaigns_variants::Shown>,
     /// The texts that a draft tries.
     drafted: Option<campaigns_variants::Shown>,
     /// Letters of the texts to look at; none: there is one.
@@ -367,7 +365,12 @@ async fn show(
     let calendar = checklist.as_ref().map(|it| Calendar::of_draft(&campaign, it, now));
     let checklist_follows = is_draft && checklist.is_none();
     let contacts = some_people(&mut db, now, &campaign).await?;
-    let drafted = if is_draft { campaigns_variants::of(&mut db, &campaign, None).await? } else { None };
+    let (mut drafted, mut trial) = (None, None);
+    if is_draft {
+        drafted = campaigns_variants::of(&mut db, now, &campaign, None).await?;
+    } else if campaign.hold(now).is_none() {
+        trial = campaigns_variants::followed(&mut db, now, &campaign).await?;
+    }
     let sources = variants::plan(&mut db, id).await?.sources(&campaign.source);
     drop(db);
     let contact = query.contact.parse().ok();
@@ -382,6 +385,7 @@ async fn show(
         checklist,
         calendar,
         live,
+        trial,
         drafted,
         letters,
         variant,
@@ -438,6 +442,7 @@ async fn live(
         checklist: None,
         calendar: None,
         live: Some(live),
+        trial: None,
         drafted: None,
         letters: Vec::new(),
         variant: 0,

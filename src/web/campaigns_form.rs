@@ -69,6 +69,8 @@ struct FormPage {
     shell: Shell,
     id: Option<CampaignId>,
     status: Status,
+    /// What of its text can't change any more, in words; empty: all of it may.
+    fixed: String,
     /// When the campaign last changed; empty for a new one.
     seen: String,
     edit: Edit,
@@ -182,9 +184,14 @@ async fn page(
     let choices = audience::choices(db).await?;
     let contacts = audience::first_of(db, state.clock.now(), &edit.audience, 25).await?;
     let count = counted(db, state, campaign.map(|it| it.id), &edit).await?;
+    let fixed = match campaign.filter(|it| it.status.is_live()) {
+        Some(campaign) => variants::fixed(db, campaign.id).await?.map(|it| it.sentence()),
+        None => None,
+    };
     Ok(FormPage {
         shell,
         id: campaign.map(|it| it.id),
+        fixed: fixed.unwrap_or_default(),
         status: campaign.map_or(Status::Draft, |it| it.status),
         seen: campaign.map_or_else(String::new, |it| it.updated_at.to_rfc3339()),
         edit,
@@ -336,7 +343,7 @@ async fn update(
     match result {
         Ok(()) => {
             tx.commit().await?;
-            let text = if campaign.status.is_live() {
+            let text = if campaign.status.is_live() && campaign.source != edit.source {
                 "Guardado. Quienes faltan recibirán la versión nueva; lo ya enviado no cambia."
             } else {
                 "Guardado."
@@ -392,6 +399,7 @@ async fn draft(state: &AppState, shell: Shell, form: &CampaignForm) -> crate::er
         shell,
         id: None,
         status: Status::Draft,
+        fixed: String::new(),
         seen: String::new(),
         edit,
         typed: form.clone(),

@@ -1,7 +1,9 @@
 //! The texts that a campaign tries: writing them, what each came to, and choosing one before the hours are over.
 
 use super::{
+    campaigns::HEARS,
     campaigns_figures::{Figure, percent},
+    filters,
     flash::{Flash, done_or_refused},
     form::{Errors, Form},
     html::{self, Answer},
@@ -14,7 +16,7 @@ use crate::{
         campaign::{self, Campaign, Status},
         contest::{self, Contest},
         outlook::day_and_hour,
-        progress::Progress,
+        progress::{self, Progress},
         variants::{self, MOST, Measure, Plan, Variant, letter},
     },
     chile::format,
@@ -27,14 +29,23 @@ use crate::{
     state::AppState,
 };
 use askama::Template;
-use axum::extract::{Extension, Path, State};
+use axum::{
+    extract::{Extension, Path, State},
+    http::StatusCode,
+    response::IntoResponse,
+};
+use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use sqlx::PgConnection;
+
+/// Messages that are put back into the queue while whoever chose waits for the page; a run does the rest.
+const AT_ONCE: u64 = 10_000;
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
         Route::get("/campaigns/{id}/variants", Permission::EditCampaigns, edit),
         Route::post("/campaigns/{id}/variants", Permission::EditCampaigns, save),
+        Route::get("/campaigns/{id}/contest", Permission::View, trial),
         Route::post("/campaigns/{id}/winner", Permission::SendCampaigns, choose),
     ]
 }
@@ -63,11 +74,14 @@ pub(super) struct Shown {
     /// Those outside the sample: what they wait for or got, and how many.
     pub(super) rest: Option<(&'static str, Figure)>,
     pub(super) may_choose: bool,
+    /// It is asked for anew from time to time.
+    pub(super) follows: bool,
 }
 
 /// The texts of `campaign`; none: it has one. `progress`: none of a draft.
 pub(super) async fn of(
     db: &mut PgConnection,
+    now: DateTime<Utc>,
     campaign: &Campaign,
     progress: Option<&Progress>,
 ) -> Result<Option<Shown>> {
@@ -106,11 +120,40 @@ pub(super) async fn of(
     Ok(Some(Shown {
         texts: texts.collect(),
         columns,
-        rule: rule(&contest),
+        rule: rule(&contest, campaign.status),
         remark: contest.remark(),
         rest: progress.map(|it| rest(&contest, it, sent, &base)),
-        may_choose: contest::may_decide(&contest, campaign.status),
+        follows: progress.is_some() && campaign.finished_at.is_none_or(|it| now - it < HEARS),
+        may_choose: contest::may_decide(&contest, campaign, now),
     }))
+}
+
+/// The texts of a `campaign` that was started, with what they came to.
+pub(super) async fn followed(
+    db: &mut PgConnection,
+    now: DateTime<Utc>,
+    campaign: &Campaign,
+) -> Result<Option<Shown>> {
+    let progress = progress::of(&mut *db, campaign.id).await?;
+    of(db, now, campaign, Some(&progress)).await
+}
+
+#[derive(Template)]
+#[template(path = "campaigns/trial.html")]
+struct TrialPage {
+    shell: Shell,
+    campaign: Campaign,
+    contest: Shown,
+}
+
+/// What the texts came to, alone, for the page that asks again.
+async fn trial(State(state): State<AppState>, shell: Shell, Path(id): Path<CampaignId>) -> Answer {
+    let mut db = state.db.acquire().await?;
+    let campaign = campaign::get(&mut db, id).await?;
+    match followed(&mut db, state.clock.now(), &campaign).await? {
+        Some(contest) => html::page(&TrialPage { shell, campaign, contest }),
+        None => Ok(StatusCode::NO_CONTENT.into_response()),
+    }
 }
 
 /// Those outside the sample, of whom `sent` left.
@@ -127,7 +170,7 @@ fn rest(contest: &Contest, progress: &Progress, sent: u64, base: &str) -> (&'sta
 }
 
 /// How and when the winner is found, or was.
-fn rule(contest: &Contest) -> String {
+fn rule(contest: &Contest, status: Status) -> String {
     let (plan, by) = (&contest.plan, contest.plan.by.label());
     let hours = format::count(i64::from(plan.hours), "hora", "horas");
     match (contest.winner.zip(contest.decided_at), contest.decides_at()) {
@@ -137,6 +180,16 @@ fn rule(contest: &Contest) -> String {
             }
             None => format!("Se eligió el texto {} por {by} el {}.", letter(winner), day_and_hour(at)),
         },
+        (None, _) if !status.is_editable() => format!(
+            "El {} % de la audiencia los recibía al azar. {} sin que se eligiera uno.",
+            plan.percent,
+            if status == Status::Cancelled { "La campaña se canceló" } else { "La campaña terminó" }
+        ),
+        (None, at) if status == Status::Paused => format!(
+            "El {} % de la audiencia los recibe al azar. Mientras está en pausa no se elige por sí solo: al reanudarla se elige por {by}{}, o antes si alguien lo decide.",
+            plan.percent,
+            at.map_or_else(String::new, |at| format!(", no antes del {}", day_and_hour(at)))
+        ),
         (None, Some(at)) => format!(
             "El {} % de la audiencia los recibe al azar. Se elige por {by} el {}, o antes si alguien lo decide.",
             plan.percent,
@@ -170,6 +223,8 @@ struct VariantsForm {
     percent: String,
     by: String,
     hours: String,
+    /// When the campaign had last changed; none: a program that sends no form.
+    seen: Option<String>,
 }
 
 impl VariantsForm {
@@ -186,6 +241,7 @@ impl VariantsForm {
             percent: plan.percent.to_string(),
             by: plan.by.code().to_owned(),
             hours: plan.hours.to_string(),
+            seen: None,
         }
     }
 
@@ -236,6 +292,8 @@ struct VariantsPage {
     campaign: Campaign,
     /// First paragraph of the campaign's own text; empty: it has none that could be changed.
     opening: String,
+    /// When the campaign last changed.
+    seen: String,
     form: VariantsForm,
     errors: Errors,
 }
@@ -254,7 +312,7 @@ async fn edit(State(state): State<AppState>, shell: Shell, Path(id): Path<Campai
     let mut db = state.db.acquire().await?;
     let campaign = campaign::get(&mut db, id).await?;
     if campaign.status != Status::Draft {
-        let said = "La campaña ya se inició: los textos que se comparan no cambian a mitad de camino.";
+        let said = format!("{}: los textos que se comparan ya no cambian.", campaign.status.why_fixed());
         return Ok(Flash::plain(said).to(&page_of(id)));
     }
     let plan = variants::plan(&mut db, id).await?;
@@ -263,7 +321,8 @@ async fn edit(State(state): State<AppState>, shell: Shell, Path(id): Path<Campai
 
 fn page(shell: Shell, campaign: Campaign, form: VariantsForm) -> VariantsPage {
     let opening = opening::of(&campaign.source).unwrap_or_default();
-    VariantsPage { shell, campaign, opening, form, errors: Errors::default() }
+    let seen = campaign.updated_at.to_rfc3339();
+    VariantsPage { shell, campaign, opening, seen, form, errors: Errors::default() }
 }
 
 async fn save(
@@ -275,7 +334,13 @@ async fn save(
 ) -> Answer {
     let mut tx = state.db.begin().await?;
     let (plan, wrong) = form.parse();
-    let result = if wrong.is_empty() {
+    let seen = form.seen.as_ref().map(|it| it.parse::<DateTime<Utc>>().unwrap_or_default());
+    let held = campaign::hold(&mut tx, id, seen).await;
+    let is_draft = campaign::get(&mut tx, id).await?.status == Status::Draft;
+    // Of a campaign that was started meanwhile, that is told.
+    let result = if is_draft && held.is_err() {
+        held
+    } else if wrong.is_empty() {
         variants::save(&mut tx, state.clock.now(), &actor, id, &plan).await
     } else {
         Err(Error::Invalid(wrong))
@@ -323,11 +388,14 @@ async fn choose(
     let place = form.place.parse().unwrap_or(usize::MAX);
     let mut tx = state.db.begin().await?;
     let result = contest::decide(&mut tx, now, &actor, id, place).await;
+    let status = campaign::get(&mut tx, id).await?.status;
     if result.is_ok() {
         tx.commit().await?;
-        contest::release(&state.db, now, id).await?;
+        contest::release(&state.db, now, id, AT_ONCE).await?;
     }
-    let done = format!("El resto recibe el texto {}, desde la próxima corrida.", letter(place));
+    let from =
+        if status == Status::Paused { "cuando reanudes la campaña" } else { "desde la próxima corrida" };
+    let done = format!("El resto recibe el texto {}, {from}.", letter(place));
     done_or_refused(result, Flash::good(done), &page_of(id))
 }
 

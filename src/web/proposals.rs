@@ -36,7 +36,7 @@ use axum::{
     http::StatusCode,
     response::IntoResponse,
 };
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Deserialize;
 
 /// Requests that are shown.
@@ -93,6 +93,8 @@ struct ProposalsPage {
     shell: Shell,
     now: DateTime<Utc>,
     campaign: Campaign,
+    /// When the campaign had last changed as whoever looks at the page saw it: its parts come anew, that does not.
+    seen: String,
     /// Why the provider is not called.
     off: Option<String>,
     can_be_lifted: bool,
@@ -116,10 +118,6 @@ impl ProposalsPage {
 
     fn may_decide(&self) -> bool {
         self.is_draft() && self.shell.may(Permission::EditCampaigns)
-    }
-
-    fn seen(&self) -> String {
-        self.campaign.updated_at.to_rfc3339()
     }
 
     /// Colour and icon of a request.
@@ -168,7 +166,8 @@ async fn page(state: &AppState, shell: Shell, id: CampaignId, form: AskForm) -> 
     let campaign = campaign::get(&mut db, id).await?;
     let standing = standing::of(&mut *db, &state.config).await?;
     let contacts = campaigns::some_people(&mut db, now, &campaign).await?;
-    let plan = if campaign.status == Status::Draft {
+    // Names are looked up for who will see what comes of it.
+    let plan = if campaign.status == Status::Draft && shell.may(Permission::EditCampaigns) {
         match ask::plan(&mut db, now, &state.config, &campaign, form.wish(&contacts), &form.hints).await {
             Ok(plan) => Ok(plan),
             Err(Error::Refused(why)) => Err(why),
@@ -189,6 +188,7 @@ async fn page(state: &AppState, shell: Shell, id: CampaignId, form: AskForm) -> 
         model: deepseek.map(|it| it.model.clone()).unwrap_or_default(),
         shell,
         now,
+        seen: campaign.updated_at.to_rfc3339_opts(SecondsFormat::AutoSi, true),
         campaign,
         form,
         contacts,
@@ -216,6 +216,7 @@ async fn preview(
 #[serde(default)]
 struct LiveQuery {
     request: i64,
+    seen: String,
 }
 
 /// One request by itself, for the page that asks until it is answered.
@@ -236,6 +237,7 @@ async fn live(
         replaces: opening::of(&campaign.source),
         shell,
         now: state.clock.now(),
+        seen: query.seen,
         campaign,
         off: None,
         can_be_lifted: false,

@@ -9,6 +9,7 @@ mod campaigns;
 mod cli;
 mod companies;
 mod contacts;
+mod contest;
 mod deletions;
 mod deliverability;
 mod demo;

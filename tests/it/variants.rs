@@ -23,15 +23,15 @@ use llovizna::{
 };
 use sqlx::PgPool;
 
-fn app(db: PgPool) -> TestApp {
+pub(crate) fn app(db: PgPool) -> TestApp {
     TestApp::with(db, &[BUSINESS, &[("EMAIL_DAILY_CAP", "0")]].concat())
 }
 
-fn other(subject: &str, opening: &str) -> Variant {
+pub(crate) fn other(subject: &str, opening: &str) -> Variant {
     Variant { subject: subject.into(), opening: opening.into() }
 }
 
-async fn try_texts(app: &TestApp, id: CampaignId, plan: &Plan) -> llovizna::error::Result<()> {
+pub(crate) async fn try_texts(app: &TestApp, id: CampaignId, plan: &Plan) -> llovizna::error::Result<()> {
     let mut tx = app.state.db.begin().await.unwrap();
     let done = variants::save(&mut tx, app.now(), &Actor::CommandLine, id, plan).await;
     tx.commit().await.unwrap();
@@ -39,7 +39,7 @@ async fn try_texts(app: &TestApp, id: CampaignId, plan: &Plan) -> llovizna::erro
 }
 
 /// A draft to `n` people in which two subjects are tried on four of ten; the winner is found by clicks after four hours.
-async fn draft(app: &TestApp, n: i64) -> CampaignId {
+pub(crate) async fn draft(app: &TestApp, n: i64) -> CampaignId {
     people(app, "sur", n).await;
     let id = seeded(app).await;
     save(app, id, |it| {
@@ -54,26 +54,26 @@ async fn draft(app: &TestApp, n: i64) -> CampaignId {
     id
 }
 
-async fn waiting(app: &TestApp, id: CampaignId) -> u64 {
+pub(crate) async fn waiting(app: &TestApp, id: CampaignId) -> u64 {
     let it = progress::of(&app.state.db, id).await.unwrap();
     it.deferred.get(&DeferReason::AwaitingWinner).copied().unwrap_or_default()
 }
 
-async fn number(app: &TestApp, sql: &'static str) -> i64 {
+pub(crate) async fn number(app: &TestApp, sql: &'static str) -> i64 {
     sqlx::query_scalar(sql).fetch_one(&app.state.db).await.unwrap()
 }
 
-fn with_subject(app: &TestApp, subject: &str) -> usize {
+pub(crate) fn with_subject(app: &TestApp, subject: &str) -> usize {
     app.mailbox.sent().iter().filter(|it| it.subject == subject).count()
 }
 
 /// Subjects of what left after the first `n`.
-fn subjects_after(app: &TestApp, n: usize) -> Vec<String> {
+pub(crate) fn subjects_after(app: &TestApp, n: usize) -> Vec<String> {
     app.mailbox.sent().into_iter().skip(n).map(|it| it.subject).collect()
 }
 
 /// Everybody of the sample who got B followed a link.
-async fn all_click_b(app: &TestApp) {
+pub(crate) async fn all_click_b(app: &TestApp) {
     sqlx::query(
         "update communication_logs set status = 'CLICKED', clicked_at = $1 where in_sample and variant = 1",
     )

@@ -16,6 +16,7 @@ use llovizna::{
     proposals::{
         Decision, Status,
         ask::{self as asking, Wish},
+        prompt::TEXT,
     },
 };
 use sqlx::PgPool;
@@ -139,6 +140,45 @@ async fn nothing_that_names_anybody_leaves_the_house(db: PgPool) {
         .unwrap();
         assert_eq!(held, 0, "{table}");
     }
+}
+
+#[sqlx::test(migrator = "MIGRATIONS")]
+async fn what_is_cut_off_is_cut_after_names_went_out(db: PgPool) {
+    let (app, provider) = with_provider(db).await;
+    let id = draft(&app).await;
+    people(&app, "sur", 1).await;
+    execute(
+        &app,
+        "update contacts set first_name = 'Rosamel Andrea', last_name = 'Huenchumil Paz',
+             search_key = 'rosamel andrea huenchumil paz'",
+    )
+    .await;
+    // Each stands across the last letter that is sent, whatever went out before it.
+    for secret in [
+        "rosamel@quillaipe.example",
+        "+56 9 8765 4321",
+        "Rosamel Huenchumil",
+        "Rosamel A. Huenchumil",
+        "{{ first_name | default(\"Rosamel Huenchumil\") }}",
+    ] {
+        for kept in [3, 9, 30] {
+            let words = format!("{}\n", "a".repeat(99)).repeat(60);
+            let rest = " z".repeat(50);
+            write(&app, id, "Asunto", &format!("{}\n{secret}{rest}", &words[..TEXT - 1 - kept])).await;
+            let campaign = get(&app, id).await;
+            let hints = format!("{} {secret}{rest}", "b".repeat(500 - 1 - kept));
+            let mut db = app.state.db.acquire().await.unwrap();
+            let plan =
+                asking::plan(&mut db, app.now(), &app.state.config, &campaign, Wish::Campaign, &hints).await;
+            let plan = plan.unwrap();
+            let sent = plan.questions[0].prompt.to_lowercase();
+            for part in ["a\nros", "a\n+56", "b ros", "b +56", "default("] {
+                assert!(!sent.contains(part), "{part}, {secret}, {kept}: {sent}");
+            }
+            assert!(plan.is_cut, "{secret}, {kept}");
+        }
+    }
+    assert!(provider.asked().is_empty());
 }
 
 #[sqlx::test(migrator = "MIGRATIONS")]
@@ -331,6 +371,6 @@ async fn without_a_key_or_a_draft_or_a_text_nothing_is_asked(db: PgPool) {
     write(&app, id, "", "").await;
     assert!(refusal(ask(&app, id, Wish::Campaign).await).contains("aún no tiene asunto ni texto"));
     execute(&app, "update campaigns set status = 'CANCELLED'").await;
-    assert!(refusal(ask(&app, id, Wish::Campaign).await).contains("ya se inició"));
+    assert!(refusal(ask(&app, id, Wish::Campaign).await).contains("se canceló"));
     assert!(!turn(&app).await && provider.asked().is_empty());
 }

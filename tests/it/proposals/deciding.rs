@@ -103,7 +103,7 @@ async fn a_draft_that_changed_meanwhile_or_was_started_is_left_alone(db: PgPool)
     drop(tx);
     assert!(refusal(late).contains("cambió mientras mirabas"));
     execute(&app, "update campaigns set status = 'CANCELLED'").await;
-    assert!(refusal(approve(&app, id, proposal, both("a", "b")).await).contains("ya se inició"));
+    assert!(refusal(approve(&app, id, proposal, both("a", "b")).await).contains("se canceló"));
     assert_eq!(get(&app, id).await.source.subject, "De otra persona");
 }
 

@@ -1,6 +1,6 @@
 //! The pages: what is said before the click, what is seen after it, what it costs, and what never shows.
 
-use super::{KEY, asking, draft, first, newest, provider::*, settle, with_provider};
+use super::{KEY, asking, draft, first, newest, provider::*, settle, with_provider, write};
 use crate::{
     campaigns::{app, get, people},
     support::TestApp,
@@ -113,6 +113,42 @@ async fn a_person_approves_edits_and_discards_in_the_panel(db: PgPool) {
             && !page.body.contains("/approval")
     );
     assert_eq!(reader.post(&path, &[("scope", "campaign")]).await.status, StatusCode::FORBIDDEN);
+}
+
+#[sqlx::test(migrator = "MIGRATIONS")]
+async fn what_comes_anew_is_still_of_the_draft_that_was_looked_at(db: PgPool) {
+    let (app, _provider) = with_provider(db).await;
+    let id = draft(&app).await;
+    let path = format!("/campaigns/{id}/proposals");
+    app.post(&path, &[("scope", "campaign")]).await;
+    let page = app.get(&path).await.body;
+    let (_, rest) = page.split_once("hx-get=\"").and_then(|it| it.1.split_once("/live?")).unwrap();
+    let live = format!("{path}/live?{}", rest.split('"').next().unwrap().replace("&amp;", "&"));
+    // Somebody else writes another text while the answer is on its way.
+    app.state.clock.advance(chrono::TimeDelta::seconds(1));
+    write(&app, id, "De otra persona", "Otro texto.").await;
+    settle(&app).await;
+    let part = app.admin().await.htmx().get(&live).await.body;
+    let (_, rest) = part.split_once("name=\"seen\" value=\"").unwrap();
+    let seen = rest.split('"').next().unwrap().to_owned();
+    let one = first(&app, id).await;
+    let form = [("seen", seen.as_str()), ("take", "subject"), ("subject", "Sin apuro")];
+    let browser = app.admin().await;
+    browser.post(&format!("{path}/{one}/approval"), &form).await;
+    assert!(browser.get(&path).await.text().contains("cambió mientras mirabas"));
+    assert_eq!(get(&app, id).await.source.subject, "De otra persona");
+}
+
+#[sqlx::test(migrator = "MIGRATIONS")]
+async fn names_are_looked_up_only_for_who_may_ask(db: PgPool) {
+    let (app, _provider) = with_provider(db).await;
+    let id = draft(&app).await;
+    let path = format!("/campaigns/{id}/proposals");
+    let reader = app.as_role(Role::ReadOnly).await;
+    // Where the base could not be asked for names, the page of who asks for nothing still opens.
+    crate::campaigns::execute(&app, "alter table contact_words rename to elsewhere").await;
+    assert!(reader.get(&path).await.status.is_success());
+    assert_eq!(app.get(&path).await.status, StatusCode::INTERNAL_SERVER_ERROR);
 }
 
 #[sqlx::test(migrator = "MIGRATIONS")]

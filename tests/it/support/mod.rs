@@ -28,6 +28,7 @@ use llovizna::{
 use sqlx::{PgConnection, PgPool};
 use std::{
     collections::HashMap,
+    pin::Pin,
     sync::{Arc, Mutex},
 };
 use tokio_util::sync::CancellationToken;
@@ -56,11 +57,16 @@ pub(crate) async fn whole_reads(db: &mut PgConnection, tables: &[&str]) -> i64 {
         .unwrap()
 }
 
+/// Something that happens while a message is handed over.
+type Meanwhile = Pin<Box<dyn Future<Output = ()> + Send>>;
+
 /// A provider that keeps what it is given, and answers what it is told to.
 #[derive(Clone, Default)]
 pub(crate) struct Mailbox {
     sent: Arc<Mutex<Vec<Email>>>,
     answers: Arc<Mutex<Vec<SendError>>>,
+    /// What happens meanwhile, each once.
+    meanwhile: Arc<Mutex<Vec<Meanwhile>>>,
     simulated: bool,
 }
 
@@ -74,11 +80,20 @@ impl Mailbox {
     pub(crate) fn refuse_next(&self, error: SendError) {
         self.answers.lock().unwrap().push(error);
     }
+
+    /// While the next message is handed over, `it` happens.
+    pub(crate) fn meanwhile(&self, it: impl Future<Output = ()> + Send + 'static) {
+        self.meanwhile.lock().unwrap().push(Box::pin(it));
+    }
 }
 
 impl Sender for Mailbox {
     fn send<'a>(&'a self, message: &'a Outgoing) -> Sending<'a> {
         Box::pin(async move {
+            let meanwhile = self.meanwhile.lock().unwrap().pop();
+            if let Some(it) = meanwhile {
+                it.await;
+            }
             if let Some(error) = self.answers.lock().unwrap().pop() {
                 return Err(error);
             }
