@@ -295,7 +295,7 @@ async fn opening(
     config: &Config,
     campaign: &Campaign,
 ) -> Result<Option<Item>> {
-    let links = link_review::links_of(&mut *db, config, &campaign.source).await?;
+    let links = link_review::links_of_campaign(&mut *db, config, campaign).await?;
     if links.is_empty() {
         return Ok(None);
     }
@@ -304,10 +304,11 @@ async fn opening(
         None => {
             Item::amber("opening", "Nadie ha revisado si los enlaces abren.", "Revísalos antes de empezar.")
         }
-        Some(said) if review.broken().next().is_none() => Item::green("opening", said),
+        Some(said) if review.all_open() => Item::green("opening", said),
         Some(said) => {
-            let told: Vec<String> =
-                review.broken().map(|it| format!("{}: {}.", it.url, it.told().unwrap_or_default())).collect();
+            let told = review.doubtful().map(|it| format!("{}: {}.", it.url, it.told().unwrap_or_default()));
+            let again = review.is_partial().then(|| "Revísalos antes de empezar.".to_owned());
+            let told: Vec<String> = told.chain(again).collect();
             Item::amber("opening", said, told.join(" ")).at(format!("/campaigns/{}/edit#body", campaign.id))
         }
     }))

@@ -2,7 +2,7 @@
 
 use super::{
     campaign::{self, Status},
-    edit::Edit,
+    edit::{Edit, NAME},
     variants,
 };
 use crate::{
@@ -16,9 +16,6 @@ use crate::{
 };
 use chrono::{DateTime, Utc};
 use serde_json::json;
-
-/// Most letters of a campaign's name.
-const NAME: usize = 200;
 
 /// Make a draft with the texts, the audience and the pace of `id`, whatever became of it.
 ///

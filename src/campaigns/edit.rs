@@ -14,6 +14,9 @@ use crate::{
     },
 };
 
+/// Most letters of a campaign's name.
+pub(super) const NAME: usize = 200;
+
 /// What people write of a campaign.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Edit {
@@ -99,8 +102,11 @@ impl Edit {
         let mut found = Vec::new();
         if self.name.trim().is_empty() {
             found.push(FieldError::new("name", "Ponle un nombre a la campaña: solo lo ve tu equipo."));
-        } else if self.name.chars().count() > 200 {
-            found.push(FieldError::new("name", "El nombre tiene más de 200 caracteres: acórtalo."));
+        } else if self.name.chars().count() > NAME {
+            found.push(FieldError::new(
+                "name",
+                format!("El nombre tiene más de {NAME} caracteres: acórtalo."),
+            ));
         }
         if !(1..=100_000).contains(&self.batch_size) {
             found.push(FieldError::new(

@@ -1,7 +1,7 @@
 //! The links of a text, and what they answered when somebody last asked. What is asked, and how, is
 //! [`deliverability::links`](crate::deliverability::links).
 
-use super::{precheck, trial};
+use super::{campaign::Campaign, precheck, trial, variants};
 use crate::{
     chile::format,
     config::Config,
@@ -16,10 +16,10 @@ use crate::{
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::PgConnection;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// Longest address that is kept, in bytes.
-const LONGEST: usize = 2000;
+pub(super) const LONGEST: usize = 2000;
 
 /// How long an answer is of any interest.
 const KEPT: TimeDelta = TimeDelta::days(30);
@@ -49,6 +49,18 @@ impl Link {
     pub fn is_broken(&self) -> bool {
         self.visit.is_some_and(|it| it.0.verdict.is_broken())
     }
+
+    /// Whether it was asked and nobody knows: a person has to look.
+    #[must_use]
+    pub fn is_unknown(&self) -> bool {
+        self.visit.is_some_and(|it| it.0.verdict == Verdict::Refused)
+    }
+
+    /// Whether it opened.
+    #[must_use]
+    pub fn opens(&self) -> bool {
+        self.visit.is_some_and(|it| it.0.verdict == Verdict::Opens)
+    }
 }
 
 /// The links of a text with what is known of them.
@@ -59,31 +71,75 @@ pub struct Review {
 }
 
 impl Review {
+    /// Those that are asked at all.
+    fn asked(&self) -> impl Iterator<Item = &Link> {
+        self.links.iter().take(MOST)
+    }
+
     /// Those that do not open.
     pub fn broken(&self) -> impl Iterator<Item = &Link> {
-        self.links.iter().filter(|it| it.is_broken())
+        self.asked().filter(|it| it.is_broken())
     }
 
-    /// When the one that was asked longest ago was asked; none: not all were.
+    /// Those that a person has to look at: they do not open, or did not let themselves be asked.
+    pub fn doubtful(&self) -> impl Iterator<Item = &Link> {
+        self.asked().filter(|it| it.is_broken() || it.is_unknown())
+    }
+
+    /// Whether each that is asked opened.
+    #[must_use]
+    pub fn all_open(&self) -> bool {
+        self.asked().all(Link::opens)
+    }
+
+    /// Whether one was not asked yet.
+    #[must_use]
+    pub fn is_partial(&self) -> bool {
+        self.asked().any(|it| it.visit.is_none())
+    }
+
+    /// When the one that was asked longest ago was asked; none: none was.
     #[must_use]
     pub fn asked_at(&self) -> Option<DateTime<Utc>> {
-        let all: Option<Vec<_>> = self.links.iter().take(MOST).map(|it| it.visit.map(|it| it.1)).collect();
-        all?.into_iter().min()
+        self.asked().filter_map(|it| Some(it.visit?.1)).min()
     }
 
-    /// What they answered, in one sentence; none where there is no link, or one was not asked.
+    /// What is known of them, in one sentence; none where there is no link, or none was asked.
     #[must_use]
     pub fn sentence(&self, now: DateTime<Utc>) -> Option<String> {
         let when = format::relative(self.asked_at()?, now);
-        let asked = self.links.len().min(MOST);
-        let broken = self.broken().count();
-        Some(match (asked, broken) {
-            (1, 0) => format!("El enlace abre (revisado {when})."),
-            (1, _) => format!("El enlace no abre (revisado {when})."),
-            (_, 0) => format!("Los {asked} enlaces abren (revisados {when})."),
-            (_, 1) => format!("1 de {asked} enlaces no abre (revisados {when})."),
-            _ => format!("{broken} de {asked} enlaces no abren (revisados {when})."),
-        })
+        let all = self.asked().count();
+        let number = |is: fn(&Link) -> bool| self.asked().filter(|it| is(it)).count();
+        let (broken, unknown) = (number(Link::is_broken), number(Link::is_unknown));
+        let unasked = number(|it| it.visit.is_none());
+        if all == 1 {
+            let said = match (broken, unknown) {
+                (0, 0) => "El enlace abre",
+                (0, _) => "El enlace no se pudo revisar: ábrelo tú",
+                _ => "El enlace no abre",
+            };
+            return Some(format!("{said} (revisado {when})."));
+        }
+        let mut said = Vec::new();
+        match broken {
+            0 => {}
+            1 => said.push(format!("1 de {all} enlaces no abre")),
+            _ => said.push(format!("{broken} de {all} enlaces no abren")),
+        }
+        match unknown {
+            0 => {}
+            1 => said.push(format!("1 de {all} no se pudo revisar: ábrelo tú")),
+            _ => said.push(format!("{unknown} de {all} no se pudieron revisar: ábrelos tú")),
+        }
+        if said.is_empty() && unasked == 0 {
+            said.push(format!("Los {all} enlaces abren"));
+        }
+        match unasked {
+            0 => {}
+            1 => said.push(format!("1 de {all} sin revisar")),
+            _ => said.push(format!("{unasked} de {all} sin revisar")),
+        }
+        Some(format!("{} (revisados {when}).", said.join("; ")))
     }
 }
 
@@ -95,7 +151,29 @@ pub async fn links_of(db: &mut PgConnection, config: &Config, source: &Source) -
     let business: Business = settings::load(db, &config.first_values).await?;
     let values = values::of(&Recipient::sample(), &business, &trial::links(config));
     let filled = template::compile(source).ok().and_then(|it| it.render(&values).ok());
-    Ok(filled.map_or_else(Vec::new, |it| precheck::links_of(&it, &config.public_url)))
+    let mut links = filled.map_or_else(Vec::new, |it| precheck::links_of(&it, &config.public_url));
+    // What could not be kept is not asked either: the review of the text tells of its length.
+    links.retain(|it| it.len() <= LONGEST);
+    Ok(links)
+}
+
+/// The same of every text of `campaign`, each place once.
+///
+/// # Errors
+/// When the database fails.
+pub async fn links_of_campaign(
+    db: &mut PgConnection,
+    config: &Config,
+    campaign: &Campaign,
+) -> Result<Vec<String>> {
+    let plan = variants::plan(db, campaign.id).await?;
+    let mut links = Vec::new();
+    for source in plan.sources(&campaign.source) {
+        links.extend(links_of(db, config, &source).await?);
+    }
+    let mut known = HashSet::new();
+    links.retain(|it| known.insert(it.clone()));
+    Ok(links)
 }
 
 /// What is known of `links`.
@@ -143,7 +221,14 @@ pub async fn keep(tx: &mut Tx<'_>, now: DateTime<Utc>, visits: &[(String, Visit)
     )
     .execute(&mut **tx)
     .await?;
-    sqlx::query!("delete from link_checks where checked_at < $1", now - KEPT).execute(&mut **tx).await?;
+    // Whoever holds an old one is asking it anew, or forgets it too.
+    sqlx::query!(
+        "delete from link_checks where url in (
+             select url from link_checks where checked_at < $1 order by url for update skip locked)",
+        now - KEPT
+    )
+    .execute(&mut **tx)
+    .await?;
     Ok(())
 }
 
@@ -167,14 +252,42 @@ mod tests {
         for (verdicts, expected) in [
             (&[][..], None),
             (&[None], None),
-            (&[Some(Opens), None], None),
+            (&[Some(Opens), None], Some("1 de 2 sin revisar (revisados hace 5 minutos).")),
+            (
+                &[Some(Opens), Some(Missing), None, None],
+                Some("1 de 4 enlaces no abre; 2 de 4 sin revisar (revisados hace 5 minutos)."),
+            ),
             (&[Some(Opens)], Some("El enlace abre (revisado hace 5 minutos).")),
             (&[Some(Missing)], Some("El enlace no abre (revisado hace 5 minutos).")),
-            (&[Some(Opens), Some(Refused)], Some("Los 2 enlaces abren (revisados hace 5 minutos).")),
+            (&[Some(Refused)], Some("El enlace no se pudo revisar: ábrelo tú (revisado hace 5 minutos).")),
+            (
+                &[Some(Opens), Some(Refused)],
+                Some("1 de 2 no se pudo revisar: ábrelo tú (revisados hace 5 minutos)."),
+            ),
+            (
+                &[Some(Silent), Some(Refused), Some(Refused)],
+                Some(
+                    "1 de 3 enlaces no abre; 2 de 3 no se pudieron revisar: ábrelos tú (revisados hace 5 minutos).",
+                ),
+            ),
+            (&[Some(Opens), Some(Opens)], Some("Los 2 enlaces abren (revisados hace 5 minutos).")),
             (&[Some(Opens), Some(Silent)], Some("1 de 2 enlaces no abre (revisados hace 5 minutos).")),
             (&[Some(Missing), Some(Silent)], Some("2 de 2 enlaces no abren (revisados hace 5 minutos).")),
         ] {
             assert_eq!(review(verdicts).sentence(at(5)).as_deref(), expected);
         }
+    }
+
+    #[test]
+    fn only_what_opened_is_well_and_no_more_is_told_than_is_asked() {
+        use Verdict::{Missing, Opens, Refused};
+        assert!(review(&[Some(Opens), Some(Opens)]).all_open());
+        assert!(!review(&[Some(Opens), Some(Refused)]).all_open());
+        assert!(!review(&[Some(Opens), None]).all_open());
+        assert_eq!(review(&[Some(Refused), Some(Missing), Some(Opens), None]).doubtful().count(), 2);
+        let many = review(&[[Some(Opens); MOST].as_slice(), &[Some(Missing), None]].concat());
+        assert!(many.all_open() && !many.is_partial() && many.broken().next().is_none());
+        let said = format!("Los {MOST} enlaces abren (revisados hace 5 minutos).");
+        assert_eq!(many.sentence(at(5)), Some(said));
     }
 }

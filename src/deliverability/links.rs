@@ -41,14 +41,14 @@ codes! {
         Opens = "OPENS", "abre";
         /// The server has no such page.
         Missing = "MISSING", "la página no existe";
-        /// It asks for permission, or turns programs away: a person may fare better.
-        Refused = "REFUSED", "no deja que un programa lo revise: ábrelo tú";
+        /// It asks for permission, turns programs away, or is none that this one asks: a person may fare better.
+        Refused = "REFUSED", "un programa no lo puede revisar: ábrelo tú";
         /// The server fails.
         Failing = "FAILING", "el sitio tiene una falla";
-        /// There is no such site.
-        Unresolved = "UNRESOLVED", "el sitio no existe";
-        /// The certificate is of another site, or of nobody who is trusted, or too old.
-        Certificate = "CERTIFICATE", "el certificado del sitio no sirve: el navegador avisa de un peligro";
+        /// No address was found for its name.
+        Unresolved = "UNRESOLVED", "no se encontró el sitio";
+        /// The certificate is of another site, or of nobody who is trusted, or too old, or comes without what leads to it.
+        Certificate = "CERTIFICATE", "el certificado del sitio no convence: puede que el navegador avise";
         /// No answer.
         Silent = "SILENT", "el sitio no responde";
         /// It leads to an address that only some can reach; it was not asked.
@@ -101,6 +101,11 @@ pub trait Addresses: Send + Sync {
     /// Whether `address` may be asked.
     fn may_ask(&self, address: IpAddr) -> bool {
         is_public(address)
+    }
+
+    /// Whether `port` may be asked: on others live services that are no sites, which would take the question for a command.
+    fn may_ask_port(&self, port: u16) -> bool {
+        matches!(port, 80 | 443)
     }
 }
 
@@ -252,6 +257,12 @@ impl Visitor {
         for _ in 0..=HOPS {
             if !self.may_ask(&url) {
                 return Visit::without_answer(Verdict::Inner);
+            }
+            // Somebody's name and key are not for this program to use.
+            let has_key = !url.username().is_empty() || url.password().is_some();
+            let port = url.port_or_known_default();
+            if has_key || !port.is_some_and(|it| self.addresses.may_ask_port(it)) {
+                return Visit::without_answer(Verdict::Refused);
             }
             let answer = match client.request(method.clone(), url.clone()).send().await {
                 Ok(answer) => answer,

@@ -72,7 +72,8 @@ pub fn footer_lacks(source: &Source, business: &Business) -> Vec<&'static str> {
     let Ok(rendered) =
         template::compile(source).map_err(drop).and_then(|it| it.render(&values).map_err(drop))
     else {
-        return Vec::new();
+        // What nobody can read tells nobody anything.
+        return vec!["{{ business_name }}", "{{ business_address }}", "{{ unsubscribe_url }}"];
     };
     let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
     let plain = words(&rendered.plain);
@@ -166,6 +167,7 @@ mod tests {
             .len(),
             3
         );
+        assert_eq!(check(&format!("{DEFAULT_FOOTER} {{{{ business_name | titulo }}}}")).len(), 3);
     }
 
     #[test]

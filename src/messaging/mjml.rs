@@ -1,7 +1,7 @@
 //! MJML to HTML, done once when a text is saved. Template tags are set aside while
 //! it is done and put back where they come out, so that neither language has to know the other.
 
-use super::{plain_text, values::VARIABLES};
+use super::{plain_text, tags};
 use mrml::prelude::{
     parser::{Error, ParserOptions, Span},
     render::RenderOptions,
@@ -188,7 +188,7 @@ impl<'a> Aside<'a> {
         let mut marked = address.to_owned();
         for (n, (tag, at)) in self.tags.iter().enumerate() {
             let stand_in = self.stand_in(n);
-            if !is_personal(tag) || !marked.contains(&stand_in) {
+            if !tags::is_personal(tag) || !marked.contains(&stand_in) {
                 continue;
             }
             if marked.trim_start().starts_with(&stand_in) {
@@ -212,11 +212,7 @@ impl<'a> Aside<'a> {
             let tag = rest[..digits].parse().ok().and_then(|n: usize| self.tags.get(n));
             if let Some((tag, _)) = tag {
                 if rest[digits..].starts_with('u') {
-                    let inside = tag.trim_start_matches("{{").trim_end_matches("}}");
-                    let inside = inside.trim_matches('-').trim();
-                    for part in ["{{ (", inside, ") | urlencode }}"] {
-                        out.push_str(part);
-                    }
+                    out.push_str(&tags::in_address(tag));
                 } else {
                     out.push_str(tag);
                 }
@@ -242,17 +238,6 @@ const FRAMES: &[&str] = &[
     "mj-hero",
     "mj-attributes",
 ];
-
-/// Whether `tag` shows a variable of the recipient.
-fn is_personal(tag: &str) -> bool {
-    let shown = tag.strip_prefix("{{").unwrap_or_default().trim_start_matches('-').trim_start();
-    VARIABLES.iter().any(|it| {
-        it.personal
-            && shown
-                .strip_prefix(it.name)
-                .is_some_and(|rest| !rest.starts_with(|it: char| it.is_alphanumeric() || it == '_'))
-    })
-}
 
 #[cfg(test)]
 mod tests {

@@ -6,7 +6,9 @@
 //! came of it. Nothing here knows of audiences, workflows or pages.
 
 pub mod kinds;
+mod entities;
 pub mod plain_text;
+mod tags;
 pub mod values;
 pub mod mjml;
 pub mod blocks;

@@ -1,5 +1,10 @@
 //! Between plain text and HTML. Works on the template's source, once for each
-//! version, so that no message pays for it; template tags pass through untouched.
+//! version, so that no message pays for it; template tags pass through untouched, but
+//! for those of personal data within an address, which are made fit for one.
+
+use super::tags::{self, Piece};
+
+pub use super::entities::unescape;
 
 /// The text that a reader of `html` sees: blocks on lines of their own, links
 /// followed by their address, style and script left out.
@@ -153,30 +158,6 @@ fn attribute(tag: &str, name: &str) -> Option<String> {
     None
 }
 
-/// `text` with the entities that addresses and Spanish words hold as the signs that they stand for.
-#[must_use]
-pub fn unescape(text: &str) -> String {
-    if !text.contains('&') {
-        return text.to_owned();
-    }
-    text.replace("&nbsp;", "\u{a0}")
-        .replace("&lt;", "<")
-        .replace("&gt;", ">")
-        .replace("&quot;", "\"")
-        .replace("&#39;", "'")
-        .replace("&#x27;", "'")
-        .replace("&#x2f;", "/")
-        .replace("&#x3d;", "=")
-        .replace("&copy;", "©")
-        .replace("&aacute;", "á")
-        .replace("&eacute;", "é")
-        .replace("&iacute;", "í")
-        .replace("&oacute;", "ó")
-        .replace("&uacute;", "ú")
-        .replace("&ntilde;", "ñ")
-        .replace("&amp;", "&")
-}
-
 fn escape(text: &str, out: &mut String) {
     for c in text.chars() {
         match c {
@@ -187,6 +168,52 @@ fn escape(text: &str, out: &mut String) {
             c => out.push(c),
         }
     }
+}
+
+/// `text` with the personal data within its addresses made fit for one.
+#[must_use]
+pub fn with_whole_addresses(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = ["https://", "http://"].iter().filter_map(|it| rest.find(it)).min() {
+        out.push_str(&rest[..at]);
+        rest = &rest[at..];
+        let len = address(rest);
+        for piece in tags::pieces(&rest[..len]) {
+            match piece {
+                Piece::Words(words) => out.push_str(words),
+                Piece::Tag(tag) => out.push_str(&tags::in_address(tag)),
+            }
+        }
+        rest = &rest[len..];
+    }
+    out.push_str(rest);
+    out
+}
+
+/// Length of the address that `text` starts with. It runs through what it shows, `{{ … }}`, and leaves out the signs of
+/// the sentence around it.
+fn address(text: &str) -> usize {
+    let mut end = 0;
+    let mut last_tag = 0;
+    loop {
+        let rest = &text[end..];
+        if rest.starts_with("{{")
+            && let Some(len) = template_tag(rest)
+        {
+            end += len;
+            last_tag = end;
+            continue;
+        }
+        let stops = |it: char| it.is_whitespace() || matches!(it, '<' | '>' | '"' | '{');
+        let words = rest.find(stops).unwrap_or(rest.len());
+        if words == 0 {
+            break;
+        }
+        end += words;
+    }
+    let around = ['.', ',', ')', ';', ':', '!', '?', ']', '\'', '’', '”', '»', '…'];
+    last_tag + text[last_tag..end].trim_end_matches(around).len()
 }
 
 /// One line of text with its addresses made links.
@@ -207,14 +234,24 @@ fn linked(line: &str, html: &mut String) {
             continue;
         }
         if rest.starts_with("https://") || rest.starts_with("http://") {
-            let len = rest.find(|c: char| c.is_whitespace() || "<>\"{".contains(c)).unwrap_or(rest.len());
-            let url = rest[..len].trim_end_matches(['.', ',', ')', ';', ':']);
-            let mut shown = String::new();
-            escape(url, &mut shown);
-            for part in ["<a href=\"", &shown, "\">", &shown, "</a>"] {
+            let address = &rest[..address(rest)];
+            let (mut href, mut shown) = (String::new(), String::new());
+            for piece in tags::pieces(address) {
+                match piece {
+                    Piece::Words(words) => {
+                        escape(words, &mut href);
+                        escape(words, &mut shown);
+                    }
+                    Piece::Tag(tag) => {
+                        href.push_str(&tags::in_address(tag));
+                        shown.push_str(tag);
+                    }
+                }
+            }
+            for part in ["<a href=\"", &href, "\">", &shown, "</a>"] {
                 html.push_str(part);
             }
-            rest = &rest[url.len()..];
+            rest = &rest[address.len()..];
             continue;
         }
         let next = rest
@@ -315,6 +352,7 @@ mod tests {
         check("<a href=\"{{ unsubscribe_url }}\">Baja</a>", "Baja ({{ unsubscribe_url }})");
         check("<ul><li>uno</li><li>dos</li></ul>", "- uno\n- dos");
         check("a &lt; b &amp; c", "a < b & c");
+        check("<p>&iexcl;Hola! Est&aacute; &mdash; l&#8217;a</p>", "¡Hola! Está — l’a");
         check("<!-- nada --><img alt=\"Logo\" src=x>", "Logo");
         check("1 < 2 {no}", "1 < 2 {no}");
     }
@@ -335,6 +373,32 @@ mod tests {
         assert!(html.contains("<a href=\"https://a.cl/x\">https://a.cl/x</a>."), "{html}");
         assert!(html.contains("<a href=\"{{ unsubscribe_url }}\">Darme de baja</a>"), "{html}");
         assert!(html.contains("&lt;b&gt;"), "{html}");
+    }
+
+    #[test]
+    fn an_address_runs_through_what_it_shows_and_leaves_the_sentence() {
+        let html = to_html("Mira https://a.cl/?de={{ company | default(\"a b\") }}&n={{ business_name }}.");
+        assert!(
+            html.contains("<a href=\"https://a.cl/?de={{ (company | default(\"a b\")) | urlencode }}&amp;n={{ business_name }}\">"),
+            "{html}"
+        );
+        assert!(
+            html.contains(
+                ">https://a.cl/?de={{ company | default(\"a b\") }}&amp;n={{ business_name }}</a>."
+            ),
+            "{html}"
+        );
+        assert_eq!(
+            with_whole_addresses("{{ company }} https://a.cl/{{ company }}, {{ company }} http://b.cl."),
+            "{{ company }} https://a.cl/{{ (company) | urlencode }}, {{ company }} http://b.cl."
+        );
+        for after in ["!", "»", "”", "'", "]", "?", "…", "’", "!».", "{% if company %}x{% endif %}"] {
+            let html = to_html(&format!("Ve a https://a.cl/x{after}"));
+            assert!(html.contains(&format!(">https://a.cl/x</a>{}", escaped(after))), "{html}");
+        }
+        for cut in ["https://", "https://a{", "https://{{", "https://{{ a }}", "http"] {
+            let _ = (to_html(cut), with_whole_addresses(cut));
+        }
     }
 
     #[test]

@@ -4,8 +4,8 @@
 use super::{
     blocks,
     mjml::{self, Made},
-    plain_text,
-    values::VARIABLES,
+    plain_text, tags,
+    values::{VARIABLES, Variable},
     whatsapp::{self, Registration},
 };
 use crate::error::FieldError;
@@ -201,7 +201,14 @@ pub(super) fn ready(
             ));
         }
     }
-    if problems.is_empty() { Ok(Compiled { env: Arc::new(env), tracked: is_tracked }) } else { Err(problems) }
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    let compiled = Compiled { env: Arc::new(env), tracked: is_tracked };
+    match compiled.fault() {
+        Some(fault) => Err(vec![fault]),
+        None => Ok(compiled),
+    }
 }
 
 /// The engine's own lets a missing value through as nothing, which is a hole in an address.
@@ -240,7 +247,8 @@ fn problems_of(field: &'static str, text: &str) -> Vec<FieldError> {
         .filter(|name| VARIABLES.iter().all(|it| it.name != name))
         .collect();
     unknown.sort();
-    unknown.iter().map(|name| FieldError::new(field, unknown_variable(name))).collect()
+    let unknown = unknown.iter().map(|name| unknown_variable(name));
+    unknown.chain(tags::problems(&env, text)).map(|it| FieldError::new(field, it)).collect()
 }
 
 fn unknown_variable(name: &str) -> String {
@@ -328,14 +336,15 @@ fn before_the_end(html: &str, footer: &str) -> String {
 
 fn plain_of(source: &Source, made: Option<&Made>) -> String {
     let body = match source.body_format {
-        BodyFormat::Text => source.body.replace("\r\n", "\n"),
+        BodyFormat::Text => plain_text::with_whole_addresses(&source.body.replace("\r\n", "\n")),
         BodyFormat::Html => plain_text::from_html(&source.body),
         BodyFormat::Mjml | BodyFormat::Blocks => made.map_or_else(String::new, |it| it.plain.clone()),
     };
     if source.footer.trim().is_empty() {
         return body;
     }
-    format!("{}\n\n-- \n{}\n", body.trim_end(), source.footer.replace("\r\n", "\n").trim_end())
+    let footer = plain_text::with_whole_addresses(&source.footer.replace("\r\n", "\n"));
+    format!("{}\n\n-- \n{}\n", body.trim_end(), footer.trim_end())
 }
 
 impl Compiled {
@@ -356,6 +365,23 @@ impl Compiled {
             html: self.part(if self.tracked { TRACKED } else { HTML }, values)?,
             plain: self.part(PLAIN, values)?,
         })
+    }
+
+    /// What fails for somebody who has every datum, or for somebody who has none of their own, other than that a value
+    /// is missing: such a text reaches nobody.
+    fn fault(&self) -> Option<FieldError> {
+        let of = |it: &'static Variable| (it.name, Value::from(it.sample));
+        let full = Value::from_pairs(VARIABLES.iter().map(of));
+        let bare = Value::from_pairs(VARIABLES.iter().filter(|it| !it.personal).map(of));
+        let fails = |part: &str| {
+            [&full, &bare].iter().any(|it| matches!(self.part(part, it), Err(RenderError::Broken(_))))
+        };
+        let part = [SUBJECT, HTML, PLAIN].into_iter().find(|it| fails(it))?;
+        let field = if part == SUBJECT { "subject" } else { "body" };
+        Some(FieldError::new(
+            field,
+            "El texto no se puede completar: revisa sus etiquetas {{ … }} y {% … %}.",
+        ))
     }
 
     fn part(&self, name: &str, values: &Value) -> Result<String, RenderError> {
@@ -495,9 +521,32 @@ mod tests {
     #[test]
     fn an_endless_text_is_broken_not_endless() {
         let body = "{% for a in range(9999) %}{% for b in range(9999) %}x{% endfor %}{% endfor %}";
-        let compiled = compile(&source("x", body));
-        if let Ok(compiled) = compiled {
-            assert!(matches!(compiled.render(&ana()), Err(RenderError::Broken(_))));
+        assert_eq!(compile(&source("x", body)).err().unwrap()[0].field, "body");
+    }
+
+    #[test]
+    fn what_compiles_and_fails_for_everybody_is_told_when_it_is_written() {
+        for (subject, body, field) in [
+            ("x", "{{ first_name | titulo }}", "body"),
+            ("{{ first_name | titulo }}", "x", "subject"),
+            ("x", "{% if comuna == \"Ancud\" %}{{ first_name | titulo }}{% endif %}", "body"),
+            ("x", "{% if comuna is vacia %}a{% endif %}", "body"),
+            ("x", "{{ first_name.upper() }}", "body"),
+            ("{{ first_name - 1 }}", "x", "subject"),
+            ("x", "{% if not comuna %}{{ business_name - 1 }}{% endif %}", "body"),
+            ("x", "{% include \"otra\" %}", "body"),
+        ] {
+            let problems =
+                compile(&source(subject, body)).err().unwrap_or_else(|| panic!("{subject} {body}"));
+            assert_eq!(problems.iter().map(|it| it.field).collect::<Vec<_>>(), [field], "{subject} {body}");
+        }
+        for body in [
+            "{{ first_name }} {{ company | default(\"x\") | upper }}",
+            "{{ first_name[0] }} {{ company | length }} {{ comuna | replace(\"a\", \"b\") }}",
+            "{% for letter in company %}{{ letter }}{% endfor %}",
+            "{{ last_name ~ first_name }}{% if comuna and comuna | length > 3 %}a{% endif %}",
+        ] {
+            assert!(compile(&source("x", body)).is_ok(), "{body}");
         }
     }
 

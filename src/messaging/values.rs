@@ -16,7 +16,7 @@ pub struct Variable {
     pub personal: bool,
     /// What may stand in its place for who lacks it; empty: nothing fits.
     pub fallback: &'static str,
-    /// One as long as they come, but for a few; empty: as the sample.
+    /// One as long as they come, but for a few, and with an accent, which makes it cost the most; empty: as the sample.
     pub long: &'static str,
 }
 
@@ -51,7 +51,7 @@ const fn ours(name: &'static str, label: &'static str, sample: &'static str) -> 
 /// Every variable that a text may use.
 pub const VARIABLES: &[Variable] = &[
     personal("first_name", "Nombre de la persona", "Camila", "qué tal", "María Fernanda Antonia"),
-    personal("last_name", "Apellidos de la persona", "Barría Oyarzún", "", "Fuentealba Christodoulou"),
+    personal("last_name", "Apellidos de la persona", "Barría Oyarzún", "", "Etcheverría Valderrábano"),
     personal(
         "company",
         "Empresa de la persona",
@@ -71,9 +71,9 @@ pub const VARIABLES: &[Variable] = &[
         "Comuna de la persona o de su empresa",
         "Puerto Montt",
         "tu comuna",
-        "San Francisco de Mostazal",
+        "Santa María de Los Ángeles",
     ),
-    personal("industry", "Rubro de la empresa", "Lechería", "tu rubro", "Transporte de carga por carretera"),
+    personal("industry", "Rubro de la empresa", "Lechería", "tu rubro", "Construcción y obras de ingeniería"),
     ours("business_name", "Nombre de tu negocio", "Mi Negocio"),
     ours("business_address", "Dirección de tu negocio", "Urmeneta 305, Puerto Montt"),
     ours("business_email", "Correo de tu negocio", "contacto@minegocio.example"),
@@ -193,6 +193,14 @@ mod tests {
         let values = of(&Recipient::sample(), &business, &links);
         for variable in VARIABLES {
             assert!(values.get_attr(variable.name).is_ok_and(|it| !it.is_undefined()), "{}", variable.name);
+        }
+    }
+
+    #[test]
+    fn what_is_long_is_as_costly_as_it_can_be() {
+        for it in VARIABLES.iter().filter(|it| it.personal) {
+            assert!(it.long.contains(['á', 'í', 'ó', 'ú']), "{}", it.name);
+            assert!(it.long.chars().count() >= it.sample.chars().count(), "{}", it.name);
         }
     }
 

@@ -2,11 +2,11 @@
 //! of ours. Only texts that Meta has approved may open a conversation; what it said is written down by hand. Pure.
 
 use super::{
-    sms,
+    legal, sms,
     template::{self, BodyFormat, Source},
-    values::VARIABLES,
+    values::{self, Recipient, VARIABLES},
 };
-use crate::{codes::codes, error::FieldError};
+use crate::{codes::codes, error::FieldError, settings::Business};
 use serde::{Deserialize, Serialize};
 
 codes! {
@@ -38,9 +38,16 @@ pub const LANGUAGES: &[(&str, &str)] = &[
     ("es_CL", "Español (Chile)"),
     ("es", "Español"),
     ("es_AR", "Español (Argentina)"),
+    ("es_CO", "Español (Colombia)"),
+    ("es_CR", "Español (Costa Rica)"),
+    ("es_EC", "Español (Ecuador)"),
     ("es_ES", "Español (España)"),
+    ("es_HN", "Español (Honduras)"),
     ("es_MX", "Español (México)"),
+    ("es_PA", "Español (Panamá)"),
     ("es_PE", "Español (Perú)"),
+    ("es_DO", "Español (República Dominicana)"),
+    ("es_UY", "Español (Uruguay)"),
     ("en", "Inglés"),
     ("en_US", "Inglés (Estados Unidos)"),
     ("pt_BR", "Portugués (Brasil)"),
@@ -103,13 +110,12 @@ impl Named {
         }
     }
 
-    /// As a text of ours writes it.
+    /// As a text of ours writes it. What would not stay within its quotes, [`problems`] refuses.
     fn tag(&self) -> String {
-        if self.fallback.trim().is_empty() {
-            return format!("{{{{ {} }}}}", self.ours);
+        match self.fallback.trim() {
+            "" => format!("{{{{ {} }}}}", self.ours),
+            fallback => format!("{{{{ {} | default(\"{fallback}\") }}}}", self.ours),
         }
-        let fallback = self.fallback.trim().replace('\\', "\\\\").replace('"', "\\\"");
-        format!("{{{{ {} | default(\"{fallback}\") }}}}", self.ours)
     }
 }
 
@@ -241,8 +247,10 @@ pub(super) fn problems(source: &Source, registration: &Registration) -> Vec<Fiel
     }
     for piece in &pieces {
         let Piece::Variable(name) = piece else { continue };
-        if name.is_empty() || !name.chars().all(is_plain) || name.starts_with(|it: char| it.is_ascii_digit())
-        {
+        let is_odd = name.is_empty()
+            || !name.chars().all(is_plain)
+            || name.starts_with(|it: char| it.is_ascii_digit());
+        if is_odd && !is_number(name) {
             wrong(
                 "body",
                 format!(
@@ -251,6 +259,8 @@ pub(super) fn problems(source: &Source, registration: &Registration) -> Vec<Fiel
             );
         }
     }
+    found.extend(misnumbered(&names(body)));
+    let mut wrong = |field: &'static str, message: String| found.push(FieldError::new(field, message));
     for name in names(body) {
         let named = registration.variables.iter().find(|it| it.name == name);
         if !named.is_some_and(|it| VARIABLES.iter().any(|ours| ours.name == it.ours)) {
@@ -277,6 +287,50 @@ pub(super) fn problems(source: &Source, registration: &Registration) -> Vec<Fiel
     found
 }
 
+fn is_number(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|it| it.is_ascii_digit())
+}
+
+/// Meta's older texts number their variables, from 1 on and all of them.
+fn misnumbered(names: &[String]) -> Option<FieldError> {
+    let numbered = names.iter().filter(|it| is_number(it)).count();
+    let has_all = (1..=numbered).all(|n| names.contains(&n.to_string()));
+    if numbered == 0 || (numbered == names.len() && has_all) {
+        return None;
+    }
+    let said = if numbered < names.len() {
+        "Meta no mezcla variables con número y con nombre: deja solo {{1}}, {{2}} o solo {{nombre}}, {{empresa}}."
+    } else {
+        "Las variables con número empiezan en {{1}} y siguen sin saltos: {{1}}, {{2}}, {{3}}."
+    };
+    Some(FieldError::new("body", said))
+}
+
+/// Whether Meta, which reviews words, would read in `a` what it reads in `b`: what stands for its variables here, and what
+/// it takes the text for, change nothing of that.
+#[must_use]
+pub fn reads_alike(a: &Source, b: &Source) -> bool {
+    let words = |it: &Source| (it.body.trim().to_owned(), it.footer.trim().to_owned());
+    let key = |it: &Source| it.registration.as_ref().map(|it| (it.name.clone(), it.language.clone()));
+    words(a) == words(b) && key(a) == key(b)
+}
+
+/// What Meta would not deliver: a body that is too long once it is filled, for somebody whose data are as usual.
+#[must_use]
+pub fn too_long_when_filled(source: &Source, business: &Business, public_url: &str) -> Option<FieldError> {
+    let body = Source { footer: String::new(), ..source.clone() };
+    let compiled = template::compile(&body).ok()?;
+    let links = sms::sample_links(public_url);
+    let values = values::of(&Recipient::sample(), &legal::known(business), &links);
+    let letters = compiled.render(&values).ok()?.plain.chars().count();
+    (letters > BODY).then(|| {
+        FieldError::new(
+            "body",
+            format!("Con sus datos el texto llega a {letters} caracteres, y Meta no entrega más de {BODY}: acórtalo."),
+        )
+    })
+}
+
 /// What the law wants of a promotion and this one lacks.
 #[must_use]
 pub fn lacks_way_out(source: &Source) -> Option<FieldError> {
@@ -296,10 +350,7 @@ pub fn lacks_way_out(source: &Source) -> Option<FieldError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        messaging::values::{self, Links, Recipient},
-        settings::Business,
-    };
+    use crate::messaging::values::Links;
 
     fn text(body: &str) -> Source {
         let registration =
@@ -351,6 +402,51 @@ mod tests {
         }
         assert_eq!(faults(&Source { footer: "a".repeat(61), ..text("Hola.") }), ["footer"]);
         assert_eq!(faults(&Source { footer: "{{nombre}}".into(), ..text("Hola.") }), ["footer"]);
+    }
+
+    #[test]
+    fn numbered_variables_are_metas_too() {
+        let numbered = |body: &str| {
+            let mut it = text(body);
+            for named in &mut it.registration.as_mut().unwrap().variables {
+                (named.ours, named.sample) = ("first_name".into(), "Ana".into());
+            }
+            it
+        };
+        assert_eq!(faults(&numbered("Hola {{1}}, de {{2}}: {{1}}.")), Vec::<&str>::new());
+        assert!(template::compile(&numbered("Hola {{1}}.")).is_ok());
+        for body in
+            ["Hola {{2}}.", "Hola {{1}} y {{3}}.", "Hola {{0}}.", "Hola {{01}}.", "Hola {{1}} y {{nombre}}."]
+        {
+            assert_eq!(faults(&numbered(body)), ["body"], "{body}");
+        }
+    }
+
+    #[test]
+    fn what_is_filled_is_measured() {
+        let check = |letters: usize| {
+            let it = text(&format!("{} {{{{empresa}}}}.", "a".repeat(letters)));
+            assert_eq!(faults(&it), Vec::<&str>::new());
+            too_long_when_filled(&it, &Business::default(), "https://a.cl")
+        };
+        assert!(check(900).is_none());
+        assert!(check(1008).unwrap().message.contains("Meta no entrega más de 1024"));
+    }
+
+    #[test]
+    fn meta_reads_words_and_nothing_that_stands_for_them() {
+        let it = text("Hola {{nombre}}, ven.");
+        let with = |change: fn(&mut Source)| {
+            let mut other = it.clone();
+            change(&mut other);
+            reads_alike(&it, &other)
+        };
+        assert!(with(|it| it.registration.as_mut().unwrap().category = Category::Utility));
+        assert!(with(|it| it.registration.as_mut().unwrap().variables[0].fallback = "vecina".into()));
+        assert!(!with(|it| it.registration.as_mut().unwrap().language = "es".into()));
+        assert!(!with(|it| it.registration.as_mut().unwrap().name = "otra".into()));
+        assert!(!with(|it| it.body = "Hola.".into()));
+        assert!(!with(|it| it.footer = "Responde SALIR".into()));
     }
 
     #[test]

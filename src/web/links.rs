@@ -24,25 +24,24 @@ pub(super) fn routes() -> Vec<Route> {
 
 async fn of_campaign(State(state): State<AppState>, Path(id): Path<CampaignId>) -> Answer {
     let mut db = state.db.acquire().await?;
-    let source = campaign::get(&mut db, id).await?.source;
+    let campaign = campaign::get(&mut db, id).await?;
+    let links = link_review::links_of_campaign(&mut db, &state.config, &campaign).await?;
     drop(db);
-    let review = ask(&state, &source).await?;
+    let review = ask(&state, links).await?;
     Ok(told(&state, &review).to(&format!("/campaigns/{id}?checklist=1#checklist")))
 }
 
 async fn of_template(State(state): State<AppState>, Path(id): Path<LibraryId>) -> Answer {
     let mut db = state.db.acquire().await?;
     let source = library::get(&mut db, id).await?.draft.source;
+    let links = link_review::links_of(&mut db, &state.config, &source).await?;
     drop(db);
-    let review = ask(&state, &source).await?;
+    let review = ask(&state, links).await?;
     Ok(told(&state, &review).to(&format!("/templates/{id}#links")))
 }
 
-/// Ask the links of `source`; no connection is held while they are waited for.
-async fn ask(state: &AppState, source: &Source) -> Result<Review> {
-    let mut db = state.db.acquire().await?;
-    let links = link_review::links_of(&mut db, &state.config, source).await?;
-    drop(db);
+/// Ask `links`; no connection is held while they are waited for.
+async fn ask(state: &AppState, links: Vec<String>) -> Result<Review> {
     let visits = state.visitor.visit_all(&links).await;
     let mut tx = state.db.begin().await?;
     link_review::keep(&mut tx, state.clock.now(), &visits).await?;
@@ -58,7 +57,13 @@ fn told(state: &AppState, review: &Review) -> Flash {
     if review.links.len() > MOST {
         said = format!("{said} Se revisan los primeros {MOST}.");
     }
-    if review.broken().next().is_some() { Flash::bad(said) } else { Flash::good(said) }
+    if review.broken().next().is_some() {
+        Flash::bad(said)
+    } else if review.all_open() {
+        Flash::good(said)
+    } else {
+        Flash::plain(said)
+    }
 }
 
 /// What is known of the links of `source`.

@@ -12,9 +12,13 @@ use axum::{
 };
 use chrono::TimeDelta;
 use llovizna::{
-    access::Role,
+    access::{Actor, Role},
+    campaigns::{
+        link_review,
+        variants::{self, Plan, Variant},
+    },
     db::MIGRATIONS,
-    deliverability::links::{Addresses, Finding, MOST, Verdict, Visitor, is_public},
+    deliverability::links::{Addresses, Finding, MOST, Verdict, Visit, Visitor, is_public},
 };
 use sqlx::PgPool;
 use std::{
@@ -27,6 +31,8 @@ use tokio::net::TcpListener;
 
 /// Where the internet of these tests is; every other address of this machine is an inner one.
 const OUTSIDE: Ipv4Addr = Ipv4Addr::LOCALHOST;
+/// A port that is not asked.
+const CLOSED: u16 = 25;
 const INSIDE: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 
 struct Hosts;
@@ -44,6 +50,11 @@ impl Addresses for Hosts {
 
     fn may_ask(&self, address: IpAddr) -> bool {
         address == IpAddr::from(OUTSIDE) || is_public(address)
+    }
+
+    /// Sites of these tests are where the system puts them.
+    fn may_ask_port(&self, port: u16) -> bool {
+        port != CLOSED
     }
 }
 
@@ -88,6 +99,8 @@ async fn answer(
         "/vueltas" => to("/vueltas".into()),
         "/adentro" => to(format!("http://{INSIDE}:{port}/secreto")),
         "/adentro-nombre" => to(format!("http://interna.prueba.cl:{port}/secreto")),
+        "/a-otro-puerto" => to(format!("http://tienda.prueba.cl:{CLOSED}/")),
+        "/con-clave" => to(format!("http://ana:clave@tienda.prueba.cl:{port}/secreto")),
         "/adentro-archivo" => to("file:///etc/passwd".into()),
         "/bien" | "/sin-head" | "/cuelga-head" | "/secreto" => StatusCode::OK.into_response(),
         _ => StatusCode::NOT_FOUND.into_response(),
@@ -135,6 +148,34 @@ async fn no_machine_within_is_asked_by_name_address_or_redirection() {
         site.at("/adentro-archivo"),
     ] {
         assert_eq!(visitor.visit(&link).await.verdict, Verdict::Inner, "{link}");
+    }
+    assert!(site.asked().iter().all(|it| !it.contains("secreto")), "{:?}", site.asked());
+}
+
+#[tokio::test]
+async fn no_service_that_is_no_site_is_asked_and_nobodys_key_is_used() {
+    struct Strict;
+    impl Addresses for Strict {
+        fn of<'a>(&'a self, _: &'a str) -> Finding<'a> {
+            Box::pin(async { Ok(vec![OUTSIDE.into()]) })
+        }
+
+        fn may_ask(&self, _: IpAddr) -> bool {
+            true
+        }
+    }
+    let site = Site::open().await;
+    // As it is for everybody but these tests.
+    assert_eq!(Visitor::new(Arc::new(Strict)).visit(&site.at("/secreto")).await.verdict, Verdict::Refused);
+    let visitor = Visitor::new(Arc::new(Hosts));
+    for link in [
+        format!("http://ana:clave@tienda.prueba.cl:{}/secreto", site.port),
+        format!("http://ana@tienda.prueba.cl:{}/secreto", site.port),
+        format!("http://tienda.prueba.cl:{CLOSED}/"),
+        site.at("/a-otro-puerto"),
+        site.at("/con-clave"),
+    ] {
+        assert_eq!(visitor.visit(&link).await.verdict, Verdict::Refused, "{link}");
     }
     assert!(site.asked().iter().all(|it| !it.contains("secreto")), "{:?}", site.asked());
 }
@@ -247,4 +288,74 @@ async fn a_template_shows_its_links_and_who_only_looks_asks_nothing(db: PgPool) 
         shown.contains("El enlace no abre") && shown.contains("el sitio tiene una falla (503)"),
         "{shown}"
     );
+}
+
+#[sqlx::test(migrator = "MIGRATIONS")]
+async fn what_is_known_of_some_links_is_told_whatever_is_not_known_of_others(db: PgPool) {
+    let app = app(db).with_addresses(Hosts);
+    let site = Site::open().await;
+    let broken = site.at("/no-hay");
+    let campaign = written(&app, &format!("Mira {broken} y {}", site.at("/permiso"))).await;
+    app.post(&format!("/campaigns/{campaign}/links"), &[]).await;
+    let told = app.get(&format!("/campaigns/{campaign}?checklist=1")).await.text();
+    assert!(told.contains("1 de 2 enlaces no abre; 1 de 2 no se pudo revisar: ábrelo tú"), "{told}");
+    assert!(told.contains("/permiso: un programa no lo puede revisar: ábrelo tú (403)."), "{told}");
+    // A link that came afterwards hides nothing.
+    let more = format!("Mira {broken} y {}", site.at("/bien"));
+    let campaign = written(&app, &more).await;
+    let told = app.get(&format!("/campaigns/{campaign}?checklist=1")).await.text();
+    assert!(told.contains("1 de 2 enlaces no abre; 1 de 2 sin revisar"), "{told}");
+    assert!(told.contains("la página no existe (404). Revísalos antes de empezar."), "{told}");
+    // One that is too long to be kept neither.
+    let long = format!("{}?x={}", site.at("/bien"), "a".repeat(2000));
+    let campaign = written(&app, &format!("Mira {} y {long}", site.at("/bien"))).await;
+    app.post(&format!("/campaigns/{campaign}/links"), &[]).await;
+    let told = app.get(&format!("/campaigns/{campaign}?checklist=1")).await.text();
+    assert!(told.contains("El enlace abre (revisado"), "{told}");
+    assert!(told.contains("es demasiado largo y no se revisa."), "{told}");
+}
+
+#[sqlx::test(migrator = "MIGRATIONS")]
+async fn the_links_of_every_text_of_a_trial_are_asked(db: PgPool) {
+    let app = app(db).with_addresses(Hosts);
+    let site = Site::open().await;
+    let campaign = written(&app, &format!("Mira {}", site.at("/bien"))).await;
+    let mut tx = app.state.db.begin().await.unwrap();
+    let plan = Plan {
+        variants: vec![Variant { opening: format!("Ve a {}", site.at("/no-hay")), ..Variant::default() }],
+        ..Plan::default()
+    };
+    let actor = Actor::CommandLine;
+    variants::save(&mut tx, app.state.clock.now(), &actor, campaign, &plan).await.unwrap();
+    tx.commit().await.unwrap();
+    app.post(&format!("/campaigns/{campaign}/links"), &[]).await;
+    let told = app.get(&format!("/campaigns/{campaign}?checklist=1")).await.text();
+    assert!(told.contains("1 de 2 enlaces no abre"), "{told}");
+    assert!(told.contains("/no-hay: la página no existe (404)."), "{told}");
+}
+
+#[sqlx::test(migrator = "MIGRATIONS")]
+async fn who_forgets_old_answers_waits_for_nobody(db: PgPool) {
+    let now = "2026-03-02T12:00:00Z".parse().unwrap();
+    let visit = |url: &str| (url.to_owned(), Visit { verdict: Verdict::Opens, answer: Some(200) });
+    let mut tx = db.begin().await.unwrap();
+    let long_ago = now - TimeDelta::days(40);
+    sqlx::query("insert into link_checks (url, verdict, checked_at) values ('https://a.cl/', 'OPENS', $1), ('https://b.cl/', 'OPENS', $1)")
+        .bind(long_ago)
+        .execute(&mut *tx)
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
+    let mut other = db.begin().await.unwrap();
+    sqlx::query("select 1 from link_checks where url = 'https://a.cl/' for update")
+        .execute(&mut *other)
+        .await
+        .unwrap();
+    let mut tx = db.begin().await.unwrap();
+    sqlx::query("set local lock_timeout = '500ms'").execute(&mut *tx).await.unwrap();
+    link_review::keep(&mut tx, now, &[visit("https://c.cl/")]).await.unwrap();
+    tx.commit().await.unwrap();
+    let left: Vec<String> =
+        sqlx::query_scalar("select url from link_checks order by url").fetch_all(&mut *other).await.unwrap();
+    assert_eq!(left, ["https://a.cl/", "https://c.cl/"]);
 }

@@ -139,7 +139,8 @@ async fn the_ready_text_messages_take_one_part_with_the_longest_names(db: PgPool
     for it in ready {
         let draft = entry(&app, it.id).await.draft;
         let is_promotional = draft.kind.message_type().is_promotional();
-        assert_eq!(sms::problems(&draft.source, is_promotional, &business).len(), 0, "{}", it.name);
+        let problems = sms::problems(&draft.source, is_promotional, &business, "https://crm.termas.cl");
+        assert_eq!(problems, [], "{}", it.name);
         let text = sms::longest(&draft.source, &business, "https://crm.termas.cl").unwrap();
         let count = signs::count(&text);
         assert_eq!((count.parts, count.encoding), (1, signs::Encoding::Gsm7), "{}: {text}", it.name);
@@ -175,7 +176,9 @@ async fn only_what_can_be_sent_is_offered_for_sending(db: PgPool) {
     let copy = LibraryId(
         copy.location().trim_start_matches("/templates/").trim_end_matches("/edit").parse().unwrap(),
     );
-    assert_eq!(entry(&app, copy).await.draft.source, entry(&app, whatsapp).await.draft.source);
+    let (copied, original) = (entry(&app, copy).await.draft.source, entry(&app, whatsapp).await.draft.source);
+    assert_eq!((&copied.body, &copied.footer), (&original.body, &original.footer));
+    assert_eq!(copied.registration.unwrap().name, "oferta_mensual_copia");
 }
 
 #[sqlx::test(migrator = "MIGRATIONS")]
@@ -223,9 +226,14 @@ async fn what_meta_said_holds_for_the_text_that_it_saw(db: PgPool) {
     // Another name for the staff is the same text; other words are not.
     app.post(&path, &with(WHATSAPP, "name", "Otro nombre")).await;
     assert_eq!(entry(&app, id).await.approval, Approval::Approved);
+    // Nor do they change by what Meta takes them for, or by what stands for a variable here.
     app.post(&path, &with(WHATSAPP, "category", "UTILITY")).await;
+    app.post(&path, &with(WHATSAPP, "fallback", "vecino")).await;
+    let same = entry(&app, id).await;
+    assert_eq!((same.approval, same.version), (Approval::Approved, 3));
+    app.post(&path, &with(WHATSAPP, "footer", "Responde SALIR para no recibir más")).await;
     let second = entry(&app, id).await;
-    assert_eq!((second.approval, second.version), (Approval::Unsent, 2));
+    assert_eq!((second.approval, second.version), (Approval::Unsent, 4));
     let late = app.post(&format!("{path}/approval"), &said).await;
     assert!(late.status.is_client_error() || late.status == StatusCode::SEE_OTHER);
     assert_eq!(entry(&app, id).await.approval, Approval::Unsent, "it was said of another version");
@@ -235,6 +243,27 @@ async fn what_meta_said_holds_for_the_text_that_it_saw(db: PgPool) {
     assert_eq!(entry(&app, sms).await.approval, Approval::Unsent);
     let audit = app.get("/audit").await.text();
     assert!(audit.contains("anotó lo que dijo Meta de la plantilla"), "{audit}");
+}
+
+#[sqlx::test(migrator = "MIGRATIONS")]
+async fn one_text_of_metas_is_one_template(db: PgPool) {
+    let app = app(db);
+    let id = made(&app.post("/templates", WHATSAPP).await);
+    let twice = app.post("/templates", &with(WHATSAPP, "name", "La misma")).await;
+    assert_eq!(twice.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(twice.text().contains("«Oferta por WhatsApp» ya tiene ese nombre de Meta"), "{}", twice.text());
+    made(&app.post("/templates", &with(WHATSAPP, "language", "es_UY")).await);
+    app.post(&format!("/templates/{id}/copies"), &[]).await;
+    let again = app.post(&format!("/templates/{id}/copies"), &[]).await;
+    let again: i64 =
+        again.location().trim_start_matches("/templates/").trim_end_matches("/edit").parse().unwrap();
+    let copied = entry(&app, LibraryId(again)).await.draft.source.registration.unwrap();
+    assert_eq!(copied.name, "oferta_mensual_copia_2");
+    // What is put away holds no name, and does not come back while another has it.
+    app.post(&format!("/templates/{id}/archive"), &[]).await;
+    made(&app.post("/templates", &with(WHATSAPP, "name", "La misma")).await);
+    app.post(&format!("/templates/{id}/archive?_method=DELETE"), &[]).await;
+    assert!(entry(&app, id).await.archived_at.is_some());
 }
 
 async fn versions(app: &TestApp, id: LibraryId) -> Vec<String> {

@@ -1,7 +1,7 @@
 //! Links that lead nowhere, or not where they say.
 
 use super::{Fault, markup::Tag};
-use crate::deliverability::links::is_public;
+use crate::{campaigns::link_review::LONGEST, deliverability::links::is_public};
 use std::collections::BTreeSet;
 use url::{Host, Url};
 
@@ -24,8 +24,8 @@ const SHORTENERS: &[&str] = &[
 
 pub(super) fn faults(tags: &[Tag], public_url: &str) -> Vec<Fault> {
     let links = tags.iter().filter(|it| it.name == "a").filter_map(|it| Some((it.get("href")?.trim(), it)));
-    // The pages of the panel are ours to answer for.
-    let others = links.filter(|(href, _)| !href.starts_with(public_url));
+    // The pages that we show to readers are ours to answer for.
+    let others = links.filter(|(href, _)| !is_ours(href, public_url));
     let mut faults = Vec::new();
     let mut said = BTreeSet::new();
     for fault in others.filter_map(|(href, tag)| fault(href, &tag.shown)) {
@@ -40,11 +40,19 @@ pub(super) fn web_addresses(tags: &[Tag], public_url: &str) -> Vec<String> {
     let mut found: Vec<String> = Vec::new();
     for href in tags.iter().filter(|it| it.name == "a").filter_map(|it| Some(it.get("href")?.trim())) {
         let is_web = Url::parse(href).is_ok_and(|it| matches!(it.scheme(), "http" | "https"));
-        if is_web && !href.starts_with(public_url) && found.iter().all(|it| it != href) {
+        if is_web && !is_ours(href, public_url) && found.iter().all(|it| it != href) {
             found.push(href.to_owned());
         }
     }
     found
+}
+
+/// Whether `href` is one of the pages where readers unsubscribe and choose.
+fn is_ours(href: &str, public_url: &str) -> bool {
+    let (Ok(url), Ok(ours)) = (Url::parse(href), Url::parse(public_url)) else { return false };
+    let within = url.path().strip_prefix(ours.path().trim_end_matches('/'));
+    url.origin() == ours.origin()
+        && within.is_some_and(|it| it.starts_with("/baja/") || it.starts_with("/preferencias/"))
 }
 
 fn fault(href: &str, shown: &str) -> Option<Fault> {
@@ -75,6 +83,19 @@ fn fault(href: &str, shown: &str) -> Option<Fault> {
                 "Usa una dirección que empiece con https://.",
             ));
         }
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Some(Fault::new(
+            format!("El enlace {href} lleva un usuario o una clave."),
+            "Quítalos de la dirección: los ve cualquiera que reciba el mensaje, y los filtros desconfían.",
+        ));
+    }
+    if href.len() > LONGEST {
+        let start: String = href.chars().take(60).collect();
+        return Some(Fault::new(
+            format!("El enlace {start}… es demasiado largo y no se revisa."),
+            "Usa una dirección más corta: algunos programas de correo cortan las que son tan largas.",
+        ));
     }
     let host = url.host_str().unwrap_or_default();
     if is_inner(&url) {
@@ -155,12 +176,39 @@ mod tests {
             ("https://192.168.1.4/x", "Ver", "tu red"),
             ("https://a.cl/{{ x", "Ver", "variable"),
             ("https://a.cl/%7B%7Bx", "Ver", "variable"),
+            ("https://ana:clave@termas.cl/", "Ver", "usuario o una clave"),
+            ("https://ana@termas.cl/", "Ver", "usuario o una clave"),
+            ("http://localhost:8080/contacts", "Ver", "tu red"),
+            ("http://localhost:8080.otro.cl/baja/x", "Ver", "mal escrito"),
+            ("http://localhost:80801/baja/x", "Ver", "mal escrito"),
+            ("http://localhost:8081/baja/x", "Ver", "tu red"),
             ("https://otro.cl/", "https://banco.cl", "dice banco.cl y lleva a otro.cl"),
             ("https://banco.cl.otro.cl/", "www.banco.cl", "lleva a banco.cl.otro.cl"),
         ] {
             let found = of(href, shown);
             assert!(found.len() == 1 && found[0].found.contains(says), "{href}: {found:?}");
         }
+    }
+
+    #[test]
+    fn only_our_pages_for_readers_are_ours_to_answer_for() {
+        for href in ["https://crm.a.cl/baja/x", "https://crm.a.cl:443/preferencias/x"] {
+            assert!(is_ours(href, "https://crm.a.cl"), "{href}");
+        }
+        for href in [
+            "https://crm.a.cl.otro.cl/baja/x",
+            "https://crm.a.clase.cl/baja/x",
+            "https://crm.a.cl/tienda",
+            "baja/x",
+        ] {
+            assert!(!is_ours(href, "https://crm.a.cl"), "{href}");
+        }
+        assert!(
+            is_ours("https://a.cl/crm/baja/x", "https://a.cl/crm")
+                && !is_ours("https://a.cl/baja/x", "https://a.cl/crm")
+        );
+        let long = format!("https://a.cl/{}", "a".repeat(LONGEST));
+        assert!(of(&long, "Ver")[0].found.contains("demasiado largo"));
     }
 
     #[test]

@@ -37,12 +37,21 @@ pub(super) fn tags(html: &str) -> Vec<Tag> {
         let attributes;
         (attributes, rest) = attributes_of(&rest[end..]);
         let shown = match name.as_str() {
-            "a" => plain_text::from_html(rest.split_once("</a").map_or(rest, |it| it.0)).trim().to_owned(),
+            "a" => plain_text::from_html(up_to_its_end(rest)).trim().to_owned(),
             _ => String::new(),
         };
         found.push(Tag { name, attributes, shown });
     }
     found
+}
+
+/// The inside of a link that begins at `rest`.
+fn up_to_its_end(rest: &str) -> &str {
+    let is_end = |(at, _): &(usize, &str)| {
+        let after = rest[at + 2..].strip_prefix(['a', 'A']);
+        after.is_some_and(|it| it.starts_with(|it: char| it == '>' || it == '/' || it.is_whitespace()))
+    };
+    rest.match_indices("</").find(is_end).map_or(rest, |it| &rest[..it.0])
 }
 
 /// The attributes up to the end of the tag, and what follows it.
@@ -88,6 +97,12 @@ mod tests {
         assert_eq!(found[1].get("href"), Some("https://a.cl/?x=1&y=2"));
         assert_eq!(found[1].shown, "ver más");
         assert_eq!((found[3].get("alt"), found[3].get("src")), (Some(""), Some("a.png")));
+    }
+
+    #[test]
+    fn a_link_ends_where_it_is_closed() {
+        assert_eq!(tags("<a href=x>uno</A> dos")[0].shown, "uno");
+        assert_eq!(tags("<a href=x><article>uno</article> dos</a >tres")[0].shown, "uno dos");
     }
 
     #[test]

@@ -1,5 +1,8 @@
 //! The alphabet of text messages (3GPP TS 23.038, GSM 7 bit default), and what stands in for the signs that it lacks.
 
+use std::borrow::Cow;
+use unicode_normalization::{UnicodeNormalization as _, char::is_combining_mark};
+
 /// The basic table: one septet each.
 const BASIC: &str = "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà";
 
@@ -30,13 +33,25 @@ pub fn outside(text: &str) -> Vec<char> {
     found
 }
 
-/// What people write for `sign` where it is not at hand; none: nothing says the same.
+/// What people write for `sign` where it is not at hand; none: it is at hand, or nothing says the same.
 #[must_use]
-pub fn replacement(sign: char) -> Option<&'static str> {
+pub fn replacement(sign: char) -> Option<Cow<'static, str>> {
+    if septets(sign).is_some() {
+        return None;
+    }
+    if let Some(it) = usual(sign) {
+        return Some(Cow::Borrowed(it));
+    }
+    // A letter of another language, without its mark.
+    let letter = std::iter::once(sign).nfd().next()?;
+    septets(letter).map(|_| Cow::Owned(letter.to_string()))
+}
+
+fn usual(sign: char) -> Option<&'static str> {
     Some(match sign {
         'á' | 'â' | 'ã' | 'ª' => "a",
         'í' | 'î' | 'ï' => "i",
-        'ó' | 'ô' | 'õ' | 'º' => "o",
+        'ó' | 'ô' | 'õ' | 'º' | '°' => "o",
         'ú' | 'û' => "u",
         'ê' | 'ë' => "e",
         'ç' => "c",
@@ -49,12 +64,13 @@ pub fn replacement(sign: char) -> Option<&'static str> {
         '‘' | '’' | '‚' | '´' | '`' => "'",
         '‐' | '‑' | '–' | '—' | '−' | '•' | '·' => "-",
         '…' => "...",
-        '°' => " grados",
         '×' => "x",
         '½' => "1/2",
         '\u{a0}' | '\u{202f}' | '\u{2009}' | '\t' => " ",
         // Signs that show nothing.
         '\u{200b}' | '\u{200d}' | '\u{feff}' | '\u{fe0f}' => "",
+        // A mark that no letter takes.
+        it if is_combining_mark(it) => "",
         _ => return None,
     })
 }
@@ -63,10 +79,21 @@ pub fn replacement(sign: char) -> Option<&'static str> {
 #[must_use]
 pub fn plain(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    for sign in text.chars() {
-        match septets(sign).map_or_else(|| replacement(sign), |_| None) {
-            Some(instead) => out.push_str(instead),
-            None => out.push(sign),
+    let mut signs = text.nfc().peekable();
+    while let Some(sign) = signs.next() {
+        let follows_number = out.trim_end_matches(' ').ends_with(|it: char| it.is_ascii_digit());
+        match (sign, replacement(sign)) {
+            // Of a temperature; elsewhere it stands for the letter of an ordinal.
+            ('°', _) if follows_number && matches!(signs.peek(), Some('C' | 'F')) => {
+                out.truncate(out.trim_end_matches(' ').len());
+                out.push_str(" grados ");
+            }
+            ('½', Some(half)) if out.ends_with(|it: char| it.is_ascii_digit()) => {
+                out.push(' ');
+                out.push_str(&half);
+            }
+            (_, Some(instead)) => out.push_str(&instead),
+            (_, None) => out.push(sign),
         }
     }
     out
@@ -95,11 +122,26 @@ mod tests {
     }
 
     #[test]
+    fn what_a_sign_stands_for_depends_on_what_stands_before_it() {
+        assert_eq!(plain("N° 305, 3° piso, 2.ª vez"), "No 305, 3o piso, 2.a vez");
+        assert_eq!(plain("A 25°C o 77 °F"), "A 25 grados C o 77 grados F");
+        assert_eq!(plain("1½ hora y ½ kilo"), "1 1/2 hora y 1/2 kilo");
+    }
+
+    #[test]
+    fn no_letter_with_a_mark_makes_a_message_cost_more() {
+        assert_eq!(plain("Marti\u{301}n Mun\u{303}oz"), "Martin Muñoz");
+        assert_eq!(plain("Ýsa Kovač, Šárka Ćosić, Łukasz"), "Ysa Kovac, Sarka Cosic, Łukasz");
+        assert_eq!(plain("a\u{301}\u{302}, \u{301}x"), "a, x");
+        assert_eq!(outside(&plain("ÀÁÂÃÈÊËÌÍÎÏÒÓÔÕÙÚÛÝàáâãêëíîïóôõúûýÿ")), Vec::<char>::new());
+    }
+
+    #[test]
     fn what_stands_in_is_of_the_alphabet_and_the_rest_stays() {
         assert_eq!(plain("¿Mañana, José? Más “días” — ½…"), "¿Mañana, José? Mas \"dias\" - 1/2...");
         assert_eq!(plain("Ya 😀"), "Ya 😀");
         for sign in ('\u{80}'..'\u{3000}').filter(|it| replacement(*it).is_some()) {
-            assert!(outside(replacement(sign).unwrap_or_default()).is_empty(), "{sign}");
+            assert!(outside(&replacement(sign).unwrap_or_default()).is_empty(), "{sign}");
             assert!(septets(sign).is_none(), "{sign} is of the alphabet");
         }
     }

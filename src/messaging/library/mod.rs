@@ -1,13 +1,14 @@
 //! The library: texts under a name and a kind, to start campaigns and messages from.
 //! Whoever uses one copies its words or its version, so that a later edit changes nothing that was sent.
 
+mod kind;
 mod listing;
 mod rules;
 
+pub use kind::Kind;
 pub use listing::{Line, choices, list};
 
 use super::{
-    kinds::MessageType,
     legal, sms,
     template::Source,
     versions,
@@ -17,7 +18,6 @@ use crate::{
     access::{Actor, Permission},
     audit,
     channels::Channel,
-    codes::codes,
     config::Config,
     db::Tx,
     error::{Error, Result},
@@ -26,74 +26,6 @@ use crate::{
 use chrono::{DateTime, Utc};
 use serde_json::json;
 use sqlx::{PgConnection, PgExecutor};
-
-codes! {
-    /// What a template is for.
-    Kind {
-        /// It sells something.
-        Offer = "OFERTA", "Oferta";
-        /// It reminds of something.
-        Reminder = "RECORDATORIO", "Recordatorio";
-        /// Anything else that somebody writes.
-        Personal = "PERSONALIZADO", "Personalizado";
-        /// News.
-        Newsletter = "NEWSLETTER", "Boletín";
-        /// To someone who has not come for long.
-        Reactivation = "REACTIVATION", "Reactivación";
-        /// On a birthday.
-        Birthday = "BIRTHDAY", "Cumpleaños";
-        /// A booking was made.
-        BookingConfirmation = "BOOKING_CONFIRMATION", "Confirmación de reserva";
-        /// A booking comes near.
-        BookingReminder = "BOOKING_REMINDER", "Recordatorio de reserva";
-        /// How was it?
-        SatisfactionSurvey = "SATISFACTION_SURVEY", "Encuesta de satisfacción";
-        /// A step of a workflow.
-        Workflow = "WORKFLOW", "Flujo automático";
-        /// Needed for something that the person asked for.
-        Transactional = "TRANSACTIONAL", "Transaccional";
-    }
-}
-
-impl Kind {
-    /// The kinds that somebody writes to people chosen by hand.
-    pub const BY_HAND: &[Kind] = &[Kind::Offer, Kind::Reminder, Kind::Personal];
-
-    /// What its messages are for.
-    #[must_use]
-    pub fn message_type(self) -> MessageType {
-        match self {
-            Kind::Offer => MessageType::Promocional,
-            Kind::Reminder => MessageType::FollowUp,
-            Kind::Personal => MessageType::Other,
-            Kind::Newsletter => MessageType::Newsletter,
-            Kind::Reactivation => MessageType::Reactivation,
-            Kind::Birthday => MessageType::Birthday,
-            Kind::BookingConfirmation => MessageType::BookingConfirmation,
-            Kind::BookingReminder => MessageType::BookingReminder,
-            Kind::SatisfactionSurvey => MessageType::SatisfactionSurvey,
-            Kind::Workflow => MessageType::Workflow,
-            Kind::Transactional => MessageType::Transactional,
-        }
-    }
-
-    /// The legal footer that a new text starts with.
-    #[must_use]
-    pub fn footer(self) -> &'static str {
-        match self {
-            Kind::Offer | Kind::Newsletter | Kind::Reactivation | Kind::Birthday | Kind::Workflow => {
-                legal::DEFAULT_FOOTER
-            }
-            _ => legal::PLAIN_FOOTER,
-        }
-    }
-
-    /// The kind that a text for `message_type` is kept under.
-    #[must_use]
-    pub fn of(message_type: MessageType) -> Kind {
-        Kind::ALL.iter().copied().find(|it| it.message_type() == message_type).unwrap_or(Kind::Personal)
-    }
-}
 
 /// A template as people write it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -252,7 +184,7 @@ pub async fn create(
     draft: &Draft,
 ) -> Result<LibraryId> {
     actor.require(Permission::EditCampaigns)?;
-    rules::refuse_problems(tx, config, draft).await?;
+    rules::refuse_problems(tx, config, draft, None).await?;
     // Its row and its first version refer to each other: the number is drawn first.
     let id =
         sqlx::query_scalar!(r#"select nextval(pg_get_serial_sequence('library_templates', 'id')) as "id!""#)
@@ -303,7 +235,7 @@ pub async fn update(
         ));
     }
     let draft = &Draft { channel: before.draft.channel, ..draft.clone() };
-    rules::refuse_problems(tx, config, draft).await?;
+    rules::refuse_problems(tx, config, draft, Some(id)).await?;
     put_in_force(tx, now, actor, &before, draft).await?;
     record(tx, now, actor, "template.update", id, Some(document(&before.draft)), Some(document(draft))).await
 }
@@ -341,7 +273,7 @@ pub async fn return_to(
         return Ok(None);
     }
     let draft = Draft { source, ..before.draft.clone() };
-    rules::refuse_problems(tx, config, &draft).await?;
+    rules::refuse_problems(tx, config, &draft, Some(id)).await?;
     put_in_force(tx, now, actor, &before, &draft).await?;
     let after = json!({ "returned_to": number, "source": draft.source });
     record(
@@ -405,21 +337,22 @@ async fn put_in_force(
     let template = versions::save_version(tx, now, actor, draft.channel, &name, &draft.source).await?;
     sqlx::query!(
         "update library_templates set kind = $2, name = $3, template_id = $4, updated_at = $5, updated_by = $6,
-                approval = case when template_id = $4 then approval else 'UNSENT' end
+                approval = case when $7 then approval else 'UNSENT' end
          where id = $1",
         before.id.0,
         draft.kind.code(),
         draft.name.trim(),
         template.0,
         now,
-        actor.staff_id().map(|it| it.0)
+        actor.staff_id().map(|it| it.0),
+        whatsapp::reads_alike(&before.draft.source, &draft.source)
     )
     .execute(&mut **tx)
     .await?;
     Ok(())
 }
 
-/// A new template with the words of `id`.
+/// A new template with the words of `id`; Meta, which has not read it, is to know it by another name.
 ///
 /// # Errors
 /// As [`create`].
@@ -430,7 +363,10 @@ pub async fn copy(
     config: &Config,
     id: LibraryId,
 ) -> Result<LibraryId> {
-    let original = get(tx, id).await?.draft;
+    let mut original = get(tx, id).await?.draft;
+    if let Some(it) = &mut original.source.registration {
+        it.name = rules::free_name(tx, it).await?;
+    }
     let name = format!("Copia de {}", original.name).chars().take(NAME).collect();
     create(tx, now, actor, config, &Draft { name, ..original }).await
 }
@@ -438,7 +374,7 @@ pub async fn copy(
 /// Put a template away, or take it back: nothing that uses it changes, it is only not offered any more.
 ///
 /// # Errors
-/// [`Error::Forbidden`], [`Error::NotFound`], or the database's.
+/// [`Error::Forbidden`], [`Error::NotFound`], [`Error::Invalid`] when another has its name of Meta's by now, or the database's.
 pub async fn archive(
     tx: &mut Tx<'_>,
     now: DateTime<Utc>,
@@ -448,6 +384,10 @@ pub async fn archive(
 ) -> Result<()> {
     actor.require(Permission::EditCampaigns)?;
     lock(tx, id).await?;
+    if !away {
+        let draft = get(tx, id).await?.draft;
+        rules::refuse_taken(tx, &draft, Some(id)).await?;
+    }
     let changed = sqlx::query!(
         "update library_templates set archived_at = case when $2 then $3::timestamptz end
          where id = $1 and (archived_at is null) = $2",

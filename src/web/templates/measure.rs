@@ -12,6 +12,7 @@ use crate::{
     settings::{self, Business, SmsChannel},
     state::AppState,
 };
+use std::borrow::Cow;
 
 /// A length and what it costs.
 pub(super) struct Measure {
@@ -24,6 +25,11 @@ impl Measure {
     fn of(text: &str, channel: &SmsChannel) -> Measure {
         let count = signs::count(text);
         Measure { count, cost: channel.cost(count.parts).map(format::exact_money) }
+    }
+
+    fn is_more_than(&self, other: &Measure) -> bool {
+        let of = |it: &Count| (it.parts, it.units);
+        of(&self.count) > of(&other.count)
     }
 
     pub(super) fn parts(&self) -> String {
@@ -40,10 +46,10 @@ impl Measure {
 pub(super) struct Measured {
     /// For the person it is shown for.
     pub(super) shown: Measure,
-    /// For the longest names and companies; none: it is the same for everybody, or cannot be told.
+    /// For whom it is longest; none: it is no longer than what is shown, or cannot be told.
     pub(super) longest: Option<Measure>,
     /// Signs that make it hold less than half, and what to write instead.
-    pub(super) costly: Vec<(String, Option<&'static str>)>,
+    pub(super) costly: Vec<(String, Option<String>)>,
     /// The text of the longest is more than the provider takes.
     pub(super) may_be_cut: bool,
 }
@@ -69,10 +75,10 @@ impl Measured {
         let shown = Measure::of(&message.plain, &price);
         let longest = sms::longest(source, &business, &state.config.public_url);
         let may_be_cut = longest.as_ref().is_some_and(|it| it.chars().count() > signs::LONGEST);
-        let longest = longest.map(|it| Measure::of(&it, &price)).filter(|it| it.count != shown.count);
+        let longest = longest.map(|it| Measure::of(&it, &price)).filter(|it| it.is_more_than(&shown));
         let costly = signs::outside(&message.plain)
             .into_iter()
-            .map(|it| (it.to_string(), signs::replacement(it)))
+            .map(|it| (it.to_string(), signs::replacement(it).map(Cow::into_owned)))
             .collect();
         Ok(Some(Measured { shown, longest, costly, may_be_cut }))
     }

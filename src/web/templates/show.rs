@@ -240,8 +240,15 @@ pub(super) async fn restore(
     actor: Actor,
     Path(id): Path<LibraryId>,
 ) -> Answer {
-    put_away(&state, &actor, id, false).await?;
-    Ok(Flash::good("La plantilla vuelve a ofrecerse.").to(&format!("/templates/{id}")))
+    let page = format!("/templates/{id}");
+    match put_away(&state, &actor, id, false).await {
+        Ok(()) => Ok(Flash::good("La plantilla vuelve a ofrecerse.").to(&page)),
+        Err(Error::Invalid(wrong)) => {
+            let said: Vec<String> = wrong.into_iter().map(|it| it.message).collect();
+            Ok(Flash::bad(format!("Sigue archivada. {}", said.join(" "))).to(&page))
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 async fn put_away(state: &AppState, actor: &Actor, id: LibraryId, away: bool) -> Result<()> {
