@@ -264,7 +264,7 @@ mod tests {
         assert_eq!(fill("Hola {{ first_name }}"), "Hola Martin Muñoz");
         assert_eq!(fill("Más, {{ first_name }}"), "Más, Martín Muñoz");
         assert_eq!(
-            fill("{{ first_name | default(\"tú\") }}{% if comuna == \"Concón\" %}x{% endif %}"),
+            fill("{{ first_name | default(\"tú\") }}{% if first_name == \"Concón\" %}x{% endif %}"),
             "Martin Muñoz"
         );
         assert_eq!(fill("{{ comuna | default(\"tu región\") }}"), "tu region");

@@ -403,10 +403,16 @@ async fn what_is_wrong_in_the_first_form_is_told_in_its_order(db: PgPool) {
     let link = setup::link(&app.state.db, &app.state.config).await.unwrap().unwrap();
     let path = link.strip_prefix(&app.state.config.public_url).unwrap();
     let mut browser = app.anonymous();
-    browser.cookie = browser.get(path).await.cookies().join("; ");
-    let token = path.split_once("token=").unwrap().1;
-    let fields =
-        [("token", token), ("email", "caro@termas.cl"), ("password", "corta"), ("password_again", "otra")];
+    let page = browser.get(path).await;
+    browser.cookie = page.cookies().join("; ");
+    browser.csrf = page.csrf();
+    let token = setup::token(&app.state.config).unwrap();
+    let fields = [
+        ("token", token.as_str()),
+        ("email", "caro@termas.cl"),
+        ("password", "corta"),
+        ("password_again", "otra"),
+    ];
     let wrong = browser.post("/setup", &fields).await;
     assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY);
     let summary = wrong.body.split("id=\"errors\"").nth(1).unwrap().split("</ul>").next().unwrap();

@@ -79,7 +79,7 @@ async fn a_day_of_bounces_halves_the_next(db: PgPool) {
 #[sqlx::test(migrator = "MIGRATIONS")]
 async fn another_start_begins_another_plan_and_no_plan_is_a_fixed_cap(db: PgPool) {
     let app = app(db);
-    under_way(&app, 120).await;
+    under_way(&app, 200).await;
     let boss = app.as_role(Role::Admin).await;
     assert_eq!(drip_today(&app).await, 50);
     boss.post("/settings/email", &[("daily_cap", "60"), ("warm_up", "on"), ("warm_up_ceiling", "70")]).await;

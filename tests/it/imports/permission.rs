@@ -256,7 +256,7 @@ async fn a_campaign_leads_to_the_import_whose_basis_is_missing(db: PgPool) {
         )
         .await;
     let campaign = made.location().to_owned();
-    for place in [campaign.clone(), format!("{campaign}/launch")] {
+    for place in [format!("{campaign}?checklist=1"), format!("{campaign}/launch")] {
         let shown = admin.get(&place).await;
         assert!(
             shown.text().contains("Falta declarar la base legal de las personas que trajo «clientes.csv»"),

@@ -241,7 +241,7 @@ async fn what_waits_is_not_asked_once_its_campaign_started_or_its_writer_may_not
     ask(&app, id, Wish::Campaign).await.unwrap();
     execute(&app, "update campaigns set status = 'CANCELLED'").await;
     settle(&app).await;
-    assert!(newest(&app, id).await.failure.unwrap().contains("se inició antes de preguntar"));
+    assert!(newest(&app, id).await.failure.unwrap().contains("así que no se preguntó"));
     assert!(provider.asked().is_empty());
 }
 

@@ -144,6 +144,7 @@ async fn names_are_looked_up_only_for_who_may_ask(db: PgPool) {
     let (app, _provider) = with_provider(db).await;
     let id = draft(&app).await;
     let path = format!("/campaigns/{id}/proposals");
+    write(&app, id, "Camila Barría te espera", "Texto.").await;
     let reader = app.as_role(Role::ReadOnly).await;
     // Where the base could not be asked for names, the page of who asks for nothing still opens.
     crate::campaigns::execute(&app, "alter table contact_words rename to elsewhere").await;
