@@ -159,6 +159,60 @@
     if (button) button.setAttribute("aria-busy", "true");
     setTimeout(release, 20000, form);
   });
+  // Whose session ended while they wrote gets back what they typed, once they are signed in again on the same page.
+  var UNSENT = "unsent";
+  function remember(form) {
+    var fields = [];
+    Array.from(form.elements).forEach(function (it) {
+      if (!it.name || /^(hidden|password|file|submit|button)$/.test(it.type)) return;
+      if (/^(checkbox|radio)$/.test(it.type) && !it.checked) return;
+      if (it.type === "select-multiple") {
+        Array.from(it.selectedOptions).forEach(function (chosen) { fields.push([it.name, chosen.value]); });
+      } else {
+        fields.push([it.name, it.value]);
+      }
+    });
+    var kept = { page: location.pathname, action: form.getAttribute("action") || "", fields: fields, expired: false };
+    try {
+      sessionStorage.setItem(UNSENT, JSON.stringify(kept));
+    } catch (full) {
+      sessionStorage.removeItem(UNSENT);
+    }
+  }
+  document.addEventListener("submit", function (event) {
+    if (event.target.method === "post" && !event.defaultPrevented && location.pathname !== "/login") remember(event.target);
+  });
+  function bringBack() {
+    var kept = JSON.parse(sessionStorage.getItem(UNSENT) || "null");
+    if (!kept) return;
+    if (location.pathname === "/login") {
+      if (new URLSearchParams(location.search).get("reason") === "unsaved") kept.expired = true;
+      // Signing in is a form too: what it leaves must not take the place of what was typed.
+      sessionStorage.setItem(UNSENT, JSON.stringify(kept));
+      return;
+    }
+    sessionStorage.removeItem(UNSENT);
+    if (!kept.expired || kept.page !== location.pathname) return;
+    var form = Array.from(document.forms).find(function (it) {
+      return it.method === "post" && (it.getAttribute("action") || "") === kept.action;
+    });
+    if (!form) return;
+    Array.from(form.elements).forEach(function (it) {
+      if (!it.name || /^(hidden|password|file|submit|button)$/.test(it.type)) return;
+      var values = kept.fields.filter(function (pair) { return pair[0] === it.name; }).map(function (pair) { return pair[1]; });
+      if (/^(checkbox|radio)$/.test(it.type)) it.checked = values.indexOf(it.value) >= 0;
+      else if (it.type === "select-multiple") Array.from(it.options).forEach(function (one) { one.selected = values.indexOf(one.value) >= 0; });
+      else if (values.length) it.value = values[0];
+    });
+    form.dispatchEvent(new Event("change", { bubbles: true }));
+    var told = document.createElement("p");
+    told.className = "alert alert-info";
+    told.setAttribute("role", "status");
+    told.textContent = "Recuperamos lo que habías escrito. Revísalo y guárdalo otra vez.";
+    form.prepend(told);
+  }
+  bringBack();
+
   // A page that was stopped from loading, or does not come, leaves its button to be pressed again.
   function release(form) {
     delete form.dataset.sent;

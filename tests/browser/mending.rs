@@ -29,6 +29,7 @@ async fn bad_cells_are_corrected_on_the_spot_and_an_import_is_taken_back() {
     importing::confirm(&window).await;
     assert_eq!(app.one::<i64>("select count(*) from contacts where email = 'carla@elroble.cl'").await, 1);
     window.press("Deshacer").await;
+    window.press("Deshacer la importación").await;
     window.sees("Deshecha").await;
     assert_eq!(app.one::<i64>("select count(*) from contacts").await, 0);
     window.close().await;

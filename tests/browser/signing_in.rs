@@ -53,3 +53,29 @@ async fn someone_signs_in_and_out_at_a_laptop() {
 async fn someone_signs_in_and_out_on_a_telephone() {
     in_and_out(PHONE, "phone").await;
 }
+
+#[tokio::test]
+async fn what_was_typed_when_the_session_ended_is_there_again() {
+    let app = App::start(&[]).await;
+    let window = Window::open_at(&app.url, LAPTOP).await;
+    sign_in(&window).await;
+    window.open("/contacts/new").await;
+    window.fill("first_name", "Rosamel").await;
+    window.fill("email", "rosamel@sur.cl").await;
+    app.run("delete from staff_sessions").await;
+    window.press("Crear contacto").await;
+    window.sees("lo último que enviaste no se guardó").await;
+    window.fill("email", ADMIN.0).await;
+    window.fill("password", ADMIN.1).await;
+    window.press("Entrar").await;
+    window.sees("Recuperamos lo que habías escrito").await;
+    assert_eq!(window.value("[name=first_name]").await, "Rosamel");
+    assert_eq!(window.value("[name=email]").await, "rosamel@sur.cl");
+    assert_eq!(app.one::<i64>("select count(*) from contacts").await, 0, "nothing is saved by itself");
+    window.press("Crear contacto").await;
+    window.sees("rosamel@sur.cl").await;
+    assert_eq!(app.one::<i64>("select count(*) from contacts where email = 'rosamel@sur.cl'").await, 1);
+    window.open("/contacts/new").await;
+    assert_eq!(window.value("[name=first_name]").await, "");
+    window.close().await;
+}

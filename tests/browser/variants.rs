@@ -69,13 +69,15 @@ async fn several_texts_are_tried_and_a_person_chooses_the_one_for_the_rest() {
     let waits = "select count(*) from communication_logs where status = 'PENDING' and defer_reason = 'AWAITING_WINNER'";
     assert_eq!(app.one::<i64>(waits).await, 40 - sample);
     window.sees(&format!("{sample} de 40")).await;
-    window.sees_in("#live", "Textos en prueba").await;
+    window.sees_in("#trial", "Textos en prueba").await;
     let with_b =
         office.letters().iter().filter(|it| it.header("Subject") == "Lo que madura en julio").count();
     assert!(with_b > 0);
     app.run(THEY_CLICK).await;
+    // What each text came to is asked for anew every half a minute.
+    window.open(&campaign).await;
     window.sees_in(&row("B"), &format!("{with_b} 0 {with_b} 0 100")).await;
-    window.sees_in("#live", &format!("Esperan el texto que se elija: {}", 40 - sample)).await;
+    window.sees_in("#trial", &format!("Esperan el texto que se elija: {}", 40 - sample)).await;
     window.picture("variants-tried").await;
     assert_eq!(app.drip().await.sent, 0, "the rest waits");
     let phone = Window::open_at(&app.url, PHONE).await;
@@ -90,7 +92,7 @@ async fn several_texts_are_tried_and_a_person_chooses_the_one_for_the_rest() {
     // A person chooses before the hours are over, and the rest gets that one.
     window.click("button[aria-label='Elegir el texto B para el resto']").await;
     window.sees("El resto recibe el texto B, desde la próxima corrida.").await;
-    window.sees_in("#live", "Elegido").await;
+    window.sees_in("#trial", "Elegido").await;
     assert_eq!(i64::from(app.drip().await.sent), 40 - sample);
     window.sees("40 de 40").await;
     window.picture("variants-chosen").await;
