@@ -270,7 +270,7 @@ async fn a_campaign_leads_to_the_import_whose_basis_is_missing(db: PgPool) {
         );
     }
     admin.post(&format!("{page}/permission"), &STATED).await;
-    let shown = admin.get(&campaign).await.text();
+    let shown = admin.get(&format!("{campaign}?checklist=1")).await.text();
     assert!(shown.contains("La recibirán 2 personas") && !shown.contains("Falta declarar"), "{shown}");
 }
 
