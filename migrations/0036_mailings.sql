@@ -15,6 +15,38 @@ create index communication_logs_by_mailing on communication_logs (mailing_id, st
 create index communication_logs_due_by_hand on communication_logs (communication_type, mailing_id, next_attempt_at, id)
 where status = 'PENDING' and campaign_id is null;
 
+create or replace function communication_logs_guard() returns trigger language plpgsql as $$
+begin
+    if old.status <> new.status and not (
+        case old.status
+            when 'PENDING' then new.status in ('SENDING', 'BLOCKED', 'CANCELLED')
+            when 'SENDING' then new.status in ('SENT', 'PENDING', 'FAILED', 'BLOCKED', 'UNCONFIRMED')
+            when 'UNCONFIRMED' then new.status in ('SENT', 'PENDING', 'CANCELLED', 'FAILED')
+            when 'FAILED' then new.status = 'PENDING'
+            else coalesce(message_stage(new.status) > message_stage(old.status), false)
+        end
+    ) then
+        raise exception 'a message cannot go from % to %', old.status, new.status
+            using errcode = 'restrict_violation', constraint = 'communication_logs_arrow';
+    end if;
+    if new.id <> old.id or new.token <> old.token or new.origin <> old.origin or new.created_at <> old.created_at
+        or new.campaign_id is distinct from old.campaign_id
+        or new.mailing_id is distinct from old.mailing_id
+        or new.communication_type <> old.communication_type or new.message_type <> old.message_type
+        or (old.sent_at is not null and (new.sent_at is distinct from old.sent_at
+            or new.contact_id is distinct from old.contact_id
+            or new.workflow_step_id is distinct from old.workflow_step_id
+            or new.destination is distinct from old.destination
+            or new.subject is distinct from old.subject
+            or new.external_id is distinct from old.external_id
+            or new.body_sha256 is distinct from old.body_sha256
+            or new.template_id is distinct from old.template_id)) then
+        raise exception 'what a message was cannot be rewritten'
+            using errcode = 'restrict_violation', constraint = 'communication_logs_rewrite';
+    end if;
+    return new;
+end $$;
+
 --   RUNNING -> DONE, FAILED              FAILED: not everybody could be queued; who was stays so
 --   RUNNING, DONE, FAILED -> PAUSED      the server refuses it, or it may not leave as things stand
 --   PAUSED, FAILED -> RUNNING            a person lets it go on, in their own name
@@ -22,12 +54,10 @@ where status = 'PENDING' and campaign_id is null;
 alter table mailings
     add column resumed_by bigint references staff_users (id) on delete set null,
     add column resumed_by_name text,
-    add column sends boolean not null generated always as (status in ('RUNNING', 'DONE', 'FAILED')) stored,
     drop constraint mailings_status_known,
     add constraint mailings_status_known check (status in ('RUNNING', 'PAUSED', 'DONE', 'CANCELLED', 'FAILED')),
     drop constraint mailings_failure_explained,
     add constraint mailings_failure_explained check ((status in ('PAUSED', 'FAILED')) = (failure is not null));
-comment on column mailings.sends is 'what of it is queued may leave';
 comment on column mailings.failure is 'why it stands still: paused, or failed';
 comment on column mailings.resumed_by_name is 'who let it go on last: people are queued in their name; null: in that of who asked';
 create index mailings_standing_still on mailings (id) where status in ('PAUSED', 'FAILED');

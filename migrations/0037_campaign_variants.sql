@@ -41,7 +41,7 @@ comment on column communication_logs.variant is 'which text of its campaign it g
 comment on column communication_logs.in_sample is 'it is one of those by which the winner is found; else it got the winner';
 create index communication_logs_sample on communication_logs (campaign_id, variant, id desc) where in_sample;
 
--- As before, and of which mailing it is and which text of several it was.
+-- As before, and which text of several it was.
 create or replace function communication_logs_guard() returns trigger language plpgsql as $$
 begin
     if old.status <> new.status and not (

@@ -36,6 +36,9 @@ const TABLES: [&str; 12] = [
     "suppressions",
 ];
 
+/// The migrations that bases out there have run: number, and how the sum that was kept of it begins.
+const RELEASED: &str = include_str!("released.txt");
+
 /// A database without a schema, on the server of the tests.
 struct Blank {
     server: PgConnection,
@@ -173,6 +176,16 @@ async fn each_schema_in_between_comes_up_too(beside: PgPool) {
     }
     assert_eq!(tallies::differences(&db).await, Vec::<String>::new());
     blank.drop(db).await;
+}
+
+#[test]
+fn what_bases_have_run_is_never_altered() {
+    for line in RELEASED.lines() {
+        let (number, sum) = line.split_once(' ').unwrap();
+        let found = MIGRATIONS.iter().find(|it| it.version == number.parse::<i64>().unwrap());
+        let now = found.map(|it| hex::encode(&it.checksum));
+        assert!(now.is_some_and(|it| it.starts_with(sum)), "{number} changed: such a base refuses to start");
+    }
 }
 
 #[sqlx::test(migrator = "MIGRATIONS")]
