@@ -24,6 +24,13 @@ pub trait Subject: Serialize + DeserializeOwned + Default {
     /// Values that the environment gives while nobody has set any.
     #[must_use]
     fn first(values: &FirstValues) -> Self;
+
+    /// Whether what was put off by what `before` said might leave by this.
+    #[must_use]
+    fn may_free(&self, before: &Self) -> bool {
+        let _ = before;
+        false
+    }
 }
 
 /// Who sends: the legal sender of Ley 19.496 art. 28 B.
@@ -222,6 +229,12 @@ impl Subject for EmailChannel {
             warm_up: values.email_daily_cap.is_none(),
             ..fallback
         }
+    }
+
+    fn may_free(&self, before: &EmailChannel) -> bool {
+        let rules =
+            |it: &EmailChannel| (it.daily_cap, it.warm_up, it.warm_up_ceiling, it.business_hours.clone());
+        rules(self) != rules(before)
     }
 }
 

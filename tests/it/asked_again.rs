@@ -73,6 +73,14 @@ async fn a_window_that_is_opened_lets_go_of_those_who_waited_for_it(db: PgPool) 
     assert_eq!(app.post("/settings/hours", &until("10:00")).await.status, 303);
     run(&app).await;
     assert_eq!((app.mailbox.sent().len(), reasons(&app).await), (0, vec!["OUTSIDE_WINDOW".to_owned(); 2]));
+    // What has no say in when anything leaves asks nobody.
+    assert_eq!(
+        app.post("/settings/email", &[("from_name", "Caro"), ("daily_cap", "50"), ("warm_up", "on")])
+            .await
+            .status,
+        303
+    );
+    assert_eq!(reasons(&app).await.len(), 2);
     assert_eq!(app.post("/settings/hours", &until("18:00")).await.status, 303);
     run(&app).await;
     assert_eq!((app.mailbox.sent().len(), reasons(&app).await.len()), (2, 0));

@@ -17,7 +17,7 @@ use crate::{
     audit::{self, Change},
     error::{Error, Result},
     messaging::asked_again,
-    settings::{self, EmailChannel, Subject},
+    settings::{self, Subject},
     state::AppState,
 };
 
@@ -71,7 +71,7 @@ pub(super) async fn change<S: Subject + PartialEq + Clone>(
             ..Change::default()
         };
         audit::record(&mut tx, now, actor, change).await?;
-        if S::NAME == EmailChannel::NAME {
+        if value.may_free(&before) {
             let why = "Cambió el horario o el tope del canal: se revisa otra vez si puede salir.";
             asked_again::ask_again(&mut tx, now, actor, None, asked_again::BY_THE_CHANNEL, why).await?;
         }
