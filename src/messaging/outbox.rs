@@ -525,8 +525,7 @@ pub(super) async fn cut_off(tx: &mut Tx<'_>, now: DateTime<Utc>, run: DripRunId)
     Ok(done.rows_affected())
 }
 
-/// FAILED -> PENDING for all of a campaign that the gate would not refuse for their address, by a person's decision.
-/// Returns how many.
+/// FAILED -> PENDING for all of a campaign whose address is not excluded, by a person's decision. Returns how many.
 ///
 /// # Errors
 /// [`Error::Forbidden`]; [`Error::Refused`] when there is none; or the database's.
@@ -545,7 +544,7 @@ pub async fn retry_failed(
                and not exists (
                    select 1 from suppressions s
                    where s.communication_type = l.communication_type and s.destination = l.destination
-                     and s.lifted_at is null)
+                     and s.lifted_at is null and (s.scope = 'ALL' or l.message_type = any($4)))
              order by l.id for update of l
          ), back as (
              update communication_logs
@@ -557,7 +556,8 @@ pub async fn retry_failed(
          select id, $2, 'REQUEUED', $3 from back",
         campaign.0,
         now,
-        actor.staff_id().map(|it| it.0)
+        actor.staff_id().map(|it| it.0),
+        &MessageType::promotional_codes()
     )
     .execute(&mut **tx)
     .await?;
