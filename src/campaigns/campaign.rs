@@ -1,7 +1,7 @@
 //! A campaign as it is written: its text, audience and pace. Writes the
 //! `campaigns` table; the words themselves are versions kept by `messaging::versions`.
 
-use super::{audience::Rule, edit::Edit, text, variants};
+use super::{audience::Rule, edit::Edit, fixed, text, variants};
 use crate::{
     access::{Actor, Permission},
     audit,
@@ -362,7 +362,7 @@ pub async fn create(tx: &mut Tx<'_>, now: DateTime<Utc>, actor: &Actor, edit: &E
 }
 
 /// Change a campaign. While it runs or waits, its pace may change, and its text where the remaining recipients would get
-/// the new version ([`variants::refuse_unheard`]); whom it is for may not.
+/// the new version ([`fixed::refuse_unheard`]); whom it is for may not.
 ///
 /// # Errors
 /// [`Error::Forbidden`], [`Error::NotFound`], [`Error::Invalid`], [`Error::Refused`] once it ended, or the database's.
@@ -390,7 +390,7 @@ pub async fn update(
         actor.require(Permission::SendCampaigns)?;
         edit.audience = before.audience.clone();
         edit.message_type = before.message_type;
-        variants::refuse_unheard(tx, id, &before.source, &edit.source).await?;
+        fixed::refuse_unheard(tx, id, &before.source, &edit.source).await?;
         let lacking = text::problems(tx, config, edit.message_type, &edit.source).await?;
         if !lacking.is_empty() {
             return Err(Error::Invalid(lacking));

@@ -6,6 +6,7 @@ pub mod campaign;
 pub mod edit;
 pub mod audience;
 pub mod variants;
+pub mod fixed;
 pub mod forecast;
 pub mod later;
 pub mod outlook;

@@ -17,6 +17,7 @@ use crate::{
         audience::{self, Choices, Named, Question},
         campaign::{self, Campaign, Status},
         edit::Edit,
+        fixed,
         variants::{self, Plan},
     },
     channels::Channel,
@@ -185,7 +186,7 @@ async fn page(
     let contacts = audience::first_of(db, state.clock.now(), &edit.audience, 25).await?;
     let count = counted(db, state, campaign.map(|it| it.id), &edit).await?;
     let fixed = match campaign.filter(|it| it.status.is_live()) {
-        Some(campaign) => variants::fixed(db, campaign.id).await?.map(|it| it.sentence()),
+        Some(campaign) => fixed::of(db, campaign.id).await?.map(|it| it.sentence()),
         None => None,
     };
     Ok(FormPage {
