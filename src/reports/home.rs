@@ -23,9 +23,6 @@ const ENOUGH: i64 = 10_000;
 /// What somebody must look at is counted no further: whoever sees that many looks at the list.
 pub const MANY: i64 = 1_000;
 
-/// The job that empties the queue.
-const DRIP: &str = "drip";
-
 /// What failed within this long still wants to be looked at.
 const LATELY: TimeDelta = TimeDelta::days(7);
 
@@ -62,6 +59,8 @@ pub struct Attention {
     pub imports: Vec<(ImportId, String)>,
     /// Names of the scheduled jobs whose last run failed.
     pub jobs: Vec<String>,
+    /// The last run of the queue stopped early, whoever asked for it.
+    pub is_queue_stopped: bool,
 }
 
 impl Attention {
@@ -74,6 +73,7 @@ impl Attention {
             && self.mailings.is_empty()
             && self.imports.is_empty()
             && self.jobs.is_empty()
+            && !self.is_queue_stopped
     }
 }
 
@@ -135,7 +135,7 @@ pub async fn attention(db: &PgPool, now: DateTime<Utc>) -> Result<Attention> {
             .fetch_all(db)
             .await?;
     // From one name to the next by the index: the records of every ten minutes are many, the names few.
-    let mut jobs = sqlx::query_scalar!(
+    let jobs = sqlx::query_scalar!(
         r#"with recursive names as (
                (select name from job_runs order by name limit 1)
                union all
@@ -149,12 +149,6 @@ pub async fn attention(db: &PgPool, now: DateTime<Utc>) -> Result<Attention> {
     )
     .fetch_all(db)
     .await?;
-    // Also a run that something else than its job asked for.
-    if !jobs.iter().any(|it| it == DRIP)
-        && runs::trouble(&mut *db.acquire().await?, Channel::Email).await?.is_some()
-    {
-        jobs.push(DRIP.to_owned());
-    }
     Ok(Attention {
         unconfirmed: unconfirmed(db, MANY + 1).await?,
         failed: story::count(&mut *db.acquire().await?, &failed_lately(now), MANY + 1).await?,
@@ -162,6 +156,7 @@ pub async fn attention(db: &PgPool, now: DateTime<Utc>) -> Result<Attention> {
         mailings: mailings.into_iter().map(|it| (MailingId(it.id), it.title, it.reason)).collect(),
         imports: imports.into_iter().map(|it| (ImportId(it.id), it.filename)).collect(),
         jobs,
+        is_queue_stopped: runs::trouble(&mut *db.acquire().await?, Channel::Email).await?.is_some(),
     })
 }
 

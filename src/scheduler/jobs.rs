@@ -35,10 +35,13 @@ pub struct Job {
     pub(super) run: fn(AppState, CancellationToken) -> Running,
 }
 
+/// The job that empties the queue, whose runs have records of their own.
+pub const DRIP: &str = "drip";
+
 /// Every job.
 pub const JOBS: &[Job] = &[
     Job {
-        name: "drip",
+        name: DRIP,
         label: "Goteo de mensajes",
         about: "Envía lo que está en la cola, de a poco y dentro del horario.",
         when: When::EveryMinutes(10),

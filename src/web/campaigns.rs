@@ -432,8 +432,8 @@ async fn live(
     let outlook = outlook::of(&mut db, now, &state.config, &campaign).await?;
     let live = live_of(&mut db, now, &campaign, &outlook).await?;
     let names = Names::load(&mut db, [&campaign.audience.chosen()]).await?;
-    let files = imports::filenames(&mut *db, &campaign.audience.import_ids).await?;
-    let facts = Facts::of(&campaign, &outlook, &names, &files);
+    // The part that comes anew tells no files.
+    let facts = Facts::of(&campaign, &outlook, &names, &[]);
     let page = ShowPage {
         shell,
         now,

@@ -66,26 +66,24 @@ pub(super) fn shown(it: Record) -> Shown {
             said(all.failed, "fallido", "fallidos"),
         ),
         error: it.error.unwrap_or_default(),
-        counts: [
-            ("Revisados", all.claimed),
-            ("Enviados", all.sent),
-            ("Pospuestos", all.deferred),
-            ("Bloqueados", all.blocked),
-            ("Fallidos", all.failed),
-            ("Por confirmar", all.unconfirmed),
-            ("Sin tocar, siguen en la cola", untouched(it.finished_at.is_some(), &all)),
-        ]
-        .into_iter()
-        .filter(|(label, count)| *count > 0 || !label.starts_with("Sin tocar"))
-        .map(|(label, count)| (label, i64::from(count)))
-        .collect(),
+        counts: counts(it.finished_at.is_some(), &all),
     }
 }
 
-/// Looked at by a run that ended, and neither sent nor decided: it stopped before their turn.
-fn untouched(is_over: bool, all: &Counts) -> u32 {
-    let told = all.sent + all.deferred + all.blocked + all.failed + all.unconfirmed;
-    if is_over { all.claimed.saturating_sub(told) } else { 0 }
+/// What a run did, in words; with what it looked at and left as it was, where it stopped before their turn.
+fn counts(is_over: bool, all: &Counts) -> Vec<(&'static str, i64)> {
+    let told = [
+        ("Revisados", all.claimed),
+        ("Enviados", all.sent),
+        ("Pospuestos", all.deferred),
+        ("Bloqueados", all.blocked),
+        ("Fallidos", all.failed),
+        ("Por confirmar", all.unconfirmed),
+    ];
+    let decided: u32 = told.iter().skip(1).map(|it| it.1).sum();
+    let untouched = if is_over { all.claimed.saturating_sub(decided) } else { 0 };
+    let rest = (untouched > 0).then_some(("Sin tocar, siguen en la cola", untouched));
+    told.into_iter().chain(rest).map(|(label, count)| (label, i64::from(count))).collect()
 }
 
 /// A page of runs below `before`, newest first, and the number to go on below, if there are more.

@@ -54,7 +54,12 @@ struct HomePage {
 impl HomePage {
     /// The failed jobs as people call them.
     fn failed_jobs(&self) -> Vec<&str> {
-        self.attention.jobs.iter().map(|it| jobs::find(it).map_or(it.as_str(), |job| job.label)).collect()
+        let failed = self.attention.jobs.iter().map(String::as_str);
+        // Also a run of the queue that something else than its job asked for.
+        let stopped = Some(jobs::DRIP).filter(|_| self.attention.is_queue_stopped);
+        let mut names: Vec<&str> = failed.chain(stopped).collect();
+        names.dedup();
+        names.into_iter().map(|it| jobs::find(it).map_or(it, |job| job.label)).collect()
     }
 }
 

@@ -13,7 +13,11 @@ use crate::{
     audit,
     chile::format,
     error::{Error, Result},
-    scheduler::{self, jobs::JOBS, runs},
+    scheduler::{
+        self,
+        jobs::{self, JOBS},
+        runs,
+    },
     state::AppState,
 };
 use askama::Template;
@@ -93,7 +97,7 @@ async fn list(State(state): State<AppState>, shell: Shell) -> Answer {
 /// The latest run of `job`. The drip also runs when a cron or a shell asks for it, outside the table of jobs.
 async fn latest(state: &AppState, job: &scheduler::jobs::Job) -> Result<Option<RunRow>> {
     let own = runs::latest(&state.db, job.name, 1).await?.pop();
-    if job.name == DRIP {
+    if job.name == jobs::DRIP {
         let newest = drip_runs::newest_from_outside(state).await?;
         if let Some(it) = newest.filter(|it| own.as_ref().is_none_or(|own| own.started_at < it.started_at)) {
             let asked = drip_runs::shown(it);
@@ -108,9 +112,6 @@ async fn latest(state: &AppState, job: &scheduler::jobs::Job) -> Result<Option<R
     }
     Ok(own.map(run_row))
 }
-
-/// The job whose runs have pages of their own.
-const DRIP: &str = "drip";
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
@@ -150,7 +151,7 @@ async fn show(
         newer: String::new(),
         older: String::new(),
     };
-    if job.name == DRIP {
+    if job.name == jobs::DRIP {
         let before = asked.before.parse().ok();
         let (drips, rest) = drip_runs::page(&state, before).await?;
         page.drips = Some(drips);
