@@ -75,13 +75,13 @@ pub(super) async fn by_activity(
             None => {}
         }
         let order = if is_active {
-            format!(" order by a.last_activity_at{direction}, a.contact_id{direction} limit ")
+            format!(" order by a.last_activity_at{direction}, a.contact_id{direction} limit {missing}")
         } else {
-            format!(" order by c.id{direction} limit ")
+            format!(" order by c.id{direction} limit {missing}")
         };
-        query.push(&order).push_bind(missing);
+        query.push(&order);
         if by_block {
-            query.push(format!(") c order by b.block{direction}, c.id{direction} limit ")).push_bind(missing);
+            query.push(format!(") c order by b.block{direction}, c.id{direction} limit {missing}"));
         }
         query.push(") p join contacts c on c.id = p.id").push(JOINS_OF_PAGE);
         query.push(format!(" order by p.at{direction}, p.id{direction}"));

@@ -189,6 +189,11 @@ impl Filter {
         Search::is_vain(&self.q)
     }
 
+    /// Whether nothing but words narrows it.
+    pub(super) fn only_searches(&self) -> bool {
+        Filter { q: String::new(), ..self.clone() }.is_empty()
+    }
+
     /// As kept in the audit: what was searched for may be somebody's name.
     #[must_use]
     pub fn facts(&self) -> Value {

@@ -131,11 +131,14 @@ pub async fn page_and_count(
 ) -> Result<(Page<Row>, i64)> {
     let found = Found::search(db, &filter.q).await?;
     let page = page_of(db, filter, &found, sort, place, size).await?;
+    if found.are_at_least(most) && filter.only_searches() {
+        return Ok((page, most));
+    }
     let mut query =
         QueryBuilder::new("select count(*) from (select 1 from contacts c where c.merged_into is null");
     found.push(&mut query, false);
     filter.push(&mut query);
-    query.push(" limit ").push_bind(most).push(") counted");
+    query.push(format!(" limit {most}) counted"));
     Ok((page, query.build_query_scalar().fetch_one(db).await?))
 }
 
@@ -180,8 +183,11 @@ async fn given(db: &mut PgConnection, filter: &Filter, size: usize) -> Result<Pa
     let mut query = QueryBuilder::new(COLUMNS);
     query.push(" from contacts c").push(JOINS_OF_PAGE).push(" where c.merged_into is null");
     filter.push(&mut query);
-    query.push(" order by array_position(").push_bind(filter.among.clone()).push(", c.id) limit ");
-    query.push_bind(i64::try_from(size).unwrap_or(i64::MAX));
+    query
+        .push(" order by array_position(")
+        .push_bind(filter.among.clone())
+        .push(", c.id)")
+        .push(format!(" limit {size}"));
     let rows = query.build().try_map(|it| row(&it)).fetch_all(db).await?;
     Ok(Page::new(Place::First, size, rows))
 }
@@ -213,7 +219,7 @@ impl Matching {
     pub async fn count(&self, db: &mut PgConnection, most: i64) -> Result<i64> {
         let mut query = QueryBuilder::new("select count(*) from (");
         self.push_ids(&mut query);
-        query.push(" limit ").push_bind(most).push(") counted");
+        query.push(format!(" limit {most}) counted"));
         Ok(query.build_query_scalar().fetch_one(db).await?)
     }
 
@@ -369,7 +375,7 @@ async fn by_row(
         None => {}
     }
     query.push(if fenced { " offset 0) matching" } else { ") matching" }).push(order);
-    query.push(" limit ").push_bind(i64::try_from(size).unwrap_or(i64::MAX).saturating_add(1));
+    query.push(format!(" limit {}", size.saturating_add(1)));
     query.push(") p join contacts c on c.id = p.id").push(JOINS_OF_PAGE);
     query.push(order.replace("search_key", "p.search_key").replace(" id", " p.id"));
     let rows = query.build().try_map(|it| row(&it)).fetch_all(db).await?;

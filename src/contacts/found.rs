@@ -8,7 +8,7 @@ use sqlx::{Connection as _, PgConnection, Postgres, QueryBuilder};
 /// The ids of the people who bear the words themselves, by the index; of those not yet sorted into it one by one.
 fn push_people(query: &mut QueryBuilder<Postgres>, search: &Search) {
     query.push("select w.contact_id as id from contact_words w where ");
-    search.push(query, "w.words");
+    search.push_indexed(query, "w.words");
     query.push(" union all select a.id from contact_words_pending p join contacts a on a.id between p.first_id and p.last_id where ");
     search.push(query, "a.search_key");
 }
@@ -16,7 +16,7 @@ fn push_people(query: &mut QueryBuilder<Postgres>, search: &Search) {
 /// Whether `companies k` is one that is searched for.
 fn push_company(query: &mut QueryBuilder<Postgres>, search: &Search) {
     query.push("(");
-    search.push(query, "k.name_key");
+    search.push_indexed(query, "k.name_key");
     if let Some(rut) = &search.rut {
         query.push(" or k.rut = ").push_bind(rut.clone());
     }
@@ -33,7 +33,8 @@ pub(super) enum Found {
     Many(Search),
 }
 
-/// Most rows that are taken by their ids.
+/// Most rows that are taken by their ids. Limits are written into statements, not bound: so many rows at most is what
+/// the plan is chosen by.
 const FEW: i64 = 2000;
 
 impl Found {
@@ -46,11 +47,10 @@ impl Found {
         let mut query = QueryBuilder::new("(");
         push_people(&mut query, &search);
         query
-            .push(" limit ")
-            .push_bind(FEW + 1)
+            .push(format!(" limit {}", FEW + 1))
             .push(") union (select c.id from companies k join contacts c on c.company_id = k.id where ");
         push_company(&mut query, &search);
-        query.push(" limit ").push_bind(FEW + 1).push(")");
+        query.push(format!(" limit {})", FEW + 1));
         // An address that was left out of a joining leads to who stayed.
         if let Some(address) = &search.address {
             query
@@ -60,6 +60,11 @@ impl Found {
         let ids: Vec<i64> = query.build_query_scalar().fetch_all(db).await?;
         let few = i64::try_from(ids.len()).is_ok_and(|it| it <= FEW);
         Ok(if few { Found::Rows(ids) } else { Found::Many(search) })
+    }
+
+    /// Whether the search itself found so many.
+    pub(super) fn are_at_least(&self, many: i64) -> bool {
+        matches!(self, Found::Many(_)) && many <= FEW
     }
 
     /// `whole`: all of them are wanted at once, so that the index serves better than walking.
@@ -113,18 +118,14 @@ pub(super) async fn alike(db: &mut PgConnection, q: &str, limit: i64) -> Result<
         query.push("(select w.contact_id as id, w.words as key from contact_words w where ");
         search.push_near(query, "w.words", near);
         query
-            .push(" limit ")
-            .push_bind(WEIGHED)
+            .push(format!(" limit {WEIGHED}"))
             .push(") union all (select a.id, a.search_key from contact_words_pending p");
         query.push(" join contacts a on a.id between p.first_id and p.last_id where ");
         search.push_near(query, "a.search_key", near);
-        query
-            .push(" limit ")
-            .push_bind(WEIGHED)
-            .push(") union all (select c.id, k.name_key from companies k");
+        query.push(format!(" limit {WEIGHED}")).push(") union all (select c.id, k.name_key from companies k");
         query.push(" join contacts c on c.company_id = k.id where ");
         search.push_near(query, "k.name_key", near);
-        query.push(" limit ").push_bind(WEIGHED).push(")");
+        query.push(format!(" limit {WEIGHED})"));
     })
     .await
 }
@@ -134,7 +135,7 @@ pub(super) async fn alike_companies(db: &mut PgConnection, q: &str, limit: i64) 
     weighed(db, q, limit, |query, search, near| {
         query.push("select k.id, k.name_key as key from companies k where ");
         search.push_near(query, "k.name_key", near);
-        query.push(" limit ").push_bind(WEIGHED);
+        query.push(format!(" limit {WEIGHED}"));
     })
     .await
 }

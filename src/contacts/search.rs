@@ -62,6 +62,26 @@ impl Search {
         query.push(")");
     }
 
+    /// The same of a column with an index of trigrams. Each trigram is looked up in a list of all who bear it, and those of
+    /// what a telephone or an address begins with are borne by nearly everybody: where a word has digits the index is
+    /// asked for the part around them, and the rows that it gives for all of the word.
+    pub(super) fn push_indexed(&self, query: &mut QueryBuilder<Postgres>, column: &'static str) {
+        query.push("(");
+        for (place, word) in self.words.iter().enumerate() {
+            if place > 0 {
+                query.push(" and ");
+            }
+            match telling(word) {
+                Some(part) => {
+                    query.push(column).push(" like ").push_bind(format!("%{part}%")).push(" and (");
+                    query.push(column).push(" || '') like ").push_bind(format!("%{word}%"));
+                }
+                None => push_word(query, column, word),
+            }
+        }
+        query.push(")");
+    }
+
     /// The words as a name has them, in the order typed; none: too short for one, or a number.
     pub(super) fn name(&self) -> Option<String> {
         let name = self.words.join(" ");
@@ -126,6 +146,18 @@ fn push_word(query: &mut QueryBuilder<Postgres>, column: &'static str, word: &st
         query.push("(").push(column).push(" like ").push_bind(format!("{word}%"));
         query.push(" or ").push(column).push(" like ").push_bind(format!("% {word}%")).push(")");
     }
+}
+
+/// Letters of the part of a word that an index is asked for.
+const TELLING: usize = 6;
+
+/// The part of `word` that tells it from others: the last of those that have the most digits. None: all of it does.
+fn telling(word: &str) -> Option<String> {
+    let letters: Vec<char> = word.chars().collect();
+    let digits = |part: &[char]| part.iter().filter(|it| it.is_ascii_digit()).count();
+    let part = letters.windows(TELLING).max_by_key(|it| digits(it))?;
+    // Of fewer digits too many share the part.
+    (letters.len() > TELLING && digits(part) >= 4).then(|| part.iter().collect())
 }
 
 /// Whether `word` is one that a slip of the finger may have changed: letters, and enough of them.
@@ -284,6 +316,22 @@ mod tests {
             "where ((k like $1 or k like $2) and k like $3 and (k like $4 or k like $5))"
         );
     }
+
+    #[test]
+    fn an_index_is_asked_for_what_tells_a_number_from_others() {
+        let check =
+            |word: &str, expected: Option<&str>| assert_eq!(telling(word).as_deref(), expected, "{word}");
+        check("56987654321", Some("654321"));
+        check("persona4711", Some("na4711"));
+        check("ana4711 sur cl", Some("4711 s"));
+        check("gonzalez", None);
+        check("ana99 sur cl", None);
+        check("654321", None);
+        let mut query = QueryBuilder::<Postgres>::new("");
+        Search::parse("ana 9 8765 4321").unwrap().push_indexed(&mut query, "k");
+        assert_eq!(query.sql().as_str(), "(k like $1 and k like $2 and (k || '') like $3)");
+    }
+
     #[test]
     fn only_words_of_letters_may_be_misspelt() {
         let may = |text: &str| Search::parse(text).is_some_and(|it| it.may_be_misspelt());

@@ -5,7 +5,7 @@ pub mod embedded;
 
 use crate::error::{Error, Result};
 use sqlx::{
-    PgPool,
+    Connection as _, PgPool,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 use std::time::Duration;
@@ -53,6 +53,10 @@ pub mod locks {
     }
 }
 
+/// A connection that rested this long is asked whether it still lives before it is used: asking each time costs as much
+/// as what is asked.
+const RESTED: Duration = Duration::from_secs(1);
+
 /// A pool of at most `size` connections to `options`.
 ///
 /// # Errors
@@ -61,6 +65,15 @@ pub async fn connect(options: PgConnectOptions, size: u32) -> Result<PgPool> {
     Ok(PgPoolOptions::new()
         .max_connections(size)
         .acquire_timeout(Duration::from_secs(10))
+        .test_before_acquire(false)
+        .before_acquire(|connection, meta| {
+            Box::pin(async move {
+                if meta.idle_for >= RESTED {
+                    connection.ping().await?;
+                }
+                Ok(true)
+            })
+        })
         // Compiling a plan takes longer than any of our statements.
         .connect_with(options.application_name("llovizna").options([("jit", "off")]))
         .await?)

@@ -15,7 +15,7 @@ use crate::{
     settings::{self, Business, EmailChannel},
 };
 use chrono::{DateTime, TimeDelta, Utc};
-use sqlx::PgPool;
+use sqlx::PgConnection;
 
 /// What waits beside campaigns is counted up to this: "more than" says as much.
 const ENOUGH: i64 = 10_000;
@@ -117,22 +117,22 @@ impl Start {
 ///
 /// # Errors
 /// When the database fails.
-pub async fn attention(db: &PgPool, now: DateTime<Utc>) -> Result<Attention> {
+pub async fn attention(db: &mut PgConnection, now: DateTime<Utc>) -> Result<Attention> {
     let paused = sqlx::query!(
         "select id, name, coalesce(pause_reason, '') as \"reason!\" from campaigns
          where status = 'PAUSED' and paused_by is null order by id desc limit 5"
     )
-    .fetch_all(db)
+    .fetch_all(&mut *db)
     .await?;
     let mailings = sqlx::query!(
         r#"select id, title, failure as "reason!" from mailings
            where status in ('PAUSED', 'FAILED') order by id desc limit 5"#
     )
-    .fetch_all(db)
+    .fetch_all(&mut *db)
     .await?;
     let imports =
         sqlx::query!("select id, filename from imports where status = 'READY' order by id desc limit 5")
-            .fetch_all(db)
+            .fetch_all(&mut *db)
             .await?;
     // From one name to the next by the index: the records of every ten minutes are many, the names few.
     let jobs = sqlx::query_scalar!(
@@ -147,16 +147,16 @@ pub async fn attention(db: &PgPool, now: DateTime<Utc>) -> Result<Attention> {
            ) last
            where last.status = 'FAILED'"#
     )
-    .fetch_all(db)
+    .fetch_all(&mut *db)
     .await?;
     Ok(Attention {
-        unconfirmed: unconfirmed(db, MANY + 1).await?,
-        failed: story::count(&mut *db.acquire().await?, &failed_lately(now), MANY + 1).await?,
+        unconfirmed: unconfirmed(&mut *db, MANY + 1).await?,
+        failed: story::count(&mut *db, &failed_lately(now), MANY + 1).await?,
         paused: paused.into_iter().map(|it| (CampaignId(it.id), it.name, it.reason)).collect(),
         mailings: mailings.into_iter().map(|it| (MailingId(it.id), it.title, it.reason)).collect(),
         imports: imports.into_iter().map(|it| (ImportId(it.id), it.filename)).collect(),
         jobs,
-        is_queue_stopped: runs::trouble(&mut *db.acquire().await?, Channel::Email).await?.is_some(),
+        is_queue_stopped: runs::trouble(&mut *db, Channel::Email).await?.is_some(),
     })
 }
 
@@ -164,7 +164,7 @@ pub async fn attention(db: &PgPool, now: DateTime<Utc>) -> Result<Attention> {
 ///
 /// # Errors
 /// When the database fails.
-pub async fn unconfirmed(db: &PgPool, enough: i64) -> Result<i64> {
+pub async fn unconfirmed(db: &mut PgConnection, enough: i64) -> Result<i64> {
     Ok(sqlx::query_scalar!(
         r#"select count(*) as "n!" from (
                select from communication_logs where status = 'UNCONFIRMED' limit $1) found"#,
@@ -178,10 +178,9 @@ pub async fn unconfirmed(db: &PgPool, enough: i64) -> Result<i64> {
 ///
 /// # Errors
 /// When the database fails.
-pub async fn queue(db: &PgPool, now: DateTime<Utc>, first: &FirstValues) -> Result<Queue> {
-    let channel: EmailChannel = settings::load(db, first).await?;
-    let calendar: Calendar = settings::calendar(db).await?;
-    let mut db = db.acquire().await?;
+pub async fn queue(db: &mut PgConnection, now: DateTime<Utc>, first: &FirstValues) -> Result<Queue> {
+    let channel: EmailChannel = settings::load(&mut *db, first).await?;
+    let calendar: Calendar = settings::calendar(&mut *db).await?;
     // Campaigns keep tallies; the rest is asked for by hand, and counted.
     let waiting = sqlx::query!(
         r#"select (select coalesce(sum(t.messages), 0)::bigint from campaign_tallies t
@@ -200,8 +199,8 @@ pub async fn queue(db: &PgPool, now: DateTime<Utc>, first: &FirstValues) -> Resu
     Ok(Queue {
         pending: waiting.campaigns + waiting.by_hand.min(ENOUGH),
         is_more_pending: waiting.by_hand > ENOUGH,
-        sent_today: room::sent_today(&mut db, now, Channel::Email).await?,
-        daily_cap: warm_up::email_cap(&mut db, now, &channel).await?,
+        sent_today: room::sent_today(&mut *db, now, Channel::Email).await?,
+        daily_cap: warm_up::email_cap(&mut *db, now, &channel).await?,
         is_open: hours.is_open(now, &calendar),
         opens_at: hours.next_open(now, &calendar),
     })
@@ -211,8 +210,8 @@ pub async fn queue(db: &PgPool, now: DateTime<Utc>, first: &FirstValues) -> Resu
 ///
 /// # Errors
 /// When the database fails.
-pub async fn start(db: &PgPool, first: &FirstValues) -> Result<Start> {
-    let business: Business = settings::load(db, first).await?;
+pub async fn start(db: &mut PgConnection, first: &FirstValues) -> Result<Start> {
+    let business: Business = settings::load(&mut *db, first).await?;
     let done = sqlx::query!(
         r#"select exists (select from contacts) as "contacts!",
                   exists (select from campaigns where launched_at is not null) as "launched!""#

@@ -56,10 +56,11 @@ struct ListPage {
 async fn list(State(state): State<AppState>, shell: Shell, Query(query): Query<ListQuery>) -> Answer {
     let status = Status::from_code(&query.status);
     let before = query.before.map(CampaignId);
-    let mut campaigns = campaign::list(&state.db, status, before, ASKED).await?;
+    let mut db = state.db.acquire().await?;
+    let mut campaigns = campaign::list(&mut *db, status, before, ASKED).await?;
     let more = campaigns.len() > PAGE;
     campaigns.truncate(PAGE);
-    let counts = campaign::counts(&state.db).await?;
+    let counts = campaign::counts(&mut *db).await?;
     let all = Tab {
         label: "Todas",
         href: "/campaigns".to_owned(),

@@ -66,13 +66,14 @@ impl HomePage {
 async fn show(State(state): State<AppState>, actor: Actor, shell: Shell) -> Answer {
     let now = state.clock.now();
     let first = &state.config.first_values;
-    let attention = home::attention(&state.db, now).await?;
-    let queue = home::queue(&state.db, now, first).await?;
-    let start = home::start(&state.db, first).await?;
-    let campaigns = campaign::list(&state.db, None, None, CAMPAIGNS).await?;
+    let mut db = state.db.acquire().await?;
+    let attention = home::attention(&mut db, now).await?;
+    let queue = home::queue(&mut db, now, first).await?;
+    let start = home::start(&mut db, first).await?;
+    let campaigns = campaign::list(&mut *db, None, None, CAMPAIGNS).await?;
     let today = time::local_date(now);
     let mine = Filter { owner: actor.staff_id(), until: Some(today), ..Filter::default() };
-    let page = tasks::list(&state.db, mine, Place::First, TASKS).await?;
+    let page = tasks::list(&mut *db, mine, Place::First, TASKS).await?;
     html::page(&HomePage {
         shell,
         now,

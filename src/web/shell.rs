@@ -22,6 +22,7 @@ use axum::{
     http::{HeaderMap, Uri, request::Parts},
 };
 use axum_extra::extract::CookieJar;
+use sqlx::PgConnection;
 use std::sync::Arc;
 
 /// Light or dark, as the person chose, else as their system is.
@@ -109,6 +110,30 @@ pub(super) struct Shell {
     pub query: String,
 }
 
+/// What the frame counts, up to this.
+const ENOUGH: i64 = 100;
+
+/// What the frame asks the database, over one connection.
+#[derive(Default)]
+struct Counts {
+    demo_is_open: bool,
+    unconfirmed: i64,
+    unmatched: i64,
+    tasks: i64,
+}
+
+impl Counts {
+    async fn of(db: &mut PgConnection, state: &AppState, session: &Session) -> Counts {
+        let today = time::local_date(state.clock.now());
+        Counts {
+            demo_is_open: demo::is_open(&mut *db).await.unwrap_or_default(),
+            unconfirmed: home::unconfirmed(&mut *db, ENOUGH).await.unwrap_or_default(),
+            unmatched: ledger::waiting(&mut *db, ENOUGH).await.unwrap_or_default(),
+            tasks: tasks::waiting(&mut *db, session.staff, today, ENOUGH).await.unwrap_or_default(),
+        }
+    }
+}
+
 impl Shell {
     /// The frame around the page at `uri`, for the person of `session`. What is to be said once
     /// is left for a page that was asked for.
@@ -117,6 +142,11 @@ impl Shell {
             .find(|(key, _)| key == "q")
             .map(|(_, value)| value.into_owned())
             .unwrap_or_default();
+        // A frame without its counts is better than no page.
+        let counts = match state.db.acquire().await {
+            Ok(mut db) => Counts::of(&mut db, state, session).await,
+            Err(_) => Counts::default(),
+        };
         Shell {
             name: session.name.clone(),
             email: session.email.clone(),
@@ -125,13 +155,10 @@ impl Shell {
             flash: None,
             theme: Theme::of(headers),
             email_is_simulated: state.senders.get(&Channel::Email).is_none_or(|it| !it.is_real()),
-            demo_is_open: demo::is_open(&state.db).await.unwrap_or_default(),
-            // A frame without its counts is better than no page.
-            unconfirmed: home::unconfirmed(&state.db, 100).await.unwrap_or_default(),
-            unmatched: ledger::waiting(&state.db, 100).await.unwrap_or_default(),
-            tasks: tasks::waiting(&state.db, session.staff, time::local_date(state.clock.now()), 100)
-                .await
-                .unwrap_or_default(),
+            demo_is_open: counts.demo_is_open,
+            unconfirmed: counts.unconfirmed,
+            unmatched: counts.unmatched,
+            tasks: counts.tasks,
             path: uri.path().to_owned(),
             query,
         }
