@@ -5,12 +5,17 @@ use super::search::{ALIKE, Near, Search};
 use crate::error::Result;
 use sqlx::{Connection as _, PgConnection, Postgres, QueryBuilder};
 
-/// The ids of the people who bear the words themselves, by the index; of those not yet sorted into it one by one.
-fn push_people(query: &mut QueryBuilder<Postgres>, search: &Search) {
-    query.push("select w.contact_id as id from contact_words w where ");
+/// The ids of the people who bear the words themselves, by the index; of those not yet sorted into it one by one. `most`
+/// of each are enough: written into the statement, so that for a word of many no plan gathers them all first.
+fn push_people(query: &mut QueryBuilder<Postgres>, search: &Search, most: Option<i64>) {
+    let enough = most.map(|it| format!(" limit {it}")).unwrap_or_default();
+    query.push("(select w.contact_id as id from contact_words w where ");
     search.push_indexed(query, "w.words");
-    query.push(" union all select a.id from contact_words_pending p join contacts a on a.id between p.first_id and p.last_id where ");
+    query.push(&enough).push(
+        ") union all (select a.id from contact_words_pending p join contacts a on a.id between p.first_id and p.last_id where ",
+    );
     search.push(query, "a.search_key");
+    query.push(enough).push(")");
 }
 
 /// Whether `companies k` is one that is searched for.
@@ -45,7 +50,7 @@ impl Found {
             return Ok(if Search::is_vain(q) { Found::Rows(Vec::new()) } else { Found::All });
         };
         let mut query = QueryBuilder::new("(");
-        push_people(&mut query, &search);
+        push_people(&mut query, &search, Some(FEW + 1));
         query
             .push(format!(" limit {}", FEW + 1))
             .push(") union (select c.id from companies k join contacts c on c.company_id = k.id where ");
@@ -76,7 +81,7 @@ impl Found {
                 query.push(" and (");
                 if whole {
                     query.push("c.id in (");
-                    push_people(query, search);
+                    push_people(query, search, None);
                     query.push(") or c.company_id in (select k.id from companies k where ");
                 } else {
                     search.push(query, "c.search_key");
@@ -118,14 +123,15 @@ pub(super) async fn alike(db: &mut PgConnection, q: &str, limit: i64) -> Result<
         query.push("(select w.contact_id as id, w.words as key from contact_words w where ");
         search.push_near(query, "w.words", near);
         query
-            .push(format!(" limit {WEIGHED}"))
+            .push(" limit ")
+            .push_bind(WEIGHED)
             .push(") union all (select a.id, a.search_key from contact_words_pending p");
         query.push(" join contacts a on a.id between p.first_id and p.last_id where ");
         search.push_near(query, "a.search_key", near);
         query.push(format!(" limit {WEIGHED}")).push(") union all (select c.id, k.name_key from companies k");
         query.push(" join contacts c on c.company_id = k.id where ");
         search.push_near(query, "k.name_key", near);
-        query.push(format!(" limit {WEIGHED})"));
+        query.push(" limit ").push_bind(WEIGHED).push(")");
     })
     .await
 }
@@ -135,7 +141,7 @@ pub(super) async fn alike_companies(db: &mut PgConnection, q: &str, limit: i64) 
     weighed(db, q, limit, |query, search, near| {
         query.push("select k.id, k.name_key as key from companies k where ");
         search.push_near(query, "k.name_key", near);
-        query.push(format!(" limit {WEIGHED}"));
+        query.push(" limit ").push_bind(WEIGHED);
     })
     .await
 }

@@ -5,6 +5,7 @@
 pub mod address;
 pub mod vocabulary;
 pub mod website;
+pub mod churn;
 pub mod company;
 pub mod company_list;
 pub mod contact;

@@ -148,6 +148,7 @@ fn verb(action: &str) -> Option<String> {
         ("duplicate", "reopen") => "volvió a proponer un duplicado de",
         ("interest", "add") => "agregó un interés a",
         ("interest", "remove") => "quitó un interés a",
+        ("interest", "join") => "juntó con otro",
         ("interaction", "create") => "anotó una interacción con",
         ("interaction", "remove") => "quitó una interacción con",
         ("pipeline", "add") => "puso en el embudo a",

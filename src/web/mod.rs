@@ -48,6 +48,7 @@ mod imports_permission;
 mod imports_rows;
 mod imports_undo;
 mod inbound;
+mod interests;
 mod internal;
 mod jobs;
 mod links;

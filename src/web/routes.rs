@@ -143,6 +143,7 @@ pub fn table() -> Vec<Route> {
         super::imports_rows::routes(),
         super::imports_undo::routes(),
         super::inbound::routes(),
+        super::interests::routes(),
         super::internal::routes(),
         super::jobs::routes(),
         super::lists::routes(),

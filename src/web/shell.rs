@@ -196,6 +196,7 @@ const NAVIGATION: &[(&str, &str, &[Entry])] = &[
             ("Empresas", "building", "/companies", Permission::View),
             ("Embudo", "filter", "/pipeline", Permission::View),
             ("Tareas", "calendar-event", "/tasks", Permission::View),
+            ("Intereses", "heart", "/interests", Permission::View),
             ("Segmentos", "target-arrow", "/segments", Permission::View),
             ("Listas", "list-check", "/lists", Permission::View),
             ("Cambios masivos", "adjustments", "/bulk-actions", Permission::View),

@@ -32,6 +32,11 @@ pub(super) trait Viewed: Sized + Send + Sync {
     /// What it shows, to be kept.
     fn shows(&self) -> Shows<Self::Filter>;
 
+    /// A filter in which what was typed means nothing, such as a number of visits that is a word.
+    fn unread(&self) -> Option<&'static str> {
+        None
+    }
+
     /// The saved view that it began with, as in its address.
     fn view(&mut self) -> &mut String;
 
@@ -88,12 +93,23 @@ pub(super) struct ViewForm {
     replace: String,
 }
 
+/// A view keeps what filters mean: without the one that can't be read it would show everybody from then on.
+fn cannot_be_kept<A: Viewed>(asked: &A) -> Option<Flash> {
+    let filter = asked.unread()?;
+    Some(Flash::bad(format!(
+        "La vista no se guardó: lo escrito en «{filter}» no se entiende. Corrígelo o quita ese filtro y guárdala de nuevo."
+    )))
+}
+
 pub(super) async fn create<A: Viewed>(
     State(state): State<AppState>,
     actor: Actor,
     Form(form): Form<ViewForm>,
 ) -> Answer {
     let mut asked = A::parse(&form.list)?;
+    if let Some(refusal) = cannot_be_kept(&asked) {
+        return Ok(refusal.to(&asked.address()));
+    }
     let shows = asked.shows();
     let done = async {
         let mut tx = state.db.begin().await?;
@@ -118,6 +134,9 @@ pub(super) async fn update<A: Viewed>(
     Form(form): Form<ViewForm>,
 ) -> Answer {
     let asked = A::parse(&form.list)?;
+    if let Some(refusal) = cannot_be_kept(&asked).filter(|_| !form.replace.is_empty()) {
+        return Ok(refusal.to(&asked.address()));
+    }
     let shows = asked.shows();
     let done = async {
         let mut tx = state.db.begin().await?;

@@ -220,6 +220,23 @@ async fn the_palette_shows_the_likest_companies_first(db: PgPool) {
 }
 
 #[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn a_filter_that_cannot_be_read_is_kept_in_no_view(db: PgPool) {
+    let app = TestApp::new(db.clone());
+    people(&db).await;
+    let who = app.as_role(Role::Staff).await;
+    let list = "visits=seis";
+    let saved = who.post("/contacts/views", &[("list", list), ("name", "Frecuentes")]).await;
+    assert_eq!(saved.status, StatusCode::SEE_OTHER);
+    assert_eq!(one::<i64>(&db, "select count(*) from saved_views").await, 0, "it would show everybody");
+    assert!(who.get("/contacts?visits=seis").await.text().contains("La vista no se guardó: lo escrito en «"));
+    who.post("/contacts/views", &[("list", "visits=6"), ("name", "Frecuentes")]).await;
+    let id: i64 = one(&db, "select id from saved_views").await;
+    let path = format!("/contacts/views/{id}");
+    who.post(&path, &[("list", list), ("name", "Frecuentes"), ("replace", "yes")]).await;
+    assert_eq!(one::<String>(&db, "select filter ->> 'visits_from' from saved_views").await, "6");
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
 async fn who_only_reads_keeps_views_of_their_own_and_shares_none(db: PgPool) {
     people(&db).await;
     let app = TestApp::new(db.clone());

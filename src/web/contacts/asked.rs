@@ -439,6 +439,10 @@ impl Viewed for Asked {
         self.shows()
     }
 
+    fn unread(&self) -> Option<&'static str> {
+        self.unread().map(|it| it.0)
+    }
+
     fn view(&mut self) -> &mut String {
         &mut self.view
     }

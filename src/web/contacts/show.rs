@@ -11,6 +11,7 @@ use crate::{
     accounts::staff::{self, StaffUser},
     chile::{format, time},
     contacts::{
+        churn::{self, Risk},
         contact::{self, Contact},
         duplicates::{self, Reason, Side},
         interactions,
@@ -29,7 +30,7 @@ use crate::{
         timeline::Kind,
     },
     segments::value::{self, Standing, Thresholds},
-    settings,
+    settings::{self, Relationship},
     state::AppState,
     web::{
         filters,
@@ -58,6 +59,8 @@ pub(super) struct ShowPage {
     /// Where they stand among the segments of value.
     standing: Option<Standing>,
     metrics: Metrics,
+    /// How likely they don't come back.
+    risk: Option<Risk>,
     /// Days without activity, and what they are counted from.
     idle: (String, String),
     reaches: Vec<Reach>,
@@ -102,6 +105,8 @@ impl ShowPage {
         let contact = contact::get(&mut *db, id).await?;
         let metrics = metrics::of(&mut *db, id).await?;
         let thresholds: Thresholds = settings::load(&mut *db, &state.config.first_values).await?;
+        let relationship: Relationship = settings::load(&mut *db, &state.config.first_values).await?;
+        let inactive_after = relationship.inactive_after_days;
         let reaches = consents::reaches(&mut db, &contact, time::local_date(now)).await?;
         let channels: Vec<_> =
             reaches.iter().filter(|it| !it.destination.is_empty()).map(|it| it.channel).collect();
@@ -113,6 +118,7 @@ impl ShowPage {
             lead: LeadPart::of(&contact),
             facts: FactPart::all(&contact, now, &shell),
             standing: value::of(&mut *db, &thresholds, id).await?,
+            risk: churn::of(&mut *db, id, time::local_date(now), inactive_after).await?,
             idle: idle(&contact, &metrics, now),
             used: reach::used(&mut db, now, id, &channels).await?,
             planned: reach::planned(&mut db, id, SHOWN as i64).await?,
@@ -186,6 +192,11 @@ impl ShowPage {
     /// What the card is to say.
     fn deal(&self) -> pipeline::Draft {
         self.typed.deal.clone().unwrap_or_else(|| self.card_says())
+    }
+
+    /// Whether there is some history, but not enough to judge by.
+    fn is_too_early(&self) -> bool {
+        self.risk.is_none() && self.metrics.visits + self.metrics.purchases + self.metrics.enrolments > 0
     }
 
     fn average(&self) -> String {

@@ -1,9 +1,11 @@
 //! What people care about, what happened with them, how far they have come, and what staff does next.
 
 mod board;
+mod churn;
 mod facts;
 mod lifecycle;
 mod log;
+mod interests;
 mod page;
 mod to_do;
 

@@ -1,5 +1,7 @@
 //! What people care about: tags in categories, many to a contact.
 
+pub mod catalogue;
+
 use crate::{
     access::{Actor, Permission},
     audit,
