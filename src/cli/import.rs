@@ -56,7 +56,7 @@ pub struct Args {
     #[arg(long, default_value = "NONE", value_name = "BASE",
           value_parser = ["CONSENT", "CONTRACT", "LEGITIMATE_INTEREST", "NONE"])]
     pub consent_basis: String,
-    /// Día en que se obtuvo, como 31-12-2025; si no se indica, hoy
+    /// Día en que se obtuvo, como 31-12-2025; hace falta con una base legal
     #[arg(long, value_name = "FECHA")]
     pub consent_obtained_on: Option<String>,
     /// Historial: qué son las filas que no lo dicen; si no se indica, lo dicen los encabezados

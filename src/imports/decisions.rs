@@ -17,18 +17,25 @@ use chrono::{DateTime, Utc};
 use serde_json::json;
 use sqlx::PgPool;
 
-/// Say yes to a simulated import: the engine writes it next.
+/// Say yes to a simulated import, of which the actor has seen the simulation `seen`: the engine writes it next.
 ///
 /// # Errors
-/// [`Error::Forbidden`]; when it isn't waiting for that, or the database fails.
-pub async fn confirm(tx: &mut Tx<'_>, now: DateTime<Utc>, actor: &Actor, id: ImportId) -> Result<()> {
+/// [`Error::Forbidden`]; when it isn't waiting for that, was simulated anew since, or the database fails.
+pub async fn confirm(
+    tx: &mut Tx<'_>,
+    now: DateTime<Utc>,
+    actor: &Actor,
+    id: ImportId,
+    seen: i32,
+) -> Result<()> {
     actor.require(Permission::RunImports)?;
     let changed = sqlx::query!(
         "update imports set status = 'APPLYING', progress = 0, attempts = 0, decided_by = $2, decided_by_name = $3
-         where id = $1 and status = 'READY'",
+         where id = $1 and status = 'READY' and simulation = $4",
         id.0,
         actor.staff_id().map(|it| it.0),
         actor.label(),
+        seen,
     )
     .execute(&mut **tx)
     .await?
@@ -37,6 +44,9 @@ pub async fn confirm(tx: &mut Tx<'_>, now: DateTime<Utc>, actor: &Actor, id: Imp
         let import = get(&mut **tx, id).await?;
         return Err(Error::refused(match import.status {
             Status::Applying | Status::Done => "Esta importación ya está confirmada.".to_owned(),
+            Status::Ready => "Alguien la corrigió y se simuló de nuevo después de que abriste esta página. \
+                No se guardó nada: revisa la simulación como está ahora y confirma."
+                .to_owned(),
             status => format!(
                 "Esta importación está en estado «{}» y no se puede confirmar. No se guardó nada.",
                 status.label()

@@ -240,6 +240,8 @@ pub struct Import {
     pub progress: i16,
     /// Rows read so far.
     pub rows_read: i64,
+    /// How often it was simulated.
+    pub simulation: i32,
     /// Fates of the rows.
     pub counts: Counts,
     /// Rows taken with a reservation.
@@ -297,6 +299,7 @@ struct Record {
     layout: Option<Json<Found>>,
     progress: i16,
     rows_read: i64,
+    simulation: i32,
     total: i64,
     created: i64,
     updated: i64,
@@ -349,6 +352,7 @@ impl TryFrom<Record> for Import {
             filled,
             progress: it.progress,
             rows_read: it.rows_read,
+            simulation: it.simulation,
             counts: Counts {
                 rows: it.total,
                 created: it.created,
@@ -383,7 +387,7 @@ macro_rules! records {
         sqlx::query_as!(
             Record,
             r#"select id, kind, filename, byte_size, status, on_duplicate, apply_at_once, consent_basis, consent_source,
-                consent_obtained_on, sheet, mapping as "mapping: _", layout as "layout: _", progress, rows_read, total,
+                consent_obtained_on, sheet, mapping as "mapping: _", layout as "layout: _", progress, rows_read, simulation, total,
                 created, updated, unchanged, duplicates, rejected, warned, unsubscribed, companies_created, people_created, permitted, history_kind, create_people, failure, created_at,
                 created_by, created_by_name, decided_by_name, applied_at, finished_at, undone_at
             from imports "# + $rest

@@ -40,7 +40,7 @@ impl Consent {
     /// What a form or a command states. `NONE` and empty mean none.
     ///
     /// # Errors
-    /// When the basis is unknown, or stated without its source.
+    /// When the basis is unknown, or stated without its source or its day.
     pub fn parse(basis: &str, source: &str, obtained_on: &str, today: NaiveDate) -> Result<Option<Consent>> {
         if basis.is_empty() || basis == "NONE" {
             return Ok(None);
@@ -55,13 +55,16 @@ impl Consent {
                 "Di de dónde viene la autorización (por ejemplo: «formulario de la feria de Osorno»). Sin ese respaldo no se les puede escribir.",
             ));
         }
-        let obtained_on = if obtained_on.trim().is_empty() {
-            today
-        } else {
+        if obtained_on.trim().is_empty() {
+            return Err(Error::invalid(
+                "consent_obtained_on",
+                "Di cuándo se obtuvo la autorización, como 31-12-2025: sin fecha no sirve de respaldo.",
+            ));
+        }
+        let obtained_on =
             validate::written_date(obtained_on, today).filter(|it| *it <= today).ok_or_else(|| {
                 Error::invalid("consent_obtained_on", "Escribe una fecha que ya pasó, como 31-12-2025.")
-            })?
-        };
+            })?;
         Ok(Some(Consent { basis: basis.to_owned(), source: source.chars().take(300).collect(), obtained_on }))
     }
 

@@ -231,13 +231,21 @@ async fn mend(
     done_or_refused(done.map(|_| ()), flash, &page_of(id))
 }
 
+/// The simulation on the page where it is confirmed.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Seen {
+    simulation: i32,
+}
+
 async fn confirm(
     State(state): State<AppState>,
     Extension(actor): Extension<Actor>,
     Path(id): Path<ImportId>,
+    Form(seen): Form<Seen>,
 ) -> Answer {
     let mut tx = state.db.begin().await?;
-    let done = imports::confirm(&mut tx, state.clock.now(), &actor, id).await;
+    let done = imports::confirm(&mut tx, state.clock.now(), &actor, id, seen.simulation).await;
     if done.is_ok() {
         tx.commit().await?;
     }

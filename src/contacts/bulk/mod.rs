@@ -11,6 +11,7 @@ mod history;
 mod permission;
 mod refusals;
 mod removal;
+mod telephones;
 
 pub use companies::{decide_companies, write_companies};
 pub use contacts::{Basis, decide_contacts, write_contacts};
@@ -68,13 +69,14 @@ impl OnDuplicate {
 ///
 /// `verdict` is null for a row to be decided on; `company_ident` is the RUT or
 /// else the name's key; `phone_ident` the mobile, or the fixed line with the
-/// name, since an office shares it.
+/// name, since an office shares it. `name_key` is the folded name of whoever may be looked for by telephone, empty where
+/// there is none.
 pub const COLUMNS: &str = "row_number, verdict, company_ident, company_name, company_key, rut, industry, first_name, \
     last_name, email, phone, phone_ident, job_title, birth_date, comuna, address, website, notes, source, accepts, \
-    search_key, column_name, value, reason, warning, cells";
+    search_key, column_name, value, reason, warning, cells, name_key";
 
-/// Further columns of a file of history, after [`COLUMNS`]. `name_key` is the folded name, empty where there is none.
-pub const HISTORY_COLUMNS: &str = "name_key, event_kind, event_on, item, amount, quantity";
+/// Further columns of a file of history, after [`COLUMNS`].
+pub const HISTORY_COLUMNS: &str = "event_kind, event_on, item, amount, quantity";
 
 /// By what rules staged rows are decided on.
 #[derive(Clone, Copy, Debug)]

@@ -24,7 +24,7 @@ pub async fn decide_permission(tx: &mut Tx<'_>, basis: &str, people: &[i64]) -> 
     .execute(&mut **tx)
     .await?;
     staged(tx).await?;
-    contacts::decide_contacts(tx).await
+    contacts::decide_contacts(tx, "").await
 }
 
 /// Write what [`decide_permission`] decided, with `import` as its proof; gives how many got it. Whom nobody changed since

@@ -11,24 +11,28 @@ pub(super) async fn find(tx: &mut Tx<'_>) -> Result<()> {
     let noes = run(
         tx,
         "create temp table import_noes on commit drop as
-         select row_number, email, phone, phone_ident from import_staging
+         select row_number, email, phone, phone_ident, name_key from import_staging
          where accepts is false and (email is not null or phone is not null)",
     )
     .await?;
-    // By telephone it is the mobile's owner, or on a fixed line the one of that name.
+    // By telephone it is whoever has it and may be called so.
     run(
         tx,
         "create temp table import_refused on commit drop as
          select c.id as contact_id from import_noes n join contacts c on c.email = n.email
          union
          select c.id from import_noes n join contacts c on c.phone = n.phone
-            and (strpos(n.phone_ident, '|') = 0 or starts_with(c.search_key, split_part(n.phone_ident, '|', 2) || ' '))
+            and case when strpos(n.phone_ident, '|') = 0
+                then names_agree(n.name_key, name_in_key(c.search_key, c.email, c.phone))
+                else starts_with(c.search_key, split_part(n.phone_ident, '|', 2) || ' ') end
          where n.email is null
          union
          select f.contact_id from import_noes n join former_owners f on f.address = coalesce(n.email, n.phone)
          join contacts c on c.id = f.contact_id
          where case when n.email is not null then not exists (select from contacts x where x.email = n.email)
-            else strpos(n.phone_ident, '|') = 0 or starts_with(c.search_key, split_part(n.phone_ident, '|', 2) || ' ') end
+            when strpos(n.phone_ident, '|') = 0
+                then names_agree(n.name_key, name_in_key(c.search_key, c.email, c.phone))
+            else starts_with(c.search_key, split_part(n.phone_ident, '|', 2) || ' ') end
          union
          select m.contact_id from import_noes n join import_matches m on m.row_number = n.row_number
          where m.contact_id is not null",
@@ -44,7 +48,9 @@ pub(super) async fn find(tx: &mut Tx<'_>) -> Result<()> {
          from import_staging s
          where s.row_number = m.row_number and not m.refused and (
             s.email in (select email from import_noes)
-            or s.phone_ident in (select phone_ident from import_noes where email is null)
+            or s.row_number in (
+                select o.row_number from import_staging o join import_noes n on n.phone_ident = o.phone_ident
+                where n.email is null and names_agree(n.name_key, o.name_key))
             or m.contact_id in (select contact_id from import_refused))",
     )
     .await?;

@@ -125,7 +125,7 @@ pub(super) async fn decide(
     };
     match import.kind {
         Kind::Companies => bulk::decide_companies(tx, header(Field::CompanyName)).await?,
-        Kind::Contacts => bulk::decide_contacts(tx).await?,
+        Kind::Contacts => bulk::decide_contacts(tx, header(Field::Phone)).await?,
         Kind::History => {
             let people = People {
                 create: import.history.create_people,
@@ -349,7 +349,7 @@ pub(super) async fn finish(
     let finished = sqlx::query!(
         "update imports set status = $2, progress = 100, rows_read = $3, total = $3, created = $4, updated = $5,
             unchanged = $6, duplicates = $7, rejected = $8, warned = $9, companies_created = $10, people_created = $12, unsubscribed = $13,
-            permitted = $14, failure = null,
+            permitted = $14, failure = null, simulation = simulation + case when $2 = 'READY' then 1 else 0 end,
             attempts = 0, analysed_at = coalesce(analysed_at, $11),
             applied_at = case when $2 = 'DONE' then $11 end, finished_at = case when $2 = 'DONE' then $11 end
          where id = $1 and not cancel_requested",

@@ -33,7 +33,7 @@ async fn upload(db: &PgPool) -> ImportId {
 
 async fn confirm(db: &PgPool, id: ImportId) {
     let mut tx = db.begin().await.unwrap();
-    imports::confirm(&mut tx, now(), &Actor::CommandLine, id).await.unwrap();
+    imports::confirm(&mut tx, now(), &Actor::CommandLine, id, 1).await.unwrap();
     tx.commit().await.unwrap();
 }
 

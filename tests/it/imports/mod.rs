@@ -14,6 +14,7 @@ mod mending;
 mod undo;
 mod permission;
 mod properties;
+mod sharing;
 mod told;
 mod web;
 
@@ -94,6 +95,7 @@ impl Attempt {
     pub(crate) fn with_consent(mut self, source: &str) -> Attempt {
         "CONSENT".clone_into(&mut self.args.consent_basis);
         self.args.consent_source = Some(source.to_owned());
+        self.args.consent_obtained_on = Some("23-11-2026".to_owned());
         self
     }
 

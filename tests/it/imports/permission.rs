@@ -161,7 +161,7 @@ async fn who_was_joined_or_had_another_address_is_left_out(db: PgPool) {
 async fn written(app: &TestApp, browser: &Browser<'_>, content: &str, fields: &[(&str, &str)]) -> String {
     let page = upload(browser, content.as_bytes(), fields).await.location().to_owned();
     run::run_once(&app.state.db, app.now()).await.unwrap();
-    browser.post(&format!("{page}/confirmation"), &[]).await;
+    browser.post(&format!("{page}/confirmation"), &[("simulation", "1")]).await;
     run::run_once(&app.state.db, app.now()).await.unwrap();
     page
 }
@@ -181,7 +181,7 @@ async fn the_page_warns_beside_the_counts_and_takes_the_basis_before_and_after(d
         told.text()
     );
     assert_eq!(told.body.matches(&format!("action=\"{page}/consent\"")).count(), 1);
-    staff.post(&format!("{page}/confirmation"), &[]).await;
+    staff.post(&format!("{page}/confirmation"), &[("simulation", "1")]).await;
     run::run_once(&db, app.now()).await.unwrap();
 
     let told = staff.get(&page).await;

@@ -43,7 +43,7 @@ async fn a_file_is_uploaded_simulated_confirmed_and_undone(db: PgPool) {
         csv.body
     );
 
-    let reply = browser.post(&format!("{page}/confirmation"), &[]).await;
+    let reply = browser.post(&format!("{page}/confirmation"), &[("simulation", "1")]).await;
     assert_eq!((reply.status, reply.location()), (StatusCode::SEE_OTHER, page.as_str()));
     assert!(browser.get(&page).await.body.contains("hx-get"), "it shows progress by itself");
     run::run_once(&db, app.now()).await.unwrap();
@@ -100,7 +100,7 @@ async fn a_column_is_corrected_before_confirming(db: PgPool) {
     let reply = browser.post(&format!("{page}/mapping"), &fields).await;
     assert_eq!(reply.status, StatusCode::SEE_OTHER);
     run::run_once(&db, app.now()).await.unwrap();
-    browser.post(&format!("{page}/confirmation"), &[]).await;
+    browser.post(&format!("{page}/confirmation"), &[("simulation", "1")]).await;
     run::run_once(&db, app.now()).await.unwrap();
     assert_eq!(population(&db).await, (1, 0));
 }
@@ -174,7 +174,7 @@ async fn a_rejected_row_is_corrected_on_the_spot(db: PgPool) {
     let shown = browser.get(&page).await;
     assert!(shown.text().contains("2 contactos nuevos"), "{}", shown.text());
     assert!(!shown.body.contains("cell-3-2"), "nothing is left to correct");
-    browser.post(&format!("{page}/confirmation"), &[]).await;
+    browser.post(&format!("{page}/confirmation"), &[("simulation", "1")]).await;
     run::run_once(&db, app.now()).await.unwrap();
     assert_eq!(population(&db).await, (2, 2));
     let rows = browser.get(&format!("{page}/rows?verdict=CREATED")).await;
@@ -206,7 +206,7 @@ async fn a_history_is_uploaded_with_its_choices(db: PgPool) {
     run::run_once(&db, app.now()).await.unwrap();
     let shown = browser.get(&page).await.text();
     assert!(shown.contains("1 registro nuevo en el historial, 1 contacto nuevo"), "{shown}");
-    browser.post(&format!("{page}/confirmation"), &[]).await;
+    browser.post(&format!("{page}/confirmation"), &[("simulation", "1")]).await;
     run::run_once(&db, app.now()).await.unwrap();
     let rows = browser.get(&format!("{page}/rows")).await;
     assert!(rows.text().contains("Visita, 01-02-2025") && rows.text().contains("$15.990"), "{}", rows.text());
@@ -220,7 +220,7 @@ async fn a_file_without_a_wrong_row_is_saved_whole(db: PgPool) {
     let reply = upload(&browser, b"Nombre,Correo\nAna,ana@x.example\n", &[]).await;
     let page = reply.location().to_owned();
     run::run_once(&db, app.now()).await.unwrap();
-    browser.post(&format!("{page}/confirmation"), &[]).await;
+    browser.post(&format!("{page}/confirmation"), &[("simulation", "1")]).await;
     run::run_once(&db, app.now()).await.unwrap();
     let text = browser.get(&page).await.text();
     assert!(text.contains("Se guardó todo: 1 contacto nuevo."), "{text}");
@@ -234,7 +234,7 @@ async fn only_who_uploaded_it_or_an_administrator_takes_people_back(db: PgPool) 
     for (uploader, other, allowed) in [(&admin, &staff, false), (&staff, &admin, true)] {
         let page = upload(uploader, b"Nombre,Correo\nAna,ana@x.example\n", &[]).await.location().to_owned();
         run::run_once(&db, app.now()).await.unwrap();
-        uploader.post(&format!("{page}/confirmation"), &[]).await;
+        uploader.post(&format!("{page}/confirmation"), &[("simulation", "1")]).await;
         run::run_once(&db, app.now()).await.unwrap();
         let undo = format!("{page}/undo");
         assert_eq!(other.get(&page).await.body.contains(&undo), allowed);
@@ -315,7 +315,7 @@ async fn the_basis_of_a_simulation_can_be_stated_anew(db: PgPool) {
         shown.contains("Es una simulación") && shown.contains("Feria") && shown.contains("01-10-2026"),
         "{shown}"
     );
-    browser.post(&format!("{page}/confirmation"), &[]).await;
+    browser.post(&format!("{page}/confirmation"), &[("simulation", "1")]).await;
     run::run_once(&db, app.now()).await.unwrap();
     let basis = sqlx::query_scalar!("select email_basis from contacts").fetch_one(&db).await.unwrap();
     assert_eq!(basis.as_deref(), Some("CONSENT"));
@@ -324,4 +324,27 @@ async fn the_basis_of_a_simulation_can_be_stated_anew(db: PgPool) {
     assert!(browser.get(&page).await.text().contains("ya no se puede corregir"));
     let reader = app.as_role(Role::ReadOnly).await;
     assert_eq!(reader.post(&consent, &stated).await.status, StatusCode::FORBIDDEN);
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn a_simulation_that_another_replaced_is_not_confirmed_unseen(db: PgPool) {
+    let app = TestApp::new(db.clone());
+    let staff = app.as_role(Role::Staff).await;
+    let page = upload(&staff, b"Nombre,Correo\nAna,ana@x.example\n", &[]).await.location().to_owned();
+    run::run_once(&db, app.now()).await.unwrap();
+    assert!(staff.get(&page).await.body.contains("name=\"simulation\" value=\"1\""));
+    let colleague = app.as_role(Role::Admin).await;
+    let fields = [("field", "first_name"), ("field", "email"), ("on_duplicate", "overwrite")];
+    colleague.post(&format!("{page}/mapping"), &fields).await;
+    run::run_once(&db, app.now()).await.unwrap();
+    for seen in [&[("simulation", "1")][..], &[]] {
+        staff.post(&format!("{page}/confirmation"), seen).await;
+        let text = staff.get(&page).await.text();
+        assert!(text.contains("se simuló de nuevo después de que abriste esta página"), "{text}");
+        run::run_once(&db, app.now()).await.unwrap();
+        assert_eq!(population(&db).await.0, 0);
+    }
+    staff.post(&format!("{page}/confirmation"), &[("simulation", "2")]).await;
+    run::run_once(&db, app.now()).await.unwrap();
+    assert_eq!(population(&db).await.0, 1);
 }
