@@ -3,8 +3,9 @@
 //! An import never makes anybody reachable who said no: it fills an empty basis
 //! only, and not after a withdrawal or over a suppression.
 
-use super::{companies, hold_matched, look_out, refusals, run, telephones};
+use super::{companies, grants, hold_matched, look_out, refusals, run, telephones};
 use crate::{
+    channels::Channel,
     contacts::{contact::search_key, search_index},
     db::Tx,
     error::Result,
@@ -17,12 +18,21 @@ use chrono::{DateTime, NaiveDate, Utc};
 pub struct Basis<'a> {
     /// `CONSENT`, `CONTRACT` or `LEGITIMATE_INTEREST`; none: nobody becomes reachable.
     pub basis: Option<&'a str>,
+    /// The channels on which it holds.
+    pub channels: &'a [Channel],
     /// Where it was given.
     pub source: &'a str,
     /// When it was given.
     pub obtained_on: Option<NaiveDate>,
     /// The file, in words: the proof of a no that it says.
     pub file: &'a str,
+}
+
+impl<'a> Basis<'a> {
+    /// The basis for promotions by email.
+    pub(super) fn by_email(&self) -> Option<&'a str> {
+        self.basis.filter(|_| self.channels.contains(&Channel::Email))
+    }
 }
 
 /// Decide on each staged person: fills `import_decided(row_number, verdict, reason, subject_id)`, and rejects those whose
@@ -62,6 +72,7 @@ pub async fn decide_contacts(tx: &mut Tx<'_>, phone_header: &str) -> Result<()> 
     companies::resolve(tx).await?;
     companies::compare(tx).await?;
     compare(tx).await?;
+    grants::find(tx).await?;
     refusals::compare(tx).await?;
     note(tx).await?;
     telephones::note(tx).await?;
@@ -72,13 +83,15 @@ pub async fn decide_contacts(tx: &mut Tx<'_>, phone_header: &str) -> Result<()> 
             case
                 when m.duplicate_of is not null then 'DUPLICATE'
                 when m.contact_id is null then 'CREATED'
-                when u.row_number is not null or r.contact_id is not null or k.row_number is not null then 'UPDATED'
+                when u.row_number is not null or r.contact_id is not null or k.row_number is not null
+                    or g.row_number is not null then 'UPDATED'
                 else 'UNCHANGED'
             end as verdict,
             'Repetida: es la misma persona que la fila ' || m.duplicate_of as reason,
             m.contact_id as subject_id, m.duplicate_of as same_row
          from import_matches m left join import_updates u on u.row_number = m.row_number
-         left join import_refusals r on r.contact_id = m.contact_id
+         left join (select distinct contact_id from import_refusals) r on r.contact_id = m.contact_id
+         left join (select distinct row_number from import_grants) g on g.row_number = m.row_number
          left join import_company_updates k on k.row_number = m.row_number",
     )
     .await?;
@@ -279,8 +292,10 @@ pub async fn write_contacts(
     let companies = companies::create(tx, now, import).await?;
     super::number(tx, "contacts").await?;
     insert(tx, now, import, basis).await?;
+    grants::find_created(tx).await?;
     search_index::put_aside(tx, import).await?;
     update(tx, now, import, basis).await?;
+    grants::write(tx, now, import, now, basis).await?;
     refusals::write(tx, now, import, basis).await?;
     Ok(companies)
 }
@@ -308,10 +323,10 @@ async fn insert(tx: &mut Tx<'_>, now: DateTime<Utc>, import: ImportId, basis: &B
     .persistent(false)
     .bind(import.0)
     .bind(now)
-    .bind(basis.basis)
+    .bind(basis.by_email())
     .execute(&mut **tx)
     .await?;
-    if basis.basis.is_some() {
+    if basis.by_email().is_some() {
         sqlx::query(
             "insert into consent_events (contact_id, communication_type, basis, source, obtained_on, import_id, at)
              select c.id, 'EMAIL', c.email_basis, $3, $4, $1, $2
@@ -325,20 +340,6 @@ async fn insert(tx: &mut Tx<'_>, now: DateTime<Utc>, import: ImportId, basis: &B
         .execute(&mut **tx)
         .await?;
     }
-    sqlx::query(
-        "insert into consent_events (contact_id, communication_type, basis, source, import_id, at)
-         select made.id, 'EMAIL', 'WITHDRAWN', $3, $1, $2
-         from import_matches m
-         join import_made made on made.row_number = m.row_number
-         join import_staging s on s.row_number = m.row_number
-         where m.refused and s.email is not null",
-    )
-    .persistent(false)
-    .bind(import.0)
-    .bind(now)
-    .bind(basis.file)
-    .execute(&mut **tx)
-    .await?;
     Ok(())
 }
 

@@ -7,6 +7,7 @@
 
 mod companies;
 mod contacts;
+mod grants;
 mod history;
 mod permission;
 mod refusals;
@@ -20,7 +21,7 @@ pub use permission::{decide_permission, write_permission};
 pub use removal::{Obstacle, Touched, hold, obstacles, remove, remove_history, touched};
 
 use super::search_index;
-use crate::{db::Tx, error::Result};
+use crate::{channels::Channel, db::Tx, error::Result};
 
 /// What to do with a row that is in the base already.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -85,6 +86,10 @@ pub struct Rules<'a> {
     pub on_duplicate: OnDuplicate,
     /// Lawful basis that reachable people get, where nothing speaks against it.
     pub basis: Option<&'a str>,
+    /// The channels on which it holds.
+    pub channels: &'a [Channel],
+    /// The file's own yes and no are about email alone; else about every channel.
+    pub answers_email_alone: bool,
     /// Whether what is decided gets written: then nobody else may change the rows that it is about.
     pub writes: bool,
 }
@@ -120,7 +125,8 @@ pub async fn stage(tx: &mut Tx<'_>, rules: Rules<'_>) -> Result<()> {
         .await?;
     run(
         tx,
-        "create temp table import_rules (skip boolean, overwrite boolean, basis text, writes boolean, since xid) on commit drop",
+        "create temp table import_rules (skip boolean, overwrite boolean, basis text, writes boolean, phone_channels text[],
+            answered text[], since xid) on commit drop",
     )
     .await?;
     run(
@@ -134,12 +140,25 @@ pub async fn stage(tx: &mut Tx<'_>, rules: Rules<'_>) -> Result<()> {
         "create temp table import_whom (id bigint not null, held boolean not null default false) on commit drop",
     )
     .await?;
-    sqlx::query("insert into import_rules values ($1, $2, $3, $4)")
+    let by_phone: Vec<&str> = rules
+        .channels
+        .iter()
+        .filter(|it| rules.basis.is_some() && **it != Channel::Email)
+        .map(|it| it.code())
+        .collect();
+    let answered: Vec<&str> = Channel::ALL
+        .iter()
+        .filter(|it| !rules.answers_email_alone || **it == Channel::Email)
+        .map(|it| it.code())
+        .collect();
+    sqlx::query("insert into import_rules values ($1, $2, $3, $4, $5, $6)")
         .persistent(false)
         .bind(rules.on_duplicate == OnDuplicate::Skip)
         .bind(rules.on_duplicate == OnDuplicate::Overwrite)
-        .bind(rules.basis)
+        .bind(rules.basis.filter(|_| rules.channels.contains(&Channel::Email)))
         .bind(rules.writes)
+        .bind(by_phone)
+        .bind(answered)
         .execute(&mut **tx)
         .await?;
     // One row: the planner would suppose a thousand, and each person of the file a thousand times.

@@ -57,21 +57,27 @@ pub(super) async fn find(tx: &mut Tx<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Of those who refuse, who has not said it before: fills `import_refusals`.
+/// Of those who refuse, who has not said it before on a channel that the file's answers are about: fills
+/// `import_refusals`.
 pub(super) async fn compare(tx: &mut Tx<'_>) -> Result<()> {
     run(
         tx,
         "create temp table import_refusals on commit drop as
-         select c.id as contact_id from import_refused r join contacts c on c.id = r.contact_id
-         where c.email_basis is not null or coalesce((
-            select e.basis <> 'WITHDRAWN' from consent_events e
-            where e.contact_id = c.id and e.communication_type = 'EMAIL' order by e.id desc limit 1), true)",
+         select c.id as contact_id, told.code as communication_type
+         from import_rules r
+         cross join unnest(r.answered) told (code)
+         cross join import_refused refused
+         join contacts c on c.id = refused.contact_id
+         where case told.code when 'EMAIL' then c.email_basis when 'SMS' then c.sms_basis else c.whatsapp_basis end is not null
+            or coalesce((
+                select e.basis <> 'WITHDRAWN' from consent_events e
+                where e.contact_id = c.id and e.communication_type = told.code order by e.id desc limit 1), true)",
     )
     .await?;
     Ok(())
 }
 
-/// Write the refusals down: of people known before, and of new ones who have no address yet.
+/// Write the refusals down: of people known before, and of new ones.
 pub(super) async fn write(
     tx: &mut Tx<'_>,
     now: DateTime<Utc>,
@@ -79,17 +85,28 @@ pub(super) async fn write(
     basis: &Basis<'_>,
 ) -> Result<()> {
     sqlx::query(
-        "with known as (
-            update contacts c set email_basis = null, updated_at = $2
-            from import_refusals r where c.id = r.contact_id returning c.id
-         ), new as (
-            select distinct c.id from import_matches m
-            join import_staging s on s.row_number = m.row_number
-            join contacts c on c.import_id = $1 and c.email is null and c.phone = s.phone and c.search_key = s.search_key
-            where m.refused and m.contact_id is null and m.duplicate_of is null and s.email is null
-         )
-         insert into consent_events (contact_id, communication_type, basis, source, import_id, at)
-         select id, 'EMAIL', 'WITHDRAWN', $3, $1, $2 from (select id from known union select id from new) refused",
+        "update contacts c set email_basis = case when r.by_email then null else c.email_basis end,
+            sms_basis = case when r.by_sms then null else c.sms_basis end,
+            whatsapp_basis = case when r.by_whatsapp then null else c.whatsapp_basis end, updated_at = $1
+         from (select contact_id, bool_or(communication_type = 'EMAIL') as by_email,
+                bool_or(communication_type = 'SMS') as by_sms, bool_or(communication_type = 'WHATSAPP') as by_whatsapp
+            from import_refusals group by contact_id) r
+         where c.id = r.contact_id",
+    )
+    .persistent(false)
+    .bind(now)
+    .execute(&mut **tx)
+    .await?;
+    sqlx::query(
+        "insert into consent_events (contact_id, communication_type, basis, source, import_id, at)
+         select contact_id, communication_type, 'WITHDRAWN', $3, $1, $2 from import_refusals
+         union all
+         select made.id, told.code, 'WITHDRAWN', $3, $1, $2
+         from import_rules r
+         cross join unnest(r.answered) told (code)
+         cross join import_made made
+         join import_matches m on m.row_number = made.row_number and m.refused
+         order by 1",
     )
     .persistent(false)
     .bind(import.0)

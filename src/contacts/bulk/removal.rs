@@ -259,7 +259,8 @@ pub async fn remove(tx: &mut Tx<'_>, now: DateTime<Utc>, import: ImportId) -> Re
     sqlx::query!(
         "update contacts c set company_id = (select id from companies where id = b.company_id), first_name = b.first_name, last_name = b.last_name,
             email = b.email, phone = b.phone, job_title = b.job_title, birth_date = b.birth_date, comuna = b.comuna,
-            notes = b.notes, source = b.source, email_basis = b.email_basis, search_key = b.search_key, updated_at = b.updated_at
+            notes = b.notes, source = b.source, email_basis = b.email_basis, sms_basis = b.sms_basis,
+            whatsapp_basis = b.whatsapp_basis, search_key = b.search_key, updated_at = b.updated_at
          from (select (jsonb_populate_record(null::contacts, before)).* from import_changes
                where import_id = $1 and subject_kind = 'contact') b
          where b.id = c.id",

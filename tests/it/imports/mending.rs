@@ -53,7 +53,7 @@ async fn a_cell_that_raised_a_doubt_is_corrected_on_the_spot(db: PgPool) {
     run::run_once(&db, app.now()).await.unwrap();
     let text = browser.get(&page).await.text();
     assert!(!text.contains("Con observaciones"), "{text}");
-    browser.post(&format!("{page}/confirmation"), &[("simulation", "1")]).await;
+    browser.post(&format!("{page}/confirmation"), &[("simulation", "2")]).await;
     run::run_once(&db, app.now()).await.unwrap();
     let written: Vec<Written> =
         sqlx::query_as("select first_name, phone, comuna, birth_date from contacts order by first_name")

@@ -2,9 +2,11 @@
 
 mod apply;
 mod bad_input;
+mod channels;
 mod consent;
 mod dialects;
 mod exclusions;
+mod full_size;
 mod history;
 mod hostile;
 mod namesakes;
@@ -21,6 +23,7 @@ mod web;
 use chrono::{DateTime, Utc};
 use llovizna::{
     access::Actor,
+    channels::Channel,
     cli::import::{Args, KindArg, Outcome, run},
     clock::Clock,
     contacts::bulk::OnDuplicate,
@@ -58,6 +61,7 @@ impl Attempt {
             consent_source: None,
             consent_basis: "NONE".to_owned(),
             consent_obtained_on: None,
+            consent_channels: vec![Channel::Email],
             history_kind: None,
             create_people: false,
             report: None,
@@ -99,6 +103,11 @@ impl Attempt {
         self
     }
 
+    fn on(mut self, channels: &[Channel]) -> Attempt {
+        self.args.consent_channels = channels.to_vec();
+        self
+    }
+
     fn sheet(mut self, name: &str) -> Attempt {
         self.args.sheet = Some(name.to_owned());
         self
@@ -130,6 +139,7 @@ impl Attempt {
             basis: self.args.consent_basis.clone(),
             source,
             obtained_on: now().date_naive(),
+            channels: self.args.consent_channels.clone(),
         });
         let order = Order {
             kind,

@@ -5,6 +5,7 @@ use crate::support::{Browser, TestApp};
 use chrono::{NaiveDate, TimeDelta};
 use llovizna::{
     access::{Actor, Role},
+    channels::Channel,
     contacts::bulk::OnDuplicate,
     error::Error,
     ids::ImportId,
@@ -24,6 +25,7 @@ async fn declare(db: &PgPool, id: i64) -> Result<Declared, Error> {
         basis: "LEGITIMATE_INTEREST".to_owned(),
         source: "Feria de Osorno".to_owned(),
         obtained_on: NaiveDate::from_ymd_opt(2026, 10, 1).unwrap(),
+        channels: vec![Channel::Email],
     };
     let mut tx = db.begin().await?;
     let later = now() + TimeDelta::hours(3);
@@ -166,7 +168,12 @@ async fn written(app: &TestApp, browser: &Browser<'_>, content: &str, fields: &[
     page
 }
 
-const STATED: [(&str, &str); 2] = [("consent_basis", "CONSENT"), ("consent_source", "Feria")];
+const STATED: [(&str, &str); 4] = [
+    ("consent_basis", "CONSENT"),
+    ("consent_source", "Feria"),
+    ("consent_obtained_on", "2026-10-01"),
+    ("consent_email", "on"),
+];
 
 #[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
 async fn the_page_warns_beside_the_counts_and_takes_the_basis_before_and_after(db: PgPool) {

@@ -3,7 +3,10 @@
 use super::population;
 use crate::support::{Browser, Reply, TestApp};
 use axum::http::StatusCode;
-use llovizna::{access::Role, imports::run};
+use llovizna::{
+    access::Role,
+    imports::{self, run},
+};
 use sqlx::PgPool;
 
 const FILE: &str = "Nombre;Apellidos;Correo;Empresa\r\nÍñigo;Muñoz;inigo@x.example;Ñandú SpA\r\n<b>Ana</b>;Pérez;malo;Uno\r\n";
@@ -100,7 +103,7 @@ async fn a_column_is_corrected_before_confirming(db: PgPool) {
     let reply = browser.post(&format!("{page}/mapping"), &fields).await;
     assert_eq!(reply.status, StatusCode::SEE_OTHER);
     run::run_once(&db, app.now()).await.unwrap();
-    browser.post(&format!("{page}/confirmation"), &[("simulation", "1")]).await;
+    browser.post(&format!("{page}/confirmation"), &[("simulation", "2")]).await;
     run::run_once(&db, app.now()).await.unwrap();
     assert_eq!(population(&db).await, (1, 0));
 }
@@ -174,7 +177,7 @@ async fn a_rejected_row_is_corrected_on_the_spot(db: PgPool) {
     let shown = browser.get(&page).await;
     assert!(shown.text().contains("2 contactos nuevos"), "{}", shown.text());
     assert!(!shown.body.contains("cell-3-2"), "nothing is left to correct");
-    browser.post(&format!("{page}/confirmation"), &[("simulation", "1")]).await;
+    browser.post(&format!("{page}/confirmation"), &[("simulation", "2")]).await;
     run::run_once(&db, app.now()).await.unwrap();
     assert_eq!(population(&db).await, (2, 2));
     let rows = browser.get(&format!("{page}/rows?verdict=CREATED")).await;
@@ -306,8 +309,12 @@ async fn the_basis_of_a_simulation_can_be_stated_anew(db: PgPool) {
     assert!(browser.get(&page).await.body.contains(&format!("action=\"{consent}\"")));
     browser.post(&consent, &[("consent_basis", "CONSENT"), ("consent_source", " ")]).await;
     assert!(browser.get(&page).await.text().contains("de dónde viene la autorización"));
-    let stated =
-        [("consent_basis", "CONSENT"), ("consent_source", "Feria"), ("consent_obtained_on", "2026-10-01")];
+    let stated = [
+        ("consent_basis", "CONSENT"),
+        ("consent_source", "Feria"),
+        ("consent_obtained_on", "2026-10-01"),
+        ("consent_email", "on"),
+    ];
     browser.post(&consent, &stated).await;
     run::run_once(&db, app.now()).await.unwrap();
     let shown = browser.get(&page).await.text();
@@ -315,7 +322,7 @@ async fn the_basis_of_a_simulation_can_be_stated_anew(db: PgPool) {
         shown.contains("Es una simulación") && shown.contains("Feria") && shown.contains("01-10-2026"),
         "{shown}"
     );
-    browser.post(&format!("{page}/confirmation"), &[("simulation", "1")]).await;
+    browser.post(&format!("{page}/confirmation"), &[("simulation", "2")]).await;
     run::run_once(&db, app.now()).await.unwrap();
     let basis = sqlx::query_scalar!("select email_basis from contacts").fetch_one(&db).await.unwrap();
     assert_eq!(basis.as_deref(), Some("CONSENT"));
@@ -347,4 +354,35 @@ async fn a_simulation_that_another_replaced_is_not_confirmed_unseen(db: PgPool) 
     staff.post(&format!("{page}/confirmation"), &[("simulation", "2")]).await;
     run::run_once(&db, app.now()).await.unwrap();
     assert_eq!(population(&db).await.0, 1);
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn the_row_of_the_header_can_be_chosen(db: PgPool) {
+    let app = TestApp::new(db.clone());
+    let staff = app.as_role(Role::Staff).await;
+    let content = "Nombre,Correo,Teléfono\nzona,norte,x\ncliente,contacto,obs\nAna,ana@x.example,hola\n";
+    let page = upload(&staff, content.as_bytes(), &[]).await.location().to_owned();
+    let id = imports::list(&db, None, 1).await.unwrap()[0].id;
+    run::run_once(&db, app.now()).await.unwrap();
+    let header = async || imports::get(&db, id).await.unwrap().layout.unwrap().header_row;
+    assert_eq!(header().await, 1);
+    assert!(staff.get(&page).await.body.contains("name=\"header_row\""));
+    let mapping = format!("{page}/mapping");
+    staff.post(&mapping, &[("header_row", "3")]).await;
+    run::run_once(&db, app.now()).await.unwrap();
+    let it = imports::get(&db, id).await.unwrap();
+    assert_eq!(it.layout.unwrap().columns, ["cliente", "contacto", "obs"]);
+    // The next correction keeps it.
+    let fields = [("header_row", "3"), ("field", "first_name"), ("field", "email"), ("field", "notes")];
+    staff.post(&mapping, &fields).await;
+    run::run_once(&db, app.now()).await.unwrap();
+    let it = imports::get(&db, id).await.unwrap();
+    assert_eq!((it.layout.unwrap().header_row, it.counts.rows, it.counts.created), (3, 1, 1));
+    staff.post(&mapping, &[("header_row", "900")]).await;
+    run::run_once(&db, app.now()).await.unwrap();
+    let text = staff.get(&page).await.text();
+    assert!(text.contains("La fila 900 está vacía o no está entre las primeras"), "{text}");
+    staff.post(&mapping, &[("header_row", "1")]).await;
+    run::run_once(&db, app.now()).await.unwrap();
+    assert_eq!(header().await, 1);
 }
