@@ -40,6 +40,7 @@ pub(super) async fn match_in_file(tx: &mut Tx<'_>) -> Result<()> {
          from import_staging s join import_matches m on m.row_number = s.row_number and m.duplicate_of is null
          where s.phone like '+569%' and s.phone in (
             select phone from import_staging where verdict is null and phone like '+569%'
+                and exists (select from import_staging where verdict is null and email is null)
             group by phone having count(*) > 1 and bool_or(email is null))",
     )
     .await?;
