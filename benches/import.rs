@@ -3,7 +3,7 @@
 //!
 //! `DATABASE_URL=postgres://... cargo bench --bench import` makes a database
 //! `llovizna_bench_import` on that server and drops it. `ROWS` chooses another
-//! size; `FILES=a.csv,b.xlsx` other files.
+//! size; `FILES=a.csv,b.xlsx` other files; `SHARED=yes` writes the texts of the XLSX as Excel does, each of them once.
 #![expect(
     clippy::print_stdout,
     clippy::disallowed_methods,
@@ -44,7 +44,7 @@ fn main() {
     let folder = tempfile::tempdir().unwrap();
     let files: Vec<PathBuf> = match std::env::var("FILES") {
         Ok(list) => list.split(',').map(PathBuf::from).collect(),
-        Err(_) => make(folder.path(), rows),
+        Err(_) => make(folder.path(), rows, std::env::var("SHARED").is_ok_and(|it| it == "yes")),
     };
     println!("load before: {}", fs::read_to_string("/proc/loadavg").unwrap_or_default().trim());
     let options: PgConnectOptions = url.parse().unwrap();
@@ -116,12 +116,13 @@ fn memory(status: &str) -> u64 {
 }
 
 /// The same rows as CSV and as XLSX: an eighth as many companies, one row in twenty repeated, one in fifty faulty.
-fn make(folder: &Path, rows: u32) -> Vec<PathBuf> {
+fn make(folder: &Path, rows: u32, shared: bool) -> Vec<PathBuf> {
     let mut random = StdRng::seed_from_u64(20_261_121);
     let (csv_path, xlsx_path) = (folder.join("contactos.csv"), folder.join("contactos.xlsx"));
     let mut csv = csv::Writer::from_writer(BufWriter::new(fs::File::create(&csv_path).unwrap()));
     let mut book = Workbook::new();
-    let sheet = book.add_worksheet_with_constant_memory().unwrap();
+    let sheet =
+        if shared { book.add_worksheet() } else { book.add_worksheet_with_constant_memory().unwrap() };
     csv.write_record(HEADER).unwrap();
     for (column, name) in (0..).zip(HEADER) {
         sheet.write_string(0, column, name).unwrap();

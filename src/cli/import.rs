@@ -2,6 +2,7 @@
 
 use crate::{
     access::Actor,
+    channels::Channel,
     chile::time,
     clock::Clock,
     contacts::bulk::{HistoryKind, OnDuplicate},
@@ -56,9 +57,12 @@ pub struct Args {
     #[arg(long, default_value = "NONE", value_name = "BASE",
           value_parser = ["CONSENT", "CONTRACT", "LEGITIMATE_INTEREST", "NONE"])]
     pub consent_basis: String,
-    /// Día en que se obtuvo, como 31-12-2025; si no se indica, hoy
+    /// Día en que se obtuvo, como 31-12-2025; hace falta con una base legal
     #[arg(long, value_name = "FECHA")]
     pub consent_obtained_on: Option<String>,
+    /// Canales para los que vale: EMAIL, SMS, WHATSAPP, separados por comas
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "EMAIL", value_name = "CANALES")]
+    pub consent_channels: Vec<Channel>,
     /// Historial: qué son las filas que no lo dicen; si no se indica, lo dicen los encabezados
     #[arg(long, value_enum, value_name = "TIPO")]
     pub history_kind: Option<HistoryKind>,
@@ -203,6 +207,7 @@ async fn upload(db: &PgPool, clock: &Clock, args: &Args) -> Result<ImportId> {
         &args.consent_basis,
         args.consent_source.as_deref().unwrap_or_default(),
         args.consent_obtained_on.as_deref().unwrap_or_default(),
+        &args.consent_channels,
         time::local_date(now),
     )
     .map_err(plain)?;

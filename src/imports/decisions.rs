@@ -17,18 +17,25 @@ use chrono::{DateTime, Utc};
 use serde_json::json;
 use sqlx::PgPool;
 
-/// Say yes to a simulated import: the engine writes it next.
+/// Say yes to a simulated import, of which the actor has seen the simulation `seen`: the engine writes it next.
 ///
 /// # Errors
-/// [`Error::Forbidden`]; when it isn't waiting for that, or the database fails.
-pub async fn confirm(tx: &mut Tx<'_>, now: DateTime<Utc>, actor: &Actor, id: ImportId) -> Result<()> {
+/// [`Error::Forbidden`]; when it isn't waiting for that, was simulated anew since, or the database fails.
+pub async fn confirm(
+    tx: &mut Tx<'_>,
+    now: DateTime<Utc>,
+    actor: &Actor,
+    id: ImportId,
+    seen: i32,
+) -> Result<()> {
     actor.require(Permission::RunImports)?;
     let changed = sqlx::query!(
         "update imports set status = 'APPLYING', progress = 0, attempts = 0, decided_by = $2, decided_by_name = $3
-         where id = $1 and status = 'READY'",
+         where id = $1 and status = 'READY' and simulation = $4",
         id.0,
         actor.staff_id().map(|it| it.0),
         actor.label(),
+        seen,
     )
     .execute(&mut **tx)
     .await?
@@ -37,6 +44,9 @@ pub async fn confirm(tx: &mut Tx<'_>, now: DateTime<Utc>, actor: &Actor, id: Imp
         let import = get(&mut **tx, id).await?;
         return Err(Error::refused(match import.status {
             Status::Applying | Status::Done => "Esta importación ya está confirmada.".to_owned(),
+            Status::Ready => "Alguien la corrigió y se simuló de nuevo después de que abriste esta página. \
+                No se guardó nada: revisa la simulación como está ahora y confirma."
+                .to_owned(),
             status => format!(
                 "Esta importación está en estado «{}» y no se puede confirmar. No se guardó nada.",
                 status.label()
@@ -121,6 +131,8 @@ pub struct Correction {
     pub mapping: Vec<Option<Field>>,
     /// The sheet to read; another one makes the mapping be guessed anew.
     pub sheet: Option<String>,
+    /// The row of the header, 0 where there is none; another one makes the mapping be guessed anew.
+    pub header_row: Option<u32>,
     /// What to do with rows that are in the base already.
     pub on_duplicate: OnDuplicate,
     /// How a file of history is taken.
@@ -146,19 +158,27 @@ pub async fn correct(
         return Err(Error::refused("Esta importación ya no se puede corregir. Sube el archivo de nuevo."));
     };
     let same_sheet = correction.sheet.is_none() || correction.sheet == layout.sheet;
-    let mapping = same_sheet.then(|| mapping::sane(import.kind, &correction.mapping, layout.columns.len()));
+    let same_header = !same_sheet
+        || correction.header_row.is_none_or(|it| it == import.header_row.unwrap_or(layout.header_row));
+    let header_row =
+        if same_header { import.header_row.filter(|_| same_sheet) } else { correction.header_row };
+    let is_same = same_sheet && same_header;
+    // A row is one of the sheet that was seen.
+    let sheet = correction.sheet.as_ref().or(layout.sheet.as_ref().filter(|_| header_row.is_some()));
+    let mapping = is_same.then(|| mapping::sane(import.kind, &correction.mapping, layout.columns.len()));
     let changed = sqlx::query!(
         "update imports set status = 'UPLOADED', mapping = $2, sheet = coalesce($3, sheet), on_duplicate = $4,
             history_kind = $6, create_people = $7, progress = 0, rows_read = 0, attempts = 0, failure = null, finished_at = null,
-            cancel_requested = false
+            cancel_requested = false, header_row = $8
          where id = $1 and status = $5 and exists (select from import_chunks where import_id = $1)",
         id.0,
         mapping.as_ref().map(|it| json!(it)),
-        correction.sheet,
+        sheet,
         correction.on_duplicate.code(),
         import.status.code(),
         correction.history.kind.map(HistoryKind::code),
         correction.history.create_people,
+        header_row.and_then(|it| i32::try_from(it).ok()),
     )
     .execute(&mut **tx)
     .await?
@@ -166,10 +186,18 @@ pub async fn correct(
     if changed == 0 {
         return Err(Error::refused("Esta importación ya no se puede corregir. Sube el archivo de nuevo."));
     }
-    if !same_sheet {
+    if !is_same {
         corrections::forget(tx, id).await?;
     }
-    record(tx, now, actor, "import.correct", id, json!({"mapping": mapping, "sheet": correction.sheet})).await
+    record(
+        tx,
+        now,
+        actor,
+        "import.correct",
+        id,
+        json!({"mapping": mapping, "sheet": correction.sheet, "header_row": header_row}),
+    )
+    .await
 }
 
 /// Have the file of a simulated import read once more.

@@ -90,7 +90,7 @@ fn read_sheet(
     found: &mut Addresses,
 ) -> std::result::Result<(), ReadError> {
     // A list of one cell, or of addresses alone, has no header, and that is no fault.
-    let layout = reader::layout(source, sheet, &|text| mapping::is_known(Kind::Contacts, text)).ok();
+    let layout = reader::layout(source, sheet, None, &|text| mapping::is_known(Kind::Contacts, text)).ok();
     let fields = layout.as_ref().map(|it| mapping::guess(Kind::Contacts, &it.columns)).unwrap_or_default();
     let is_named = |it: &Option<Field>| matches!(it, Some(Field::Email | Field::Phone | Field::OtherPhone));
     let has_names = fields.iter().any(is_named);

@@ -1,7 +1,7 @@
 //! The uploaded file: kept in the database in chunks until its import ends, so
 //! that any replica can work on it after a restart. Knows nothing of its content.
 
-use super::{Order, record};
+use super::{Consent, Order, record};
 use crate::{
     access::{Actor, Permission},
     contacts::bulk::HistoryKind,
@@ -92,10 +92,11 @@ async fn insert(
     size: i64,
 ) -> Result<ImportId> {
     let filename: String = order.filename.chars().filter(|it| !it.is_control()).take(200).collect();
+    let channels = order.consent.as_ref().map(Consent::channel_codes);
     let id = sqlx::query_scalar!(
         "insert into imports (kind, filename, byte_size, on_duplicate, apply_at_once, consent_basis, consent_source,
-            consent_obtained_on, sheet, created_at, created_by, created_by_name, history_kind, create_people)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) returning id",
+            consent_obtained_on, sheet, created_at, created_by, created_by_name, history_kind, create_people, consent_channels)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, coalesce($15, '{EMAIL}'::text[])) returning id",
         order.kind.code(),
         filename,
         size,
@@ -110,6 +111,7 @@ async fn insert(
         actor.label(),
         order.history.kind.map(HistoryKind::code),
         order.history.create_people,
+        channels.as_deref(),
     )
     .fetch_one(&mut **tx)
     .await?;

@@ -175,7 +175,7 @@ impl Field {
             Field::Website => "Sitio web",
             Field::Notes => "Notas",
             Field::Source => "Origen",
-            Field::Accepts => "Acepta correo",
+            Field::Accepts => "Acepta promociones",
             Field::EventKind => "Qué fue: compra, visita o inscripción",
             Field::EventDate => "Fecha",
             Field::Item => "Producto o servicio",
@@ -268,6 +268,16 @@ pub fn list_of_addresses(kind: Kind, layout: &Layout) -> bool {
         && layout.header_row == 0
         && layout.columns.len() == 1
         && layout.sample.iter().all(|row| row.cells.first().is_some_and(is_address))
+}
+
+/// Whether the file's yes and no are about email alone: its header names it. Any other means promotions altogether.
+#[must_use]
+pub fn answers_email_alone(columns: &[String], mapping: &Mapping) -> bool {
+    let header = columns.iter().zip(mapping).find(|(_, field)| **field == Some(Field::Accepts));
+    header.is_some_and(|(header, _)| {
+        let names_it = |word| matches!(word, "correo" | "correos" | "email" | "emails" | "mail" | "mails");
+        crate::chile::text::fold(header).split(' ').any(names_it)
+    })
 }
 
 /// A column that isn't imported though rows hold something in it.

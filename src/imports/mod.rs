@@ -26,6 +26,7 @@ pub use permission::{Consent, restate};
 use crate::{
     access::Actor,
     audit,
+    channels::Channel,
     contacts::bulk::{HistoryKind, OnDuplicate},
     db::Tx,
     error::{Error, Result},
@@ -226,6 +227,8 @@ pub struct Import {
     pub consent: Option<Consent>,
     /// The sheet that was asked for.
     pub sheet: Option<String>,
+    /// The row of the header that a person chose; 0: the file has none.
+    pub header_row: Option<u32>,
     /// What a person said the columns mean.
     pub mapping: Option<Vec<Option<Field>>>,
     /// What was found in the file, once it was looked at.
@@ -240,6 +243,8 @@ pub struct Import {
     pub progress: i16,
     /// Rows read so far.
     pub rows_read: i64,
+    /// How often it was simulated.
+    pub simulation: i32,
     /// Fates of the rows.
     pub counts: Counts,
     /// Rows taken with a reservation.
@@ -292,11 +297,14 @@ struct Record {
     consent_basis: Option<String>,
     consent_source: Option<String>,
     consent_obtained_on: Option<NaiveDate>,
+    consent_channels: Vec<String>,
     sheet: Option<String>,
+    header_row: Option<i32>,
     mapping: Option<Json<Vec<Option<Field>>>>,
     layout: Option<Json<Found>>,
     progress: i16,
     rows_read: i64,
+    simulation: i32,
     total: i64,
     created: i64,
     updated: i64,
@@ -325,7 +333,10 @@ impl TryFrom<Record> for Import {
 
     fn try_from(it: Record) -> Result<Import> {
         let consent = match (it.consent_basis, it.consent_source, it.consent_obtained_on) {
-            (Some(basis), Some(source), Some(obtained_on)) => Some(Consent { basis, source, obtained_on }),
+            (Some(basis), Some(source), Some(obtained_on)) => {
+                let channels = it.consent_channels.iter().filter_map(|it| Channel::from_code(it)).collect();
+                Some(Consent { basis, source, obtained_on, channels })
+            }
             _ => None,
         };
         let (layout, fields, filled) = match it.layout {
@@ -343,12 +354,14 @@ impl TryFrom<Record> for Import {
             apply_at_once: it.apply_at_once,
             consent,
             sheet: it.sheet,
+            header_row: it.header_row.and_then(|it| u32::try_from(it).ok()),
             mapping: it.mapping.map(|it| it.0),
             layout,
             fields,
             filled,
             progress: it.progress,
             rows_read: it.rows_read,
+            simulation: it.simulation,
             counts: Counts {
                 rows: it.total,
                 created: it.created,
@@ -383,7 +396,7 @@ macro_rules! records {
         sqlx::query_as!(
             Record,
             r#"select id, kind, filename, byte_size, status, on_duplicate, apply_at_once, consent_basis, consent_source,
-                consent_obtained_on, sheet, mapping as "mapping: _", layout as "layout: _", progress, rows_read, total,
+                consent_obtained_on, consent_channels, sheet, header_row, mapping as "mapping: _", layout as "layout: _", progress, rows_read, simulation, total,
                 created, updated, unchanged, duplicates, rejected, warned, unsubscribed, companies_created, people_created, permitted, history_kind, create_people, failure, created_at,
                 created_by, created_by_name, decided_by_name, applied_at, finished_at, undone_at
             from imports "# + $rest

@@ -5,6 +5,7 @@ use super::{Import, Kind, Status, decisions, get, mapping::Field, people, valida
 use crate::{
     access::{Actor, Permission},
     audit,
+    channels::Channel,
     contacts::bulk::{self, Basis},
     db::{Tx, locks},
     error::{Error, Result},
@@ -17,7 +18,7 @@ use sqlx::PgConnection;
 /// Why an import of companies has none.
 const OF_COMPANIES: &str = "Las empresas no llevan permiso: lo llevan las personas.";
 
-/// The lawful basis for promotions by email that an uploader states, with its proof.
+/// The lawful basis for promotions that an uploader states, with its proof.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Consent {
     /// `CONSENT`, `CONTRACT` or `LEGITIMATE_INTEREST`.
@@ -26,6 +27,8 @@ pub struct Consent {
     pub source: String,
     /// The day it was given.
     pub obtained_on: NaiveDate,
+    /// The channels on which it holds: one at least.
+    pub channels: Vec<Channel>,
 }
 
 impl Consent {
@@ -40,8 +43,14 @@ impl Consent {
     /// What a form or a command states. `NONE` and empty mean none.
     ///
     /// # Errors
-    /// When the basis is unknown, or stated without its source.
-    pub fn parse(basis: &str, source: &str, obtained_on: &str, today: NaiveDate) -> Result<Option<Consent>> {
+    /// When the basis is unknown, or stated without its source, its day or a channel.
+    pub fn parse(
+        basis: &str,
+        source: &str,
+        obtained_on: &str,
+        channels: &[Channel],
+        today: NaiveDate,
+    ) -> Result<Option<Consent>> {
         if basis.is_empty() || basis == "NONE" {
             return Ok(None);
         }
@@ -55,14 +64,40 @@ impl Consent {
                 "Di de dónde viene la autorización (por ejemplo: «formulario de la feria de Osorno»). Sin ese respaldo no se les puede escribir.",
             ));
         }
-        let obtained_on = if obtained_on.trim().is_empty() {
-            today
-        } else {
+        if obtained_on.trim().is_empty() {
+            return Err(Error::invalid(
+                "consent_obtained_on",
+                "Di cuándo se obtuvo la autorización, como 31-12-2025: sin fecha no sirve de respaldo.",
+            ));
+        }
+        let obtained_on =
             validate::written_date(obtained_on, today).filter(|it| *it <= today).ok_or_else(|| {
                 Error::invalid("consent_obtained_on", "Escribe una fecha que ya pasó, como 31-12-2025.")
-            })?
-        };
-        Ok(Some(Consent { basis: basis.to_owned(), source: source.chars().take(300).collect(), obtained_on }))
+            })?;
+        if channels.is_empty() {
+            return Err(Error::invalid(
+                "consent_email",
+                "Marca al menos un canal para el que vale la autorización.",
+            ));
+        }
+        Ok(Some(Consent {
+            basis: basis.to_owned(),
+            source: source.chars().take(300).collect(),
+            obtained_on,
+            channels: Channel::ALL.into_iter().filter(|it| channels.contains(it)).collect(),
+        }))
+    }
+
+    /// The codes of its channels, as stored.
+    #[must_use]
+    pub fn channel_codes(&self) -> Vec<String> {
+        self.channels.iter().map(|it| it.code().to_owned()).collect()
+    }
+
+    /// Its channels as people read them.
+    #[must_use]
+    pub fn channel_labels(&self) -> String {
+        self.channels.iter().map(|it| it.label()).collect::<Vec<_>>().join(", ")
     }
 
     /// The label of a stored basis.
@@ -123,7 +158,7 @@ pub fn obstacle(import: &Import) -> Option<&'static str> {
     )
 }
 
-/// How many of the people whom a basis declared for `import` would be about have an address and no basis.
+/// How many of the people whom a basis declared for `import` would be about have no basis at all.
 ///
 /// # Errors
 /// When the database fails.
@@ -135,7 +170,8 @@ pub async fn lacking(db: &mut PgConnection, import: &Import) -> Result<i64> {
 async fn lacking_among(db: &mut PgConnection, people: &[i64]) -> Result<i64> {
     Ok(sqlx::query_scalar!(
         r#"select count(*) as "count!" from contacts
-           where id = any ($1) and merged_into is null and email is not null and email_basis is null"#,
+           where id = any ($1) and merged_into is null
+             and email_basis is null and sms_basis is null and whatsapp_basis is null"#,
         people
     )
     .fetch_one(db)
@@ -147,7 +183,7 @@ async fn lacking_among(db: &mut PgConnection, people: &[i64]) -> Result<i64> {
 pub struct Declared {
     /// People who got the basis.
     pub permitted: i64,
-    /// People with an address and no basis who stay so: they said no, or are excluded.
+    /// People without a basis who stay so: they said no, are excluded, or have no address there.
     pub left: i64,
 }
 
@@ -175,17 +211,17 @@ pub async fn declare(
     }
     let applied_at = import.applied_at.unwrap_or(now);
     let people = people::whom_a_basis_is_about(tx, &import).await?;
-    let lacking = lacking_among(tx, &people).await?;
-    bulk::decide_permission(tx, &consent.basis, &people).await?;
+    bulk::decide_permission(tx, &consent.basis, &consent.channels, &people).await?;
     let known: i64 = sqlx::query_scalar(
-        "with known as (
+        "with permitted as (
+            select id from import_updates where new_basis is not null union select contact_id from import_grants
+         ), known as (
             insert into import_changes (import_id, subject_kind, subject_id, before)
-            select $1, 'contact', c.id, to_jsonb(c) from import_updates u join contacts c on c.id = u.id
-            where u.new_basis is not null and c.import_id is distinct from $1
+            select $1, 'contact', c.id, to_jsonb(c) from permitted p join contacts c on c.id = p.id
+            where c.import_id is distinct from $1
             on conflict do nothing
          )
-         select count(*) from import_updates u join contacts c on c.id = u.id
-         where u.new_basis is not null and c.import_id is distinct from $1",
+         select count(*) from permitted p join contacts c on c.id = p.id where c.import_id is distinct from $1",
     )
     .persistent(false)
     .bind(id.0)
@@ -194,6 +230,7 @@ pub async fn declare(
     let file = format!("importación «{}»", import.filename);
     let basis = Basis {
         basis: Some(&consent.basis),
+        channels: &consent.channels,
         source: &consent.source,
         obtained_on: Some(consent.obtained_on),
         file: &file,
@@ -214,16 +251,19 @@ pub async fn declare(
         after: Some(after),
     };
     audit::record(tx, now, actor, change).await?;
-    Ok(Declared { permitted, left: (lacking - permitted).max(0) })
+    Ok(Declared { permitted, left: lacking_among(tx, &people).await? })
 }
 
 async fn set(tx: &mut Tx<'_>, id: ImportId, consent: Option<&Consent>) -> Result<()> {
+    let channels = consent.map(Consent::channel_codes);
     sqlx::query!(
-        "update imports set consent_basis = $2, consent_source = $3, consent_obtained_on = $4 where id = $1",
+        "update imports set consent_basis = $2, consent_source = $3, consent_obtained_on = $4,
+            consent_channels = coalesce($5, '{EMAIL}'::text[]) where id = $1",
         id.0,
         consent.map(|it| it.basis.as_str()),
         consent.map(|it| it.source.as_str()),
         consent.map(|it| it.obtained_on),
+        channels.as_deref(),
     )
     .execute(&mut **tx)
     .await?;
@@ -234,6 +274,6 @@ async fn set(tx: &mut Tx<'_>, id: ImportId, consent: Option<&Consent>) -> Result
 fn stated(it: Option<&Consent>) -> serde_json::Value {
     json!({
         "consent_basis": it.map(|it| &it.basis), "consent_source": it.map(|it| &it.source),
-        "consent_obtained_on": it.map(|it| it.obtained_on)
+        "consent_obtained_on": it.map(|it| it.obtained_on), "consent_channels": it.map(|it| &it.channels)
     })
 }

@@ -37,11 +37,13 @@ pub(super) fn encode(out: &mut Vec<u8>, kind: Kind, row: &Row, checked: &Checked
     let is_open = match kind {
         Kind::History => true,
         Kind::Companies => checked.rut.is_none(),
-        Kind::Contacts => false,
+        Kind::Contacts => checked.email.is_none() && checked.phone.is_some(),
     };
     // A row that loses a cell can be written anew before it is confirmed.
     let is_mendable = rejected.is_some() || !checked.doubted.is_empty();
     line.text((is_mendable || is_open).then(|| array(row)).as_deref());
+    let is_named = kind == Kind::History || kind == Kind::Contacts && checked.phone.is_some();
+    line.text(is_named.then(|| checked.name_key()).as_deref());
     if kind == Kind::History {
         encode_history(&mut line, checked);
     }
@@ -49,7 +51,6 @@ pub(super) fn encode(out: &mut Vec<u8>, kind: Kind, row: &Row, checked: &Checked
 }
 
 fn encode_history(line: &mut Line<'_>, checked: &Checked) {
-    line.text(Some(&checked.name_key()));
     let happened = checked.happened.as_ref();
     line.text(happened.map(|it| it.kind.code()));
     line.text(happened.map(|it| it.on.to_string()).as_deref());
@@ -58,7 +59,7 @@ fn encode_history(line: &mut Line<'_>, checked: &Checked) {
     line.text(happened.map(|it| it.quantity.to_string()).as_deref());
 }
 
-/// A mobile is a person's; a fixed line is shared, so the name belongs to it.
+/// A fixed line is an office's, so the name belongs to it.
 fn phone_ident(it: &Checked) -> Option<String> {
     let phone = it.phone.as_deref()?;
     if phone.starts_with("+569") || it.email.is_some() && it.first_name.is_none() {

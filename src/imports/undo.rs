@@ -49,7 +49,7 @@ struct Reason {
     words: (&'static str, &'static str),
 }
 
-const REASONS: [Reason; 7] = [
+const REASONS: [Reason; 9] = [
     Reason {
         name: "contacts",
         count: |it| it.contacts,
@@ -82,6 +82,22 @@ const REASONS: [Reason; 7] = [
         name: "preferences",
         count: |it| it.preferences,
         words: ("contacto eligió después qué recibir", "contactos eligieron después qué recibir"),
+    },
+    Reason {
+        name: "rhythms",
+        count: |it| it.rhythms,
+        words: (
+            "contacto pidió después recibir menos mensajes",
+            "contactos pidieron después recibir menos mensajes",
+        ),
+    },
+    Reason {
+        name: "suppressions",
+        count: |it| it.suppressions,
+        words: (
+            "contacto quedó después en la lista de exclusión",
+            "contactos quedaron después en la lista de exclusión",
+        ),
     },
     Reason {
         name: "employees",

@@ -262,6 +262,8 @@ const FIELDS: &[(&str, &str)] = &[
     ("meaning", "significado"),
     ("consent_basis", "base"),
     ("consent_source", "cómo se obtuvo"),
+    ("consent_channels", "canales"),
+    ("header_row", "fila de encabezados"),
     ("source", "origen"),
     ("obtained_on", "obtenido el"),
     ("lifecycle", "etapa"),
@@ -362,7 +364,7 @@ pub(super) fn value(field: &str, value: &str) -> String {
 /// The label of a code; none for what is no code, such as a person's own words in `source` or `reason`.
 fn code(field: &str, code: &str) -> Option<&'static str> {
     match field {
-        "communication_type" => Channel::from_code(code).map(Channel::label),
+        "communication_type" | "consent_channels" => Channel::from_code(code).map(Channel::label),
         "message_type" | "refused" => MessageType::from_code(code).map(MessageType::label),
         "basis" | "consent_basis" | "email_basis" | "sms_basis" | "whatsapp_basis" => {
             Basis::from_code(code).map(Basis::label)

@@ -5,12 +5,14 @@ use super::{
     filters,
     html::{self, Answer},
     imports_mending::{self, Grid},
-    imports_obstacles,
+    imports_obstacles, imports_permission,
     routes::Route,
     shell::Shell,
 };
 use crate::{
     access::{Actor, Permission},
+    channels::Channel,
+    chile::time,
     contacts::bulk::{HistoryKind, OnDuplicate},
     error::Result,
     ids::{ImportId, ListId},
@@ -26,7 +28,7 @@ use axum::{
     extract::{Path, Query, State},
     http::HeaderValue,
 };
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use serde::Deserialize;
 
 /// Imports of one page.
@@ -154,6 +156,7 @@ impl Column {
 #[template(path = "imports/show.html", blocks = ["live"])]
 struct ShowPage {
     shell: Shell,
+    today: NaiveDate,
     import: Import,
     sentence: String,
     tiles: Vec<Tile>,
@@ -244,6 +247,15 @@ impl ShowPage {
         std::iter::once(ask).chain(all.filter(|it| it.0 != "NONE")).collect()
     }
 
+    /// The boxes of its channels: name, label, ticked.
+    fn channels(&self) -> Vec<(&'static str, &'static str, bool)> {
+        let stated = self.import.consent.as_ref();
+        imports_permission::boxes(
+            Channel::ALL
+                .map(|it| stated.map_or(it == Channel::Email, |stated| stated.channels.contains(&it))),
+        )
+    }
+
     /// The stated basis as a form holds it: code, source, day.
     fn stated(&self) -> (&str, &str, String) {
         match &self.import.consent {
@@ -299,6 +311,7 @@ async fn show(State(state): State<AppState>, actor: Actor, shell: Shell, Path(id
         && imports_mending::is_any_in_doubt(&state, &import).await?;
     let (lacking, list) = of_its_people(&state, &import).await?;
     html::page(&ShowPage {
+        today: time::local_date(state.clock.now()),
         lacking,
         list,
         is_mendable,
@@ -339,6 +352,7 @@ async fn live(State(state): State<AppState>, shell: Shell, Path(id): Path<Import
     let import = imports::get(&state.db, id).await?;
     let running = import.status.is_running();
     let page = ShowPage {
+        today: time::local_date(state.clock.now()),
         sentence: String::new(),
         tiles: Vec::new(),
         columns: Vec::new(),

@@ -4,7 +4,7 @@ use super::{
     flash::{Flash, done_or_refused},
     form::{Errors, Form},
     html::{self, Answer},
-    imports_permission::ConsentForm,
+    imports_permission::{self, ConsentForm},
     routes::Route,
     shell::Shell,
     upload::{Received, Upload},
@@ -23,6 +23,7 @@ use axum::{
     extract::{Extension, Path, State},
     response::IntoResponse,
 };
+use chrono::NaiveDate;
 use serde::Deserialize;
 use std::collections::{BTreeMap, HashMap};
 
@@ -55,26 +56,37 @@ struct Typed {
     consent_basis: String,
     consent_source: String,
     consent_obtained_on: String,
+    consent_channels: [bool; 3],
     history_kind: String,
     create_people: bool,
+}
+
+impl Typed {
+    /// The boxes of the channels: name, label, ticked.
+    fn channels(&self) -> Vec<(&'static str, &'static str, bool)> {
+        imports_permission::boxes(self.consent_channels)
+    }
 }
 
 #[derive(Template)]
 #[template(path = "imports/new.html")]
 struct NewPage {
     shell: Shell,
+    today: NaiveDate,
     typed: Typed,
     errors: Errors,
 }
 
-async fn new(shell: Shell) -> Answer {
+async fn new(State(state): State<AppState>, shell: Shell) -> Answer {
+    let today = time::local_date(state.clock.now());
     let typed = Typed {
         kind: Kind::Contacts.code().to_owned(),
         on_duplicate: OnDuplicate::default().code().to_owned(),
         consent_basis: "NONE".to_owned(),
+        consent_channels: [true, false, false],
         ..Typed::default()
     };
-    html::page(&NewPage { shell, typed, errors: Errors::default() })
+    html::page(&NewPage { shell, today, typed, errors: Errors::default() })
 }
 
 async fn create(
@@ -94,6 +106,7 @@ async fn create(
         consent_basis: field("consent_basis"),
         consent_source: field("consent_source"),
         consent_obtained_on: field("consent_obtained_on"),
+        consent_channels: imports_permission::BOXES.map(|name| !field(name).is_empty()),
         history_kind: field("history_kind"),
         create_people: !field("create_people").is_empty(),
     };
@@ -101,7 +114,8 @@ async fn create(
         Ok(id) => Ok(axum::response::Redirect::to(&page_of(id)).into_response()),
         Err(error) => {
             let errors = Errors::from_error(error)?;
-            html::invalid(&NewPage { shell, typed, errors })
+            let today = time::local_date(state.clock.now());
+            html::invalid(&NewPage { shell, today, typed, errors })
         }
     }
 }
@@ -120,6 +134,7 @@ async fn store(
         &typed.consent_basis,
         &typed.consent_source,
         &typed.consent_obtained_on,
+        &imports_permission::ticked_channels(typed.consent_channels),
         time::local_date(now),
     )?;
     let file = received
@@ -149,6 +164,7 @@ async fn store(
 struct MappingForm {
     field: Vec<String>,
     sheet: String,
+    header_row: String,
     on_duplicate: String,
     history_kind: String,
     create_people: String,
@@ -163,6 +179,7 @@ async fn correct(
     let correction = Correction {
         mapping: form.field.iter().map(|it| Field::from_code(it)).collect(),
         sheet: Some(form.sheet).filter(|it| !it.is_empty()),
+        header_row: form.header_row.trim().parse().ok(),
         on_duplicate: OnDuplicate::from_code(&form.on_duplicate).unwrap_or_default(),
         history: History {
             kind: HistoryKind::from_code(&form.history_kind),
@@ -231,13 +248,21 @@ async fn mend(
     done_or_refused(done.map(|_| ()), flash, &page_of(id))
 }
 
+/// The simulation on the page where it is confirmed.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Seen {
+    simulation: i32,
+}
+
 async fn confirm(
     State(state): State<AppState>,
     Extension(actor): Extension<Actor>,
     Path(id): Path<ImportId>,
+    Form(seen): Form<Seen>,
 ) -> Answer {
     let mut tx = state.db.begin().await?;
-    let done = imports::confirm(&mut tx, state.clock.now(), &actor, id).await;
+    let done = imports::confirm(&mut tx, state.clock.now(), &actor, id, seen.simulation).await;
     if done.is_ok() {
         tx.commit().await?;
     }

@@ -8,6 +8,7 @@ use super::{
 };
 use crate::{
     access::{Actor, Permission},
+    channels::Channel,
     chile::{format::count, time},
     error::{Error, Result},
     ids::ImportId,
@@ -40,13 +41,24 @@ pub(super) struct ConsentForm {
     consent_basis: String,
     consent_source: String,
     consent_obtained_on: String,
+    consent_email: String,
+    consent_sms: String,
+    consent_whatsapp: String,
 }
 
 impl ConsentForm {
-    /// What was typed. Three fields beside the whole import: what is wrong is said on the page itself, as a refusal.
+    /// What was typed. A few fields beside the whole import: what is wrong is said on the page itself, as a refusal.
     pub(super) fn parse(&self, now: DateTime<Utc>) -> Result<Option<Consent>> {
         let today = time::local_date(now);
-        match Consent::parse(&self.consent_basis, &self.consent_source, &self.consent_obtained_on, today) {
+        let ticked = [&self.consent_email, &self.consent_sms, &self.consent_whatsapp];
+        let channels = ticked_channels(ticked.map(|it| !it.is_empty()));
+        match Consent::parse(
+            &self.consent_basis,
+            &self.consent_source,
+            &self.consent_obtained_on,
+            &channels,
+            today,
+        ) {
             Err(Error::Invalid(fields)) => {
                 let said: Vec<String> = fields.into_iter().map(|it| it.message).collect();
                 Err(Error::refused(said.join(" ") + " No se cambió nada."))
@@ -54,6 +66,20 @@ impl ConsentForm {
             parsed => parsed,
         }
     }
+}
+
+/// The names of the boxes, in the order of [`Channel::ALL`].
+pub(super) const BOXES: [&str; 3] = ["consent_email", "consent_sms", "consent_whatsapp"];
+
+/// The boxes of a form: name, label, ticked.
+pub(super) fn boxes(ticked: [bool; 3]) -> Vec<(&'static str, &'static str, bool)> {
+    let labels = Channel::ALL.into_iter().map(Channel::label);
+    BOXES.into_iter().zip(labels).zip(ticked).map(|((name, label), ticked)| (name, label, ticked)).collect()
+}
+
+/// The channels of a form's boxes, in the order of [`Channel::ALL`].
+pub(super) fn ticked_channels(ticked: [bool; 3]) -> Vec<Channel> {
+    Channel::ALL.into_iter().zip(ticked).filter(|it| it.1).map(|it| it.0).collect()
 }
 
 async fn declare(
@@ -89,8 +115,8 @@ fn told(it: Declared) -> String {
     );
     let left = count(
         it.left,
-        "queda como estaba, porque dijo que no o está excluida",
-        "quedan como estaban, porque dijeron que no o están excluidas",
+        "queda sin permiso, porque dijo que no, está excluida o no tiene cómo recibirlas por ahí",
+        "quedan sin permiso, porque dijeron que no, están excluidas o no tienen cómo recibirlas por ahí",
     );
     if it.left > 0 { format!("{permitted}; {left}.") } else { format!("{permitted}.") }
 }

@@ -31,6 +31,7 @@ pub(crate) async fn simulate(window: &Window, file: &Path) {
     window.choose_file(file).await;
     window.fill("consent_basis", "CONSENT").await;
     window.fill("consent_source", "Formulario de la feria de Osorno").await;
+    window.fill("consent_obtained_on", "2026-10-01").await;
     window.press("Subir y simular").await;
     window.sees("Confirmar").await;
 }

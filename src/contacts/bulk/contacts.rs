@@ -3,8 +3,9 @@
 //! An import never makes anybody reachable who said no: it fills an empty basis
 //! only, and not after a withdrawal or over a suppression.
 
-use super::{companies, hold_matched, look_out, refusals, run};
+use super::{companies, grants, hold_matched, look_out, refusals, run, telephones};
 use crate::{
+    channels::Channel,
     contacts::{contact::search_key, search_index},
     db::Tx,
     error::Result,
@@ -17,6 +18,8 @@ use chrono::{DateTime, NaiveDate, Utc};
 pub struct Basis<'a> {
     /// `CONSENT`, `CONTRACT` or `LEGITIMATE_INTEREST`; none: nobody becomes reachable.
     pub basis: Option<&'a str>,
+    /// The channels on which it holds.
+    pub channels: &'a [Channel],
     /// Where it was given.
     pub source: &'a str,
     /// When it was given.
@@ -25,16 +28,25 @@ pub struct Basis<'a> {
     pub file: &'a str,
 }
 
-/// Decide on each staged person: fills `import_decided(row_number, verdict, reason, subject_id)`.
+impl<'a> Basis<'a> {
+    /// The basis for promotions by email.
+    pub(super) fn by_email(&self) -> Option<&'a str> {
+        self.basis.filter(|_| self.channels.contains(&Channel::Email))
+    }
+}
+
+/// Decide on each staged person: fills `import_decided(row_number, verdict, reason, subject_id)`, and rejects those whose
+/// telephone, called `phone_header` in the file, may be of more than one.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn decide_contacts(tx: &mut Tx<'_>) -> Result<()> {
+pub async fn decide_contacts(tx: &mut Tx<'_>, phone_header: &str) -> Result<()> {
     loop {
         look_out(tx).await?;
         match_by_email(tx).await?;
         match_by_former_email(tx).await?;
-        match_by_phone(tx).await?;
+        telephones::match_in_file(tx).await?;
+        telephones::match_in_base(tx).await?;
         refusals::find(tx).await?;
         run(tx, "analyze import_matches").await?;
         if !hold(tx).await? {
@@ -42,6 +54,7 @@ pub async fn decide_contacts(tx: &mut Tx<'_>) -> Result<()> {
         }
         run(tx, "drop table import_matches, import_noes, import_refused").await?;
     }
+    telephones::reject_doubtful(tx, phone_header).await?;
     run(
         tx,
         "create temp table import_wanted on commit drop as
@@ -59,8 +72,10 @@ pub async fn decide_contacts(tx: &mut Tx<'_>) -> Result<()> {
     companies::resolve(tx).await?;
     companies::compare(tx).await?;
     compare(tx).await?;
+    grants::find(tx).await?;
     refusals::compare(tx).await?;
     note(tx).await?;
+    telephones::note(tx).await?;
     run(
         tx,
         "create temp table import_decided on commit drop as
@@ -68,13 +83,15 @@ pub async fn decide_contacts(tx: &mut Tx<'_>) -> Result<()> {
             case
                 when m.duplicate_of is not null then 'DUPLICATE'
                 when m.contact_id is null then 'CREATED'
-                when u.row_number is not null or r.contact_id is not null or k.row_number is not null then 'UPDATED'
+                when u.row_number is not null or r.contact_id is not null or k.row_number is not null
+                    or g.row_number is not null then 'UPDATED'
                 else 'UNCHANGED'
             end as verdict,
             'Repetida: es la misma persona que la fila ' || m.duplicate_of as reason,
             m.contact_id as subject_id, m.duplicate_of as same_row
          from import_matches m left join import_updates u on u.row_number = m.row_number
-         left join import_refusals r on r.contact_id = m.contact_id
+         left join (select distinct contact_id from import_refusals) r on r.contact_id = m.contact_id
+         left join (select distinct row_number from import_grants) g on g.row_number = m.row_number
          left join import_company_updates k on k.row_number = m.row_number",
     )
     .await?;
@@ -153,21 +170,21 @@ async fn match_by_email(tx: &mut Tx<'_>) -> Result<()> {
             select email, min(row_number) as first, bool_or(accepts is false) as refused
             from import_staging where verdict is null and email is not null group by email having count(*) > 1
          ), by_phone as (
-            select phone_ident, coalesce(min(row_number) filter (where email is not null), min(row_number)) as first
+            select phone_ident, name_key, coalesce(min(row_number) filter (where email is not null), min(row_number)) as first
             from import_staging
             where verdict is null and phone_ident is not null
                 and exists (select from import_staging where verdict is null and email is null)
-            group by phone_ident having count(*) > 1
+            group by phone_ident, name_key having count(*) > 1
          )
          select s.row_number,
             case when s.email is not null then nullif(e.first, s.row_number) else nullif(p.first, s.row_number) end
                 as duplicate_of,
             c.id as contact_id,
             coalesce(e.refused, s.accepts is false) as refused,
-            false as former
+            false as former, null::text as doubt, null::bigint as shares, null::int as shares_row
          from import_staging s
          left join by_email e on e.email = s.email
-         left join by_phone p on s.email is null and p.phone_ident = s.phone_ident
+         left join by_phone p on s.email is null and p.phone_ident = s.phone_ident and p.name_key = s.name_key
          left join contacts c on c.email = s.email
          where s.verdict is null",
     )
@@ -198,76 +215,6 @@ async fn match_by_former_email(tx: &mut Tx<'_>) -> Result<()> {
                 where contact_id is not null and duplicate_of is null group by contact_id having count(*) > 1
              ) f
              where f.contact_id = m.contact_id and m.row_number <> f.first and m.duplicate_of is null",
-        )
-        .await?;
-    }
-    Ok(())
-}
-
-async fn match_by_phone(tx: &mut Tx<'_>) -> Result<()> {
-    let without_email = run(
-        tx,
-        "update import_matches m set contact_id = found.id
-         from (
-            select distinct on (s.row_number) s.row_number, c.id
-            from import_staging s
-            join import_matches open on open.row_number = s.row_number and open.duplicate_of is null
-            join contacts c on c.phone = s.phone
-                and (strpos(s.phone_ident, '|') = 0 or starts_with(c.search_key, split_part(s.phone_ident, '|', 2) || ' '))
-            where s.verdict is null and s.email is null
-            order by s.row_number, c.id
-         ) found
-         where found.row_number = m.row_number",
-    )
-    .await?;
-    let by_former_phone = run(
-        tx,
-        "update import_matches m set contact_id = found.contact_id, former = true
-         from (
-            select distinct on (s.row_number) s.row_number, f.contact_id
-            from import_staging s
-            join former_owners f on f.address = s.phone
-            join contacts c on c.id = f.contact_id
-                and (strpos(s.phone_ident, '|') = 0 or starts_with(c.search_key, split_part(s.phone_ident, '|', 2) || ' '))
-            where s.verdict is null and s.email is null
-            order by s.row_number, f.merge_id desc
-         ) found
-         where found.row_number = m.row_number and m.contact_id is null and m.duplicate_of is null",
-    )
-    .await?;
-    // Somebody known by telephone alone whose address the file brings.
-    let with_email = run(
-        tx,
-        "update import_matches m set contact_id = found.id
-         from (
-            select distinct on (s.row_number) s.row_number, c.id
-            from import_staging s
-            join import_matches open
-                on open.row_number = s.row_number and open.duplicate_of is null and open.contact_id is null
-            join contacts c on c.phone = s.phone and c.email is null
-                and (strpos(s.phone_ident, '|') = 0 or starts_with(c.search_key, split_part(s.phone_ident, '|', 2) || ' '))
-            where s.verdict is null and s.email is not null
-            order by s.row_number, c.id
-         ) found
-         where found.row_number = m.row_number",
-    )
-    .await?;
-    if without_email + by_former_phone + with_email > 0 {
-        // One person, one row, the one with an address. Of two addresses for one known telephone the second is somebody new.
-        run(
-            tx,
-            "update import_matches m
-             set duplicate_of = case when s.email is null then f.first end,
-                contact_id = case when s.email is null then m.contact_id end
-             from import_staging s, (
-                select m2.contact_id,
-                    (array_agg(m2.row_number order by (s2.email is null), not m2.former, m2.row_number))[1] as first
-                from import_matches m2 join import_staging s2 on s2.row_number = m2.row_number
-                where m2.contact_id is not null and m2.duplicate_of is null
-                group by m2.contact_id having count(*) > 1
-             ) f
-             where f.contact_id = m.contact_id and m.row_number <> f.first and m.duplicate_of is null
-                and s.row_number = m.row_number",
         )
         .await?;
     }
@@ -345,8 +292,10 @@ pub async fn write_contacts(
     let companies = companies::create(tx, now, import).await?;
     super::number(tx, "contacts").await?;
     insert(tx, now, import, basis).await?;
+    grants::find_created(tx).await?;
     search_index::put_aside(tx, import).await?;
     update(tx, now, import, basis).await?;
+    grants::write(tx, now, import, now, basis).await?;
     refusals::write(tx, now, import, basis).await?;
     Ok(companies)
 }
@@ -374,10 +323,10 @@ async fn insert(tx: &mut Tx<'_>, now: DateTime<Utc>, import: ImportId, basis: &B
     .persistent(false)
     .bind(import.0)
     .bind(now)
-    .bind(basis.basis)
+    .bind(basis.by_email())
     .execute(&mut **tx)
     .await?;
-    if basis.basis.is_some() {
+    if basis.by_email().is_some() {
         sqlx::query(
             "insert into consent_events (contact_id, communication_type, basis, source, obtained_on, import_id, at)
              select c.id, 'EMAIL', c.email_basis, $3, $4, $1, $2
@@ -391,20 +340,6 @@ async fn insert(tx: &mut Tx<'_>, now: DateTime<Utc>, import: ImportId, basis: &B
         .execute(&mut **tx)
         .await?;
     }
-    sqlx::query(
-        "insert into consent_events (contact_id, communication_type, basis, source, import_id, at)
-         select made.id, 'EMAIL', 'WITHDRAWN', $3, $1, $2
-         from import_matches m
-         join import_made made on made.row_number = m.row_number
-         join import_staging s on s.row_number = m.row_number
-         where m.refused and s.email is not null",
-    )
-    .persistent(false)
-    .bind(import.0)
-    .bind(now)
-    .bind(basis.file)
-    .execute(&mut **tx)
-    .await?;
     Ok(())
 }
 

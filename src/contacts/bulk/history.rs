@@ -4,7 +4,7 @@
 //! Two equal rows of one file are two events; the same file again adds nothing:
 //! of each event the base keeps as many as the file that has the most of them.
 
-use super::{Basis, hold_matched, look_out, run};
+use super::{Basis, grants, hold_matched, look_out, run};
 use crate::{
     contacts::{metrics, search_index},
     db::Tx,
@@ -363,9 +363,11 @@ async fn create_people(
     .bind(now)
     .bind(basis.source)
     .bind(basis.obtained_on)
-    .bind(basis.basis)
+    .bind(basis.by_email())
     .execute(&mut **tx)
     .await?;
+    grants::find_newcomers(tx).await?;
+    grants::write(tx, now, import, now, basis).await?;
     search_index::put_aside(tx, import).await?;
     run(
         tx,

@@ -7,10 +7,12 @@
 
 mod companies;
 mod contacts;
+mod grants;
 mod history;
 mod permission;
 mod refusals;
 mod removal;
+mod telephones;
 
 pub use companies::{decide_companies, write_companies};
 pub use contacts::{Basis, decide_contacts, write_contacts};
@@ -19,7 +21,7 @@ pub use permission::{decide_permission, write_permission};
 pub use removal::{Obstacle, Touched, hold, obstacles, remove, remove_history, touched};
 
 use super::search_index;
-use crate::{db::Tx, error::Result};
+use crate::{channels::Channel, db::Tx, error::Result};
 
 /// What to do with a row that is in the base already.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -68,13 +70,14 @@ impl OnDuplicate {
 ///
 /// `verdict` is null for a row to be decided on; `company_ident` is the RUT or
 /// else the name's key; `phone_ident` the mobile, or the fixed line with the
-/// name, since an office shares it.
+/// name, since an office shares it. `name_key` is the folded name of whoever may be looked for by telephone, empty where
+/// there is none.
 pub const COLUMNS: &str = "row_number, verdict, company_ident, company_name, company_key, rut, industry, first_name, \
     last_name, email, phone, phone_ident, job_title, birth_date, comuna, address, website, notes, source, accepts, \
-    search_key, column_name, value, reason, warning, cells";
+    search_key, column_name, value, reason, warning, cells, name_key";
 
-/// Further columns of a file of history, after [`COLUMNS`]. `name_key` is the folded name, empty where there is none.
-pub const HISTORY_COLUMNS: &str = "name_key, event_kind, event_on, item, amount, quantity";
+/// Further columns of a file of history, after [`COLUMNS`].
+pub const HISTORY_COLUMNS: &str = "event_kind, event_on, item, amount, quantity";
 
 /// By what rules staged rows are decided on.
 #[derive(Clone, Copy, Debug)]
@@ -83,6 +86,10 @@ pub struct Rules<'a> {
     pub on_duplicate: OnDuplicate,
     /// Lawful basis that reachable people get, where nothing speaks against it.
     pub basis: Option<&'a str>,
+    /// The channels on which it holds.
+    pub channels: &'a [Channel],
+    /// The file's own yes and no are about email alone; else about every channel.
+    pub answers_email_alone: bool,
     /// Whether what is decided gets written: then nobody else may change the rows that it is about.
     pub writes: bool,
 }
@@ -118,7 +125,8 @@ pub async fn stage(tx: &mut Tx<'_>, rules: Rules<'_>) -> Result<()> {
         .await?;
     run(
         tx,
-        "create temp table import_rules (skip boolean, overwrite boolean, basis text, writes boolean, since xid) on commit drop",
+        "create temp table import_rules (skip boolean, overwrite boolean, basis text, writes boolean, phone_channels text[],
+            answered text[], since xid) on commit drop",
     )
     .await?;
     run(
@@ -132,12 +140,25 @@ pub async fn stage(tx: &mut Tx<'_>, rules: Rules<'_>) -> Result<()> {
         "create temp table import_whom (id bigint not null, held boolean not null default false) on commit drop",
     )
     .await?;
-    sqlx::query("insert into import_rules values ($1, $2, $3, $4)")
+    let by_phone: Vec<&str> = rules
+        .channels
+        .iter()
+        .filter(|it| rules.basis.is_some() && **it != Channel::Email)
+        .map(|it| it.code())
+        .collect();
+    let answered: Vec<&str> = Channel::ALL
+        .iter()
+        .filter(|it| !rules.answers_email_alone || **it == Channel::Email)
+        .map(|it| it.code())
+        .collect();
+    sqlx::query("insert into import_rules values ($1, $2, $3, $4, $5, $6)")
         .persistent(false)
         .bind(rules.on_duplicate == OnDuplicate::Skip)
         .bind(rules.on_duplicate == OnDuplicate::Overwrite)
-        .bind(rules.basis)
+        .bind(rules.basis.filter(|_| rules.channels.contains(&Channel::Email)))
         .bind(rules.writes)
+        .bind(by_phone)
+        .bind(answered)
         .execute(&mut **tx)
         .await?;
     // One row: the planner would suppose a thousand, and each person of the file a thousand times.

@@ -1,17 +1,35 @@
 //! A basis declared after its import was written. Who may get it is decided by the import's own rules: the address that
 //! each of the people has now is staged as a row that says yes, and of what is found the basis alone is written.
 
-use super::{Basis, OnDuplicate, Rules, contacts, stage, staged};
-use crate::{db::Tx, error::Result, ids::ImportId};
+use super::{Basis, OnDuplicate, Rules, contacts, grants, stage, staged};
+use crate::{channels::Channel, db::Tx, error::Result, ids::ImportId};
 use chrono::{DateTime, Utc};
 
-/// Decide who of `people` gets `basis`: fills `import_updates`, one row for each, and holds them until the transaction
-/// ends. Nobody who said no, is excluded, has a basis already or has no address.
+/// Decide who of `people` gets `basis` on `channels`: fills `import_updates` and `import_grants`, and holds them until the transaction
+/// ends. Nobody who said no, is excluded, has a basis already or has no address there.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn decide_permission(tx: &mut Tx<'_>, basis: &str, people: &[i64]) -> Result<()> {
-    stage(tx, Rules { on_duplicate: OnDuplicate::Fill, basis: Some(basis), writes: true }).await?;
+pub async fn decide_permission(
+    tx: &mut Tx<'_>,
+    basis: &str,
+    channels: &[Channel],
+    people: &[i64],
+) -> Result<()> {
+    let rules = Rules {
+        on_duplicate: OnDuplicate::Fill,
+        basis: Some(basis),
+        channels,
+        answers_email_alone: true,
+        writes: true,
+    };
+    stage(tx, rules).await?;
+    sqlx::query!(
+        "select count(*) from (select id from contacts where id = any ($1) order by id for no key update) held",
+        people
+    )
+    .fetch_one(&mut **tx)
+    .await?;
     sqlx::query(
         // Of who left an address behind, nobody knows any more which one the file said.
         "insert into import_staging (row_number, email, accepts)
@@ -24,7 +42,8 @@ pub async fn decide_permission(tx: &mut Tx<'_>, basis: &str, people: &[i64]) -> 
     .execute(&mut **tx)
     .await?;
     staged(tx).await?;
-    contacts::decide_contacts(tx).await
+    contacts::decide_contacts(tx, "").await?;
+    grants::find_among(tx, people).await
 }
 
 /// Write what [`decide_permission`] decided, with `import` as its proof; gives how many got it. Whom nobody changed since
@@ -40,7 +59,15 @@ pub async fn write_permission(
     basis: &Basis<'_>,
 ) -> Result<u64> {
     contacts::grant(tx, now, import, basis).await?;
-    let permitted = sqlx::query(
+    let permitted: i64 = sqlx::query_scalar(
+        "select count(*) from (
+            select id from import_updates where new_basis is not null union select contact_id from import_grants
+         ) permitted",
+    )
+    .persistent(false)
+    .fetch_one(&mut **tx)
+    .await?;
+    sqlx::query(
         "update contacts c set email_basis = u.new_basis,
             updated_at = case when c.updated_at <= $2 then $2 else $1 end
          from import_updates u where c.id = u.id and u.new_basis is not null",
@@ -50,5 +77,6 @@ pub async fn write_permission(
     .bind(applied_at)
     .execute(&mut **tx)
     .await?;
-    Ok(permitted.rows_affected())
+    grants::write(tx, now, import, applied_at, basis).await?;
+    Ok(permitted.unsigned_abs())
 }

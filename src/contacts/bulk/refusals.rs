@@ -11,24 +11,28 @@ pub(super) async fn find(tx: &mut Tx<'_>) -> Result<()> {
     let noes = run(
         tx,
         "create temp table import_noes on commit drop as
-         select row_number, email, phone, phone_ident from import_staging
+         select row_number, email, phone, phone_ident, name_key from import_staging
          where accepts is false and (email is not null or phone is not null)",
     )
     .await?;
-    // By telephone it is the mobile's owner, or on a fixed line the one of that name.
+    // By telephone it is whoever has it and may be called so.
     run(
         tx,
         "create temp table import_refused on commit drop as
          select c.id as contact_id from import_noes n join contacts c on c.email = n.email
          union
          select c.id from import_noes n join contacts c on c.phone = n.phone
-            and (strpos(n.phone_ident, '|') = 0 or starts_with(c.search_key, split_part(n.phone_ident, '|', 2) || ' '))
+            and case when strpos(n.phone_ident, '|') = 0
+                then names_agree(n.name_key, name_in_key(c.search_key, c.email, c.phone))
+                else starts_with(c.search_key, split_part(n.phone_ident, '|', 2) || ' ') end
          where n.email is null
          union
          select f.contact_id from import_noes n join former_owners f on f.address = coalesce(n.email, n.phone)
          join contacts c on c.id = f.contact_id
          where case when n.email is not null then not exists (select from contacts x where x.email = n.email)
-            else strpos(n.phone_ident, '|') = 0 or starts_with(c.search_key, split_part(n.phone_ident, '|', 2) || ' ') end
+            when strpos(n.phone_ident, '|') = 0
+                then names_agree(n.name_key, name_in_key(c.search_key, c.email, c.phone))
+            else starts_with(c.search_key, split_part(n.phone_ident, '|', 2) || ' ') end
          union
          select m.contact_id from import_noes n join import_matches m on m.row_number = n.row_number
          where m.contact_id is not null",
@@ -44,28 +48,36 @@ pub(super) async fn find(tx: &mut Tx<'_>) -> Result<()> {
          from import_staging s
          where s.row_number = m.row_number and not m.refused and (
             s.email in (select email from import_noes)
-            or s.phone_ident in (select phone_ident from import_noes where email is null)
+            or s.row_number in (
+                select o.row_number from import_staging o join import_noes n on n.phone_ident = o.phone_ident
+                where n.email is null and names_agree(n.name_key, o.name_key))
             or m.contact_id in (select contact_id from import_refused))",
     )
     .await?;
     Ok(())
 }
 
-/// Of those who refuse, who has not said it before: fills `import_refusals`.
+/// Of those who refuse, who has not said it before on a channel that the file's answers are about: fills
+/// `import_refusals`.
 pub(super) async fn compare(tx: &mut Tx<'_>) -> Result<()> {
     run(
         tx,
         "create temp table import_refusals on commit drop as
-         select c.id as contact_id from import_refused r join contacts c on c.id = r.contact_id
-         where c.email_basis is not null or coalesce((
-            select e.basis <> 'WITHDRAWN' from consent_events e
-            where e.contact_id = c.id and e.communication_type = 'EMAIL' order by e.id desc limit 1), true)",
+         select c.id as contact_id, told.code as communication_type
+         from import_rules r
+         cross join unnest(r.answered) told (code)
+         cross join import_refused refused
+         join contacts c on c.id = refused.contact_id
+         where case told.code when 'EMAIL' then c.email_basis when 'SMS' then c.sms_basis else c.whatsapp_basis end is not null
+            or coalesce((
+                select e.basis <> 'WITHDRAWN' from consent_events e
+                where e.contact_id = c.id and e.communication_type = told.code order by e.id desc limit 1), true)",
     )
     .await?;
     Ok(())
 }
 
-/// Write the refusals down: of people known before, and of new ones who have no address yet.
+/// Write the refusals down: of people known before, and of new ones.
 pub(super) async fn write(
     tx: &mut Tx<'_>,
     now: DateTime<Utc>,
@@ -73,17 +85,28 @@ pub(super) async fn write(
     basis: &Basis<'_>,
 ) -> Result<()> {
     sqlx::query(
-        "with known as (
-            update contacts c set email_basis = null, updated_at = $2
-            from import_refusals r where c.id = r.contact_id returning c.id
-         ), new as (
-            select distinct c.id from import_matches m
-            join import_staging s on s.row_number = m.row_number
-            join contacts c on c.import_id = $1 and c.email is null and c.phone = s.phone and c.search_key = s.search_key
-            where m.refused and m.contact_id is null and m.duplicate_of is null and s.email is null
-         )
-         insert into consent_events (contact_id, communication_type, basis, source, import_id, at)
-         select id, 'EMAIL', 'WITHDRAWN', $3, $1, $2 from (select id from known union select id from new) refused",
+        "update contacts c set email_basis = case when r.by_email then null else c.email_basis end,
+            sms_basis = case when r.by_sms then null else c.sms_basis end,
+            whatsapp_basis = case when r.by_whatsapp then null else c.whatsapp_basis end, updated_at = $1
+         from (select contact_id, bool_or(communication_type = 'EMAIL') as by_email,
+                bool_or(communication_type = 'SMS') as by_sms, bool_or(communication_type = 'WHATSAPP') as by_whatsapp
+            from import_refusals group by contact_id) r
+         where c.id = r.contact_id",
+    )
+    .persistent(false)
+    .bind(now)
+    .execute(&mut **tx)
+    .await?;
+    sqlx::query(
+        "insert into consent_events (contact_id, communication_type, basis, source, import_id, at)
+         select contact_id, communication_type, 'WITHDRAWN', $3, $1, $2 from import_refusals
+         union all
+         select made.id, told.code, 'WITHDRAWN', $3, $1, $2
+         from import_rules r
+         cross join unnest(r.answered) told (code)
+         cross join import_made made
+         join import_matches m on m.row_number = made.row_number and m.refused
+         order by 1",
     )
     .persistent(false)
     .bind(import.0)

@@ -24,6 +24,10 @@ pub struct Touched {
     pub worked_with: i64,
     /// People whom it created or changed and who chose since what they receive.
     pub preferences: i64,
+    /// People whom it created or changed and who asked since for fewer messages, or for none for a while.
+    pub rhythms: i64,
+    /// People whom it created or changed and whose address or telephone was excluded since.
+    pub suppressions: i64,
     /// People of other origin who work at companies that it created.
     pub employees: i64,
 }
@@ -44,6 +48,8 @@ impl Touched {
             consents: of("consents"),
             worked_with: of("worked_with"),
             preferences: of("preferences"),
+            rhythms: of("rhythms"),
+            suppressions: of("suppressions"),
             employees: of("employees"),
         }
     }
@@ -111,6 +117,15 @@ macro_rules! obstacles {
                 select distinct 'preferences', p.contact_id, null::bigint
                 from contact_preferences p join contacts c on c.id = p.contact_id
                 where (c.import_id = $1 or c.id = any($3)) and p.updated_at >= $2
+                union all
+                select distinct 'rhythms', w.contact_id, null::bigint
+                from contact_rhythms w join contacts c on c.id = w.contact_id
+                where (c.import_id = $1 or c.id = any($3)) and w.at >= $2
+                union all
+                select 'suppressions', c.id, null from contacts c
+                where (c.import_id = $1 or c.id = any($3)) and exists (select from suppressions x
+                    where x.created_at >= $2 and x.lifted_at is null and (x.communication_type = 'EMAIL' and x.destination = c.email
+                        or x.communication_type <> 'EMAIL' and x.destination = c.phone))
                 union all
                 select 'employees', c.id, null from companies o join contacts c on c.company_id = o.id
                 where o.import_id = $1 and c.import_id is distinct from $1 and c.id <> all($3)
@@ -244,7 +259,8 @@ pub async fn remove(tx: &mut Tx<'_>, now: DateTime<Utc>, import: ImportId) -> Re
     sqlx::query!(
         "update contacts c set company_id = (select id from companies where id = b.company_id), first_name = b.first_name, last_name = b.last_name,
             email = b.email, phone = b.phone, job_title = b.job_title, birth_date = b.birth_date, comuna = b.comuna,
-            notes = b.notes, source = b.source, email_basis = b.email_basis, search_key = b.search_key, updated_at = b.updated_at
+            notes = b.notes, source = b.source, email_basis = b.email_basis, sms_basis = b.sms_basis,
+            whatsapp_basis = b.whatsapp_basis, search_key = b.search_key, updated_at = b.updated_at
          from (select (jsonb_populate_record(null::contacts, before)).* from import_changes
                where import_id = $1 and subject_kind = 'contact') b
          where b.id = c.id",

@@ -24,6 +24,8 @@ pub(super) enum Cell {
     Empty,
     /// Words.
     Text(String),
+    /// A telephone as people write it, with its plus.
+    Phone(String),
     /// A day.
     Day(NaiveDate),
     /// Local.
@@ -45,9 +47,9 @@ impl Cell {
         Cell::Instant(time::local(at).naive_local())
     }
 
-    /// A telephone. Without its plus, a spreadsheet takes it for neither a sum nor a formula.
+    /// A telephone.
     pub(super) fn phone(it: Option<&str>) -> Cell {
-        it.map_or(Cell::Empty, |it| Cell::Text(Phone::show(it).trim_start_matches('+').to_owned()))
+        it.map_or(Cell::Empty, |it| Cell::Phone(Phone::show(it)))
     }
 
     /// A RUT as people write it.
@@ -66,6 +68,11 @@ fn as_text(cell: Cell) -> String {
     match cell {
         Cell::Empty => String::new(),
         Cell::Text(it) => it,
+        // Without its plus it needs no guard, and a number of Chile is read back as one. Of any other the plus is what tells.
+        Cell::Phone(it) => match it.strip_prefix('+') {
+            Some(bare) if bare.starts_with("56") => bare.to_owned(),
+            _ => it,
+        },
         Cell::Day(it) => format::date(it),
         Cell::Instant(it) => it.format("%d-%m-%Y %H:%M").to_string(),
         Cell::Number(it) | Cell::Money(it) => it.to_string(),
@@ -186,7 +193,7 @@ impl Book {
             match cell {
                 Cell::Empty => continue,
                 // A string cell is never run, whatever it begins with.
-                Cell::Text(it) => sheet.write_string(self.rows, at, it)?,
+                Cell::Text(it) | Cell::Phone(it) => sheet.write_string(self.rows, at, it)?,
                 Cell::Day(it) => sheet.write_date_with_format(
                     self.rows,
                     at,
@@ -220,5 +227,19 @@ impl Book {
         self.file.save_to_writer(&mut file).map_err(|it| broken(&it))?;
         std::io::Seek::rewind(&mut file)?;
         Ok(file)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Cell, Phone, as_text, spreadsheet};
+
+    #[test]
+    fn a_telephone_in_a_csv_is_harmless_and_read_back_as_the_same() {
+        for phone in ["+56987654321", "+56221234567", "+34612345678", "+5491123456789"] {
+            let cell = spreadsheet::neutral(&as_text(Cell::phone(Some(phone)))).into_owned();
+            assert!(!cell.starts_with('+'), "{cell}");
+            assert_eq!(cell.parse::<Phone>().unwrap().as_str(), phone, "{cell}");
+        }
     }
 }

@@ -68,6 +68,9 @@ fn open_zip(path: &Path) -> Result<Source, ReadError> {
     let kind = if package.has("xl/workbook.xml") {
         Kind::Xlsx
     } else if package.has("content.xml") {
+        if zipped::is_encrypted_document(path)? {
+            return Err(locked());
+        }
         unfolded::check(path)?;
         Kind::Ods
     } else if package.has("xl/workbook.bin") {

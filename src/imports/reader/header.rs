@@ -37,14 +37,15 @@ pub struct Layout {
     pub sample: Vec<SampleRow>,
 }
 
-/// Find the table in `source`. `known` says whether a text is the name of a
-/// column that the caller understands.
+/// Find the table in `source`. `chosen` is the row of its header, 0 where it has none; nobody chose it: it is looked for.
+/// `known` says whether a text is the name of a column that the caller understands.
 ///
 /// # Errors
-/// When there are no rows, or the file is broken.
+/// When there are no rows, the chosen one isn't among the first, or the file is broken.
 pub fn layout(
     source: &Source,
     sheet: Option<&str>,
+    chosen: Option<u32>,
     known: &dyn Fn(&str) -> bool,
 ) -> Result<Layout, ReadError> {
     let mut rows: Vec<Row> = Vec::new();
@@ -66,11 +67,16 @@ pub fn layout(
             None => "El archivo está vacío. Revisa que guardaste la planilla antes de subirla.".to_owned(),
         }));
     }
-    let header = find(&rows, known);
+    let header = match chosen {
+        None => find(&rows, known),
+        Some(0) => None,
+        Some(number) => Some(at(&rows, number)?),
+    };
     // Some files name their columns twice, below each other: in two languages, or for print and for people.
-    let last = header
-        .as_ref()
-        .map(|it| it.last + rows[it.last + 1..].iter().take_while(|row| names_only(row, known)).count());
+    let last = header.as_ref().map(|it| match chosen {
+        Some(_) => it.last,
+        None => it.last + rows[it.last + 1..].iter().take_while(|row| names_only(row, known)).count(),
+    });
     let first = last.map_or(0, |it| it + 1);
     let sample: Vec<SampleRow> = rows[first..].iter().take(SAMPLE_ROWS).map(preview).collect();
     if sample.is_empty() {
@@ -98,6 +104,17 @@ pub fn layout(
 struct Header {
     last: usize,
     names: Vec<String>,
+}
+
+/// The row `number` as the header.
+fn at(rows: &[Row], number: u32) -> Result<Header, ReadError> {
+    let at = rows.iter().position(|it| it.number == number).ok_or_else(|| {
+        ReadError::unreadable(format!(
+            "La fila {number} está vacía o no está entre las primeras del archivo. No se guardó nada. Elige otra fila de encabezados y vuelve a simular."
+        ))
+    })?;
+    let names = (0..rows[at].used()).map(|column| rows[at].cell(column).to_owned()).collect();
+    Ok(Header { last: at, names })
 }
 
 /// The header among the first rows; none where data begins at once.

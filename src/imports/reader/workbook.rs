@@ -6,8 +6,8 @@ use super::{
     zipped,
 };
 use calamine::{
-    Data, DataRef, ExcelDateTime, Ods, OdsError, Reader, SheetType, SheetVisible, Xls, XlsError, Xlsx,
-    XlsxError,
+    Data, DataRef, Dimensions, ExcelDateTime, Ods, OdsError, Reader, SheetType, SheetVisible, Xls, XlsError,
+    Xlsx, XlsxError,
 };
 use chrono::Timelike;
 use std::{
@@ -85,12 +85,14 @@ impl WorkbookSource {
         match self.kind {
             Kind::Xlsx => self.stream(name, visit),
             Kind::Xls => {
-                let range = xls(&self.path)?.worksheet_range(name).map_err(xls_error)?;
-                each_of(&range, visit)
+                let mut book = xls(&self.path)?;
+                let range = book.worksheet_range(name).map_err(xls_error)?;
+                let merges = areas(&book.merge_cells_by_sheet_name(name).map_err(xls_error)?);
+                each_of(&range, merges, visit)
             }
             Kind::Ods => {
                 let range = ods(&self.path)?.worksheet_range(name).map_err(ods_error)?;
-                each_of(&range, visit)
+                each_of(&range, Merges::default(), visit)
             }
         }
     }
@@ -130,14 +132,14 @@ impl WorkbookSource {
         if !self.has_merges {
             return Ok(Merges::default());
         }
-        let areas = book.merge_cells_by_sheet_name(sheet).map_err(xlsx_error)?;
-        Ok(Merges::new(
-            areas
-                .iter()
-                .map(|it| Area { rows: (it.start.0, it.end.0), columns: (it.start.1, it.end.1) })
-                .collect(),
-        ))
+        Ok(areas(&book.merge_cells_by_sheet_name(sheet).map_err(xlsx_error)?))
     }
+}
+
+/// The areas of merged cells as a sheet names them.
+fn areas(named: &[Dimensions]) -> Merges {
+    let area = |it: &Dimensions| Area { rows: (it.start.0, it.end.0), columns: (it.start.1, it.end.1) };
+    Merges::new(named.iter().map(area).collect())
 }
 
 /// The row that is being put together from its cells.
@@ -258,7 +260,7 @@ fn ods_error(error: OdsError) -> ReadError {
     }
 }
 
-fn each_of(range: &calamine::Range<Data>, visit: &mut Visitor<'_>) -> Book<()> {
+fn each_of(range: &calamine::Range<Data>, mut merges: Merges, visit: &mut Visitor<'_>) -> Book<()> {
     let (first_row, first_column) = range.start().unwrap_or((0, 0));
     #[expect(clippy::cast_precision_loss, reason = "a progress bar")]
     let height = range.height().max(1) as f32;
@@ -270,7 +272,7 @@ fn each_of(range: &calamine::Range<Data>, visit: &mut Visitor<'_>) -> Book<()> {
         }
         #[expect(clippy::cast_precision_loss, reason = "a progress bar")]
         let share = offset as f32 / height;
-        if building.flush(&mut Merges::default(), share, visit)?.is_break() {
+        if building.flush(&mut merges, share, visit)?.is_break() {
             break;
         }
     }

@@ -37,6 +37,17 @@ impl Package {
     }
 }
 
+/// Whether the OpenDocument at `path` has a password: its parts are scrambled, and its list of parts says so.
+pub(super) fn is_encrypted_document(path: &Path) -> Result<bool, ReadError> {
+    const LIST: u64 = 1024 * 1024;
+    let mut zip = zip::ZipArchive::new(BufReader::new(File::open(path)?)).map_err(|_| detect::damaged())?;
+    let Ok(part) = zip.by_name("META-INF/manifest.xml") else { return Ok(false) };
+    let mut list = Vec::new();
+    part.take(LIST).read_to_end(&mut list).map_err(|_| detect::damaged())?;
+    let mark = b"encryption-data";
+    Ok(list.windows(mark.len()).any(|it| it == mark))
+}
+
 /// Look into the ZIP at `path`.
 pub(super) fn inspect(path: &Path) -> Result<Package, ReadError> {
     let mut zip = zip::ZipArchive::new(BufReader::new(File::open(path)?)).map_err(|_| detect::damaged())?;

@@ -8,7 +8,7 @@ use crate::{
     error::Error,
     imports::{
         Counts, Import, Kind, Status, corrections, decisions, files,
-        mapping::{Field, Mapping},
+        mapping::{self, Field, Mapping},
         record,
         report::QUIET_BLOCK,
     },
@@ -33,11 +33,14 @@ pub(super) async fn apply(
     now: DateTime<Utc>,
     import: &Import,
 ) -> Result<(), Stop> {
+    let columns = import.layout.as_ref().map(|it| it.columns.as_slice()).unwrap_or_default();
     bulk::stage(
         tx,
         Rules {
             on_duplicate: import.on_duplicate,
             basis: import.consent.as_ref().map(|it| it.basis.as_str()),
+            channels: import.consent.as_ref().map_or(&[], |it| it.channels.as_slice()),
+            answers_email_alone: mapping::answers_email_alone(columns, &import.fields),
             writes: true,
         },
     )
@@ -45,7 +48,6 @@ pub(super) async fn apply(
     restage(tx, import).await?;
     bulk::staged(tx).await?;
     report_progress(db, import.id, 20, import.rows_read).await?;
-    let columns = import.layout.as_ref().map(|it| it.columns.as_slice()).unwrap_or_default();
     write(db, tx, now, import, columns, &import.fields).await
 }
 
@@ -92,6 +94,7 @@ pub(super) async fn write(
     let file = format!("importación «{}»", import.filename);
     let basis = Basis {
         basis: import.consent.as_ref().map(|it| it.basis.as_str()),
+        channels: import.consent.as_ref().map_or(&[], |it| it.channels.as_slice()),
         source: import.consent.as_ref().map_or(file.as_str(), |it| it.source.as_str()),
         obtained_on: import.consent.as_ref().map(|it| it.obtained_on),
         file: &file,
@@ -125,7 +128,7 @@ pub(super) async fn decide(
     };
     match import.kind {
         Kind::Companies => bulk::decide_companies(tx, header(Field::CompanyName)).await?,
-        Kind::Contacts => bulk::decide_contacts(tx).await?,
+        Kind::Contacts => bulk::decide_contacts(tx, header(Field::Phone)).await?,
         Kind::History => {
             let people = People {
                 create: import.history.create_people,
@@ -173,7 +176,8 @@ async fn remember(tx: &mut Tx<'_>, import: &Import) -> Result<(), Stop> {
         .await?;
         sqlx::query(
             "insert into import_changes (import_id, subject_kind, subject_id, before)
-             select $1, 'contact', c.id, to_jsonb(c) from import_refusals r join contacts c on c.id = r.contact_id
+             select $1, 'contact', c.id, to_jsonb(c) from contacts c
+             where c.id in (select contact_id from import_refusals union select contact_id from import_grants)
              on conflict do nothing",
         )
         .persistent(false)
@@ -326,10 +330,15 @@ pub(super) async fn count(tx: &mut Tx<'_>, import: &Import) -> Result<Books, Sto
             .fetch_one(&mut **tx)
             .await?;
             foreseen.companies = companies.unsigned_abs();
-            permitted = sqlx::query_scalar("select count(*) from import_updates where new_basis is not null")
-                .persistent(false)
-                .fetch_one(&mut **tx)
-                .await?;
+            permitted = sqlx::query_scalar(
+                "select count(*) from (
+                    select row_number from import_updates where new_basis is not null
+                    union select row_number from import_grants
+                 ) permitted",
+            )
+            .persistent(false)
+            .fetch_one(&mut **tx)
+            .await?;
         }
     }
     Ok(Books { counts, warned, unsubscribed, permitted, foreseen })
@@ -349,7 +358,7 @@ pub(super) async fn finish(
     let finished = sqlx::query!(
         "update imports set status = $2, progress = 100, rows_read = $3, total = $3, created = $4, updated = $5,
             unchanged = $6, duplicates = $7, rejected = $8, warned = $9, companies_created = $10, people_created = $12, unsubscribed = $13,
-            permitted = $14, failure = null,
+            permitted = $14, failure = null, simulation = simulation + case when $2 = 'READY' then 1 else 0 end,
             attempts = 0, analysed_at = coalesce(analysed_at, $11),
             applied_at = case when $2 = 'DONE' then $11 end, finished_at = case when $2 = 'DONE' then $11 end
          where id = $1 and not cancel_requested",

@@ -75,6 +75,8 @@ pub(super) async fn analyse(
         Rules {
             on_duplicate: import.on_duplicate,
             basis: import.consent.as_ref().map(|it| it.basis.as_str()),
+            channels: import.consent.as_ref().map_or(&[], |it| it.channels.as_slice()),
+            answers_email_alone: mapping::answers_email_alone(&layout.columns, fields),
             writes: import.apply_at_once,
         },
     )
@@ -105,15 +107,15 @@ pub(super) async fn analyse(
 }
 
 async fn look(path: Arc<Path>, import: &Import) -> Result<(Source, Layout), Stop> {
-    let (kind, sheet) = (import.kind, import.sheet.clone());
+    let (kind, sheet, header) = (import.kind, import.sheet.clone(), import.header_row);
     tokio::task::spawn_blocking(move || {
         let source = Source::open(&path)?;
         let known = |text: &str| mapping::is_known(kind, text);
         let layout = match sheet {
-            Some(name) => reader::layout(&source, Some(name.as_str()), &known)?,
-            None => match first_understood(&source, kind) {
+            Some(name) => reader::layout(&source, Some(name.as_str()), header, &known)?,
+            None => match first_understood(&source, kind).filter(|_| header.is_none()) {
                 Some(it) => it,
-                None => reader::layout(&source, None, &known)?,
+                None => reader::layout(&source, None, header, &known)?,
             },
         };
         Ok((source, layout))
@@ -129,7 +131,7 @@ fn first_understood(source: &Source, kind: Kind) -> Option<Layout> {
     let searched = source.sheets().iter().take(SEARCHED_SHEETS).filter(|_| source.sheets().len() > 1);
     searched
         .filter_map(|it| {
-            reader::layout(source, Some(it.as_str()), &|text| mapping::is_known(kind, text)).ok()
+            reader::layout(source, Some(it.as_str()), None, &|text| mapping::is_known(kind, text)).ok()
         })
         .find(|it| mapping::missing(kind, &mapping::guess(kind, &it.columns), &it.columns).is_none())
 }

@@ -186,3 +186,36 @@ async fn corrected_rejections_can_be_uploaded_again(db: PgPool) {
         .unwrap();
     assert_eq!(phone.as_deref(), Some("+56987654321"));
 }
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn an_open_document_with_a_password_is_refused_with_that_reason(db: PgPool) {
+    let manifest = b"<manifest:manifest><manifest:file-entry manifest:full-path='content.xml'><manifest:encryption-data/>\
+        </manifest:file-entry></manifest:manifest>";
+    let book = zip(&[
+        ("mimetype", b"application/vnd.oasis.opendocument.spreadsheet"),
+        ("META-INF/manifest.xml", manifest),
+        ("content.xml", b"\x8f\x01\xd3<<\x00scrambled"),
+    ]);
+    let sentence = Attempt::of(KindArg::Contacts, "a.ods", &book).refusal(&db).await;
+    assert!(sentence.contains("protegido con contrase\u{f1}a"), "{sentence}");
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn dates_and_numbers_of_an_open_document_are_read_as_people_see_them(db: PgPool) {
+    let text = |it: &str| {
+        format!("<table:table-cell office:value-type='string'><text:p>{it}</text:p></table:table-cell>")
+    };
+    let header: String = ["nombre", "correo", "telefono", "fecha de nacimiento"].map(text).concat();
+    let ana = format!(
+        "{}{}<table:table-cell office:value-type='float' office:value='987654321'><text:p>987.654.321</text:p></table:table-cell>\
+         <table:table-cell office:value-type='date' office:date-value='1990-12-31'><text:p>31/12/90</text:p></table:table-cell>",
+        text("Ana"),
+        text("ana@x.example")
+    );
+    let rows = format!("<table:table-row>{header}</table:table-row><table:table-row>{ana}</table:table-row>");
+    let it = Attempt::of(KindArg::Contacts, "a.ods", &ods(&rows)).applied().run(&db).await;
+    assert_eq!((it.counts.created, it.warnings), (1, 0), "{it:?}");
+    let found =
+        sqlx::query!(r#"select phone, birth_date::text as born from contacts"#).fetch_one(&db).await.unwrap();
+    assert_eq!((found.phone.as_deref(), found.born.as_deref()), (Some("+56987654321"), Some("1990-12-31")));
+}

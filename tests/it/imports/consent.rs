@@ -212,3 +212,12 @@ async fn a_row_says_that_its_person_unsubscribed_and_the_import_counts_them(db: 
         assert!(said[2].contains("lista de exclusión") && said[3].is_empty(), "{said:?}");
     }
 }
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn a_basis_without_its_day_is_none(db: PgPool) {
+    let mut undated = Attempt::contacts("nombre,correo\nAna,ana@x.example\n").with_consent("feria").applied();
+    undated.args.consent_obtained_on = None;
+    let sentence = undated.refusal(&db).await;
+    assert!(sentence.contains("cuándo se obtuvo la autorización"), "{sentence}");
+    assert_eq!(population(&db).await.0, 0);
+}

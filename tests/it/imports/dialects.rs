@@ -272,3 +272,15 @@ async fn a_history_in_a_workbook(db: PgPool) {
         .unwrap();
     assert_eq!((entry.on.as_str(), entry.amount), ("2025-03-05", 45_990));
 }
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn merged_cells_of_an_old_workbook_stand_in_each_of_their_rows(db: PgPool) {
+    let book = include_bytes!("../files/empresas_unidas.xls");
+    let it = Attempt::of(KindArg::Contacts, "a.xls", book).applied().run(&db).await;
+    assert_eq!(it.counts.created, 3, "{it:?}");
+    let companies = sqlx::query_scalar!(
+        "select k.name from contacts c left join companies k on k.id = c.company_id order by c.id"
+    );
+    let companies = companies.fetch_all(&db).await.unwrap();
+    assert_eq!(companies, ["Hotel Sur", "Hotel Sur", "Hotel Norte"]);
+}

@@ -33,7 +33,8 @@ async fn upload(db: &PgPool) -> ImportId {
 
 async fn confirm(db: &PgPool, id: ImportId) {
     let mut tx = db.begin().await.unwrap();
-    imports::confirm(&mut tx, now(), &Actor::CommandLine, id).await.unwrap();
+    let seen = imports::get(&mut *tx, id).await.unwrap().simulation;
+    imports::confirm(&mut tx, now(), &Actor::CommandLine, id, seen).await.unwrap();
     tx.commit().await.unwrap();
 }
 
@@ -156,6 +157,7 @@ async fn a_corrected_mapping_reads_the_file_again(db: PgPool) {
     let correction = imports::Correction {
         mapping,
         sheet: None,
+        header_row: None,
         on_duplicate: OnDuplicate::Skip,
         history: imports::History::default(),
     };
@@ -207,6 +209,7 @@ async fn a_cancel_that_came_too_late_does_not_end_the_correction(db: PgPool) {
     let correction = imports::Correction {
         mapping: fields,
         sheet: None,
+        header_row: None,
         on_duplicate: OnDuplicate::Fill,
         history: imports::History::default(),
     };

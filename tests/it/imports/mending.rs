@@ -53,7 +53,7 @@ async fn a_cell_that_raised_a_doubt_is_corrected_on_the_spot(db: PgPool) {
     run::run_once(&db, app.now()).await.unwrap();
     let text = browser.get(&page).await.text();
     assert!(!text.contains("Con observaciones"), "{text}");
-    browser.post(&format!("{page}/confirmation"), &[]).await;
+    browser.post(&format!("{page}/confirmation"), &[("simulation", "2")]).await;
     run::run_once(&db, app.now()).await.unwrap();
     let written: Vec<Written> =
         sqlx::query_as("select first_name, phone, comuna, birth_date from contacts order by first_name")
@@ -80,7 +80,7 @@ async fn a_reason_alone_gives_its_rows_to_correct_and_a_written_import_none(db: 
     assert!(rejected.body.contains("name=\"cell-5-1\""), "{}", rejected.body);
     let reader = app.as_role(Role::ReadOnly).await;
     assert!(!reader.get(&rows).await.body.contains("cell-3-3"), "who only looks corrects nothing");
-    browser.post(&format!("{page}/confirmation"), &[]).await;
+    browser.post(&format!("{page}/confirmation"), &[("simulation", "1")]).await;
     run::run_once(&db, app.now()).await.unwrap();
     assert!(!browser.get(&rows).await.body.contains("cell-3-3"));
 }

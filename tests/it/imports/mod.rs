@@ -2,9 +2,11 @@
 
 mod apply;
 mod bad_input;
+mod channels;
 mod consent;
 mod dialects;
 mod exclusions;
+mod full_size;
 mod history;
 mod hostile;
 mod namesakes;
@@ -14,12 +16,14 @@ mod mending;
 mod undo;
 mod permission;
 mod properties;
+mod sharing;
 mod told;
 mod web;
 
 use chrono::{DateTime, Utc};
 use llovizna::{
     access::Actor,
+    channels::Channel,
     cli::import::{Args, KindArg, Outcome, run},
     clock::Clock,
     contacts::bulk::OnDuplicate,
@@ -57,6 +61,7 @@ impl Attempt {
             consent_source: None,
             consent_basis: "NONE".to_owned(),
             consent_obtained_on: None,
+            consent_channels: vec![Channel::Email],
             history_kind: None,
             create_people: false,
             report: None,
@@ -94,6 +99,12 @@ impl Attempt {
     pub(crate) fn with_consent(mut self, source: &str) -> Attempt {
         "CONSENT".clone_into(&mut self.args.consent_basis);
         self.args.consent_source = Some(source.to_owned());
+        self.args.consent_obtained_on = Some("23-11-2026".to_owned());
+        self
+    }
+
+    fn on(mut self, channels: &[Channel]) -> Attempt {
+        self.args.consent_channels = channels.to_vec();
         self
     }
 
@@ -128,6 +139,7 @@ impl Attempt {
             basis: self.args.consent_basis.clone(),
             source,
             obtained_on: now().date_naive(),
+            channels: self.args.consent_channels.clone(),
         });
         let order = Order {
             kind,

@@ -5,6 +5,7 @@ use crate::support::{Browser, TestApp};
 use chrono::{NaiveDate, TimeDelta};
 use llovizna::{
     access::{Actor, Role},
+    channels::Channel,
     contacts::bulk::OnDuplicate,
     error::Error,
     ids::ImportId,
@@ -24,6 +25,7 @@ async fn declare(db: &PgPool, id: i64) -> Result<Declared, Error> {
         basis: "LEGITIMATE_INTEREST".to_owned(),
         source: "Feria de Osorno".to_owned(),
         obtained_on: NaiveDate::from_ymd_opt(2026, 10, 1).unwrap(),
+        channels: vec![Channel::Email],
     };
     let mut tx = db.begin().await?;
     let later = now() + TimeDelta::hours(3);
@@ -161,12 +163,17 @@ async fn who_was_joined_or_had_another_address_is_left_out(db: PgPool) {
 async fn written(app: &TestApp, browser: &Browser<'_>, content: &str, fields: &[(&str, &str)]) -> String {
     let page = upload(browser, content.as_bytes(), fields).await.location().to_owned();
     run::run_once(&app.state.db, app.now()).await.unwrap();
-    browser.post(&format!("{page}/confirmation"), &[]).await;
+    browser.post(&format!("{page}/confirmation"), &[("simulation", "1")]).await;
     run::run_once(&app.state.db, app.now()).await.unwrap();
     page
 }
 
-const STATED: [(&str, &str); 2] = [("consent_basis", "CONSENT"), ("consent_source", "Feria")];
+const STATED: [(&str, &str); 4] = [
+    ("consent_basis", "CONSENT"),
+    ("consent_source", "Feria"),
+    ("consent_obtained_on", "2026-10-01"),
+    ("consent_email", "on"),
+];
 
 #[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
 async fn the_page_warns_beside_the_counts_and_takes_the_basis_before_and_after(db: PgPool) {
@@ -181,7 +188,7 @@ async fn the_page_warns_beside_the_counts_and_takes_the_basis_before_and_after(d
         told.text()
     );
     assert_eq!(told.body.matches(&format!("action=\"{page}/consent\"")).count(), 1);
-    staff.post(&format!("{page}/confirmation"), &[]).await;
+    staff.post(&format!("{page}/confirmation"), &[("simulation", "1")]).await;
     run::run_once(&db, app.now()).await.unwrap();
 
     let told = staff.get(&page).await;

@@ -70,8 +70,9 @@ async fn every_row_of_any_file_has_one_fate(db: PgPool) {
             assert_eq!(kept, done.counts.rows, "each row is kept with its fate: {file}");
             let again = attempt().applied().run(&db).await;
             check(&again, &rows, &file);
-            assert_eq!(again.counts.rejected, done.counts.rejected, "{file}");
+            // Whose a telephone is may be told once the others of the file are in, or not any more.
             if kind != KindArg::Contacts {
+                assert_eq!(again.counts.rejected, done.counts.rejected, "{file}");
                 assert_eq!((again.counts.created, again.counts.updated), (0, 0), "{file}");
             }
         }

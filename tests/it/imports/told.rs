@@ -141,7 +141,7 @@ async fn a_row_with_changes_says_what_changes(db: PgPool) {
                 assert!(!text.contains(it), "{way}, {step}, {it}: {text}");
             }
             if step == "foreseen" {
-                browser.post(&format!("{page}/confirmation"), &[]).await;
+                browser.post(&format!("{page}/confirmation"), &[("simulation", "1")]).await;
                 run::run_once(&db, app.now()).await.unwrap();
             }
         }

@@ -199,7 +199,7 @@ async fn what_is_decided_about_an_import_needs_the_permission_in_the_domain_too(
     let id = uploaded(&db).await;
     run::run_once(&db, now()).await.unwrap();
     let mut tx = db.begin().await.unwrap();
-    let confirmed = imports::confirm(&mut tx, now(), &reader, id).await;
+    let confirmed = imports::confirm(&mut tx, now(), &reader, id, 1).await;
     assert!(matches!(confirmed, Err(Error::Forbidden)), "{confirmed:?}");
     let cancelled = imports::cancel(&mut tx, now(), &reader, id).await;
     assert!(matches!(cancelled, Err(Error::Forbidden)), "{cancelled:?}");
@@ -278,4 +278,36 @@ async fn who_keeps_it_from_being_taken_back_is_offered_where_there_is_somebody_a
     admin.post(&format!("{page}/undo"), &[]).await;
     let told = admin.get(&page).await;
     assert!(told.text().contains("Solo se puede deshacer") && !told.body.contains("Ver quiénes son"));
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn what_a_person_asked_for_since_is_not_lost_by_taking_back(db: PgPool) {
+    let it = Attempt::contacts(KNOWN).applied().run(&db).await;
+    let id = contact(&db).await;
+    sqlx::query!(
+        "insert into contact_rhythms (contact_id, communication_type, min_days, source, at) values ($1, 'EMAIL', 30, 'lo pidió', $2)",
+        id.0,
+        now()
+    )
+    .execute(&db)
+    .await
+    .unwrap();
+    let sentence = refusal(&db, it.import_id).await;
+    assert!(sentence.contains("1 contacto pidió después recibir menos mensajes"), "{sentence}");
+    assert_eq!(population(&db).await.0, 1);
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn who_was_excluded_since_stays(db: PgPool) {
+    let it = Attempt::contacts(KNOWN).applied().run(&db).await;
+    sqlx::query!(
+        "insert into suppressions (communication_type, destination, scope, reason, created_at)
+         values ('EMAIL', 'ana@x.example', 'ALL', 'MANUAL', $1)",
+        now()
+    )
+    .execute(&db)
+    .await
+    .unwrap();
+    let sentence = refusal(&db, it.import_id).await;
+    assert!(sentence.contains("1 contacto quedó después en la lista de exclusión"), "{sentence}");
 }

@@ -3,7 +3,10 @@
 use super::population;
 use crate::support::{Browser, Reply, TestApp};
 use axum::http::StatusCode;
-use llovizna::{access::Role, imports::run};
+use llovizna::{
+    access::Role,
+    imports::{self, run},
+};
 use sqlx::PgPool;
 
 const FILE: &str = "Nombre;Apellidos;Correo;Empresa\r\nÍñigo;Muñoz;inigo@x.example;Ñandú SpA\r\n<b>Ana</b>;Pérez;malo;Uno\r\n";
@@ -43,7 +46,7 @@ async fn a_file_is_uploaded_simulated_confirmed_and_undone(db: PgPool) {
         csv.body
     );
 
-    let reply = browser.post(&format!("{page}/confirmation"), &[]).await;
+    let reply = browser.post(&format!("{page}/confirmation"), &[("simulation", "1")]).await;
     assert_eq!((reply.status, reply.location()), (StatusCode::SEE_OTHER, page.as_str()));
     assert!(browser.get(&page).await.body.contains("hx-get"), "it shows progress by itself");
     run::run_once(&db, app.now()).await.unwrap();
@@ -100,7 +103,7 @@ async fn a_column_is_corrected_before_confirming(db: PgPool) {
     let reply = browser.post(&format!("{page}/mapping"), &fields).await;
     assert_eq!(reply.status, StatusCode::SEE_OTHER);
     run::run_once(&db, app.now()).await.unwrap();
-    browser.post(&format!("{page}/confirmation"), &[]).await;
+    browser.post(&format!("{page}/confirmation"), &[("simulation", "2")]).await;
     run::run_once(&db, app.now()).await.unwrap();
     assert_eq!(population(&db).await, (1, 0));
 }
@@ -174,7 +177,7 @@ async fn a_rejected_row_is_corrected_on_the_spot(db: PgPool) {
     let shown = browser.get(&page).await;
     assert!(shown.text().contains("2 contactos nuevos"), "{}", shown.text());
     assert!(!shown.body.contains("cell-3-2"), "nothing is left to correct");
-    browser.post(&format!("{page}/confirmation"), &[]).await;
+    browser.post(&format!("{page}/confirmation"), &[("simulation", "2")]).await;
     run::run_once(&db, app.now()).await.unwrap();
     assert_eq!(population(&db).await, (2, 2));
     let rows = browser.get(&format!("{page}/rows?verdict=CREATED")).await;
@@ -206,7 +209,7 @@ async fn a_history_is_uploaded_with_its_choices(db: PgPool) {
     run::run_once(&db, app.now()).await.unwrap();
     let shown = browser.get(&page).await.text();
     assert!(shown.contains("1 registro nuevo en el historial, 1 contacto nuevo"), "{shown}");
-    browser.post(&format!("{page}/confirmation"), &[]).await;
+    browser.post(&format!("{page}/confirmation"), &[("simulation", "1")]).await;
     run::run_once(&db, app.now()).await.unwrap();
     let rows = browser.get(&format!("{page}/rows")).await;
     assert!(rows.text().contains("Visita, 01-02-2025") && rows.text().contains("$15.990"), "{}", rows.text());
@@ -220,7 +223,7 @@ async fn a_file_without_a_wrong_row_is_saved_whole(db: PgPool) {
     let reply = upload(&browser, b"Nombre,Correo\nAna,ana@x.example\n", &[]).await;
     let page = reply.location().to_owned();
     run::run_once(&db, app.now()).await.unwrap();
-    browser.post(&format!("{page}/confirmation"), &[]).await;
+    browser.post(&format!("{page}/confirmation"), &[("simulation", "1")]).await;
     run::run_once(&db, app.now()).await.unwrap();
     let text = browser.get(&page).await.text();
     assert!(text.contains("Se guardó todo: 1 contacto nuevo."), "{text}");
@@ -234,7 +237,7 @@ async fn only_who_uploaded_it_or_an_administrator_takes_people_back(db: PgPool) 
     for (uploader, other, allowed) in [(&admin, &staff, false), (&staff, &admin, true)] {
         let page = upload(uploader, b"Nombre,Correo\nAna,ana@x.example\n", &[]).await.location().to_owned();
         run::run_once(&db, app.now()).await.unwrap();
-        uploader.post(&format!("{page}/confirmation"), &[]).await;
+        uploader.post(&format!("{page}/confirmation"), &[("simulation", "1")]).await;
         run::run_once(&db, app.now()).await.unwrap();
         let undo = format!("{page}/undo");
         assert_eq!(other.get(&page).await.body.contains(&undo), allowed);
@@ -306,8 +309,12 @@ async fn the_basis_of_a_simulation_can_be_stated_anew(db: PgPool) {
     assert!(browser.get(&page).await.body.contains(&format!("action=\"{consent}\"")));
     browser.post(&consent, &[("consent_basis", "CONSENT"), ("consent_source", " ")]).await;
     assert!(browser.get(&page).await.text().contains("de dónde viene la autorización"));
-    let stated =
-        [("consent_basis", "CONSENT"), ("consent_source", "Feria"), ("consent_obtained_on", "2026-10-01")];
+    let stated = [
+        ("consent_basis", "CONSENT"),
+        ("consent_source", "Feria"),
+        ("consent_obtained_on", "2026-10-01"),
+        ("consent_email", "on"),
+    ];
     browser.post(&consent, &stated).await;
     run::run_once(&db, app.now()).await.unwrap();
     let shown = browser.get(&page).await.text();
@@ -315,7 +322,7 @@ async fn the_basis_of_a_simulation_can_be_stated_anew(db: PgPool) {
         shown.contains("Es una simulación") && shown.contains("Feria") && shown.contains("01-10-2026"),
         "{shown}"
     );
-    browser.post(&format!("{page}/confirmation"), &[]).await;
+    browser.post(&format!("{page}/confirmation"), &[("simulation", "2")]).await;
     run::run_once(&db, app.now()).await.unwrap();
     let basis = sqlx::query_scalar!("select email_basis from contacts").fetch_one(&db).await.unwrap();
     assert_eq!(basis.as_deref(), Some("CONSENT"));
@@ -324,4 +331,58 @@ async fn the_basis_of_a_simulation_can_be_stated_anew(db: PgPool) {
     assert!(browser.get(&page).await.text().contains("ya no se puede corregir"));
     let reader = app.as_role(Role::ReadOnly).await;
     assert_eq!(reader.post(&consent, &stated).await.status, StatusCode::FORBIDDEN);
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn a_simulation_that_another_replaced_is_not_confirmed_unseen(db: PgPool) {
+    let app = TestApp::new(db.clone());
+    let staff = app.as_role(Role::Staff).await;
+    let page = upload(&staff, b"Nombre,Correo\nAna,ana@x.example\n", &[]).await.location().to_owned();
+    run::run_once(&db, app.now()).await.unwrap();
+    assert!(staff.get(&page).await.body.contains("name=\"simulation\" value=\"1\""));
+    let colleague = app.as_role(Role::Admin).await;
+    let fields = [("field", "first_name"), ("field", "email"), ("on_duplicate", "overwrite")];
+    colleague.post(&format!("{page}/mapping"), &fields).await;
+    run::run_once(&db, app.now()).await.unwrap();
+    for seen in [&[("simulation", "1")][..], &[]] {
+        staff.post(&format!("{page}/confirmation"), seen).await;
+        let text = staff.get(&page).await.text();
+        assert!(text.contains("se simuló de nuevo después de que abriste esta página"), "{text}");
+        run::run_once(&db, app.now()).await.unwrap();
+        assert_eq!(population(&db).await.0, 0);
+    }
+    staff.post(&format!("{page}/confirmation"), &[("simulation", "2")]).await;
+    run::run_once(&db, app.now()).await.unwrap();
+    assert_eq!(population(&db).await.0, 1);
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn the_row_of_the_header_can_be_chosen(db: PgPool) {
+    let app = TestApp::new(db.clone());
+    let staff = app.as_role(Role::Staff).await;
+    let content = "Nombre,Correo,Teléfono\nzona,norte,x\ncliente,contacto,obs\nAna,ana@x.example,hola\n";
+    let page = upload(&staff, content.as_bytes(), &[]).await.location().to_owned();
+    let id = imports::list(&db, None, 1).await.unwrap()[0].id;
+    run::run_once(&db, app.now()).await.unwrap();
+    let header = async || imports::get(&db, id).await.unwrap().layout.unwrap().header_row;
+    assert_eq!(header().await, 1);
+    assert!(staff.get(&page).await.body.contains("name=\"header_row\""));
+    let mapping = format!("{page}/mapping");
+    staff.post(&mapping, &[("header_row", "3")]).await;
+    run::run_once(&db, app.now()).await.unwrap();
+    let it = imports::get(&db, id).await.unwrap();
+    assert_eq!(it.layout.unwrap().columns, ["cliente", "contacto", "obs"]);
+    // The next correction keeps it.
+    let fields = [("header_row", "3"), ("field", "first_name"), ("field", "email"), ("field", "notes")];
+    staff.post(&mapping, &fields).await;
+    run::run_once(&db, app.now()).await.unwrap();
+    let it = imports::get(&db, id).await.unwrap();
+    assert_eq!((it.layout.unwrap().header_row, it.counts.rows, it.counts.created), (3, 1, 1));
+    staff.post(&mapping, &[("header_row", "900")]).await;
+    run::run_once(&db, app.now()).await.unwrap();
+    let text = staff.get(&page).await.text();
+    assert!(text.contains("La fila 900 está vacía o no está entre las primeras"), "{text}");
+    staff.post(&mapping, &[("header_row", "1")]).await;
+    run::run_once(&db, app.now()).await.unwrap();
+    assert_eq!(header().await, 1);
 }
