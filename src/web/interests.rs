@@ -52,12 +52,11 @@ impl InterestsPage {
     fn new(shell: Shell, entries: Vec<Entry>) -> InterestsPage {
         let mut categories: Vec<Category> = Vec::new();
         for entry in entries {
-            match categories.last_mut().filter(|it| it.name == entry.interest.category) {
-                Some(category) => category.entries.push(entry),
-                None => {
-                    let name = entry.interest.category.clone();
-                    categories.push(Category { name, entries: vec![entry] });
-                }
+            let name = entry.interest.category.clone();
+            if let Some(category) = categories.last_mut().filter(|it| it.name == name) {
+                category.entries.push(entry);
+            } else {
+                categories.push(Category { name, entries: vec![entry] });
             }
         }
         InterestsPage { shell, categories, typed: None, errors: Errors::default() }

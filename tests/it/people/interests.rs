@@ -45,7 +45,7 @@ async fn an_interest_gets_a_name_and_a_category_and_says_who_has_it(db: PgPool) 
     let seen = [("seen_name", "Masages"), ("seen_category", "")];
     let named = [("name", "Masajes"), ("category", "Bienestar"), seen[0], seen[1]];
     assert_eq!(who.post(&path, &named).await.status, StatusCode::SEE_OTHER);
-    let page = who.get("/interests").await.text();
+    let page = who.get("/interests").await.body;
     assert!(page.contains("El interés quedó guardado.") && page.contains("Bienestar"), "{page}");
     assert!(page.contains(&format!("<a href=\"/contacts?interest={id}\">2 contactos</a>")), "{page}");
     let people = who.get(&format!("/contacts?interest={id}")).await.text();
