@@ -90,7 +90,7 @@ async fn stages_are_ones_own_and_a_finger_moves_a_card_with_its_value() {
     window.picture("board-stages").await;
     window.open("/pipeline").await;
     let stages =
-        ["Contactado", "Nuevo", "Interesado", "Cotización", "Hot Lead", "Ganado", "Perdido", "Garantía"];
+        ["Contactado", "Nuevo", "Interesado", "Cotización", "Hot Lead", "Garantía", "Ganado", "Perdido"];
     assert_eq!(window.texts_of(".lane h2").await, stages);
     window.sees_in("[data-lane='1'] .lane-sums", "2 contactos $500.000").await;
 

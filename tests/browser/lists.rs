@@ -32,6 +32,7 @@ async fn a_list_takes_the_marked_and_the_pasted_and_gives_back_who_was_removed()
     window.sees("2 marcados").await;
     window.press("Cambiar a los marcados").await;
     window.sees("Son las que marcaste en la lista.").await;
+    window.fill("action", "LIST").await;
     window.fill("to_list", list.trim_start_matches("/lists/")).await;
     window.press("Cambiar a 2 personas").await;
     window.sees("Deshacer").await;

@@ -16,12 +16,13 @@ const PEOPLE: &str = "
     select 'Persona', 'Número ' || n, 'p' || n || '@sur.cl', case when n <= 501 then 'PROSPECTO' else 'LEAD' end, 'persona numero ' || n, now(), now()
     from generate_series(1, 520) n;";
 
-async fn change_all(window: &Window, field: &str, value: &str) {
+async fn change_all(window: &Window, action: &str, field: &str, value: &str) {
     window.open("/contacts?lifecycle=PROSPECTO").await;
     window.sees_in("#list-count", "501 contactos").await;
     window.click("[data-bulk-item]").await;
     window.press("Cambiar a todos los que coinciden (501 contactos)").await;
     window.sees("Son todas las que muestra la lista con sus filtros.").await;
+    window.fill("action", action).await;
     window.fill(field, value).await;
     window.press("Cambiar a 501 personas").await;
     window.arrives_at("/bulk-actions/").await;
@@ -36,7 +37,7 @@ async fn all_that_match_are_tagged_and_given_an_owner_with_their_progress_and_ta
 
     // It shows how far it is, and goes on by itself.
     let held = app.hold("lock table contact_interests in exclusive mode").await;
-    change_all(&window, "interest", "Masajes").await;
+    change_all(&window, "TAG", "interest", "Masajes").await;
     window.seen("#live progress").await;
     window.sees("Sigue aunque cierres esta página.").await;
     window.picture("bulk-running").await;
@@ -46,7 +47,7 @@ async fn all_that_match_are_tagged_and_given_an_owner_with_their_progress_and_ta
     assert_eq!(app.one::<i64>("select count(*) from contact_interests").await, 501);
 
     let eva = app.one::<i64>("select id from staff_users where email = 'eva@prueba.cl'").await;
-    change_all(&window, "owner", &eva.to_string()).await;
+    change_all(&window, "OWNER", "owner", &eva.to_string()).await;
     window.sees("Deshacer").await;
     assert_eq!(app.one::<i64>("select count(*) from contacts where owner_id is not null").await, 501);
     window.press("Deshacer").await;
