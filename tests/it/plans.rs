@@ -35,11 +35,6 @@ const BIG: &[&str] = &[
     "suppressions",
     "communication_logs",
     "communication_events",
-    "tasks",
-    "pipeline_cards",
-    "interactions",
-    "import_rows",
-    "bulk_action_rows",
 ];
 
 /// How often each big table was read whole so far.
@@ -91,21 +86,6 @@ async fn full(db: &PgPool, contacts: &'static str) -> TestApp {
          insert into interests (name, key, created_at) values ('Yoga', 'yoga', '2026-01-01');
          insert into contact_interests select c.id, i.id, c.created_at from contacts c, interests i;
          update campaigns set name = 'Campaña ' || id where name like 'Campana %';
-         insert into tasks (title, contact_id, due_on, done_at, created_at)
-         select 'Llamar', id, '2026-11-01', case when id % 100 <> 0 then timestamptz '2026-11-02' end, '2026-10-01' from contacts;
-         insert into interactions (contact_id, kind, summary, at, created_at)
-         select id, 'NOTE', 'Pidió precios', '2026-10-01', '2026-10-01' from contacts;
-         insert into pipeline_cards (contact_id, stage_id, value, moved_at)
-         select id, 1 + id % 7, 250000, '2026-10-01' from contacts;
-         insert into imports (kind, filename, status, total, created, rejected, created_at)
-         select 'contacts', 'clientes.csv', 'DONE', count(*), count(*) filter (where id % 20 <> 0), count(*) filter (where id % 20 = 0), '2026-10-01'
-         from contacts, generate_series(1, 3) k group by k;
-         insert into import_rows (import_id, row_number, verdict, first_name, email, reason, cells)
-         select i.id, c.id, case when c.id % 20 = 0 then 'REJECTED' else 'CREATED' end, c.first_name, c.email,
-             case when c.id % 20 = 0 then 'El correo no se entiende' end, array[c.first_name, c.email] from imports i, contacts c;
-         insert into bulk_actions (status, action, target_name, filter, total, done, changed, created_at, created_by_name)
-         select 'DONE', 'TAG', 'Yoga', '{}', count(*), count(*), count(*), '2026-10-01', 'Eva' from contacts, generate_series(1, 3) k group by k;
-         insert into bulk_action_rows (bulk_action_id, contact_id, changed) select a.id, c.id, true from bulk_actions a, contacts c;
          analyze",
     )
     .execute(&only)
@@ -145,10 +125,6 @@ async fn pages_read_no_big_table_whole(db: PgPool) {
         "/campaigns".to_owned(),
         "/messages".to_owned(),
         "/suppressions".to_owned(),
-        "/tasks".to_owned(),
-        "/pipeline".to_owned(),
-        "/bulk-actions".to_owned(),
-        "/imports".to_owned(),
     ] {
         // The first asking reads what is kept in memory from then on.
         let before = reads(&app).await;
@@ -288,87 +264,6 @@ async fn segments_of_few_people_read_no_big_table_whole(db: PgPool) {
     }
     assert!(whole.is_empty(), "read whole:\n{}", whole.join("\n"));
 }
-
-/// Entries of each index of the big tables, and rows of these one after another, that were read so far.
-async fn walked(app: &TestApp, tables: &[&str]) -> Vec<(String, i64)> {
-    reads_of(app, tables).await;
-    sqlx::query_as(
-        "select indexrelname::text as name, idx_tup_read as read from pg_stat_user_indexes where relname = any ($1)
-         union all select relname::text, seq_tup_read from pg_stat_user_tables where relname = any ($1) order by name",
-    )
-    .bind(tables)
-    .fetch_all(&app.state.db)
-    .await
-    .unwrap()
-}
-
-#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
-async fn a_page_of_rows_walks_no_big_index_whole(db: PgPool) {
-    let app = full(&db, "set bench.contacts = 8000").await;
-    sqlx::raw_sql(
-        "insert into lists (name, created_at, updated_at) values ('Pocos', '2026-01-01', '2026-01-01'), ('Todos', '2026-01-01', '2026-01-01');
-         insert into list_members (list_id, contact_id, added_at)
-             select l.id, c.id, '2026-01-01' from lists l, contacts c where l.name = 'Todos' or c.id % 400 = 0;
-         insert into duplicate_candidates (first_id, second_id, reason, found_at)
-             select id - 1, id, 'SAME_PHONE', '2026-01-01' from contacts where id % 4 = 0;",
-    )
-    .execute(&app.state.db)
-    .await
-    .unwrap();
-    let one = async |text: &'static str| -> i64 {
-        sqlx::query_scalar(text).fetch_one(&app.state.db).await.unwrap()
-    };
-    let few = one("select id from lists where name = 'Pocos'").await;
-    let rule = Group::all([Condition::with(Field::List, Op::Is, &[&few.to_string()])]);
-    sqlx::query(
-        "insert into segments (name, rule, created_at, updated_at) values ('De la lista', $1, '2026-01-01', '2026-01-01')",
-    )
-    .bind(serde_json::to_value(&rule).unwrap())
-    .execute(&app.state.db)
-    .await
-    .unwrap();
-    sqlx::raw_sql("vacuum analyze").execute(&app.state.db).await.unwrap();
-    let all = one("select id from lists where name = 'Todos'").await;
-    let segment = one("select id from segments where name = 'De la lista'").await;
-    let person = one("select id from contacts order by id offset 4000 limit 1").await;
-    let import = one("select min(id) from imports").await;
-    let action = one("select min(id) from bulk_actions").await;
-    let admin = app.admin().await;
-    let tables = [BIG, &["list_members", "duplicate_candidates"]].concat();
-    let mut whole = Vec::new();
-    for path in [
-        "/contacts?q=persona4000".to_owned(),
-        format!("/contacts/{person}"),
-        format!("/contacts/{person}/timeline"),
-        format!("/contacts?list={few}"),
-        format!("/contacts?segment={segment}"),
-        "/pipeline".to_owned(),
-        "/pipeline?stage=2".to_owned(),
-        "/duplicates".to_owned(),
-        "/lists".to_owned(),
-        format!("/lists/{few}"),
-        format!("/lists/{all}"),
-        "/segments/value".to_owned(),
-        format!("/imports/{import}"),
-        format!("/imports/{import}/rows"),
-        format!("/bulk-actions/{action}"),
-        "/tasks".to_owned(),
-    ] {
-        let before = walked(&app, &tables).await;
-        let reply = admin.get(&path).await;
-        assert!(reply.status.is_success(), "{path}: {}", reply.status);
-        for (was, is) in before.into_iter().zip(walked(&app, &tables).await) {
-            let read = is.1 - was.1;
-            if read > MOST {
-                whole.push(format!("{path}: {read} of {}", is.0));
-            }
-        }
-    }
-    assert!(whole.is_empty(), "read whole:\n{}", whole.join("\n"));
-}
-
-/// Entries of one index that a page may look at: some pages of rows, and far fewer than a big table has.
-const MOST: i64 = 1_000;
 
 /// Rows of each of those tables that were read one after another, and how many it has.
 async fn rows_read(app: &TestApp) -> Vec<(String, i64, i64)> {
