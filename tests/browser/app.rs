@@ -108,6 +108,14 @@ impl App {
         sqlx::raw_sql(sql).execute(&mut db).await.unwrap();
     }
 
+    /// Keep others from writing in a table, until what this gives is closed.
+    pub(crate) async fn hold(&self, lock: &'static str) -> PgConnection {
+        let mut db = PgConnection::connect(&self.database_url).await.unwrap();
+        sqlx::raw_sql("begin").execute(&mut db).await.unwrap();
+        sqlx::raw_sql(lock).execute(&mut db).await.unwrap();
+        db
+    }
+
     /// The one value that `query` finds in its database.
     pub(crate) async fn one<T>(&self, query: &'static str) -> T
     where

@@ -70,3 +70,45 @@ async fn a_card_is_moved_by_keyboard_and_by_mouse() {
     window.arrives_at("/contacts/2").await;
     window.close().await;
 }
+
+#[tokio::test]
+async fn stages_are_ones_own_and_a_finger_moves_a_card_with_its_value() {
+    let app = App::start(&[]).await;
+    cards(&app).await;
+    let window = Window::open_at(&app.url, LAPTOP).await;
+    sign_in(&window).await;
+
+    window.open("/pipeline/stages").await;
+    window.fill_in("[action='/pipeline/stages/4'] [name=name]", "Cotización").await;
+    window.click("[action='/pipeline/stages/4'] button").await;
+    window.sees("La etapa quedó guardada.").await;
+    window.fill_in("[action='/pipeline/stages'] [name=name]", "Garantía").await;
+    window.click("[action='/pipeline/stages'] button").await;
+    window.sees("La etapa quedó agregada.").await;
+    window.click("[aria-label='Atrasar Nuevo']").await;
+    window.sees("El orden quedó guardado.").await;
+    window.picture("board-stages").await;
+    window.open("/pipeline").await;
+    let stages =
+        ["Contactado", "Nuevo", "Interesado", "Cotización", "Hot Lead", "Garantía", "Ganado", "Perdido"];
+    assert_eq!(window.texts_of(".lane h2").await, stages);
+    window.sees_in("[data-lane='1'] .lane-sums", "2 contactos $500.000").await;
+
+    // By its grip. A finger on the rest of a card scrolls.
+    window.drag_by_touch("#deal-2 .deal-line", "[data-lane='3']").await;
+    assert_eq!(stands(&app, "Eva").await, "Nuevo");
+    window.drag_by_touch("#deal-2 [data-grip]", "[data-lane='3']").await;
+    window.sees("Eva pasó a «Interesado»").await;
+    assert_eq!(stands(&app, "Eva").await, "Interesado");
+    window.sees_in("[data-lane='1'] .lane-sums", "1 contacto $250.000").await;
+    window.sees_in("[data-lane='3'] .lane-sums", "1 contacto $250.000").await;
+    window.sees_in(".board-value", "$500.000").await;
+
+    // What is won is no longer in progress.
+    window.drag_by_touch("#deal-1 [data-grip]", "[data-lane='6']").await;
+    window.sees("Ana pasó a «Ganado»").await;
+    window.sees_in("[data-lane='1'] .lane-sums", "0 contactos $0").await;
+    window.sees_in(".board-value", "$250.000").await;
+    window.picture("board-touch").await;
+    window.close().await;
+}

@@ -4,7 +4,7 @@
 use crate::app::variable;
 use fantoccini::{
     Client, ClientBuilder, Locator,
-    actions::{InputSource as _, MOUSE_BUTTON_LEFT, MouseActions, PointerAction},
+    actions::{InputSource, MOUSE_BUTTON_LEFT, MouseActions, PointerAction, TouchActions},
     elements::Element,
     error::CmdError,
 };
@@ -195,20 +195,29 @@ impl Window {
 
     /// Carry what `from` names to the middle of what `to` names with the mouse, a bit at a time as a hand does.
     pub(crate) async fn drag(&self, from: &str, to: &str) {
+        let hand = self.carrying(MouseActions::new("hand".to_owned()), from, to).await;
+        self.client.perform_actions(hand).await.unwrap();
+    }
+
+    /// The same with a finger.
+    pub(crate) async fn drag_by_touch(&self, from: &str, to: &str) {
+        let finger = self.carrying(TouchActions::new("finger".to_owned()), from, to).await;
+        self.client.perform_actions(finger).await.unwrap();
+    }
+
+    async fn carrying<T: InputSource<Action = PointerAction>>(&self, hand: T, from: &str, to: &str) -> T {
         let (from, to) = (self.seen(from).await, self.seen(to).await);
         let script = "arguments[0].scrollIntoView({block: 'center', behavior: 'instant'})";
         self.client.execute(script, vec![serde_json::to_value(&from).unwrap()]).await.unwrap();
         let step = Some(Duration::from_millis(100));
         let moved =
             |element: Element, x: f64| PointerAction::MoveToElement { element, duration: step, x, y: 0.0 };
-        let hand = MouseActions::new("hand".to_owned())
-            .then(moved(from, 0.0))
+        hand.then(moved(from, 0.0))
             .then(PointerAction::Down { button: MOUSE_BUTTON_LEFT })
             .then(PointerAction::MoveBy { duration: step, x: 10.0, y: 4.0 })
             .then(moved(to.clone(), -8.0))
             .then(moved(to, 0.0))
-            .then(PointerAction::Up { button: MOUSE_BUTTON_LEFT });
-        self.client.perform_actions(hand).await.unwrap();
+            .then(PointerAction::Up { button: MOUSE_BUTTON_LEFT })
     }
 
     /// Press the link, button, label or fold that says `text`.
