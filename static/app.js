@@ -305,11 +305,13 @@
     document.querySelectorAll("[data-bulk]").forEach(count);
   });
   // Filling in what belongs to a choice is choosing it.
-  document.addEventListener("input", function (event) {
+  function pick(event) {
     var choice = event.target instanceof Element ? event.target.closest("[data-picks]") : null;
     var radio = choice && choice.querySelector("input[type=radio]");
     if (radio && event.target !== radio) radio.checked = true;
-  });
+  }
+  document.addEventListener("input", pick);
+  document.addEventListener("change", pick);
 
   // Writing a campaign: variables at the cursor, the message's frame, the own window.
   var lastField = null;
