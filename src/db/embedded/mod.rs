@@ -95,14 +95,10 @@ pub async fn start(config: &Config, tell: &(dyn Fn(&str) + Sync)) -> Result<Embe
     account.make_private(&layout.home.join("postgres"))?;
 
     let users = lock_file(&layout.home.join("postgres.users"))?;
-    let starting = lock_file(&layout.home.join("postgres.starting"))?;
-    let (users, starting) = tokio::task::spawn_blocking(move || {
-        users.lock_shared()?;
-        starting.lock()?;
-        Ok::<_, std::io::Error>((users, starting))
-    })
-    .await
-    .map_err(|it| Error::Internal(it.to_string()))??;
+    let users = tokio::task::spawn_blocking(move || users.lock_shared().map(|()| users))
+        .await
+        .map_err(|it| Error::Internal(it.to_string()))??;
+    let starting = starting(&layout).await?;
 
     let programs = choose(config, &layout, tell).await?;
     if !layout.data.join("PG_VERSION").is_file() {
@@ -117,6 +113,14 @@ pub async fn start(config: &Config, tell: &(dyn Fn(&str) + Sync)) -> Result<Embe
     embedded.make_database().await?;
     drop(starting);
     Ok(embedded)
+}
+
+/// The lock of whoever starts a server on these data, held until it is dropped: two at once would sweep away each
+/// other's socket.
+async fn starting(layout: &Layout) -> Result<File> {
+    let starting = lock_file(&layout.home.join("postgres.starting"))?;
+    let held = tokio::task::spawn_blocking(move || starting.lock().map(|()| starting)).await;
+    Ok(held.map_err(|it| Error::Internal(it.to_string()))??)
 }
 
 fn lock_file(path: &Path) -> Result<File> {

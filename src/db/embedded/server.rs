@@ -101,7 +101,7 @@ impl Child {
     pub(super) async fn start(programs: &Programs, account: &Account, layout: &Layout) -> Result<Child> {
         make_socket_folder(account, &layout.socket)?;
         let deadline = Instant::now() + super::PATIENCE;
-        let mut process = loop {
+        let process = loop {
             let mut process = spawn(programs, account, layout)?;
             match answer(&mut process, layout, deadline).await {
                 Answer::Ready => break process,
@@ -131,18 +131,21 @@ impl Child {
         let (programs, account, layout) = (programs.clone(), account.clone(), layout.clone());
         // Whoever waits for the process also reaps it: an unreaped one looks alive to the next start.
         let watch = tokio::spawn(async move {
+            let mut process = Some(process);
             loop {
                 tokio::select! {
                     asked = &mut stopped => {
-                        if asked.is_ok() {
-                            end(&mut process).await;
+                        match &mut process {
+                            _ if asked.is_err() => {}
+                            Some(own) => end(own).await,
+                            None => stop_living(&layout).await,
                         }
                         return;
                     }
-                    _ = process.wait() => {
+                    () = ended(&mut process, &layout) => {
                         tracing::error!("Embedded Postgres ended by itself; starting it again");
                         tokio::time::sleep(Duration::from_secs(1)).await;
-                        match spawn(&programs, &account, &layout) {
+                        match again(&programs, &account, &layout).await {
                             Ok(again) => process = again,
                             Err(error) => {
                                 tracing::error!(%error, "Embedded Postgres could not be started again");
@@ -167,6 +170,37 @@ impl Child {
     pub(super) fn leave_running(self) {
         self.watch.abort();
     }
+}
+
+/// Until the server is gone: the own one, or that of another process.
+async fn ended(own: &mut Option<tokio::process::Child>, layout: &Layout) {
+    if let Some(process) = own {
+        let _ = process.wait().await;
+        return;
+    }
+    while is_there(layout) {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+}
+
+fn is_there(layout: &Layout) -> bool {
+    Note::read(&layout.data).is_some_and(|it| it.is_alive(&layout.data))
+}
+
+/// Start a server that ended; none: another process did meanwhile, and its socket is not ours to sweep away. Nobody else
+/// starts one until this one answers.
+async fn again(
+    programs: &Programs,
+    account: &Account,
+    layout: &Layout,
+) -> Result<Option<tokio::process::Child>> {
+    let _starting = super::starting(layout).await?;
+    if is_there(layout) {
+        return Ok(None);
+    }
+    let mut process = spawn(programs, account, layout)?;
+    answer(&mut process, layout, Instant::now() + super::PATIENCE).await;
+    Ok(Some(process))
 }
 
 async fn end(process: &mut tokio::process::Child) {
@@ -298,7 +332,7 @@ pub(super) async fn stop_living(layout: &Layout) {
     let Some(note) = Note::read(&layout.data).filter(|it| it.is_alive(&layout.data)) else { return };
     signal(u32::try_from(note.pid.as_raw()).ok(), Signal::SIGINT);
     let deadline = Instant::now() + Duration::from_secs(20);
-    while Note::read(&layout.data).is_some_and(|it| it.is_alive(&layout.data)) && Instant::now() < deadline {
+    while is_there(layout) && Instant::now() < deadline {
         tokio::time::sleep(PAUSE).await;
     }
 }
