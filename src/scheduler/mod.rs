@@ -126,6 +126,21 @@ pub async fn tick(state: &AppState, job: &'static Job, stop: &CancellationToken)
     perform(state, job, slot, Trigger::Scheduler, stop).await
 }
 
+/// Run every job whose latest slot has not been taken but the drip, for whoever keeps the time in this process's stead
+/// (`SCHEDULER=off`) and asks for the drip itself. One that fails keeps none of the others from running.
+pub async fn catch_up(state: &AppState, stop: &CancellationToken) {
+    for job in JOBS.iter().filter(|it| it.name != jobs::DRIP) {
+        let (own, until) = (state.clone(), stop.clone());
+        if let Err(error) = alone(async move { tick(&own, job, &until).await }).await {
+            tracing::error!(
+                job.name = job.name,
+                error = error.description(),
+                "A scheduled job could not run"
+            );
+        }
+    }
+}
+
 /// Run `job` now, because someone asks. Returns false if this very instant was asked for already.
 ///
 /// # Errors

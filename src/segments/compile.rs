@@ -144,6 +144,10 @@ fn looks_up(field: Field) -> bool {
             | Field::CompanyName
             | Field::CompanyIndustry
             | Field::CompanyComuna
+            | Field::CompanyRegion
+            | Field::CompanyOwner
+            | Field::Stage
+            | Field::FollowUp
             | Field::Interest
             | Field::List
             | Field::Bought
@@ -173,6 +177,10 @@ fn push_each_word(query: &mut Query, column: &'static str, words: &[String]) {
     }
 }
 
+/// A job title, without case and accents, as [`ITEM`] has what was bought.
+const JOB_TITLE: &str = "translate(lower(c.job_title), 'ÁÀÂÄÃÉÈÊËÍÌÎÏÓÒÔÖÕÚÙÛÜÑÇáàâäãéèêëíìîïóòôöõúùûüñç',
+    'aaaaaeeeeiiiiooooouuuuncaaaaaeeeeiiiiooooouuuunc')";
+
 /// What was bought, without case and accents, as `chile::text::fold` would have it. An index
 /// of `history_entries` is of the same words.
 const ITEM: &str = "translate(lower(h.item), 'ÁÀÂÄÃÉÈÊËÍÌÎÏÓÒÔÖÕÚÙÛÜÑÇáàâäãéèêëíìîïóòôöõúùûüñç',
@@ -188,6 +196,7 @@ fn push_words(query: &mut Query, field: Field, words: &[String]) {
             push_each_word(query, "a.search_key", words);
             query.push(")");
         }
+        Field::JobTitle => push_each_word(query, JOB_TITLE, words),
         Field::CompanyName => {
             query.push("exists (select 1 from companies k where k.id = c.company_id and ");
             push_each_word(query, "k.name_key", words);
@@ -208,12 +217,8 @@ fn push_codes(query: &mut Query, field: Field, codes: &[String]) {
         Field::Source => "c.source",
         Field::EmailDomain => "split_part(c.email, '@', 2)",
         Field::Comuna => return push_place(query, codes),
-        Field::Region => {
-            let within =
-                comunas::all().iter().filter(|it| codes.iter().any(|code| it.code.starts_with(code)));
-            let within: Vec<String> = within.map(|it| it.code.to_owned()).collect();
-            return push_place(query, &within);
-        }
+        Field::Region => return push_place(query, &comunas_of(codes)),
+        Field::CompanyRegion => return push_company(query, "k.comuna", &comunas_of(codes)),
         Field::CompanyIndustry => return push_company(query, "k.industry", codes),
         Field::CompanyComuna => return push_company(query, "k.comuna", codes),
         // As the index of birthdays has it.
@@ -229,6 +234,12 @@ fn push_codes(query: &mut Query, field: Field, codes: &[String]) {
         _ => "null",
     };
     query.push(column).push(" = any (").push_bind(codes.to_vec()).push(")");
+}
+
+/// The codes of all comunas of these regions.
+fn comunas_of(regions: &[String]) -> Vec<String> {
+    let within = comunas::all().iter().filter(|it| regions.iter().any(|code| it.code.starts_with(code)));
+    within.map(|it| it.code.to_owned()).collect()
 }
 
 /// Their own comuna, else their company's.
@@ -277,6 +288,16 @@ fn push_ids(query: &mut Query, field: Field, ids: &[i64]) {
     let ids = ids.to_vec();
     match field {
         Field::Owner => drop(query.push("c.owner_id = any (").push_bind(ids).push(")")),
+        Field::CompanyOwner => {
+            query.push("exists (select 1 from companies k where k.id = c.company_id and k.owner_id = any (");
+            query.push_bind(ids).push("))");
+        }
+        Field::Stage => {
+            query.push(
+                "exists (select 1 from pipeline_cards p where p.contact_id = c.id and p.stage_id = any (",
+            );
+            query.push_bind(ids).push("))");
+        }
         Field::Interest => {
             query.push("exists (select 1 from contact_interests i where i.contact_id = c.id and i.interest_id = any (");
             query.push_bind(ids).push("))");
@@ -318,6 +339,13 @@ fn push_known(query: &mut Query, field: Field) {
         Field::Phone => "c.phone is not null",
         Field::Owner => "c.owner_id is not null",
         Field::BirthDate => "c.birth_date is not null",
+        Field::Stage => "exists (select 1 from pipeline_cards p where p.contact_id = c.id)",
+        Field::FollowUp => {
+            "exists (select 1 from pipeline_cards p where p.contact_id = c.id and p.follow_up_on is not null)"
+        }
+        Field::CompanyOwner => {
+            "exists (select 1 from companies k where k.id = c.company_id and k.owner_id is not null)"
+        }
         _ => "false",
     });
 }
@@ -342,11 +370,17 @@ fn push_age(query: &mut Query, low: Option<i64>, high: Option<i64>, today: Naive
 }
 
 fn push_day(query: &mut Query, field: Field, from: Option<NaiveDate>, until: Option<NaiveDate>) {
-    if field == Field::Created {
-        push_instants(query, "c.created_at", from, until);
-    } else {
-        query.push("c.birth_date is not null and ");
-        push_range(query, "c.birth_date", from, until);
+    match field {
+        Field::Created => push_instants(query, "c.created_at", from, until),
+        Field::FollowUp => {
+            query.push("exists (select 1 from pipeline_cards p where p.contact_id = c.id and p.follow_up_on is not null and ");
+            push_range(query, "p.follow_up_on", from, until);
+            query.push(")");
+        }
+        _ => {
+            query.push("c.birth_date is not null and ");
+            push_range(query, "c.birth_date", from, until);
+        }
     }
 }
 

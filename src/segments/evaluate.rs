@@ -31,6 +31,12 @@ pub struct Facts {
     pub source: String,
     /// Who looks after them.
     pub owner: Option<i64>,
+    /// Job title, as written.
+    pub job_title: Option<String>,
+    /// Stage of the board.
+    pub stage: Option<i64>,
+    /// Day on which to follow up.
+    pub follow_up: Option<NaiveDate>,
     /// CUT code, their own.
     pub comuna: Option<String>,
     /// Day of birth.
@@ -76,6 +82,8 @@ pub struct Employer {
     pub industry: Option<String>,
     /// CUT code.
     pub comuna: Option<String>,
+    /// Who looks after it.
+    pub owner: Option<i64>,
 }
 
 /// What came of one message.
@@ -103,8 +111,12 @@ impl Facts {
     #[must_use]
     pub fn mentioned(&self) -> Group {
         let owner: Vec<i64> = self.owner.into_iter().collect();
+        let of_company: Vec<i64> = self.company.as_ref().and_then(|it| it.owner).into_iter().collect();
+        let stage: Vec<i64> = self.stage.into_iter().collect();
         let rows = [
             (Field::Owner, &owner),
+            (Field::CompanyOwner, &of_company),
+            (Field::Stage, &stage),
             (Field::Interest, &self.interests),
             (Field::Import, &self.imports),
             (Field::List, &self.lists),
@@ -126,6 +138,12 @@ impl Facts {
     #[must_use]
     pub fn place(&self) -> Option<&str> {
         self.comuna.as_deref().or_else(|| self.company.as_ref()?.comuna.as_deref())
+    }
+
+    /// Who looks after the company where they work.
+    #[must_use]
+    pub fn company_owner(&self) -> Option<i64> {
+        self.company.as_ref().and_then(|it| it.owner)
     }
 
     /// Whether all of `rule` holds.
@@ -162,6 +180,7 @@ impl Facts {
                 let holds = |text: &str| words.iter().all(|it| text.contains(it.as_str()));
                 match field {
                     Field::Words => holds(&self.search_key),
+                    Field::JobTitle => self.job_title.as_ref().is_some_and(|it| holds(&fold(it))),
                     Field::CompanyName => self.company.as_ref().is_some_and(|it| holds(&it.name_key)),
                     _ => self.items.iter().any(|it| holds(&fold(it))),
                 }
@@ -169,6 +188,8 @@ impl Facts {
             Test::Codes(codes) => self.codes(field).iter().any(|it| codes.contains(it)),
             Test::Ids(ids) => match field {
                 Field::Owner => self.owner.is_some_and(|it| ids.contains(&it)),
+                Field::CompanyOwner => self.company_owner().is_some_and(|it| ids.contains(&it)),
+                Field::Stage => self.stage.is_some_and(|it| ids.contains(&it)),
                 Field::Interest => self.interests.iter().any(|it| ids.contains(it)),
                 Field::Import => self.imports.iter().any(|it| ids.contains(it)),
                 Field::List => self.lists.iter().any(|it| ids.contains(it)),
@@ -181,6 +202,8 @@ impl Facts {
                 Field::Email => self.email.is_some(),
                 Field::Phone => self.phone.is_some(),
                 Field::Owner => self.owner.is_some(),
+                Field::CompanyOwner => self.company_owner().is_some(),
+                Field::Stage => self.stage.is_some(),
                 _ => self.day(field).is_some(),
             },
             Test::Number(low, high) => self
@@ -207,6 +230,9 @@ impl Facts {
             Field::Region => one(self.place().and_then(|it| it.get(..2))),
             Field::CompanyIndustry => one(self.company.as_ref().and_then(|it| it.industry.as_deref())),
             Field::CompanyComuna => one(self.company.as_ref().and_then(|it| it.comuna.as_deref())),
+            Field::CompanyRegion => {
+                one(self.company.as_ref().and_then(|it| it.comuna.as_deref()).and_then(|it| it.get(..2)))
+            }
             Field::EmailDomain => one(self.email.as_deref().and_then(|it| it.split_once('@')).map(|it| it.1)),
             Field::BirthMonth => self.birth_date.map(|it| it.month().to_string()).into_iter().collect(),
             Field::Contactable => self.reach.iter().map(|it| it.code().to_owned()).collect(),
@@ -234,6 +260,7 @@ impl Facts {
         match field {
             Field::Created => Some(time::local_date(self.created_at)),
             Field::BirthDate => self.birth_date,
+            Field::FollowUp => self.follow_up,
             Field::LastVisit => self.last_visit,
             Field::LastPurchase => self.last_purchase,
             Field::LastActivity => self.last_activity.map(time::local_date),

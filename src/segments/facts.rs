@@ -19,16 +19,18 @@ const MOST_MESSAGES: i64 = 10_000;
 /// [`Error::NotFound`], or the database's.
 pub async fn of(db: &mut PgConnection, contact: ContactId) -> Result<Facts> {
     let it = sqlx::query!(
-        r#"select c.search_key, c.email, c.phone, c.lifecycle, c.source, c.owner_id, c.comuna, c.birth_date, c.created_at,
+        r#"select c.search_key, c.email, c.phone, c.lifecycle, c.source, c.owner_id, c.job_title, c.comuna, c.birth_date, c.created_at,
                   c.email_basis is not null as "email_basis!", c.sms_basis is not null as "sms_basis!",
                   c.whatsapp_basis is not null as "whatsapp_basis!",
-                  k.name_key as "name_key?", k.industry as "industry?", k.comuna as "company_comuna?",
+                  k.name_key as "name_key?", k.industry as "industry?", k.comuna as "company_comuna?", k.owner_id as "company_owner?",
+                  p.stage_id as "stage_id?", p.follow_up_on as "follow_up_on?",
                   coalesce(m.visits, 0) as "visits!", coalesce(m.purchases, 0) as "purchases!",
                   coalesce(m.enrolments, 0) as "enrolments!", coalesce(m.spent, 0) as "spent!",
                   m.last_visit_on as "last_visit_on?", m.last_purchase_on as "last_purchase_on?",
                   m.last_activity_at as "last_activity_at?"
            from contacts c
            left join companies k on k.id = c.company_id
+           left join pipeline_cards p on p.contact_id = c.id
            left join contact_metrics m on m.contact_id = c.id
            where c.id = $1"#,
         contact.0
@@ -67,6 +69,9 @@ pub async fn of(db: &mut PgConnection, contact: ContactId) -> Result<Facts> {
         lifecycle: it.lifecycle,
         source: it.source,
         owner: it.owner_id,
+        job_title: it.job_title,
+        stage: it.stage_id,
+        follow_up: it.follow_up_on,
         comuna: it.comuna,
         birth_date: it.birth_date,
         created_at: it.created_at,
@@ -74,6 +79,7 @@ pub async fn of(db: &mut PgConnection, contact: ContactId) -> Result<Facts> {
             name_key,
             industry: it.industry,
             comuna: it.company_comuna,
+            owner: it.company_owner,
         }),
         visits: i64::from(it.visits),
         purchases: i64::from(it.purchases),

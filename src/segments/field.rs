@@ -29,7 +29,10 @@ codes! {
         Kind = "KIND", "tipo";
         Lifecycle = "LIFECYCLE", "etapa";
         Source = "SOURCE", "origen";
+        JobTitle = "JOB_TITLE", "cargo";
         Owner = "OWNER", "responsable";
+        Stage = "STAGE", "etapa del embudo";
+        FollowUp = "FOLLOW_UP", "próximo seguimiento";
         Comuna = "COMUNA", "comuna";
         Region = "REGION", "región";
         Interest = "INTEREST", "interés";
@@ -44,6 +47,8 @@ codes! {
         CompanyName = "COMPANY_NAME", "nombre de su empresa";
         CompanyIndustry = "COMPANY_INDUSTRY", "rubro de su empresa";
         CompanyComuna = "COMPANY_COMUNA", "comuna de su empresa";
+        CompanyRegion = "COMPANY_REGION", "región de su empresa";
+        CompanyOwner = "COMPANY_OWNER", "responsable de su empresa";
         Visits = "VISITS", "visitas";
         Purchases = "PURCHASES", "compras";
         Enrolments = "ENROLMENTS", "inscripciones";
@@ -101,10 +106,13 @@ pub const GROUPS: &[(&str, &[Field])] = &[
         "Persona",
         &[
             Field::Words,
+            Field::JobTitle,
             Field::Lifecycle,
             Field::Kind,
             Field::Source,
             Field::Owner,
+            Field::Stage,
+            Field::FollowUp,
             Field::Interest,
             Field::Comuna,
             Field::Region,
@@ -133,7 +141,16 @@ pub const GROUPS: &[(&str, &[Field])] = &[
         "Contacto y mensajes",
         &[Field::Contactable, Field::Message, Field::Email, Field::EmailDomain, Field::Phone],
     ),
-    ("Empresa", &[Field::CompanyIndustry, Field::CompanyComuna, Field::CompanyName]),
+    (
+        "Empresa",
+        &[
+            Field::CompanyIndustry,
+            Field::CompanyComuna,
+            Field::CompanyRegion,
+            Field::CompanyName,
+            Field::CompanyOwner,
+        ],
+    ),
     ("Listas y segmentos", &[Field::List, Field::Segment]),
 ];
 
@@ -142,12 +159,13 @@ impl Field {
     #[must_use]
     pub fn shape(self) -> Shape {
         match self {
-            Field::Words | Field::CompanyName | Field::Bought => Shape::Words,
+            Field::Words | Field::JobTitle | Field::CompanyName | Field::Bought => Shape::Words,
             Field::Email | Field::Phone => Shape::Present,
             Field::Age | Field::Visits | Field::Purchases | Field::Enrolments => Shape::Number,
             Field::Spent | Field::AverageTicket => Shape::Money,
             Field::Created
             | Field::BirthDate
+            | Field::FollowUp
             | Field::LastVisit
             | Field::LastPurchase
             | Field::LastActivity => Shape::Day,
@@ -161,7 +179,9 @@ impl Field {
     pub fn ops(self) -> &'static [Op] {
         match self.shape() {
             Shape::Words => &[Op::Contains, Op::NotContains],
-            Shape::Choice if self == Field::Owner => &[Op::Is, Op::IsNot, Op::Known, Op::Unknown],
+            Shape::Choice if matches!(self, Field::Owner | Field::CompanyOwner | Field::Stage) => {
+                &[Op::Is, Op::IsNot, Op::Known, Op::Unknown]
+            }
             Shape::Choice => &[Op::Is, Op::IsNot],
             Shape::Present => &[Op::Known, Op::Unknown],
             Shape::Number | Shape::Money => {
@@ -181,7 +201,16 @@ impl Field {
     /// Whether its values are rows of a table.
     #[must_use]
     pub fn refers(self) -> bool {
-        matches!(self, Field::Owner | Field::Interest | Field::Import | Field::List | Field::Segment)
+        matches!(
+            self,
+            Field::Owner
+                | Field::CompanyOwner
+                | Field::Stage
+                | Field::Interest
+                | Field::Import
+                | Field::List
+                | Field::Segment
+        )
     }
 
     /// How `op` reads after this field.

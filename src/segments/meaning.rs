@@ -109,7 +109,7 @@ fn choice(condition: &Condition) -> Result<Test, String> {
         Field::Lifecycle => Lifecycle::from_code(code).is_some(),
         Field::Source => Source::from_code(code).is_some(),
         Field::Comuna | Field::CompanyComuna => comunas::by_code(code).is_some(),
-        Field::Region => comunas::region(code).is_some_and(|it| it.code == code),
+        Field::Region | Field::CompanyRegion => comunas::region(code).is_some_and(|it| it.code == code),
         Field::BirthMonth => code.parse::<u32>().is_ok_and(|it| (1..=12).contains(&it)),
         Field::Contactable => Channel::from_code(code).is_some(),
         _ => true,

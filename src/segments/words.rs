@@ -62,6 +62,8 @@ impl Names {
             r#"with named as (select distinct field, id from unnest($1::text[], $2::bigint[]) n (field, id)),
                offered as (
                    (select 'OWNER' as field, id from staff_users where active order by id limit 500)
+                   union all (select 'COMPANY_OWNER', id from staff_users where active order by id limit 500)
+                   union all (select 'STAGE', id from pipeline_stages order by position limit 100)
                    union all (select 'INTEREST', id from interests order by id limit 2000)
                    union all (select 'IMPORT', id from imports where kind <> 'companies' and status = 'DONE' order by id desc limit 200)
                    union all (select 'LIST', id from lists where deleted_at is null order by id limit 1000)
@@ -69,16 +71,17 @@ impl Names {
                    union all (select 'CAMPAIGN', id from campaigns order by id desc limit 500)
                ), wanted as (select * from offered union select * from named)
                select w.field as "field!", w.id as "id!", exists (select from offered o where o.field = w.field and o.id = w.id) as "is_offered!",
-                      coalesce(s.name, i.name, f.filename, l.name, g.name, c.name) as "name!",
+                      coalesce(s.name, p.name, i.name, f.filename, l.name, g.name, c.name) as "name!",
                       coalesce(not s.active, f.status = 'UNDONE', l.deleted_at is not null or g.deleted_at is not null) as "is_gone!"
                from wanted w
-               left join staff_users s on w.field = 'OWNER' and s.id = w.id
+               left join staff_users s on w.field in ('OWNER', 'COMPANY_OWNER') and s.id = w.id
+               left join pipeline_stages p on w.field = 'STAGE' and p.id = w.id
                left join interests i on w.field = 'INTEREST' and i.id = w.id
                left join imports f on w.field = 'IMPORT' and f.id = w.id
                left join lists l on w.field = 'LIST' and l.id = w.id
                left join segments g on w.field = 'SEGMENT' and g.id = w.id
                left join campaigns c on w.field = 'CAMPAIGN' and c.id = w.id
-               where coalesce(s.name, i.name, f.filename, l.name, g.name, c.name) is not null"#,
+               where coalesce(s.name, p.name, i.name, f.filename, l.name, g.name, c.name) is not null"#,
             &fields as &[&str],
             &ids
         )
@@ -100,7 +103,7 @@ impl Names {
     /// What is said of a row of `field` that is not there to be chosen any more.
     fn gone(field: Field) -> &'static str {
         match field {
-            Field::Owner => "cuenta inactiva",
+            Field::Owner | Field::CompanyOwner => "cuenta inactiva",
             Field::Import => "deshecha",
             Field::List => "eliminada",
             _ => "eliminado",
@@ -116,7 +119,7 @@ impl Names {
             Field::Source => Source::from_code(value).map(Source::label),
             Field::Contactable => Channel::from_code(value).map(Channel::label),
             Field::Comuna | Field::CompanyComuna => comunas::by_code(value).map(|it| it.name),
-            Field::Region => comunas::region(value).map(|it| it.name),
+            Field::Region | Field::CompanyRegion => comunas::region(value).map(|it| it.name),
             Field::BirthMonth => {
                 value.parse::<usize>().ok().and_then(|it| format::MONTHS.get(it.wrapping_sub(1)).copied())
             }
@@ -201,6 +204,7 @@ impl Names {
         let typed = condition.values.first().map_or("", |it| it.trim());
         let (yes, no) = match condition.field {
             Field::Bought => ("compró o hizo algo con", "nunca compró ni hizo algo con"),
+            Field::JobTitle => ("el cargo contiene", "el cargo no contiene"),
             Field::CompanyName => ("el nombre de su empresa contiene", "el nombre de su empresa no contiene"),
             _ => ("nombre, correo o teléfono contiene", "nombre, correo y teléfono no contienen"),
         };
@@ -265,6 +269,9 @@ impl Names {
             Field::Lifecycle => self.value(Field::Lifecycle, &facts.lifecycle),
             Field::Source => self.value(Field::Source, &facts.source),
             Field::Owner => facts.owner.map(|it| ids(&[it])).unwrap_or_default(),
+            Field::CompanyOwner => facts.company_owner().map(|it| ids(&[it])).unwrap_or_default(),
+            Field::Stage => facts.stage.map(|it| ids(&[it])).unwrap_or_default(),
+            Field::JobTitle => facts.job_title.clone().unwrap_or_default(),
             Field::Comuna => facts.place_name().unwrap_or_default().to_owned(),
             Field::Region => facts
                 .place()
@@ -283,6 +290,9 @@ impl Names {
             Field::CompanyComuna => {
                 company.and_then(|it| it.comuna.as_deref()).map(comunas::name).unwrap_or_default().to_owned()
             }
+            Field::CompanyRegion => company
+                .and_then(|it| comunas::region(it.comuna.as_deref()?.get(..2)?))
+                .map_or(String::new(), |it| it.name.to_owned()),
             Field::Spent | Field::AverageTicket => {
                 facts.number(condition.field, today).map(format::money).unwrap_or_default()
             }
@@ -303,6 +313,7 @@ impl Names {
             Field::Segment => String::new(),
             Field::Created
             | Field::BirthDate
+            | Field::FollowUp
             | Field::LastVisit
             | Field::LastPurchase
             | Field::LastActivity => facts.day(condition.field).map(format::date).unwrap_or_default(),

@@ -1,10 +1,12 @@
-//! What a cron of the hosting calls: one run of the drip, behind a bearer token.
+//! What a cron of the hosting calls: one run of the drip, behind a bearer token. Where this process keeps no time of its
+//! own (`SCHEDULER=off`), each call also runs the other jobs that are due.
 
 use super::{bearer, campaigns_actions::engine, html::Answer, routes::Route};
 use crate::{
     campaigns::drip,
     channels::Channel,
     messaging::{drain::Options, runs::Trigger},
+    scheduler,
     state::AppState,
 };
 use axum::{
@@ -31,6 +33,11 @@ async fn run(State(state): State<AppState>, headers: HeaderMap) -> Answer {
         let mut response = refused(StatusCode::UNAUTHORIZED, "la clave no es la de DRIP_TOKEN");
         response.headers_mut().insert(header::WWW_AUTHENTICATE, header::HeaderValue::from_static("Bearer"));
         return Ok(response);
+    }
+    if !state.config.scheduler {
+        // Whoever calls is the clock: without them nobody would read the mailbox or look for who fell inactive.
+        let state = state.clone();
+        tokio::spawn(async move { scheduler::catch_up(&state, &state.stop).await });
     }
     let stop = state.stop.child_token();
     let options = Options { time_box: Some(TIME_BOX), stop, ..Options::new(Channel::Email, Trigger::Http) };

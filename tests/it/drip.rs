@@ -20,6 +20,7 @@ use llovizna::{
         kinds::Status as MessageStatus,
         runs::Trigger,
     },
+    scheduler::jobs::{DRIP, JOBS},
 };
 use serde_json::Value;
 use sqlx::{Connection, PgPool};
@@ -195,6 +196,30 @@ async fn a_wrong_token_is_refused_and_sends_nothing(db: PgPool) {
     assert_eq!(ask(&app, None).await.0, StatusCode::UNAUTHORIZED);
     assert_eq!(ask(&app, Some("goteo-secretO")).await.0, StatusCode::UNAUTHORIZED);
     assert!(app.mailbox.sent().is_empty());
+}
+
+#[sqlx::test(migrator = "MIGRATIONS")]
+async fn a_cron_in_the_schedulers_stead_runs_all_that_is_due(db: PgPool) {
+    let ran = || async {
+        sqlx::query_scalar::<_, String>("select name from job_runs where status = 'DONE' order by name")
+            .fetch_all(&db)
+            .await
+            .unwrap()
+    };
+    ask(&with_token(db.clone()), Some("goteo-secreto")).await;
+    assert_eq!(ran().await, [""; 0], "where a scheduler runs, the jobs are its own");
+    let off = [BUSINESS, &[("DRIP_TOKEN", "goteo-secreto"), ("SCHEDULER", "off")]].concat();
+    let app = TestApp::with(db.clone(), &off);
+    assert_eq!(ask(&app, Some("goteo-secreto")).await.0, StatusCode::OK);
+    let mut due: Vec<&str> = JOBS.iter().map(|it| it.name).filter(|it| *it != DRIP).collect();
+    due.sort_unstable();
+    for _ in 0..200 {
+        if ran().await.len() == due.len() {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    assert_eq!(ran().await, due);
 }
 
 #[sqlx::test(migrator = "MIGRATIONS")]

@@ -243,7 +243,9 @@ impl Offer {
             Field::Lifecycle => Lifecycle::ALL.iter().map(|it| pair(it.code(), it.label())).collect(),
             Field::Source => Source::ALL.iter().map(|it| pair(it.code(), it.label())).collect(),
             Field::Contactable => Channel::ALL.iter().map(|it| pair(it.code(), it.label())).collect(),
-            Field::Region => comunas::REGIONS.iter().map(|it| pair(it.code, it.name)).collect(),
+            Field::Region | Field::CompanyRegion => {
+                comunas::REGIONS.iter().map(|it| pair(it.code, it.name)).collect()
+            }
             Field::BirthMonth => {
                 (1..).zip(format::MONTHS).map(|(number, name)| pair(&format!("{number}"), name)).collect()
             }

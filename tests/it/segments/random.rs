@@ -31,6 +31,7 @@ const COMUNAS: &[&str] = &["10101", "10109", "13114"];
 const INDUSTRIES: &[&str] = &["Lechería", "Turismo"];
 const NAMES: &[&str] = &["Ana María", "José", "Ñusta", "Óscar"];
 const DOMAINS: &[&str] = &["sur.example", "correo.example"];
+const TITLES: &[&str] = &["Jefe de local", "DUEÑA del Local", "Técnico"];
 const ITEMS: &[&str] = &["Masaje descontracturante", "Curso de ACUARELA", "Café (250 g)", "Pan"];
 const NEEDLES: &[&str] = &["ana", "jose mar", "masaje", "acuarela", "cafe 250", "sur", "lacteos"];
 
@@ -72,14 +73,14 @@ fn person() -> impl Strategy<Value = Person> {
         any::<bool>(),
         select(Lifecycle::ALL),
         select(Source::ALL),
-        maybe(1i64..3),
+        (maybe(1i64..3), maybe(select(TITLES)), maybe((1i64..3, maybe(0u64..40)))),
         maybe(select(COMUNAS)),
         maybe(prop_oneof![
             select(vec!["2000-02-29", "1996-11-23", "1996-11-24", "1980-01-31"]),
             Just("2026-11-20")
         ]),
     );
-    let work = maybe((0usize..3, maybe(select(INDUSTRIES)), maybe(select(COMUNAS))));
+    let work = maybe((0usize..3, maybe(select(INDUSTRIES)), maybe(select(COMUNAS)), maybe(1i64..3)));
     let past = (
         maybe((0i64..8, 0i64..4, 0i64..2, select(vec![0i64, 49_999, 50_000, 50_001, 150_000, 400_000]))),
         maybe(0u64..120),
@@ -97,7 +98,7 @@ fn person() -> impl Strategy<Value = Person> {
         near_midnight(),
     );
     (who, work, past, ties).prop_map(|(who, work, past, ties)| {
-        let (first_name, domain, has_phone, lifecycle, source, owner, comuna, born) = who;
+        let (first_name, domain, has_phone, lifecycle, source, (owner, title, card), comuna, born) = who;
         let (figures, visit, purchase, active, items) = past;
         let (interests, imports, lists, messages, bases, suppressed, created_at) = ties;
         let today = time::local_date(monday_noon());
@@ -110,13 +111,17 @@ fn person() -> impl Strategy<Value = Person> {
             lifecycle: lifecycle.code().to_owned(),
             source: source.code().to_owned(),
             owner,
+            job_title: title.map(str::to_owned),
+            stage: card.map(|it| it.0),
+            follow_up: card.and_then(|it| it.1).map(|days| today + Days::new(20) - Days::new(days)),
             comuna: comuna.map(str::to_owned),
             birth_date: born.map(|it| it.parse().unwrap()),
             created_at,
-            company: work.map(|(place, industry, comuna)| Employer {
+            company: work.map(|(place, industry, comuna, owner)| Employer {
                 name_key: fold(["Lácteos Uno", "Termas Dos", "Sur Tres"][place]),
                 industry: industry.map(str::to_owned),
                 comuna: comuna.map(str::to_owned),
+                owner,
             }),
             interests,
             imports,
@@ -171,16 +176,23 @@ fn values(field: Field, op: Op, seed: usize) -> Vec<String> {
     };
     match field {
         Field::Words | Field::CompanyName | Field::Bought => one(NEEDLES),
+        Field::JobTitle => one(&["jefe", "duena local", "técnico"]),
         Field::Kind => one(&["B2B", "B2C"]),
         Field::Lifecycle => two(&["LEAD", "CLIENTE", "INACTIVO"]),
         Field::Source => two(&["WEB", "REFERIDO", "OTRO"]),
         Field::Comuna | Field::CompanyComuna => two(COMUNAS),
-        Field::Region => one(&["10", "13"]),
+        Field::Region | Field::CompanyRegion => one(&["10", "13"]),
         Field::EmailDomain => one(DOMAINS),
         Field::BirthMonth => two(&["1", "2", "11"]),
         Field::CompanyIndustry => one(INDUSTRIES),
         Field::Contactable => two(&["EMAIL", "SMS", "WHATSAPP"]),
-        Field::Owner | Field::Interest | Field::Import | Field::List | Field::Segment => two(&["1", "2"]),
+        Field::Owner
+        | Field::CompanyOwner
+        | Field::Stage
+        | Field::Interest
+        | Field::Import
+        | Field::List
+        | Field::Segment => two(&["1", "2"]),
         Field::Spent | Field::AverageTicket => number(&[0, 49_999, 50_000, 150_000]),
         Field::Age => number(&[0, 26, 29, 30, 46]),
         _ => number(&[0, 1, 2, 5, 6]),
@@ -273,13 +285,14 @@ async fn write(db: &PgPool, place: usize, person: &Person) -> (ContactId, Facts)
         None => None,
         Some(it) => Some(
             sqlx::query_scalar(
-                "insert into companies (name, name_key, rut, industry, comuna, created_at, updated_at)
-                 values ($1, $1, $2, $3, $4, $5, $5) returning id",
+                "insert into companies (name, name_key, rut, industry, comuna, owner_id, created_at, updated_at)
+                 values ($1, $1, $2, $3, $4, $5, $6, $6) returning id",
             )
             .bind(&it.name_key)
             .bind(format!("{place}-1"))
             .bind(&it.industry)
             .bind(&it.comuna)
+            .bind(it.owner)
             .bind(facts.created_at)
             .fetch_one(db)
             .await
@@ -290,8 +303,8 @@ async fn write(db: &PgPool, place: usize, person: &Person) -> (ContactId, Facts)
     let own_import = facts.imports.first().copied();
     let id: i64 = sqlx::query_scalar(
         "insert into contacts (company_id, first_name, email, phone, lifecycle, source, owner_id, comuna, birth_date,
-                               email_basis, sms_basis, whatsapp_basis, search_key, import_id, created_at, updated_at)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $15) returning id",
+                               email_basis, sms_basis, whatsapp_basis, search_key, import_id, created_at, updated_at, job_title)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $15, $16) returning id",
     )
     .bind(company)
     .bind(person.first_name)
@@ -308,6 +321,7 @@ async fn write(db: &PgPool, place: usize, person: &Person) -> (ContactId, Facts)
     .bind(&facts.search_key)
     .bind(own_import)
     .bind(facts.created_at)
+    .bind(&facts.job_title)
     .fetch_one(db)
     .await
     .unwrap();
@@ -338,6 +352,12 @@ async fn ties(db: &PgPool, id: i64, person: &Person, facts: &Facts) {
             .execute(db)
             .await
             .unwrap();
+    }
+    if let Some(stage) = facts.stage {
+        let query = sqlx::query(
+            "insert into pipeline_cards (contact_id, stage_id, follow_up_on, moved_at) values ($1, $2, $3, $4)",
+        );
+        query.bind(id).bind(stage).bind(facts.follow_up).bind(now).execute(db).await.unwrap();
     }
     for interest in &facts.interests {
         let query =
