@@ -23,6 +23,15 @@ create function names_agree(one text, other text) returns boolean
                     where known.word = said.word or length(said.word) = 1 and starts_with(known.word, said.word)))
     $$;
 
+-- Whether a row of a file that gives a telephone may mean the contact who has it: on a mobile their names have to agree,
+-- on a fixed line, which an office shares (then `phone_ident` holds the name behind a bar), theirs has to begin with the row's.
+create function telephone_means(phone_ident text, name_key text, search_key text, email text, phone text) returns boolean
+    language sql immutable parallel safe
+    as $$
+        select case when strpos(phone_ident, '|') = 0 then names_agree(name_key, name_in_key(search_key, email, phone))
+            else starts_with(search_key, split_part(phone_ident, '|', 2) || ' ') end
+    $$;
+
 -- Whether a contact may be given a basis on a channel by an import: no when they said no, or their address is excluded.
 create function may_get_basis(contact bigint, channel text, address text) returns boolean
     language sql stable parallel safe

@@ -22,17 +22,13 @@ pub(super) async fn find(tx: &mut Tx<'_>) -> Result<()> {
          select c.id as contact_id from import_noes n join contacts c on c.email = n.email
          union
          select c.id from import_noes n join contacts c on c.phone = n.phone
-            and case when strpos(n.phone_ident, '|') = 0
-                then names_agree(n.name_key, name_in_key(c.search_key, c.email, c.phone))
-                else starts_with(c.search_key, split_part(n.phone_ident, '|', 2) || ' ') end
+            and telephone_means(n.phone_ident, n.name_key, c.search_key, c.email, c.phone)
          where n.email is null
          union
          select f.contact_id from import_noes n join former_owners f on f.address = coalesce(n.email, n.phone)
          join contacts c on c.id = f.contact_id
          where case when n.email is not null then not exists (select from contacts x where x.email = n.email)
-            when strpos(n.phone_ident, '|') = 0
-                then names_agree(n.name_key, name_in_key(c.search_key, c.email, c.phone))
-            else starts_with(c.search_key, split_part(n.phone_ident, '|', 2) || ' ') end
+            else telephone_means(n.phone_ident, n.name_key, c.search_key, c.email, c.phone) end
          union
          select m.contact_id from import_noes n join import_matches m on m.row_number = n.row_number
          where m.contact_id is not null",

@@ -19,10 +19,9 @@ macro_rules! holders {
              join import_matches open on open.row_number = s.row_number and open.duplicate_of is null
                 and open.doubt is null and open.contact_id is null
              join contacts c on c.phone = s.phone
-             cross join lateral (select name_in_key(c.search_key, c.email, c.phone) as key) its
-             cross join lateral (select its.key = s.name_key and s.name_key <> '' as same,
-                case when strpos(s.phone_ident, '|') = 0 then names_agree(s.name_key, its.key)
-                    else starts_with(c.search_key, split_part(s.phone_ident, '|', 2) || ' ') end as agrees) name
+             cross join lateral (
+                select s.name_key <> '' and name_in_key(c.search_key, c.email, c.phone) = s.name_key as same,
+                telephone_means(s.phone_ident, s.name_key, c.search_key, c.email, c.phone) as agrees) name
              where s.verdict is null ",
             $rest,
             " group by s.row_number"
@@ -122,9 +121,7 @@ pub(super) async fn match_in_base(tx: &mut Tx<'_>) -> Result<()> {
             join former_owners f on f.address = s.phone
             join contacts c on c.id = f.contact_id
             where s.verdict is null and s.email is null
-                and case when strpos(s.phone_ident, '|') = 0
-                    then names_agree(s.name_key, name_in_key(c.search_key, c.email, c.phone))
-                    else starts_with(c.search_key, split_part(s.phone_ident, '|', 2) || ' ') end
+                and telephone_means(s.phone_ident, s.name_key, c.search_key, c.email, c.phone)
             order by s.row_number, f.merge_id desc
          ) found
          where found.row_number = m.row_number and m.contact_id is null and m.duplicate_of is null and m.doubt is null",
