@@ -177,14 +177,20 @@ fn push_each_word(query: &mut Query, column: &'static str, words: &[String]) {
     }
 }
 
-/// A job title, without case and accents, as [`ITEM`] has what was bought.
-const JOB_TITLE: &str = "translate(lower(c.job_title), 'ÁÀÂÄÃÉÈÊËÍÌÎÏÓÒÔÖÕÚÙÛÜÑÇáàâäãéèêëíìîïóòôöõúùûüñç',
-    'aaaaaeeeeiiiiooooouuuuncaaaaaeeeeiiiiooooouuuunc')";
+/// A column of words as people typed them, without case and accents, as `chile::text::fold` would have it.
+macro_rules! folded {
+    ($column:literal) => {
+        concat!(
+            "translate(lower(",
+            $column,
+            "), 'ÁÀÂÄÃÉÈÊËÍÌÎÏÓÒÔÖÕÚÙÛÜÑÇáàâäãéèêëíìîïóòôöõúùûüñç',
+    'aaaaaeeeeiiiiooooouuuuncaaaaaeeeeiiiiooooouuuunc')"
+        )
+    };
+}
 
-/// What was bought, without case and accents, as `chile::text::fold` would have it. An index
-/// of `history_entries` is of the same words.
-const ITEM: &str = "translate(lower(h.item), 'ÁÀÂÄÃÉÈÊËÍÌÎÏÓÒÔÖÕÚÙÛÜÑÇáàâäãéèêëíìîïóòôöõúùûüñç',
-    'aaaaaeeeeiiiiooooouuuuncaaaaaeeeeiiiiooooouuuunc')";
+/// What was bought. An index of `history_entries` is of the same words.
+const ITEM: &str = folded!("h.item");
 
 fn push_words(query: &mut Query, field: Field, words: &[String]) {
     match field {
@@ -196,7 +202,7 @@ fn push_words(query: &mut Query, field: Field, words: &[String]) {
             push_each_word(query, "a.search_key", words);
             query.push(")");
         }
-        Field::JobTitle => push_each_word(query, JOB_TITLE, words),
+        Field::JobTitle => push_each_word(query, folded!("c.job_title"), words),
         Field::CompanyName => {
             query.push("exists (select 1 from companies k where k.id = c.company_id and ");
             push_each_word(query, "k.name_key", words);
