@@ -148,11 +148,13 @@ async fn join(State(state): State<AppState>, actor: Actor, Form(form): Form<Join
         Ok(moved)
     }
     .await;
-    let moved = i64::try_from(*joined.as_ref().unwrap_or(&0)).unwrap_or(i64::MAX);
-    let done = match moved {
-        0 => "Quedaron juntos: quienes tenían el primero ya tenían el segundo.".to_owned(),
-        1 => "Quedaron juntos: 1 contacto pasó al segundo.".to_owned(),
-        many => format!("Quedaron juntos: {} contactos pasaron al segundo.", format::number(many)),
+    let done = match joined.as_ref() {
+        Ok(0) | Err(_) => "Quedaron juntos: quienes tenían el primero ya tenían el segundo.".to_owned(),
+        Ok(1) => "Quedaron juntos: 1 contacto pasó al segundo.".to_owned(),
+        Ok(many) => format!(
+            "Quedaron juntos: {} contactos pasaron al segundo.",
+            format::number(i64::try_from(*many).unwrap_or(i64::MAX))
+        ),
     };
     flash::done_or_refused(joined.map(drop), Flash::good(done), PAGE)
 }

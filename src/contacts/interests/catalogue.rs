@@ -161,7 +161,7 @@ pub async fn remove(tx: &mut Tx<'_>, now: DateTime<Utc>, actor: &Actor, id: Inte
     .await?;
     if had {
         return Err(Error::refused(format!(
-            "«{}» no se quitó: hay contactos que lo tienen. Quítaselo antes con un cambio masivo, que se puede deshacer, o júntalo con otro.",
+            "«{}» no se quitó: hay contactos que lo tienen. Quítaselo antes con un cambio masivo o júntalo con otro.",
             it.name
         )));
     }
