@@ -19,6 +19,20 @@ const SHEET: &str = "Correo;Fecha;Tipo;Detalle;Monto\n\
     rosa@nadi.cl;02-05-2025;Compra;Caja de quesos;25.000\n\
     nadie@lejos.cl;03-05-2025;Compra;Miel;9.000\n";
 
+/// Its name in the folder of [`shop`].
+const FILE: &str = "ventas.csv";
+
+/// A shop with Rosa in it, somebody signed in, and a folder with the sheet.
+async fn shop() -> (App, Window, tempfile::TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join(FILE), SHEET).unwrap();
+    let app = App::start(&[]).await;
+    app.run(ROSA).await;
+    let window = Window::open_at(&app.url, LAPTOP).await;
+    sign_in(&window).await;
+    (app, window, folder)
+}
+
 async fn upload(window: &Window, kind: &str, file: &Path) {
     window.open("/imports/new").await;
     window.fill("kind", kind).await;
@@ -29,13 +43,8 @@ async fn upload(window: &Window, kind: &str, file: &Path) {
 
 #[tokio::test]
 async fn a_file_of_purchases_becomes_visits_and_spending_of_customers() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("ventas.csv");
-    std::fs::write(&file, SHEET).unwrap();
-    let app = App::start(&[]).await;
-    app.run(ROSA).await;
-    let window = Window::open_at(&app.url, LAPTOP).await;
-    sign_in(&window).await;
+    let (app, window, folder) = shop().await;
+    let file = folder.path().join(FILE);
 
     upload(&window, "history", &file).await;
     window.sees("Confirmar").await;
@@ -57,13 +66,8 @@ async fn a_file_of_purchases_becomes_visits_and_spending_of_customers() {
 
 #[tokio::test]
 async fn an_import_is_called_off_while_it_waits_and_while_it_runs() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("ventas.csv");
-    std::fs::write(&file, SHEET).unwrap();
-    let app = App::start(&[]).await;
-    app.run(ROSA).await;
-    let window = Window::open_at(&app.url, LAPTOP).await;
-    sign_in(&window).await;
+    let (app, window, folder) = shop().await;
+    let file = folder.path().join(FILE);
 
     // It waits for somebody to confirm it.
     upload(&window, "history", &file).await;

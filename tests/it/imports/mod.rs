@@ -179,6 +179,17 @@ fn fates(it: &Outcome) -> (i64, i64, i64, i64, i64, i64) {
     (it.rows, it.created, it.updated, it.unchanged, it.duplicates, it.rejected)
 }
 
+/// What was said of the rows of an import, in their order.
+async fn notes(db: &PgPool, import: i64) -> Vec<String> {
+    sqlx::query_scalar!(
+        r#"select note as "note!" from import_rows where import_id = $1 and note is not null order by row_number"#,
+        import
+    )
+    .fetch_all(db)
+    .await
+    .unwrap()
+}
+
 /// How many people and companies there are.
 async fn population(db: &PgPool) -> (i64, i64) {
     let found = sqlx::query!(

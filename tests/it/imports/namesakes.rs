@@ -1,7 +1,7 @@
 //! One trade name of several legal entities: nobody is put into one of them by luck.
 //! And what an import says of companies that the base knows.
 
-use super::{Attempt, fates, population};
+use super::{Attempt, fates, notes, population};
 use llovizna::{
     access::Actor,
     contacts::{
@@ -22,16 +22,6 @@ async fn company_of(db: &PgPool, email: &str) -> Option<String> {
         email
     )
     .fetch_optional(db)
-    .await
-    .unwrap()
-}
-
-async fn notes(db: &PgPool, import: i64) -> Vec<String> {
-    sqlx::query_scalar!(
-        r#"select note as "note!" from import_rows where import_id = $1 and note is not null order by row_number"#,
-        import
-    )
-    .fetch_all(db)
     .await
     .unwrap()
 }

@@ -1,6 +1,6 @@
 //! A mobile that several people share: the name decides whose it is, and nobody is lost or changed for another.
 
-use super::{Attempt, fates, population};
+use super::{Attempt, fates, notes, population};
 use llovizna::contacts::bulk::OnDuplicate;
 use sqlx::PgPool;
 
@@ -8,16 +8,6 @@ use sqlx::PgPool;
 async fn people(db: &PgPool) -> Vec<String> {
     sqlx::query_scalar!(
         r#"select concat_ws('/', first_name, nullif(last_name, ''), email, notes) as "who!" from contacts order by id"#
-    )
-    .fetch_all(db)
-    .await
-    .unwrap()
-}
-
-async fn notes(db: &PgPool, import: i64) -> Vec<String> {
-    sqlx::query_scalar!(
-        r#"select note as "note!" from import_rows where import_id = $1 and note is not null order by row_number"#,
-        import
     )
     .fetch_all(db)
     .await
