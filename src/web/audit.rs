@@ -1,7 +1,7 @@
 //! What people on the staff changed, in words.
 
 use super::{
-    audit_words, filters,
+    audit_fields, audit_words, filters,
     html::{self, Answer},
     routes::Route,
     shell::Shell,
@@ -255,7 +255,7 @@ fn differences(before: Option<&Value>, after: Option<&Value>, called: &Names) ->
             // A campaign's `source` is its text, a person's is where they came from.
             name: match new.get(name).or(old.get(name)) {
                 Some(Value::Object(_)) if *name == "source" => "contenido".to_owned(),
-                _ => audit_words::field_name(name).to_owned(),
+                _ => audit_fields::field_name(name).to_owned(),
             },
             before: old.get(name).and_then(|it| said(name, it, called)),
             after: new.get(name).and_then(|it| said(name, it, called)),
@@ -270,7 +270,7 @@ fn said(name: &str, value: &Value, called: &Names) -> Option<String> {
         Value::Null => return None,
         Value::Bool(true) => "sí".to_owned(),
         Value::Bool(false) => "no".to_owned(),
-        Value::String(text) => audit_words::value(name, text),
+        Value::String(text) => audit_fields::value(name, text),
         Value::Number(number) => {
             number.as_i64().and_then(|id| called.of(name, id)).unwrap_or_else(|| number.to_string())
         }
@@ -284,7 +284,7 @@ fn said(name: &str, value: &Value, called: &Names) -> Option<String> {
         Value::Object(fields) => fields
             .iter()
             .filter_map(|(name, it)| {
-                Some(format!("{}: {}", audit_words::field_name(name), said(name, it, called)?))
+                Some(format!("{}: {}", audit_fields::field_name(name), said(name, it, called)?))
             })
             .collect::<Vec<_>>()
             .join(", "),

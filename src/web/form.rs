@@ -1,7 +1,7 @@
 //! Forms as they are typed: kept as text, with what is wrong at each field.
 
 use super::{
-    audit_words,
+    audit_fields,
     error::{Trouble, WebError},
 };
 use crate::{
@@ -86,7 +86,7 @@ pub(super) fn differences<T: serde::Serialize>(
     let text = |it: &serde_json::Value, name: &str| {
         let text = it[name].as_str().unwrap_or_default().trim();
         let owner = owners.iter().find(|it| name == "owner_id" && it.id.to_string() == text);
-        owner.map_or_else(|| audit_words::value(name, text), |it| it.name.clone())
+        owner.map_or_else(|| audit_fields::value(name, text), |it| it.name.clone())
     };
     labels
         .iter()

@@ -22,6 +22,7 @@ mod upload;
 mod views;
 
 mod audit;
+mod audit_fields;
 mod audit_words;
 mod bulk_actions;
 mod campaigns;
