@@ -354,3 +354,27 @@ async fn download_site(archive: Vec<u8>, digest: String) -> String {
     tokio::spawn(async move { axum::serve(listener, app).await });
     format!("http://{address}")
 }
+
+/// The watcher of a process whose server ended waits a second before it starts one. If another process was quicker, that
+/// server's socket must stay.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_another_started_meanwhile_is_left_alone_and_watched() {
+    let place = Place::new(&[]);
+    let first = place.start().await;
+    kill(place.server().unwrap(), Signal::SIGINT).unwrap();
+    let began = Instant::now();
+    while place.server().is_some() {
+        assert!(began.elapsed() < Duration::from_secs(20), "the server does not end");
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    let second = place.start().await;
+    let server = place.server().unwrap();
+    tokio::time::sleep(Duration::from_millis(2500)).await;
+    add_a_drop(&first).await;
+    add_a_drop(&second).await;
+    assert_eq!(place.server(), Some(server), "it is the same server still");
+    assert_eq!(count(&second).await, 2);
+    second.stop().await;
+    first.stop().await;
+    assert_eq!(place.server(), None, "the last to leave stops it");
+}
