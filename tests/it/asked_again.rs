@@ -170,6 +170,35 @@ async fn whoever_has_a_dead_address_is_not_retried(db: PgPool) {
 }
 
 #[sqlx::test(migrator = "MIGRATIONS")]
+async fn whoever_wants_no_promotions_is_retried_for_what_is_none(db: PgPool) {
+    let app = app(db);
+    let id = begun(&app, 2).await;
+    for _ in 0..2 {
+        app.mailbox
+            .refuse_next(SendError::Recipient { answer: "552 5.2.2 Casilla llena".to_owned(), dead: false });
+    }
+    run(&app).await;
+    // One of them was about a booking.
+    for statement in [
+        "alter table communication_logs disable trigger user",
+        "update communication_logs set message_type = 'TRANSACTIONAL' where id = (select min(id) from communication_logs)",
+        "alter table communication_logs enable trigger user",
+        "insert into suppressions (communication_type, destination, scope, reason, created_at)
+         select 'EMAIL', destination, 'PROMOTIONAL', 'MANUAL', created_at from communication_logs",
+    ] {
+        execute(&app, statement).await;
+    }
+    app.admin().await.post(&format!("/campaigns/{id}/retries"), &[]).await;
+    let states: Vec<(String, String)> =
+        sqlx::query_as("select message_type, status from communication_logs order by id")
+            .fetch_all(&app.state.db)
+            .await
+            .unwrap();
+    let told = |kind: &str, status: &str| (kind.to_owned(), status.to_owned());
+    assert_eq!(states, [told("TRANSACTIONAL", "PENDING"), told("PROMOCIONAL", "FAILED")]);
+}
+
+#[sqlx::test(migrator = "MIGRATIONS")]
 async fn what_is_still_to_leave_is_asked_for_anew_while_it_leaves(db: PgPool) {
     let app = app(db);
     let id = begun(&app, 3).await;
