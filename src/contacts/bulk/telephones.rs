@@ -188,13 +188,14 @@ pub(super) async fn reject_doubtful(tx: &mut Tx<'_>, phone_header: &str) -> Resu
     Ok(())
 }
 
-/// Say of each new person whose telephone is another's too.
+/// Say of each new person whose telephone is another's too. What stands between «» does not part what is counted together.
 pub(super) async fn note(tx: &mut Tx<'_>) -> Result<()> {
     run(
         tx,
         "insert into import_notes (row_number, note, unsubscribed)
          select m.row_number, 'Comparte el teléfono con '
-            || coalesce(nullif(trim(c.first_name || ' ' || c.last_name), ''), c.email, 'la fila ' || m.shares_row, 'otro contacto')
+            || coalesce('«' || translate(coalesce(nullif(trim(c.first_name || ' ' || c.last_name), ''), c.email), '«»', '')
+                || '»', 'la fila «' || m.shares_row || '»', 'otro contacto')
             || ': se agrega como otra persona', false
          from import_matches m left join contacts c on c.id = m.shares
          where m.contact_id is null and m.duplicate_of is null and (m.shares is not null or m.shares_row is not null)",

@@ -56,7 +56,7 @@ async fn who_is_called_otherwise_is_another_person_and_it_is_told(db: PgPool) {
     assert_eq!(people(&db).await, ["Ana/Soto", "Juan/Soto/hijo", "Eva/Soto/eva@x.example/hija"]);
     let said = notes(&db, it.import_id).await;
     assert!(
-        said.len() == 2 && said.iter().all(|it| it.contains("Comparte el teléfono con Ana Soto")),
+        said.len() == 2 && said.iter().all(|it| it.contains("Comparte el teléfono con «Ana Soto»")),
         "{said:?}"
     );
     let again = file(rows).run(&db).await;
@@ -73,7 +73,7 @@ async fn two_people_of_one_file_with_one_mobile_are_two(db: PgPool) {
         if round == 0 {
             let said = notes(&db, it.import_id).await;
             assert_eq!(said.len(), 2, "{said:?}");
-            assert!(said[1].contains("Comparte el teléfono con la fila 2"), "{said:?}");
+            assert!(said[1].contains("Comparte el teléfono con la fila «2»"), "{said:?}");
         }
     }
     // Of whom a bare name speaks where two have it, nobody can tell.
