@@ -42,30 +42,44 @@ pub async fn record(tx: &mut Tx<'_>, now: DateTime<Utc>, actor: &Actor, change: 
     Ok(())
 }
 
-/// Write down that each of `made` was made, each with its facts.
+/// What became of one row, where many change alike.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Told {
+    /// The row.
+    pub id: i64,
+    /// What it was; none for what was made.
+    pub before: Option<Value>,
+    /// What it became.
+    pub after: Option<Value>,
+}
+
+/// Write down that `actor` did one thing to many rows, each with what it was and became.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn record_made(
+pub async fn record_each(
     tx: &mut Tx<'_>,
     now: DateTime<Utc>,
     actor: &Actor,
     action: &str,
     subject_kind: &str,
-    made: &[(i64, Value)],
+    told: &[Told],
 ) -> Result<()> {
-    let ids: Vec<i64> = made.iter().map(|it| it.0).collect();
-    let facts: Vec<Value> = made.iter().map(|it| it.1.clone()).collect();
+    let ids: Vec<i64> = told.iter().map(|it| it.id).collect();
+    let before: Vec<Option<Value>> = told.iter().map(|it| it.before.clone()).collect();
+    let after: Vec<Option<Value>> = told.iter().map(|it| it.after.clone()).collect();
     sqlx::query!(
-        "insert into audit_events (at, staff_user_id, actor, action, subject_kind, subject_id, after)
-         select $1, $2, $3, $4, $5, id, facts from unnest($6::bigint[], $7::jsonb[]) m (id, facts)",
+        "insert into audit_events (at, staff_user_id, actor, action, subject_kind, subject_id, before, after)
+         select $1, $2, $3, $4, $5, id, before, after
+         from unnest($6::bigint[], $7::jsonb[], $8::jsonb[]) m (id, before, after)",
         now,
         actor.staff_id().map(|it| it.0),
         actor.label(),
         action,
         subject_kind,
         &ids,
-        &facts
+        &before as &[Option<Value>],
+        &after as &[Option<Value>]
     )
     .execute(&mut **tx)
     .await?;

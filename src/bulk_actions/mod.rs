@@ -3,6 +3,7 @@
 
 pub mod draft;
 pub mod run;
+mod told;
 
 use crate::{
     access::{Actor, Permission},
@@ -157,6 +158,8 @@ pub struct BulkAction {
     pub title: String,
     /// What it does.
     pub change: Change,
+    /// What people are given, as it was called when it was asked for.
+    pub target: String,
     /// Whom it is about.
     pub total: i64,
     /// Looked at so far.
@@ -235,6 +238,7 @@ impl TryFrom<Stored> for BulkAction {
             status: Status::from_code(&it.status).ok_or_else(unreadable)?,
             title: title(change, &it.target_name),
             change,
+            target: it.target_name,
             total: it.total,
             done: it.done,
             changed: it.changed,

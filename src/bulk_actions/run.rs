@@ -2,7 +2,10 @@
 //! that back. Each page is one transaction together with the move
 //! of the checkpoint, so that a process that dies in it leaves nothing half done.
 
-use super::{BulkAction, Status};
+use super::{
+    BulkAction, Status,
+    told::{self, Way},
+};
 use crate::{
     contacts::bulk_edit::Stood,
     db::Tx,
@@ -78,6 +81,7 @@ async fn go_on(tx: &mut Tx<'_>, now: DateTime<Utc>, action: &BulkAction) -> Resu
     .fetch_all(&mut **tx)
     .await?;
     let stood = action.change.apply(tx, now, &actor, &living).await?;
+    told::each(tx, now, &actor, action, Way::There, &stood, &stood.ids).await?;
     sqlx::query!(
         "update bulk_action_rows r set changed = true, before = u.before
          from unnest($2::bigint[], $3::jsonb[]) u (id, before) where r.bulk_action_id = $1 and r.contact_id = u.id",
@@ -117,6 +121,7 @@ async fn take_back(tx: &mut Tx<'_>, now: DateTime<Utc>, action: &BulkAction) -> 
     let stood: Stood = rows.into_iter().map(|it| (it.contact_id, it.before)).collect();
     let actor = super::asker(tx, action).await?;
     let back = action.change.restore(tx, now, &actor, &stood).await?;
+    told::each(tx, now, &actor, action, Way::Back, &stood, &back).await?;
     sqlx::query!(
         "update bulk_action_rows set changed = false where bulk_action_id = $1 and contact_id = any($2)",
         action.id.0,

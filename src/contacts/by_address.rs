@@ -33,7 +33,10 @@ pub async fn create(
     )
     .fetch_all(&mut **tx)
     .await?;
-    let facts: Vec<_> = made.iter().map(|it| (it.id, json!({ "email": it.email }))).collect();
-    audit::record_made(tx, now, actor, "contact.create", "contact", &facts).await?;
+    let told: Vec<_> = made
+        .iter()
+        .map(|it| audit::Told { id: it.id, before: None, after: Some(json!({ "email": it.email })) })
+        .collect();
+    audit::record_each(tx, now, actor, "contact.create", "contact", &told).await?;
     Ok(made.into_iter().map(|it| ContactId(it.id)).collect())
 }

@@ -13,8 +13,8 @@ use chrono::{DateTime, Utc};
 use serde_json::json;
 use sqlx::{PgConnection, PgPool};
 
-/// People of one telephone or of one company who are compared with each other. More of them share
-/// a switchboard, and their pairs would drown the rest.
+/// People of one telephone, of one company, or of one name or word of it at a larger company, who are compared with
+/// each other. More of them share a switchboard or a very common name, and their pairs would drown the rest.
 const CROWD: i64 = 40;
 
 /// Why two contacts may be one.
@@ -64,8 +64,8 @@ pub async fn look(db: &PgPool, now: DateTime<Utc>) -> Result<u64> {
     )
     .execute(&mut *tx)
     .await?;
-    for pairs in [BY_PHONE, BY_COMPANY] {
-        sqlx::query(pairs).persistent(false).bind(CROWD).execute(&mut *tx).await?;
+    for statement in [BY_PHONE, EMPLOYED, AMONG_FEW, NAMESAKES, BY_WORD] {
+        sqlx::query(statement).persistent(false).bind(CROWD).execute(&mut *tx).await?;
     }
     sqlx::query(
         "insert into duplicate_candidates (first_id, second_id, reason, found_at)
@@ -104,21 +104,67 @@ const BY_PHONE: &str = "insert into found_pairs (first_id, second_id, reason)
      cross join unnest(ids) with ordinality as a (id, place) cross join unnest(ids) with ordinality as b (id, place)
      where a.place < b.place";
 
-/// Names are compared within a company, where a likeness means something.
-const BY_COMPANY: &str = "insert into found_pairs (first_id, second_id, reason)
-     with named as (
-        select id, company_id, trim(lower(unaccented)) as name
-        from (select id, company_id, translate(first_name || ' ' || last_name, 'ÁÉÍÓÚÜÑáéíóúüñ', 'AEIOUUNaeiouun') as unaccented
-              from contacts
-              where company_id in (select company_id from contacts where company_id is not null
-                                   group by company_id having count(*) between 2 and $1)) it
-        where length(trim(unaccented)) > 3
+/// Names are compared within a company, where a likeness means something: who works where, by what name, and whether
+/// they are too many there to compare each with each.
+const EMPLOYED: &str = "create temp table employed on commit drop as
+     select id, company_id, name, array_remove(string_to_array(name, ' '), '') as words,
+            count(*) over (partition by company_id) > $1 as is_crowd
+     from (select id, company_id,
+                  trim(lower(translate(first_name || ' ' || last_name, 'ÁÉÍÓÚÜÑáéíóúüñ', 'AEIOUUNaeiouun'))) as name
+           from contacts where company_id is not null) it
+     where length(name) > 3";
+
+/// Whether the names of `a` and `b` may be one person's.
+macro_rules! alike {
+    () => {
+        "(a.name = b.name or similarity(a.name, b.name) >= 0.6
+          or (cardinality(a.words) > 1 and a.words <@ b.words) or (cardinality(b.words) > 1 and b.words <@ a.words))"
+    };
+}
+
+/// How alike they are.
+macro_rules! likeness {
+    () => {
+        "case when a.name = b.name then 'SAME_NAME_AND_COMPANY' else 'NEAR_NAME_AND_COMPANY' end"
+    };
+}
+
+const AMONG_FEW: &str = concat!(
+    "insert into found_pairs (first_id, second_id, reason)
+     select a.id, b.id, ",
+    likeness!(),
+    " from employed a join employed b on b.company_id = a.company_id and b.id > a.id
+     where not a.is_crowd and $1::bigint > 0 and ",
+    alike!()
+);
+
+/// Where many work, who bears a name that few bear.
+const NAMESAKES: &str = "insert into found_pairs (first_id, second_id, reason)
+     with shared as (
+        select array_agg(id order by id) as ids from employed
+        where is_crowd group by company_id, name having count(*) between 2 and $1
      )
-     select a.id, b.id, case when a.name = b.name then 'SAME_NAME_AND_COMPANY' else 'NEAR_NAME_AND_COMPANY' end
-     from named a join named b on b.company_id = a.company_id and b.id > a.id
-     where a.name = b.name or similarity(a.name, b.name) >= 0.6
-        or (position(' ' in a.name) > 0 and string_to_array(a.name, ' ') <@ string_to_array(b.name, ' '))
-        or (position(' ' in b.name) > 0 and string_to_array(b.name, ' ') <@ string_to_array(a.name, ' '))";
+     select a.id, b.id, 'SAME_NAME_AND_COMPANY' from shared
+     cross join unnest(ids) with ordinality as a (id, place) cross join unnest(ids) with ordinality as b (id, place)
+     where a.place < b.place";
+
+/// Where many work, who shares a word of the name that few share: a slip of the keyboard spares the other words.
+const BY_WORD: &str = concat!(
+    "insert into found_pairs (first_id, second_id, reason)
+     with worded as (
+        select distinct id, company_id, word from employed cross join unnest(words) word where is_crowd and length(word) > 2
+     ), shared as (
+        select array_agg(id order by id) as ids from worded group by company_id, word having count(*) between 2 and $1
+     ), pairs as (
+        select distinct x.id as first_id, y.id as second_id from shared
+        cross join unnest(ids) with ordinality as x (id, place) cross join unnest(ids) with ordinality as y (id, place)
+        where x.place < y.place
+     )
+     select a.id, b.id, ",
+    likeness!(),
+    " from pairs join employed a on a.id = first_id join employed b on b.id = second_id where ",
+    alike!()
+);
 
 /// One of a pair, in a list.
 #[derive(Clone, Debug)]

@@ -171,6 +171,7 @@ pub async fn delete(
         };
         suppression::exclude(tx, now, actor, &list).await?;
     }
+    suppression::veil(tx, &addresses).await?;
     let excluded: Vec<_> = departure.excluded.iter().map(|it| json!({ "communication_type": it })).collect();
     let left =
         json!({ "messages": departure.kept, "cancelled": departure.cancelled, "exclusions": excluded });

@@ -213,6 +213,34 @@ pub async fn exclude(tx: &mut Tx<'_>, now: DateTime<Utc>, actor: &Actor, list: &
     Ok(new)
 }
 
+/// Keep of the entries of `addresses`, whose person is deleted, the hashes alone: also of those that were lifted.
+///
+/// # Errors
+/// When the database fails.
+pub(super) async fn veil(tx: &mut Tx<'_>, addresses: &[String]) -> Result<()> {
+    // What a hash says already is said once.
+    sqlx::query!(
+        "delete from suppressions s using suppressions h
+         where s.destination = any($1) and s.lifted_at is null and h.destination is null and h.lifted_at is null
+           and h.communication_type = s.communication_type and h.scope = s.scope and h.reason = s.reason
+           and h.address_hash = suppression_hash((select key from suppression_key), s.destination)",
+        addresses
+    )
+    .execute(&mut **tx)
+    .await?;
+    let hints: Vec<String> = addresses.iter().map(|it| hint(it)).collect();
+    sqlx::query!(
+        "update suppressions s set destination = null, hint = u.hint,
+             address_hash = suppression_hash((select key from suppression_key), u.address)
+         from unnest($1::text[], $2::text[]) u (address, hint) where s.destination = u.address",
+        addresses,
+        &hints
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
 /// Enough of an address to recognise it by when asked, too little to write to it.
 fn hint(address: &str) -> String {
     if let Some((name, domain)) = address.split_once('@') {

@@ -5,7 +5,7 @@
 use super::{
     evaluate::{DEEPEST, Library},
     field::{Event, Field},
-    meaning::{Meaning, Test},
+    meaning::{Letters, Meaning, Test},
     on_metrics::{self, Asked},
     ranges::{Query, push_instants, push_range},
     rule::{Condition, Group, Join, Node},
@@ -146,6 +146,7 @@ fn looks_up(field: Field) -> bool {
             | Field::CompanyComuna
             | Field::CompanyRegion
             | Field::CompanyOwner
+            | Field::CompanyRut
             | Field::Stage
             | Field::FollowUp
             | Field::Interest
@@ -165,7 +166,8 @@ fn push_test(query: &mut Query, meaning: &Meaning, reading: Reading<'_>, depth: 
         Test::Known => push_known(query, field),
         Test::Number(low, high) => push_age(query, *low, *high, reading.context.today),
         Test::Day(from, until) => push_day(query, field, *from, *until),
-        Test::Message(event, since, campaign) => push_message(query, *event, *since, *campaign),
+        Test::Bought(words, since) => push_bought(query, words, *since),
+        Test::Message(letters) => push_message(query, *letters),
     }
 }
 
@@ -203,17 +205,21 @@ fn push_words(query: &mut Query, field: Field, words: &[String]) {
             query.push(")");
         }
         Field::JobTitle => push_each_word(query, folded!("c.job_title"), words),
-        Field::CompanyName => {
+        _ => {
             query.push("exists (select 1 from companies k where k.id = c.company_id and ");
             push_each_word(query, "k.name_key", words);
             query.push(")");
         }
-        _ => {
-            query.push("exists (select 1 from history_entries h where h.contact_id = c.id and ");
-            push_each_word(query, ITEM, words);
-            query.push(")");
-        }
     }
+}
+
+fn push_bought(query: &mut Query, words: &[String], since: Option<NaiveDate>) {
+    query.push("exists (select 1 from history_entries h where h.contact_id = c.id and ");
+    push_each_word(query, ITEM, words);
+    if let Some(since) = since {
+        query.push(" and h.occurred_on >= ").push_bind(since);
+    }
+    query.push(")");
 }
 
 fn push_codes(query: &mut Query, field: Field, codes: &[String]) {
@@ -226,6 +232,7 @@ fn push_codes(query: &mut Query, field: Field, codes: &[String]) {
         Field::Region => return push_place(query, &comunas_of(codes)),
         Field::CompanyRegion => return push_company(query, "k.comuna", &comunas_of(codes)),
         Field::CompanyIndustry => return push_company(query, "k.industry", codes),
+        Field::CompanyRut => return push_company(query, "k.rut", codes),
         Field::CompanyComuna => return push_company(query, "k.comuna", codes),
         // As the index of birthdays has it.
         Field::BirthMonth => {
@@ -352,6 +359,9 @@ fn push_known(query: &mut Query, field: Field) {
         Field::CompanyOwner => {
             "exists (select 1 from companies k where k.id = c.company_id and k.owner_id is not null)"
         }
+        Field::CompanyRut => {
+            "exists (select 1 from companies k where k.id = c.company_id and k.rut is not null)"
+        }
         _ => "false",
     });
 }
@@ -397,7 +407,8 @@ const WHOSE: [&str; 2] = [
      where g.merged_into is not null and l.origin <> 'TEST'",
 ];
 
-fn push_message(query: &mut Query, event: Event, since: Option<NaiveDate>, campaign: Option<i64>) {
+fn push_message(query: &mut Query, letters: Letters) {
+    let Letters { event, since, campaign, times } = letters;
     let (column, more) = match event {
         Event::Received => ("l.sent_at", " and l.status <> 'BOUNCED'"),
         Event::Bounced => ("l.sent_at", " and l.status = 'BOUNCED'"),
@@ -405,7 +416,8 @@ fn push_message(query: &mut Query, event: Event, since: Option<NaiveDate>, campa
         Event::Clicked => ("l.clicked_at", ""),
         Event::Replied => ("l.replied_at", ""),
     };
-    query.push("exists (select 1 from (");
+    // One is found by a look; to count them, all are gathered once and not anew for each person.
+    query.push(if times > 1 { "c.id in (select had.id from (" } else { "exists (select 1 from (" });
     for whose in WHOSE {
         query.push(whose).push(more).push(" and ").push(column).push(" is not null");
         if let Some(since) = since {
@@ -420,7 +432,11 @@ fn push_message(query: &mut Query, event: Event, since: Option<NaiveDate>, campa
             query.push(" and l.campaign_id = ").push_bind(campaign);
         }
     }
-    query.push(") had where had.id = c.id)");
+    if times > 1 {
+        query.push(") had group by had.id having count(*) >= ").push_bind(times).push(")");
+    } else {
+        query.push(") had where had.id = c.id)");
+    }
 }
 
 #[cfg(test)]

@@ -65,8 +65,8 @@ pub struct Facts {
     pub last_purchase: Option<NaiveDate>,
     /// When they were last active.
     pub last_activity: Option<DateTime<Utc>>,
-    /// What they bought, visited or enrolled in.
-    pub items: Vec<String>,
+    /// What they bought, visited or enrolled in, each with the last day.
+    pub items: Vec<(String, NaiveDate)>,
     /// Messages to them, tests aside.
     pub messages: Vec<Letter>,
     /// Lists that they are on.
@@ -78,6 +78,8 @@ pub struct Facts {
 pub struct Employer {
     /// Name, folded.
     pub name_key: String,
+    /// As stored: `12531909-2`.
+    pub rut: Option<String>,
     /// Line of business.
     pub industry: Option<String>,
     /// CUT code.
@@ -181,10 +183,13 @@ impl Facts {
                 match field {
                     Field::Words => holds(&self.search_key),
                     Field::JobTitle => self.job_title.as_ref().is_some_and(|it| holds(&fold(it))),
-                    Field::CompanyName => self.company.as_ref().is_some_and(|it| holds(&it.name_key)),
-                    _ => self.items.iter().any(|it| holds(&fold(it))),
+                    _ => self.company.as_ref().is_some_and(|it| holds(&it.name_key)),
                 }
             }
+            Test::Bought(words, since) => self.items.iter().any(|(item, on)| {
+                let item = fold(item);
+                words.iter().all(|it| item.contains(it.as_str())) && since.is_none_or(|since| *on >= since)
+            }),
             Test::Codes(codes) => self.codes(field).iter().any(|it| codes.contains(it)),
             Test::Ids(ids) => match field {
                 Field::Owner => self.owner.is_some_and(|it| ids.contains(&it)),
@@ -203,6 +208,7 @@ impl Facts {
                 Field::Phone => self.phone.is_some(),
                 Field::Owner => self.owner.is_some(),
                 Field::CompanyOwner => self.company_owner().is_some(),
+                Field::CompanyRut => self.company.as_ref().is_some_and(|it| it.rut.is_some()),
                 Field::Stage => self.stage.is_some(),
                 _ => self.day(field).is_some(),
             },
@@ -212,10 +218,14 @@ impl Facts {
             Test::Day(from, until) => self.day(field).is_some_and(|it| {
                 from.is_none_or(|from| it >= from) && until.is_none_or(|until| it <= until)
             }),
-            Test::Message(event, since, campaign) => self.messages.iter().any(|it| {
-                campaign.is_none_or(|campaign| it.campaign == Some(campaign))
-                    && it.at(*event).is_some_and(|at| since.is_none_or(|since| time::local_date(at) >= since))
-            }),
+            Test::Message(asked) => {
+                let came = self.messages.iter().filter(|it| {
+                    let since = |at| asked.since.is_none_or(|since| time::local_date(at) >= since);
+                    asked.campaign.is_none_or(|campaign| it.campaign == Some(campaign))
+                        && it.at(asked.event).is_some_and(since)
+                });
+                i64::try_from(came.count()).is_ok_and(|it| it >= asked.times)
+            }
         }
     }
 
@@ -230,6 +240,7 @@ impl Facts {
             Field::Region => one(self.place().and_then(|it| it.get(..2))),
             Field::CompanyIndustry => one(self.company.as_ref().and_then(|it| it.industry.as_deref())),
             Field::CompanyComuna => one(self.company.as_ref().and_then(|it| it.comuna.as_deref())),
+            Field::CompanyRut => one(self.company.as_ref().and_then(|it| it.rut.as_deref())),
             Field::CompanyRegion => {
                 one(self.company.as_ref().and_then(|it| it.comuna.as_deref()).and_then(|it| it.get(..2)))
             }

@@ -22,7 +22,7 @@ pub async fn of(db: &mut PgConnection, contact: ContactId) -> Result<Facts> {
         r#"select c.search_key, c.email, c.phone, c.lifecycle, c.source, c.owner_id, c.job_title, c.comuna, c.birth_date, c.created_at,
                   c.email_basis is not null as "email_basis!", c.sms_basis is not null as "sms_basis!",
                   c.whatsapp_basis is not null as "whatsapp_basis!",
-                  k.name_key as "name_key?", k.industry as "industry?", k.comuna as "company_comuna?", k.owner_id as "company_owner?",
+                  k.name_key as "name_key?", k.industry as "industry?", k.comuna as "company_comuna?", k.rut as "company_rut?", k.owner_id as "company_owner?",
                   p.stage_id as "stage_id?", p.follow_up_on as "follow_up_on?",
                   coalesce(m.visits, 0) as "visits!", coalesce(m.purchases, 0) as "purchases!",
                   coalesce(m.enrolments, 0) as "enrolments!", coalesce(m.spent, 0) as "spent!",
@@ -77,6 +77,7 @@ pub async fn of(db: &mut PgConnection, contact: ContactId) -> Result<Facts> {
         created_at: it.created_at,
         company: it.name_key.map(|name_key| Employer {
             name_key,
+            rut: it.company_rut,
             industry: it.industry,
             comuna: it.company_comuna,
             owner: it.company_owner,
@@ -108,12 +109,15 @@ pub async fn of(db: &mut PgConnection, contact: ContactId) -> Result<Facts> {
         )
         .fetch_all(&mut *db)
         .await?,
-        items: sqlx::query_scalar!(
-            "select distinct item from history_entries where contact_id = $1 order by 1",
+        items: sqlx::query!(
+            r#"select item, max(occurred_on) as "on!" from history_entries where contact_id = $1 group by item order by item"#,
             contact.0
         )
         .fetch_all(&mut *db)
-        .await?,
+        .await?
+        .into_iter()
+        .map(|it| (it.item, it.on))
+        .collect(),
         messages: messages(db, &people).await?,
     })
 }

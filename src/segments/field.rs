@@ -45,6 +45,7 @@ codes! {
         BirthMonth = "BIRTH_MONTH", "mes de cumpleaños";
         Age = "AGE", "edad";
         CompanyName = "COMPANY_NAME", "nombre de su empresa";
+        CompanyRut = "COMPANY_RUT", "RUT de su empresa";
         CompanyIndustry = "COMPANY_INDUSTRY", "rubro de su empresa";
         CompanyComuna = "COMPANY_COMUNA", "comuna de su empresa";
         CompanyRegion = "COMPANY_REGION", "región de su empresa";
@@ -148,6 +149,7 @@ pub const GROUPS: &[(&str, &[Field])] = &[
             Field::CompanyComuna,
             Field::CompanyRegion,
             Field::CompanyName,
+            Field::CompanyRut,
             Field::CompanyOwner,
         ],
     ),
@@ -179,7 +181,9 @@ impl Field {
     pub fn ops(self) -> &'static [Op] {
         match self.shape() {
             Shape::Words => &[Op::Contains, Op::NotContains],
-            Shape::Choice if matches!(self, Field::Owner | Field::CompanyOwner | Field::Stage) => {
+            Shape::Choice
+                if matches!(self, Field::Owner | Field::CompanyOwner | Field::CompanyRut | Field::Stage) =>
+            {
                 &[Op::Is, Op::IsNot, Op::Known, Op::Unknown]
             }
             Shape::Choice => &[Op::Is, Op::IsNot],
@@ -196,6 +200,12 @@ impl Field {
             }
             Shape::Message => &[Op::Did, Op::DidNot],
         }
+    }
+
+    /// Whether its values are typed, several to a field, instead of chosen.
+    #[must_use]
+    pub fn is_typed(self) -> bool {
+        matches!(self, Field::EmailDomain | Field::CompanyRut)
     }
 
     /// Whether its values are rows of a table.

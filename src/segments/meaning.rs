@@ -8,13 +8,15 @@ use super::{
 };
 use crate::{
     channels::Channel,
-    chile::{comunas, pesos, text::fold},
+    chile::{comunas, format, pesos, rut::Rut, text::fold},
     contacts::vocabulary::{Kind, Lifecycle, Source},
 };
 use chrono::{Days, NaiveDate};
 
 /// Beyond this a number is a slip of the keyboard.
 const LARGEST: i64 = 1_000_000_000_000;
+/// Nobody gets more messages than this.
+const MOST_TIMES: i64 = 1_000;
 /// A hundred years.
 const MOST_DAYS: u64 = 36_500;
 
@@ -23,6 +25,8 @@ const MOST_DAYS: u64 = 36_500;
 pub(super) enum Test {
     /// Each of these words occurs somewhere, folded.
     Words(Vec<String>),
+    /// Each of these words occurs in one thing that was bought since that day.
+    Bought(Vec<String>, Option<NaiveDate>),
     /// It is one of these codes.
     Codes(Vec<String>),
     /// It is one of these rows.
@@ -33,8 +37,21 @@ pub(super) enum Test {
     Number(Option<i64>, Option<i64>),
     /// It lies between these, both included.
     Day(Option<NaiveDate>, Option<NaiveDate>),
-    /// A message came to this, since that day, in that campaign.
-    Message(Event, Option<NaiveDate>, Option<i64>),
+    /// Messages came to this.
+    Message(Letters),
+}
+
+/// Which messages are asked about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Letters {
+    /// What came of them.
+    pub(super) event: Event,
+    /// Since that day; none: ever.
+    pub(super) since: Option<NaiveDate>,
+    /// Of that campaign; none: of any, and of none.
+    pub(super) campaign: Option<i64>,
+    /// At least so many.
+    pub(super) times: i64,
 }
 
 /// A condition, understood.
@@ -62,7 +79,7 @@ impl Meaning {
             Test::Known
         } else {
             match field.shape() {
-                Shape::Words => words(condition)?,
+                Shape::Words => words(condition, today)?,
                 Shape::Choice => choice(condition)?,
                 Shape::Number | Shape::Money => number(condition)?,
                 Shape::Day => day(condition, today)?,
@@ -78,10 +95,16 @@ fn values(condition: &Condition) -> impl Iterator<Item = &str> {
     condition.values.iter().map(|it| it.trim()).filter(|it| !it.is_empty())
 }
 
-fn words(condition: &Condition) -> Result<Test, String> {
+fn words(condition: &Condition, today: NaiveDate) -> Result<Test, String> {
     let folded = fold(values(condition).next().unwrap_or_default());
     let words: Vec<String> = folded.split(' ').filter(|it| !it.is_empty()).map(str::to_owned).collect();
-    if words.is_empty() { Err("escribe qué buscar.".to_owned()) } else { Ok(Test::Words(words)) }
+    if words.is_empty() {
+        return Err("escribe qué buscar.".to_owned());
+    }
+    Ok(match condition.field {
+        Field::Bought => Test::Bought(words, since(condition, today)?),
+        _ => Test::Words(words),
+    })
 }
 
 fn choice(condition: &Condition) -> Result<Test, String> {
@@ -94,6 +117,14 @@ fn choice(condition: &Condition) -> Result<Test, String> {
     if field.refers() {
         let ids = chosen.iter().map(|it| it.parse::<i64>().map_err(|_| gone())).collect::<Result<_, _>>()?;
         return Ok(Test::Ids(ids));
+    }
+    if field == Field::CompanyRut {
+        let typed =
+            chosen.iter().flat_map(|it| it.split([',', ';'])).map(str::trim).filter(|it| !it.is_empty());
+        let ruts: Result<Vec<String>, String> = typed
+            .map(|it| it.parse::<Rut>().map(Rut::stored).map_err(|_| format!("«{it}» no es un RUT válido.")))
+            .collect();
+        return ruts.map(Test::Codes);
     }
     if field == Field::EmailDomain {
         let domains = chosen.iter().flat_map(|it| it.split([',', ' ', ';'])).filter(|it| !it.is_empty());
@@ -188,11 +219,22 @@ fn day(condition: &Condition, today: NaiveDate) -> Result<Test, String> {
 
 fn message(condition: &Condition, today: NaiveDate) -> Result<Test, String> {
     let event = condition.event.ok_or("Elige qué pasó con el mensaje.")?;
-    let since = match condition.days.trim() {
-        "" => None,
-        days => Some(days_before(days, today)?),
+    let times = match condition.times.trim() {
+        "" => 1,
+        times => amount(Some(times))
+            .ok()
+            .filter(|it| (1..=MOST_TIMES).contains(it))
+            .ok_or_else(|| format!("escribe cuántos mensajes, de 1 a {}.", format::number(MOST_TIMES)))?,
     };
-    Ok(Test::Message(event, since, condition.campaign))
+    Ok(Test::Message(Letters { event, since: since(condition, today)?, campaign: condition.campaign, times }))
+}
+
+/// The day from which its last so many days go; none: it asks of ever.
+fn since(condition: &Condition, today: NaiveDate) -> Result<Option<NaiveDate>, String> {
+    match condition.days.trim() {
+        "" => Ok(None),
+        days => days_before(days, today).map(Some),
+    }
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 
 use super::{
     field::{Event, Field},
-    meaning::{Meaning, Test},
+    meaning::{Letters, Meaning, Test},
     ranges::{Query, push_instants, push_range},
     rule::Join,
 };
@@ -41,11 +41,14 @@ impl Asked {
             Field::LastVisit => "m.last_visit_on",
             Field::LastPurchase => "m.last_purchase_on",
             Field::LastActivity => "m.last_activity_at",
-            // Of one campaign only the log knows, and of what was received or came back.
+            // Of one campaign only the log knows, of how many, and of what was received or came back.
             Field::Message => match meaning.test {
-                Test::Message(Event::Opened, _, None) => "m.last_opened_at",
-                Test::Message(Event::Clicked, _, None) => "m.last_clicked_at",
-                Test::Message(Event::Replied, _, None) => "m.last_replied_at",
+                Test::Message(Letters { event, campaign: None, times: 1, .. }) => match event {
+                    Event::Opened => "m.last_opened_at",
+                    Event::Clicked => "m.last_clicked_at",
+                    Event::Replied => "m.last_replied_at",
+                    Event::Received | Event::Bounced => return None,
+                },
                 _ => return None,
             },
             _ => return None,
@@ -55,7 +58,7 @@ impl Asked {
             Test::Day(from, until) if meaning.field == Field::LastActivity => What::Instant(*from, *until),
             Test::Day(from, until) => What::Day(*from, *until),
             // Once since that day: the last time was.
-            Test::Message(_, since, _) => What::Instant(*since, None),
+            Test::Message(it) => What::Instant(it.since, None),
             Test::Known => What::Known,
             _ => return None,
         };

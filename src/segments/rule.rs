@@ -79,9 +79,12 @@ pub struct Condition {
     /// What came of messages.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub event: Option<Event>,
-    /// Messages of the last so many days; as typed, empty: ever.
+    /// Messages, or what was bought, of the last so many days; as typed, empty: ever.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub days: String,
+    /// At least so many messages; as typed, empty: one.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub times: String,
     /// Messages of this campaign.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub campaign: Option<i64>,
@@ -93,7 +96,15 @@ impl Condition {
     pub fn new(field: Field) -> Condition {
         let op = field.ops().first().copied().unwrap_or(Op::Is);
         let event = (field == Field::Message).then_some(Event::Received);
-        Condition { field, op, values: Vec::new(), event, days: String::new(), campaign: None }
+        Condition {
+            field,
+            op,
+            values: Vec::new(),
+            event,
+            days: String::new(),
+            times: String::new(),
+            campaign: None,
+        }
     }
 
     /// The same with its values.
@@ -115,8 +126,11 @@ impl Condition {
             self.event.get_or_insert(Event::Received);
         } else {
             self.event = None;
-            self.days.clear();
+            self.times.clear();
             self.campaign = None;
+            if self.field != Field::Bought {
+                self.days.clear();
+            }
         }
         self.values.retain(|it| !it.trim().is_empty());
         // From a day to the same day is a range too.

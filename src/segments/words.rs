@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     channels::Channel,
-    chile::{comunas, format},
+    chile::{comunas, format, rut::Rut},
     contacts::vocabulary::{Kind, Lifecycle, Source},
     error::Result,
 };
@@ -120,6 +120,10 @@ impl Names {
             Field::Contactable => Channel::from_code(value).map(Channel::label),
             Field::Comuna | Field::CompanyComuna => comunas::by_code(value).map(|it| it.name),
             Field::Region | Field::CompanyRegion => comunas::region(value).map(|it| it.name),
+            Field::CompanyRut => {
+                let each = value.split([',', ';']).map(|it| Rut::show(it.trim()));
+                return each.collect::<Vec<_>>().join(" o ");
+            }
             Field::BirthMonth => {
                 value.parse::<usize>().ok().and_then(|it| format::MONTHS.get(it.wrapping_sub(1)).copied())
             }
@@ -208,7 +212,11 @@ impl Names {
             Field::CompanyName => ("el nombre de su empresa contiene", "el nombre de su empresa no contiene"),
             _ => ("nombre, correo o teléfono contiene", "nombre, correo y teléfono no contienen"),
         };
-        format!("{} «{typed}»", if condition.op.is_negative() { no } else { yes })
+        let said = if condition.op.is_negative() { no } else { yes };
+        match condition.days.trim() {
+            "" => format!("{said} «{typed}»"),
+            days => format!("{} «{typed}» en {}", said.replace("nunca", "no"), last_days(days)),
+        }
     }
 
     fn choice(&self, condition: &Condition) -> String {
@@ -244,7 +252,12 @@ impl Names {
 
     fn message(&self, condition: &Condition) -> String {
         let verb = condition.event.unwrap_or(Event::Received).label();
+        let times = days(&condition.times).filter(|it| *it > 1).map(format::number);
         let object = match (condition.campaign, condition.op.is_negative()) {
+            (None, _) if times.is_some() => format!("al menos {} mensajes", times.unwrap_or_default()),
+            (Some(id), _) if times.is_some() => {
+                format!("al menos {} mensajes de «{}»", times.unwrap_or_default(), self.campaign(id))
+            }
             (Some(id), _) => format!("un mensaje de «{}»", self.campaign(id)),
             (None, false) => "algún mensaje".to_owned(),
             (None, true) => "ningún mensaje".to_owned(),
@@ -285,6 +298,7 @@ impl Names {
             Field::BirthMonth => facts
                 .birth_date
                 .map_or(String::new(), |it| self.value(Field::BirthMonth, &it.month().to_string())),
+            Field::CompanyRut => company.and_then(|it| it.rut.as_deref()).map(Rut::show).unwrap_or_default(),
             Field::CompanyName => company.map(|it| it.name_key.clone()).unwrap_or_default(),
             Field::CompanyIndustry => company.and_then(|it| it.industry.clone()).unwrap_or_default(),
             Field::CompanyComuna => {
@@ -299,7 +313,10 @@ impl Names {
             Field::Age | Field::Visits | Field::Purchases | Field::Enrolments => {
                 facts.number(condition.field, today).map(format::number).unwrap_or_default()
             }
-            Field::Bought => facts.items.join(", "),
+            Field::Bought => {
+                let told = facts.items.iter().map(|(item, on)| format!("{item} ({})", format::date(*on)));
+                told.collect::<Vec<_>>().join(", ")
+            }
             Field::Contactable => facts.reach.iter().map(|it| it.label()).collect::<Vec<_>>().join(", "),
             Field::Message => {
                 let event = condition.event.unwrap_or(Event::Received);
@@ -307,8 +324,12 @@ impl Names {
                     .messages
                     .iter()
                     .filter(|it| condition.campaign.is_none() || it.campaign == condition.campaign);
-                let last = of_campaign.filter_map(|it| it.at(event)).max();
-                last.map(|it| format!("la última vez el {}", format::datetime(it))).unwrap_or_default()
+                let came: Vec<_> = of_campaign.filter_map(|it| it.at(event)).collect();
+                let count =
+                    format::count(i64::try_from(came.len()).unwrap_or(i64::MAX), "mensaje", "mensajes");
+                let last = came.into_iter().max();
+                last.map(|it| format!("{count}, la última vez el {}", format::datetime(it)))
+                    .unwrap_or_default()
             }
             Field::Segment => String::new(),
             Field::Created
@@ -420,6 +441,21 @@ mod tests {
         one(Field::LastVisit, Op::WithinDays, &["0"], "última visita hoy");
         one(Field::LastVisit, Op::WithinDays, &["1.000"], "última visita en los últimos 1.000 días");
         one(Field::Age, Op::AtMost, &["1"], "edad a lo más 1 año");
+        one(Field::CompanyRut, Op::Is, &["125319092"], "RUT de su empresa es 12.531.909-2");
+        let bought = |op, days: &str, told: &str| {
+            let it = Condition { days: days.to_owned(), ..Condition::with(Field::Bought, op, &["Yoga"]) };
+            check(&Group::all([it]), &format!("Personas que cumplen: {told}"));
+        };
+        bought(Op::Contains, "90", "compró o hizo algo con «Yoga» en los últimos 90 días");
+        bought(Op::NotContains, "90", "no compró ni hizo algo con «Yoga» en los últimos 90 días");
+        bought(Op::NotContains, "", "nunca compró ni hizo algo con «Yoga»");
+        let often = |op, times: &str, told: &str| {
+            let it = Condition { op, times: times.to_owned(), ..Condition::new(Field::Message) };
+            check(&Group::all([it]), &format!("Personas que cumplen: {told}"));
+        };
+        often(Op::Did, "3", "recibió al menos 3 mensajes");
+        often(Op::DidNot, "3", "no recibió al menos 3 mensajes");
+        often(Op::Did, "1", "recibió algún mensaje");
         one(Field::Age, Op::Between, &["1", "2"], "edad entre 1 y 2 años");
     }
 }

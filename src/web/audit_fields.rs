@@ -132,6 +132,7 @@ const FIELDS: &[(&str, &str)] = &[
     ("duplicates", "repetidas"),
     ("rejected", "rechazadas"),
     ("interest", "interés"),
+    ("list", "lista"),
     ("regular_from", "regular desde"),
     ("vip_from", "VIP desde"),
     ("medium_from", "gasto medio desde"),

@@ -138,6 +138,8 @@ fn verb(action: &str) -> Option<String> {
         ("task", "done") => "marcó",
         ("suppression", "import") => "cargó direcciones en",
         ("list", "add") => "agregó personas a",
+        ("list", "join") => "puso en una lista a",
+        ("list", "leave") => "sacó de una lista a",
         ("list", "remove") => "quitó a alguien de",
         ("list", "put_back") => "volvió a poner a alguien en",
         ("list", "make_contacts") => "creó contactos con las direcciones de",

@@ -115,6 +115,50 @@ async fn a_no_outlives_the_card_and_no_file_brings_the_consent_back(db: PgPool) 
 }
 
 #[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn an_exclusion_outlives_the_card_without_the_address(db: PgPool) {
+    let ana = person(&db, ("Ana", ""), "ana@x.example", "987654321", "").await;
+    person(&db, ("Eva", ""), "eva@x.example", "", "").await;
+    sqlx::query(
+        "insert into suppressions (communication_type, destination, scope, reason, created_at, lifted_at) values
+             ('EMAIL', 'ana@x.example', 'ALL', 'HARD_BOUNCE', '2026-11-01', null),
+             ('EMAIL', 'ana@x.example', 'PROMOTIONAL', 'UNSUBSCRIBED', '2026-11-01', null),
+             ('EMAIL', 'ana@x.example', 'PROMOTIONAL', 'MANUAL', '2026-10-01', '2026-10-02'),
+             ('SMS', '+56987654321', 'PROMOTIONAL', 'UNSUBSCRIBED', '2026-11-01', null),
+             ('EMAIL', 'eva@x.example', 'ALL', 'COMPLAINT', '2026-11-01', null)",
+    )
+    .execute(&db)
+    .await
+    .unwrap();
+    // Somebody else's list says it of her too.
+    sqlx::query(
+        "insert into suppressions (communication_type, address_hash, hint, scope, reason, created_at)
+         select 'EMAIL', suppression_hash(key, 'ana@x.example'), 'a', 'PROMOTIONAL', 'UNSUBSCRIBED', '2026-09-01' from suppression_key",
+    )
+    .execute(&db)
+    .await
+    .unwrap();
+    delete(&db, ana).await.unwrap();
+    let open: Vec<String> =
+        sqlx::query_scalar("select destination from suppressions where destination is not null")
+            .fetch_all(&db)
+            .await
+            .unwrap();
+    assert_eq!(open, ["eva@x.example"]);
+    let hints: Vec<String> =
+        sqlx::query_scalar("select distinct hint from suppressions where hint <> 'a' order by 1")
+            .fetch_all(&db)
+            .await
+            .unwrap();
+    assert_eq!(hints, ["+569••••••321", "a•••@x.example"]);
+    let mut conn = db.acquire().await.unwrap();
+    let told = |all: Vec<suppression::Suppression>| all.iter().map(|it| it.reason.code()).collect::<Vec<_>>();
+    let email = suppression::of(&mut conn, Channel::Email, "ana@x.example").await.unwrap();
+    assert_eq!(told(email), ["HARD_BOUNCE", "UNSUBSCRIBED"]);
+    let sms = suppression::of(&mut conn, Channel::Sms, "+56987654321").await.unwrap();
+    assert_eq!(told(sms), ["UNSUBSCRIBED"]);
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
 async fn a_declined_kind_outlives_the_card_and_a_yes_is_no_exclusion(db: PgPool) {
     let ana = person(&db, ("Ana", ""), "ana@x.example", "987654321", "").await;
     let eva = person(&db, ("Eva", ""), "eva@x.example", "", "").await;

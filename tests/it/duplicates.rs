@@ -300,6 +300,37 @@ async fn pairs_are_found_by_mobile_and_by_near_names_and_a_no_is_kept(db: PgPool
 }
 
 #[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn where_many_work_pairs_are_found_by_what_few_share(db: PgPool) {
+    let a = person(&db, ("Rocío", "Quilodrán Vera"), "a@x.example", "", "Clínica").await;
+    let b = person(&db, ("Rocio", "Quilodran Vera"), "b@x.example", "", "Clínica").await;
+    let c = person(&db, ("Rosío", "Quilodrán Vera"), "c@x.example", "", "Clínica").await;
+    let d = person(&db, ("Juan", "Soto"), "d@x.example", "", "Clínica").await;
+    let e = person(&db, ("Juan", "Soto"), "e@x.example", "", "Clínica").await;
+    sqlx::query(
+        "insert into contacts (first_name, last_name, email, search_key, company_id, created_at, updated_at)
+         select 'Juan', 'Empleado' || chr(65 + n / 26) || chr(65 + n % 26), n || '@z.example', 'juan', company_id, created_at, created_at
+         from contacts, generate_series(1, 60) n where id = $1",
+    )
+    .bind(a.0)
+    .execute(&db)
+    .await
+    .unwrap();
+    duplicates::look(&db, monday_noon()).await.unwrap();
+    let mut conn = db.acquire().await.unwrap();
+    let pairs = duplicates::open(&mut conn, None, 1000).await.unwrap();
+    let pairs: Vec<_> = pairs.iter().map(|it| (it.first.id, it.second.id, it.reason)).collect();
+    assert_eq!(
+        pairs,
+        [
+            (d, e, Reason::SameName),
+            (b, c, Reason::NearName),
+            (a, c, Reason::NearName),
+            (a, b, Reason::SameName)
+        ]
+    );
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
 async fn the_page_joins_and_gives_a_way_back(db: PgPool) {
     let (kept, gone) = twice(&db).await;
     duplicates::look(&db, monday_noon()).await.unwrap();

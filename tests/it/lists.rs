@@ -17,6 +17,7 @@ use llovizna::{
     db::keyset::Place,
     ids::{ContactId, StaffId},
 };
+use serde_json::{Value, json};
 use sqlx::{PgConnection, PgPool, postgres::PgPoolOptions};
 use std::time::Duration;
 
@@ -671,6 +672,7 @@ async fn a_change_to_all_that_match_says_how_many_runs_and_is_taken_back(db: PgP
         assert_eq!(staff.post(&format!("{path}/undo"), &[]).await.location(), path);
         settle(&app).await;
         assert_eq!(facts(&db).await, before, "undo is the identity: {fields:?}");
+        told_of_each(&db, changed).await;
         let page = staff.get(&path).await.text();
         assert!(page.contains("Deshecho") && page.contains("Se deshizo en "), "{page}");
     }
@@ -683,6 +685,42 @@ async fn a_change_to_all_that_match_says_how_many_runs_and_is_taken_back(db: PgP
     assert_eq!(moves, [("HAND".to_owned(), 2500), ("UNDONE".to_owned(), 2500)]);
     let audited: i64 = one(&db, "select count(*) from audit_events where subject_kind = 'bulk_action'").await;
     assert_eq!(audited, 14);
+}
+
+/// The last bulk action told the audit of each of the `changed` what they were and became, and as much of its undoing.
+async fn told_of_each(db: &PgPool, changed: i64) {
+    type Told = (i64, Option<i64>, String, Value, Value);
+    let told: Vec<Told> = sqlx::query_as(
+        "select e.subject_id, e.staff_user_id, e.action, e.before, e.after - 'bulk' from audit_events e
+         where e.subject_kind = 'contact' and (e.after ->> 'bulk')::bigint = (select max(id) from bulk_actions) order by e.id",
+    )
+    .fetch_all(db)
+    .await
+    .unwrap();
+    let (there, back) = told.split_at(told.len() / 2);
+    assert_eq!((there.len(), back.len()), (changed as usize, changed as usize));
+    assert!(told.iter().all(|it| it.1.is_some()), "in the name of who asked");
+    let facts = |it: &Told| (it.0, it.3.clone(), it.4.clone());
+    let turned = |it: &Told| (it.0, it.4.clone(), it.3.clone());
+    let sorted = |mut all: Vec<(i64, Value, Value)>| {
+        all.sort_by_key(|it| it.0);
+        all
+    };
+    assert_eq!(
+        sorted(there.iter().map(facts).collect()),
+        sorted(back.iter().map(turned).collect()),
+        "an undoing is told the other way round"
+    );
+    let (action, was, is) = (there[0].2.as_str(), &there[0].3, &there[0].4);
+    match action {
+        "interest.add" => assert_eq!((was, is), (&json!({}), &json!({ "interest": "Yoga" }))),
+        "interest.remove" => assert_eq!((was, is), (&json!({ "interest": "Yoga" }), &json!({}))),
+        "contact.lifecycle" => assert_eq!(is, &json!({ "lifecycle": "PROSPECTO" })),
+        "list.join" => assert_eq!((was, is), (&json!({}), &json!({ "list": "Feria" }))),
+        "contact.update" => assert_ne!(was["owner_id"], is["owner_id"]),
+        "pipeline.move" => assert_ne!(was["stage_id"], is["stage_id"]),
+        other => panic!("{other}"),
+    }
 }
 
 #[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]

@@ -134,6 +134,7 @@ fn condition(fields: &[(String, String)]) -> Option<Condition> {
         }
         it.event = get("event").and_then(Event::from_code).or(it.event);
         it.days = get("days").unwrap_or_default().trim().to_owned();
+        it.times = get("times").unwrap_or_default().trim().to_owned();
         it.campaign = get("campaign").and_then(|it| it.parse().ok());
         // Days and dates are different answers.
         let shape = |op: &str| matches!(op, "WITHIN_DAYS" | "BEFORE_DAYS");
@@ -193,8 +194,9 @@ impl Ask {
         let (field, op) = (self.it.field, self.it.op);
         match field.shape() {
             _ if op.is_bare() => "none",
+            Shape::Words if field == Field::Bought => "bought",
             Shape::Words => "text",
-            Shape::Choice if field == Field::EmailDomain => "text",
+            Shape::Choice if field.is_typed() => "text",
             Shape::Choice if matches!(field, Field::Comuna | Field::CompanyComuna) => "comunas",
             Shape::Choice => "choice",
             Shape::Number => "number",
@@ -208,7 +210,7 @@ impl Ask {
 
     /// The value at `place`, as typed.
     pub(super) fn value(&self, place: usize) -> String {
-        if self.it.field == Field::EmailDomain {
+        if self.it.field.is_typed() {
             return self.it.values.join(", ");
         }
         self.it.values.get(place).cloned().unwrap_or_default()

@@ -5,7 +5,7 @@ use crate::support::monday_noon;
 use chrono::{DateTime, Days, TimeDelta, Utc};
 use llovizna::{
     channels::Channel,
-    chile::{text::fold, time},
+    chile::{rut::Rut, text::fold, time},
     contacts::{
         contact::search_key,
         vocabulary::{Lifecycle, Source},
@@ -58,12 +58,25 @@ fn letter() -> impl Strategy<Value = Letter> {
     })
 }
 
+/// How somebody's address may stand on the list of exclusion.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Excluded {
+    Not,
+    Once,
+    Openly,
+    ByHash,
+}
+
 #[derive(Clone, Debug)]
 struct Person {
     first_name: &'static str,
     facts: Facts,
     bases: [bool; 3],
-    suppressed: bool,
+    excluded: [Excluded; 3],
+    /// A fixed line, to which no SMS goes.
+    has_landline: bool,
+    /// Whether another was joined into them, who had the first of their messages and imports.
+    has_joined: bool,
 }
 
 fn person() -> impl Strategy<Value = Person> {
@@ -80,13 +93,18 @@ fn person() -> impl Strategy<Value = Person> {
             Just("2026-11-20")
         ]),
     );
-    let work = maybe((0usize..3, maybe(select(INDUSTRIES)), maybe(select(COMUNAS)), maybe(1i64..3)));
+    let work =
+        maybe((0usize..3, maybe(select(INDUSTRIES)), maybe(select(COMUNAS)), maybe(1i64..3), any::<bool>()));
+    let excluded = || select(vec![Excluded::Not, Excluded::Once, Excluded::Openly, Excluded::ByHash]);
     let past = (
         maybe((0i64..8, 0i64..4, 0i64..2, select(vec![0i64, 49_999, 50_000, 50_001, 150_000, 400_000]))),
         maybe(0u64..120),
         maybe(0u64..120),
         maybe(near_midnight()),
-        subsequence(ITEMS, 0..3),
+        subsequence(ITEMS, 0..3).prop_flat_map(|items| {
+            let days = proptest::collection::vec(0u64..60, items.len());
+            days.prop_map(move |days| items.iter().copied().zip(days).collect::<Vec<_>>())
+        }),
     );
     let ties = (
         subsequence(vec![1i64, 2, 3], 0..3),
@@ -94,13 +112,15 @@ fn person() -> impl Strategy<Value = Person> {
         subsequence(vec![1i64, 2], 0..2),
         proptest::collection::vec(letter(), 0..3),
         any::<[bool; 3]>(),
-        any::<bool>(),
+        [excluded(), excluded(), excluded()],
+        any::<[bool; 2]>(),
         near_midnight(),
     );
     (who, work, past, ties).prop_map(|(who, work, past, ties)| {
         let (first_name, domain, has_phone, lifecycle, source, (owner, title, card), comuna, born) = who;
         let (figures, visit, purchase, active, items) = past;
-        let (interests, imports, lists, messages, bases, suppressed, created_at) = ties;
+        let (interests, imports, lists, messages, bases, excluded, [has_landline, has_joined], created_at) =
+            ties;
         let today = time::local_date(monday_noon());
         let (visits, purchases, enrolments, spent) = figures.unwrap_or_default();
         // No figures, no row: then there are no last days either.
@@ -117,7 +137,8 @@ fn person() -> impl Strategy<Value = Person> {
             comuna: comuna.map(str::to_owned),
             birth_date: born.map(|it| it.parse().unwrap()),
             created_at,
-            company: work.map(|(place, industry, comuna, owner)| Employer {
+            company: work.map(|(place, industry, comuna, owner, has_rut)| Employer {
+                rut: has_rut.then(String::new),
                 name_key: fold(["Lácteos Uno", "Termas Dos", "Sur Tres"][place]),
                 industry: industry.map(str::to_owned),
                 comuna: comuna.map(str::to_owned),
@@ -133,12 +154,12 @@ fn person() -> impl Strategy<Value = Person> {
             last_visit: of_row(visit),
             last_purchase: of_row(purchase),
             last_activity: figures.and(active),
-            items: items.into_iter().map(str::to_owned).collect(),
+            items: items.into_iter().map(|(item, days)| (item.to_owned(), today - Days::new(days))).collect(),
             messages,
             lists,
             search_key: String::new(),
         };
-        Person { first_name, facts, bases, suppressed }
+        Person { first_name, facts, bases, excluded, has_landline, has_joined }
     })
 }
 
@@ -183,6 +204,7 @@ fn values(field: Field, op: Op, seed: usize) -> Vec<String> {
         Field::Comuna | Field::CompanyComuna => two(COMUNAS),
         Field::Region | Field::CompanyRegion => one(&["10", "13"]),
         Field::EmailDomain => one(DOMAINS),
+        Field::CompanyRut => vec![(0..60).step_by(1 + seed % 7).map(rut).collect::<Vec<_>>().join("; ")],
         Field::BirthMonth => two(&["1", "2", "11"]),
         Field::CompanyIndustry => one(INDUSTRIES),
         Field::Contactable => two(&["EMAIL", "SMS", "WHATSAPP"]),
@@ -200,7 +222,8 @@ fn values(field: Field, op: Op, seed: usize) -> Vec<String> {
 }
 
 fn condition() -> impl Strategy<Value = Condition> {
-    let message = (select(Event::ALL), select(vec!["", "0", "15", "30"]), 0i64..3);
+    let message =
+        (select(Event::ALL), select(vec!["", "0", "15", "30"]), 0i64..3, select(vec!["", "1", "2"]));
     (select(Field::ALL), any::<usize>(), any::<usize>(), message).prop_map(|(field, op, seed, message)| {
         let op = field.ops()[op % field.ops().len()];
         let mut it = Condition { op, values: values(field, op, seed), ..Condition::new(field) };
@@ -209,6 +232,10 @@ fn condition() -> impl Strategy<Value = Condition> {
             it.event = Some(message.0);
             it.days = message.1.to_owned();
             it.campaign = (message.2 > 0).then_some(message.2);
+            it.times = message.3.to_owned();
+        }
+        if field == Field::Bought {
+            it.days = message.1.to_owned();
         }
         it
     })
@@ -266,17 +293,32 @@ async fn furnish(db: &PgPool) {
     }
 }
 
+/// The RUT of the company of the person at `place`: no two have one.
+fn rut(place: usize) -> String {
+    let with = |digit| format!("{}-{digit}", 76_000_000 + place);
+    let found = "0123456789K".chars().map(with).find(|it| it.parse::<Rut>().is_ok());
+    found.unwrap()
+}
+
 /// Write a person down; gives their row and their facts in full.
 async fn write(db: &PgPool, place: usize, person: &Person) -> (ContactId, Facts) {
     let mut facts = person.facts.clone();
     facts.email = facts.email.map(|it| format!("p{place}@{it}"));
-    facts.phone = facts.phone.map(|_| format!("+5698{place:07}"));
+    let line = if person.has_landline { "22" } else { "98" };
+    facts.phone = facts.phone.map(|_| format!("+56{line}{place:07}"));
     facts.search_key = search_key(person.first_name, "", facts.email.as_deref(), facts.phone.as_deref());
+    if let Some(company) = &mut facts.company {
+        company.rut = company.rut.take().map(|_| rut(place));
+        // Of a name without a RUT there is one.
+        if company.rut.is_none() {
+            company.name_key = format!("{} {place}", company.name_key);
+        }
+    }
     facts.interests.sort_unstable();
     facts.items.sort();
-    let has = [facts.email.is_some(), facts.phone.is_some(), facts.phone.is_some()];
+    let has = [facts.email.is_some(), facts.phone.is_some() && !person.has_landline, facts.phone.is_some()];
     for (place, channel) in Channel::ALL.into_iter().enumerate() {
-        let excluded = channel == Channel::Email && person.suppressed;
+        let excluded = matches!(person.excluded[place], Excluded::Openly | Excluded::ByHash);
         if has[place] && person.bases[place] && !excluded {
             facts.reach.push(channel);
         }
@@ -289,7 +331,7 @@ async fn write(db: &PgPool, place: usize, person: &Person) -> (ContactId, Facts)
                  values ($1, $1, $2, $3, $4, $5, $6, $6) returning id",
             )
             .bind(&it.name_key)
-            .bind(format!("{place}-1"))
+            .bind(&it.rut)
             .bind(&it.industry)
             .bind(&it.comuna)
             .bind(it.owner)
@@ -300,7 +342,7 @@ async fn write(db: &PgPool, place: usize, person: &Person) -> (ContactId, Facts)
         ),
     };
     let basis = |place: usize| person.bases[place].then_some("CONSENT");
-    let own_import = facts.imports.first().copied();
+    let own_import = facts.imports.first().copied().filter(|_| !person.has_joined);
     let id: i64 = sqlx::query_scalar(
         "insert into contacts (company_id, first_name, email, phone, lifecycle, source, owner_id, comuna, birth_date,
                                email_basis, sms_basis, whatsapp_basis, search_key, import_id, created_at, updated_at, job_title)
@@ -325,27 +367,58 @@ async fn write(db: &PgPool, place: usize, person: &Person) -> (ContactId, Facts)
     .fetch_one(db)
     .await
     .unwrap();
-    ties(db, id, person, &facts).await;
+    let joined = if person.has_joined { joined_into(db, id, &facts).await } else { id };
+    ties(db, id, joined, person, &facts).await;
     facts.messages.reverse();
     (ContactId(id), facts)
 }
 
-async fn ties(db: &PgPool, id: i64, person: &Person, facts: &Facts) {
-    let now = monday_noon();
-    if let Some(email) = &facts.email {
+/// Somebody who is `id` by now: the card that stays behind when two are joined, which is nobody in any answer.
+async fn joined_into(db: &PgPool, id: i64, facts: &Facts) -> i64 {
+    sqlx::query_scalar(
+        "insert into contacts (first_name, search_key, import_id, merged_into, created_at, updated_at)
+         values ('Otra', '', $1, $2, $3, $3) returning id",
+    )
+    .bind(facts.imports.first())
+    .bind(id)
+    .bind(monday_noon())
+    .fetch_one(db)
+    .await
+    .unwrap()
+}
+
+async fn exclusions(db: &PgPool, person: &Person, facts: &Facts) {
+    let addresses = [&facts.email, &facts.phone, &facts.phone];
+    for (place, channel) in Channel::ALL.into_iter().enumerate() {
+        let (Some(address), excluded) = (addresses[place], person.excluded[place]) else { continue };
+        let hashed = "suppression_hash((select key from suppression_key), $2)";
+        let (open, hash) = match excluded {
+            Excluded::Not => continue,
+            Excluded::ByHash => ("null", hashed),
+            Excluded::Once | Excluded::Openly => ("$2", "null"),
+        };
         // A lifted exclusion excludes nobody.
-        sqlx::query(
-            "insert into suppressions (communication_type, destination, scope, reason, created_at, lifted_at)
-             values ('EMAIL', $1, 'PROMOTIONAL', 'MANUAL', $2, case when $3 then null else $2 end)",
-        )
-        .bind(email)
-        .bind(now)
-        .bind(person.suppressed)
-        .execute(db)
-        .await
-        .unwrap();
+        let statement = format!(
+            "insert into suppressions (communication_type, destination, address_hash, scope, reason, created_at, lifted_at)
+             values ($1, {open}, {hash}, 'PROMOTIONAL', 'MANUAL', $3, case when $4 then $3 end)",
+        );
+        sqlx::query(sqlx::AssertSqlSafe(statement))
+            .bind(channel.code())
+            .bind(address)
+            .bind(monday_noon())
+            .bind(excluded == Excluded::Once)
+            .execute(db)
+            .await
+            .unwrap();
     }
-    for import in &facts.imports {
+}
+
+/// What hangs on the person `id`; the first of their messages and imports on `joined`, who is them by now.
+async fn ties(db: &PgPool, id: i64, joined: i64, person: &Person, facts: &Facts) {
+    let now = monday_noon();
+    exclusions(db, person, facts).await;
+    for (place, import) in facts.imports.iter().enumerate() {
+        let id = if place == 0 { joined } else { id };
         sqlx::query("insert into import_changes (import_id, subject_kind, subject_id, before) values ($1, 'contact', $2, '{}')")
             .bind(import)
             .bind(id)
@@ -369,12 +442,15 @@ async fn ties(db: &PgPool, id: i64, person: &Person, facts: &Facts) {
             sqlx::query("insert into list_members (list_id, contact_id, added_at) values ($1, $2, $3)");
         query.bind(list).bind(id).bind(now).execute(db).await.unwrap();
     }
-    for item in &facts.items {
-        let query = sqlx::query(
-            "insert into history_entries (contact_id, kind, occurred_on, item, created_at)
-             values ($1, 'PURCHASE', '2026-11-01', $2, $3)",
-        );
-        query.bind(id).bind(item).bind(now).execute(db).await.unwrap();
+    for (item, on) in &facts.items {
+        // The last day counts, whatever was bought before.
+        for on in [*on, *on - Days::new(400)] {
+            let query = sqlx::query(
+                "insert into history_entries (contact_id, kind, occurred_on, item, created_at)
+                 values ($1, 'PURCHASE', $2, $3, $4)",
+            );
+            query.bind(id).bind(on).bind(item).bind(now).execute(db).await.unwrap();
+        }
     }
     let has_row = facts.visits + facts.purchases + facts.enrolments + facts.spent > 0
         || facts.last_visit.is_some()
@@ -404,7 +480,9 @@ async fn ties(db: &PgPool, id: i64, person: &Person, facts: &Facts) {
     }
     // A test of a text is no message to the person.
     let test = Letter { sent_at: Some(now), opened_at: Some(now), ..Letter::default() };
-    for (letter, origin) in facts.messages.iter().map(|it| (it, "MANUAL")).chain([(&test, "TEST")]) {
+    let letters = facts.messages.iter().map(|it| (it, "MANUAL")).chain([(&test, "TEST")]);
+    for (place, (letter, origin)) in letters.enumerate() {
+        let id = if place == 0 { joined } else { id };
         let status = match letter {
             it if it.bounced => "BOUNCED",
             it if it.sent_at.is_some() => "SENT",
