@@ -190,6 +190,25 @@ pub async fn page(
     Ok(ids.into_iter().map(ContactId).collect())
 }
 
+/// Pairs of an audience that may be one person and wait to be compared.
+///
+/// # Errors
+/// When the database fails.
+pub async fn pairs(db: &mut PgConnection, now: DateTime<Utc>, rule: &Rule) -> Result<i64> {
+    let chosen = Chosen::read(db, now, rule).await?;
+    let mut query =
+        QueryBuilder::new("select count(*) from duplicate_candidates d where d.dismissed_at is null");
+    for side in ["d.first_id", "d.second_id"] {
+        query.push(
+            " and exists (select from contacts c left join companies k on k.id = c.company_id where c.id = ",
+        );
+        query.push(side).push(" and ");
+        chosen.push(&mut query, rule);
+        query.push(")");
+    }
+    Ok(query.build_query_scalar().fetch_one(db).await?)
+}
+
 /// Industries of an audience with their people, the largest first, at most `limit`.
 ///
 /// # Errors

@@ -4,11 +4,13 @@
 use super::{
     audience::{self, Preview, Question},
     campaign::Campaign,
-    checklist_audience, forecast,
+    checklist_audience, domain_review, forecast,
     later::{self, Later},
     link_review,
     outlook::{self, Outlook, day_and_hour},
-    own_links, precheck, trial, variants,
+    own_links, precheck,
+    trial::{self, Arrival},
+    variants,
     variants_check::{self, Asked},
 };
 use crate::{
@@ -75,6 +77,8 @@ impl Item {
             ("audience" | "gaps" | "frequency", Some(link)) if link.contains("/audience") => "Ver quiénes",
             ("server", _) => "Abrir la bandeja",
             ("trial", _) => "Enviarla",
+            ("duplicates", _) => "Compararlas",
+            ("domain", _) => "Ver qué falta",
             _ => "Ir a corregirlo",
         }
     }
@@ -142,6 +146,8 @@ pub async fn of(
     let edit = format!("/campaigns/{}/edit", campaign.id);
 
     let mut items = senders(config, &business, &email, campaign.message_type);
+    let from = Sender::of_email(config, &business, &email);
+    items.extend(domain_review::item(&mut *db, now, config, from.domain()).await?);
     items.extend(text(campaign, &business, &edit));
     items.extend(manner(config, &business, &campaign.source, &edit));
     items.extend(opening(&mut *db, now, config, campaign).await?);
@@ -165,6 +171,7 @@ pub async fn of(
         _ => None,
     };
     items.extend(checklist_audience::people(campaign, &preview, &later, undeclared, &edit));
+    items.extend(checklist_audience::twice(&mut *db, now, campaign, &preview).await?);
 
     let outlook = outlook::of(db, now, config, campaign).await?;
     items.push(window(campaign, now, &outlook, &edit));
@@ -385,7 +392,7 @@ fn cap(campaign: &Campaign, daily_cap: Option<u32>, edit: &str) -> Item {
     }
 }
 
-/// Whether someone has sent themselves the text as it stands; `letter`: which of several.
+/// Whether someone has sent themselves the text as it stands, and it arrived; `letter`: which of several.
 pub(super) async fn tried(
     db: &mut PgConnection,
     config: &Config,
@@ -393,20 +400,10 @@ pub(super) async fn tried(
     text: Option<TemplateId>,
     letter: Option<char>,
 ) -> Result<Item> {
-    let tried = sqlx::query_scalar!(
-        r#"select exists (select 1 from communication_logs
-               where campaign_id = $1 and origin = 'TEST' and template_id is not distinct from $2
-                 and sent_at is not null) as "tried!""#,
-        campaign.id.0,
-        text.map(|it| it.0)
-    )
-    .fetch_one(db)
-    .await?;
     let which = letter.map_or_else(|| "de este texto".to_owned(), |it| format!("del texto {it}"));
-    Ok(if tried {
-        Item::green("trial", format!("Ya enviaste una prueba {which}."))
-    } else {
-        Item::amber(
+    let there = format!("/campaigns/{}#trial", campaign.id);
+    Ok(match trial::arrival(db, campaign.id, text).await? {
+        Arrival::Untried => Item::amber(
             "trial",
             format!("Aún no te has enviado una prueba {which}."),
             match config.smtp {
@@ -414,7 +411,20 @@ pub(super) async fn tried(
                 None => "Mírala en la bandeja de salida antes de empezar.",
             },
         )
-        .at(format!("/campaigns/{}#trial", campaign.id))
+        .at(there),
+        Arrival::Returned => Item::amber(
+            "trial",
+            format!("La prueba {which} rebotó."),
+            "Revisa la dirección de tu cuenta y el servidor de correo, y envíala otra vez.",
+        )
+        .at(there),
+        Arrival::Left if config.smtp.is_some() => Item::amber(
+            "receipt",
+            format!("La prueba {which} salió; falta saber si llegó."),
+            "Búscala en tu correo, también en la carpeta de spam.",
+        ),
+        Arrival::Left => Item::green("trial", format!("Ya enviaste una prueba {which}.")),
+        Arrival::Received => Item::green("trial", format!("La prueba {which} llegó.")),
     })
 }
 

@@ -7,6 +7,7 @@ use super::{
     later::Later,
 };
 use crate::{error::Result, ids::ImportId, imports, messaging::kinds::BlockReason};
+use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
 /// People who are looked at to find the import that most of them came by.
@@ -24,6 +25,32 @@ pub(super) async fn undeclared(
     let people = audience::people(&mut *db, question, without, &[], None, LOOKED_AT).await?;
     let people: Vec<_> = people.iter().map(|it| it.id).collect();
     imports::people::undeclared(db, &people).await
+}
+
+/// Those of the audience who may be there twice; none: the audience is empty.
+pub(super) async fn twice(
+    db: &mut PgConnection,
+    now: DateTime<Utc>,
+    campaign: &Campaign,
+    preview: &Preview,
+) -> Result<Option<Item>> {
+    if preview.total == 0 {
+        return Ok(None);
+    }
+    let pairs = audience::pairs(db, now, &campaign.audience).await?;
+    Ok(Some(if pairs == 0 {
+        Item::green("duplicates", "Nadie de la audiencia parece estar dos veces.")
+    } else {
+        let found = match pairs {
+            1 => "Dos fichas de la audiencia pueden ser de una misma persona, que la recibiría dos veces."
+                .to_owned(),
+            _ => format!(
+                "Hay {} pares de fichas en la audiencia que pueden ser de una misma persona, que la recibiría dos veces.",
+                n(u64::try_from(pairs).unwrap_or_default())
+            ),
+        };
+        Item::amber("duplicates", found, "Compáralas y une las que lo sean.").at("/duplicates")
+    }))
 }
 
 /// Audience, and who would be left out.

@@ -14,9 +14,16 @@ use std::collections::BTreeMap;
 /// Mail services that are shown, at most.
 pub const DOMAINS: usize = 10;
 
-/// What is told of each mail service.
-pub const OF_DOMAINS: [Milestone; 4] =
-    [Milestone::Sent, Milestone::Delivered, Milestone::Opened, Milestone::Bounced];
+/// What is told of the whole, of each hour, of each mail service and of each text.
+pub const TOLD: [Milestone; 7] = [
+    Milestone::Sent,
+    Milestone::Delivered,
+    Milestone::Opened,
+    Milestone::Clicked,
+    Milestone::Replied,
+    Milestone::Bounced,
+    Milestone::Unsubscribed,
+];
 
 /// Links that are shown, at most.
 const LINKS: i64 = 20;
@@ -37,6 +44,8 @@ pub struct Figures {
     pub hours: BTreeMap<DateTime<Utc>, Counts>,
     /// Domains of recipients, those with most messages first.
     pub domains: Vec<(String, Counts)>,
+    /// Texts by their place, where the campaign tries several: whoever drew them, in the sample or as one of the rest.
+    pub texts: BTreeMap<i16, Counts>,
     /// There are more domains than are shown.
     pub more_domains: bool,
     /// Links that people followed, the most followed first.
@@ -81,11 +90,28 @@ pub async fn of(db: &mut PgConnection, id: CampaignId) -> Result<Figures> {
         let Some(what) = Milestone::from_code(&it.what) else { continue };
         figures.hours.entry(it.hour).or_default().insert(what, it.count);
     }
+    figures.texts = texts(&mut *db, id).await?;
     figures.domains = domains(&mut *db, id).await?;
     figures.more_domains = figures.domains.len() > DOMAINS;
     figures.domains.truncate(DOMAINS);
     figures.links = links(db, id).await?;
     Ok(figures)
+}
+
+async fn texts(db: impl PgExecutor<'_>, id: CampaignId) -> Result<BTreeMap<i16, Counts>> {
+    let rows = sqlx::query!(
+        r#"select variant as "place!", what, sum(messages)::bigint as "count!" from campaign_figures
+           where campaign_id = $1 and variant is not null group by variant, what having sum(messages) <> 0"#,
+        id.0
+    )
+    .fetch_all(db)
+    .await?;
+    let mut found: BTreeMap<i16, Counts> = BTreeMap::new();
+    for it in rows {
+        let Some(what) = Milestone::from_code(&it.what) else { continue };
+        found.entry(it.place).or_default().insert(what, it.count);
+    }
+    Ok(found)
 }
 
 /// The domains with most messages, one more than are shown, with what is told of them.
@@ -103,7 +129,7 @@ async fn domains(db: impl PgExecutor<'_>, id: CampaignId) -> Result<Vec<(String,
            group by f.domain, f.what, b.sent order by b.sent desc, f.domain"#,
         id.0,
         i64::try_from(DOMAINS + 1).unwrap_or_default(),
-        &OF_DOMAINS.map(|it| it.code().to_owned())
+        &TOLD.map(|it| it.code().to_owned())
     )
     .fetch_all(db)
     .await?;
@@ -163,13 +189,13 @@ pub async fn fold(db: impl PgExecutor<'_>) -> Result<()> {
         "with gone as (
              delete from campaign_figures where ctid = any(array(
                  select ctid from campaign_figures where not folded limit $1 for update skip locked))
-             returning campaign_id, what, hour, domain, messages
+             returning campaign_id, what, hour, domain, variant, messages
          )
-         insert into campaign_figures as f (campaign_id, what, hour, domain, messages, folded)
-         select campaign_id, what, hour, domain, sum(messages), true from gone
-         group by campaign_id, what, hour, domain having sum(messages) <> 0
-         order by campaign_id, what, hour, domain
-         on conflict (campaign_id, what, hour, domain) where folded do update set messages = f.messages + excluded.messages",
+         insert into campaign_figures as f (campaign_id, what, hour, domain, variant, messages, folded)
+         select campaign_id, what, hour, domain, variant, sum(messages), true from gone
+         group by campaign_id, what, hour, domain, variant having sum(messages) <> 0
+         order by campaign_id, what, hour, domain, variant
+         on conflict (campaign_id, what, hour, domain, variant) where folded do update set messages = f.messages + excluded.messages",
         AT_ONCE
     )
     .execute(db)

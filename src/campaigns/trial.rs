@@ -156,6 +156,76 @@ pub async fn send(
     Ok(message)
 }
 
+/// How far the latest test of a text came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arrival {
+    /// None has left.
+    Untried,
+    /// It came back.
+    Returned,
+    /// It left; nobody knows whether it arrived.
+    Left,
+    /// A person says so, or it was opened or answered, or the provider says that it was delivered.
+    Received,
+}
+
+/// How far the latest test of the text `template` of the campaign `id` came.
+///
+/// # Errors
+/// When the database fails.
+pub async fn arrival(db: &mut PgConnection, id: CampaignId, template: Option<TemplateId>) -> Result<Arrival> {
+    let last = sqlx::query!(
+        r#"select l.status, exists (select from trial_receipts r
+               where r.campaign_id = l.campaign_id and r.template_id = l.template_id) as "received!"
+           from communication_logs l
+           where l.campaign_id = $1 and l.origin = 'TEST' and l.template_id is not distinct from $2 and l.sent_at is not null
+           order by l.id desc limit 1"#,
+        id.0,
+        template.map(|it| it.0)
+    )
+    .fetch_optional(db)
+    .await?;
+    Ok(match last {
+        None => Arrival::Untried,
+        Some(it) if it.status == "BOUNCED" => Arrival::Returned,
+        Some(it) if it.received || it.status != "SENT" => Arrival::Received,
+        Some(_) => Arrival::Left,
+    })
+}
+
+/// A person says that the tests of the texts in force arrived. Gives of how many texts that is news.
+///
+/// # Errors
+/// [`Error::Forbidden`], or the database's.
+pub async fn received(tx: &mut Tx<'_>, now: DateTime<Utc>, actor: &Actor, id: CampaignId) -> Result<u64> {
+    actor.require(Permission::SendTests)?;
+    let mut texts: Vec<i64> = campaign::get(tx, id).await?.template.map(|it| it.0).into_iter().collect();
+    texts.extend(variants::templates(tx, id).await?.into_iter().map(|it| it.0));
+    let new = sqlx::query!(
+        "insert into trial_receipts (campaign_id, template_id, received_at, staff_user_id)
+         select distinct $1::bigint, l.template_id, $3::timestamptz, $4::bigint from communication_logs l
+         where l.campaign_id = $1 and l.origin = 'TEST' and l.template_id = any($2) and l.sent_at is not null
+         on conflict do nothing",
+        id.0,
+        &texts,
+        now,
+        actor.staff_id().map(|it| it.0)
+    )
+    .execute(&mut **tx)
+    .await?
+    .rows_affected();
+    if new > 0 {
+        let change = audit::Change {
+            action: "campaign.test_received",
+            subject_kind: "campaign",
+            subject_id: Some(id.0),
+            ..audit::Change::default()
+        };
+        audit::record(tx, now, actor, change).await?;
+    }
+    Ok(new)
+}
+
 fn ready(
     source: &Source,
     template: Option<TemplateId>,

@@ -96,10 +96,10 @@ fn judge(mut days: Vec<NaiveDate>, today: NaiveDate, inactive_after: u32) -> Opt
         "Suele volver cada {} y {}.",
         format::count(usual, "día", "días"),
         match since {
-            0 => "vino hoy".to_owned(),
-            1 => "vino ayer".to_owned(),
+            0 => "volvió hoy".to_owned(),
+            1 => "volvió ayer".to_owned(),
             _ if since > usual => format!("hace {} que no vuelve", format::count(since, "día", "días")),
-            _ => format!("vino hace {}", format::count(since, "día", "días")),
+            _ => format!("volvió hace {}", format::count(since, "día", "días")),
         }
     )];
     if since >= too_long {
@@ -126,7 +126,7 @@ fn fewer_than_before(days: &[NaiveDate], today: NaiveDate) -> Option<String> {
     let lately = i64::try_from(lately).ok()?;
     (lately > 0 && 2 * lately <= each).then(|| {
         format!(
-            "En los últimos {WINDOW} días vino {}; antes, unas {} cada {WINDOW} días.",
+            "En los últimos {WINDOW} días volvió {}; antes, unas {} cada {WINDOW} días.",
             format::count(lately, "vez", "veces"),
             format::count(each, "vez", "veces")
         )
@@ -171,8 +171,8 @@ mod tests {
         assert_eq!(
             risk.reasons,
             [
-                "Suele volver cada 15 días y vino hace 5 días.",
-                "En los últimos 90 días vino 2 veces; antes, unas 12 veces cada 90 días."
+                "Suele volver cada 15 días y volvió hace 5 días.",
+                "En los últimos 90 días volvió 2 veces; antes, unas 12 veces cada 90 días."
             ]
         );
         let steady: Vec<i64> = (0..20).map(|it| 5 + it * 15).collect();

@@ -23,6 +23,14 @@ pub struct Doctor {
     last: Mutex<Option<Examined>>,
 }
 
+impl Examined {
+    /// What was asked.
+    #[must_use]
+    pub fn question(&self) -> &Question {
+        &self.question
+    }
+}
+
 impl Doctor {
     /// One that asks `names`; none: the machine knows no name server.
     #[must_use]

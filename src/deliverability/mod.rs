@@ -15,7 +15,8 @@ pub use names::{Asking, Kind, Names, SystemNames, Unanswered};
 use crate::{channels::email, config::Config};
 
 /// How a part stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Level {
     /// As it should be.
     Good,
@@ -88,6 +89,20 @@ pub struct Question {
 }
 
 impl Question {
+    /// The domain that is asked about.
+    #[must_use]
+    pub fn domain(&self) -> &str {
+        &self.domain
+    }
+
+    /// All that is asked about, in a line: two that differ in something may have other answers.
+    #[must_use]
+    pub fn key(&self) -> String {
+        let (server, signature) = (self.server.as_deref().unwrap_or_default(), self.signature.as_ref());
+        let signature = signature.map_or_else(String::new, |it| format!("{}.{}", it.selector, it.domain));
+        format!("{} {server} {signature}", self.domain)
+    }
+
     /// Of email from `domain` as `config` sends it.
     #[must_use]
     pub fn of(config: &Config, domain: &str) -> Question {

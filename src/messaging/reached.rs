@@ -1,6 +1,9 @@
 //! How far messages got, in SQL: what stands behind the numbers of a campaign.
 
-use super::{kinds::Milestone, story::Filter};
+use super::{
+    kinds::Milestone,
+    story::{BUYS_WITHIN_DAYS, Filter},
+};
 use sqlx::{Postgres, QueryBuilder};
 
 /// When a message got somewhere, in SQL: as `campaign_figures_of` has it, so that the people behind a number are as many.
@@ -35,6 +38,12 @@ pub(super) fn narrow(sql: &mut QueryBuilder<Postgres>, filter: &Filter) {
         let moment = moment(filter.reached.unwrap_or(Milestone::Sent));
         sql.push(" and ").push(moment).push(" >= ").push_bind(from);
         sql.push(" and ").push(moment).push(" < ").push_bind(until);
+    }
+    if filter.bought
+        && let Some(id) = filter.campaign
+    {
+        sql.push(" and l.id in (select p.communication_log_id from campaign_purchases(").push_bind(id.0);
+        sql.push(", ").push_bind(BUYS_WITHIN_DAYS).push(") p)");
     }
     if let Some(domain) = &filter.domain {
         sql.push(" and lower(split_part(l.destination, '@', 2)) = ").push_bind(domain.clone());

@@ -56,9 +56,14 @@ pub struct Filter {
     pub link: Option<(TemplateId, i32)>,
     /// Of a campaign that tries several texts: in its sample, with the text at this place; or with the winner.
     pub variant: Option<Drawn>,
+    /// Of a campaign: after which its recipient bought something.
+    pub bought: bool,
     /// Tests too; else only messages to others.
     pub tests: bool,
 }
+
+/// What somebody buys is a campaign's for so many days from the one on which its message left.
+pub const BUYS_WITHIN_DAYS: i32 = 30;
 
 /// How a message came to its text, where its campaign tries several.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,6 +72,8 @@ pub enum Drawn {
     InSample(i16),
     /// As one of the rest: the winner.
     Winner,
+    /// Either way: the text at this place.
+    Any(i16),
 }
 
 /// Whether a pending message waits for a reason.
@@ -239,6 +246,9 @@ fn narrow(sql: &mut QueryBuilder<Postgres>, filter: &Filter) {
         None => (),
         Some(Drawn::InSample(place)) => {
             sql.push(" and l.in_sample and l.variant = ").push_bind(place);
+        }
+        Some(Drawn::Any(place)) => {
+            sql.push(" and l.variant = ").push_bind(place);
         }
         Some(Drawn::Winner) => {
             sql.push(" and not l.in_sample and l.variant is not null");

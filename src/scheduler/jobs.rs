@@ -3,16 +3,19 @@
 use super::{runs, slots::When};
 use crate::{
     accounts::cleanup,
-    campaigns::drip,
+    campaigns::{domain_review, drip},
     channels::Channel,
     chile::format,
     contacts::{duplicates, inactivity},
+    deliverability::{Level, Question},
     error::{Error, Result},
     messaging::{
+        compose::Sender,
         drain::{Engine, Options},
         inbound::mailbox,
         runs::Trigger,
     },
+    settings::{self, Business, EmailChannel},
     state::AppState,
 };
 use chrono::TimeDelta;
@@ -67,6 +70,13 @@ pub const JOBS: &[Job] = &[
         about: "Busca fichas que pueden ser de la misma persona, para que alguien las compare.",
         when: When::DailyAt(3),
         run: |state, _| Box::pin(duplicates(state)),
+    },
+    Job {
+        name: "domain",
+        label: "Revisión del dominio",
+        about: "Pregunta al DNS si SPF, DKIM y DMARC del dominio que envía siguen bien, para decirlo antes de cada campaña.",
+        when: When::DailyAt(5),
+        run: |state, _| Box::pin(domain(state)),
     },
     Job {
         name: "cleanup",
@@ -136,6 +146,29 @@ async fn duplicates(state: AppState) -> Result<String> {
         "{}.",
         format::count(i64::try_from(waiting).unwrap_or(i64::MAX), "par por revisar", "pares por revisar")
     ))
+}
+
+async fn domain(state: AppState) -> Result<String> {
+    if state.config.smtp.is_none() {
+        return Ok("No hay un servidor de correo conectado: nada sale de un dominio.".to_owned());
+    }
+    let first = &state.config.first_values;
+    let business: Business = settings::load(&state.db, first).await?;
+    let channel: EmailChannel = settings::load(&state.db, first).await?;
+    let from = Sender::of_email(&state.config, &business, &channel);
+    if !from.domain().contains('.') {
+        return Ok("Falta la dirección desde la que salen los correos.".to_owned());
+    }
+    let question = Question::of(&state.config, from.domain());
+    let Some(examined) = state.doctor.examine(state.clock.now(), question).await else {
+        return Ok("No hay servidores de nombres a los que preguntar.".to_owned());
+    };
+    domain_review::keep(&state.db, &examined).await?;
+    let faults = examined.findings.iter().filter(|it| it.level != Level::Good).count();
+    Ok(match i64::try_from(faults).unwrap_or(i64::MAX) {
+        0 => "Todo en orden.".to_owned(),
+        faults => format!("{}.", format::count(faults, "parte por mirar", "partes por mirar")),
+    })
 }
 
 async fn clean(state: AppState) -> Result<String> {

@@ -6,7 +6,7 @@ use crate::{
     access::{Actor, Permission},
     audit,
     chile::text::tidy,
-    contacts::contact::full_name,
+    contacts::{company::Outcome, contact::full_name},
     db::{
         Tx,
         keyset::{Page, Place},
@@ -149,7 +149,7 @@ pub async fn create(
     Ok(ListId(id))
 }
 
-/// Change a list's name and note.
+/// Change a list's name and note, which were `seen` when they were read.
 ///
 /// # Errors
 /// [`Error::Forbidden`], [`Error::NotFound`], [`Error::Invalid`], or the database's.
@@ -158,12 +158,21 @@ pub async fn update(
     now: DateTime<Utc>,
     actor: &Actor,
     id: ListId,
-    name: &str,
-    note: &str,
-) -> Result<()> {
+    seen: (&str, &str),
+    (name, note): (&str, &str),
+) -> Result<Outcome> {
     actor.require(Permission::EditContacts)?;
     let (name, note) = checked(name, note)?;
-    let before = get(&mut **tx, id).await?;
+    let before = sqlx::query!("select name, note from lists where id = $1 for no key update", id.0)
+        .fetch_optional(&mut **tx)
+        .await?
+        .ok_or(Error::NotFound)?;
+    if before.name == name && before.note == note {
+        return Ok(Outcome::Unchanged);
+    }
+    if before.name != tidy(seen.0) || before.note != tidy(seen.1) {
+        return Ok(Outcome::Stale);
+    }
     sqlx::query!(
         "update lists set name = $2, note = $3, updated_at = $4 where id = $1",
         id.0,
@@ -175,7 +184,8 @@ pub async fn update(
     .await
     .on_constraint("lists_name_once", taken)?;
     let was = json!({ "name": before.name, "note": before.note });
-    record(tx, now, actor, "list.update", id, Some(was), Some(json!({ "name": name, "note": note }))).await
+    record(tx, now, actor, "list.update", id, Some(was), Some(json!({ "name": name, "note": note }))).await?;
+    Ok(Outcome::Saved)
 }
 
 /// Hide a list. Refused while a campaign or a segment asks for it.

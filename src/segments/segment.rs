@@ -11,6 +11,7 @@ use crate::{
     access::{Actor, Permission},
     audit,
     chile::{text::tidy, time},
+    contacts::company::Outcome,
     db::{Tx, locks},
     error::{Error, FieldError, OnConstraint as _, Result},
     ids::SegmentId,
@@ -296,7 +297,7 @@ pub async fn create(
     Ok(SegmentId(id))
 }
 
-/// Change a segment: its next version. Whether anything changed.
+/// Change a segment whose version was `seen` when it was read: its next version.
 ///
 /// # Errors
 /// [`Error::Forbidden`], [`Error::NotFound`], [`Error::Invalid`], [`Error::Refused`] for an automatic one, or the database's.
@@ -305,24 +306,76 @@ pub async fn update(
     now: DateTime<Utc>,
     actor: &Actor,
     id: SegmentId,
+    seen: i32,
     name: &str,
     rule: &Group,
-) -> Result<bool> {
+) -> Result<Outcome> {
+    let before = hold(tx, actor, id).await?;
+    if before.version != seen {
+        return Ok(Outcome::Stale);
+    }
+    write(tx, now, actor, before, name, rule, None).await
+}
+
+/// Give a segment whose version was `seen` the rule that it had as `version`, as its next version; its name stays.
+///
+/// # Errors
+/// As for [`update`]; also [`Error::NotFound`] for a version that it never had.
+pub async fn go_back(
+    tx: &mut Tx<'_>,
+    now: DateTime<Utc>,
+    actor: &Actor,
+    id: SegmentId,
+    seen: i32,
+    version: i32,
+) -> Result<Outcome> {
+    let before = hold(tx, actor, id).await?;
+    if before.version != seen {
+        return Ok(Outcome::Stale);
+    }
+    let rule = sqlx::query_scalar!(
+        "select rule from segment_versions where segment_id = $1 and version = $2",
+        id.0,
+        version
+    )
+    .fetch_optional(&mut **tx)
+    .await?
+    .ok_or(Error::NotFound)?;
+    let (name, rule) = (before.name.clone(), read(id.0, rule)?);
+    write(tx, now, actor, before, &name, &rule, Some(version)).await
+}
+
+/// The segment `id`, held until the transaction ends by who may change it.
+async fn hold(tx: &mut Tx<'_>, actor: &Actor, id: SegmentId) -> Result<Segment> {
     actor.require(Permission::EditContacts)?;
     sqlx::query_scalar!("select id from segments where id = $1 for update", id.0)
         .fetch_optional(&mut **tx)
         .await?
         .ok_or(Error::NotFound)?;
-    let before = get(&mut **tx, id).await?;
-    if before.kind != Kind::Rule {
+    let it = get(&mut **tx, id).await?;
+    if it.kind != Kind::Rule {
         return Err(Error::refused(
             "Este segmento es automático y no se editó: sus límites se cambian en los ajustes de segmentos de valor.",
         ));
     }
+    Ok(it)
+}
+
+/// The next version of the segment that stands as `before`; `returned_to` is the one whose rule it has again.
+async fn write(
+    tx: &mut Tx<'_>,
+    now: DateTime<Utc>,
+    actor: &Actor,
+    before: Segment,
+    name: &str,
+    rule: &Group,
+    returned_to: Option<i32>,
+) -> Result<Outcome> {
+    let id = before.id;
     let unchanged = before.name == tidy(name) && before.rule == *rule;
     let (name, rule) = checked(tx, now, Some(id), name, rule).await?;
     if unchanged {
-        return Ok(false);
+        return Ok(Outcome::Unchanged);
     }
     sqlx::query!(
         "update segments set name = $2, rule = $3, version = version + 1, updated_at = $4 where id = $1",
@@ -336,9 +389,12 @@ pub async fn update(
     .on_constraint("segments_name_once", taken)?;
     keep_version(tx, now, actor, id).await?;
     let was = json!({ "name": before.name, "rule": before.rule });
-    record(tx, now, actor, "segment.update", id, Some(was), Some(json!({ "name": name, "rule": rule })))
-        .await?;
-    Ok(true)
+    let (action, is) = match returned_to {
+        None => ("segment.update", json!({ "name": name, "rule": rule })),
+        Some(version) => ("segment.return", json!({ "name": name, "rule": rule, "returned_to": version })),
+    };
+    record(tx, now, actor, action, id, Some(was), Some(is)).await?;
+    Ok(Outcome::Saved)
 }
 
 /// Keep the rule as it stands as a version.

@@ -3,7 +3,7 @@
 use super::{
     campaigns_actions, campaigns_audience,
     campaigns_calendar::{self, Calendar},
-    campaigns_figures, campaigns_form,
+    campaigns_figures, campaigns_form, campaigns_income,
     campaigns_letter::{self, Tried},
     campaigns_list, campaigns_variants, filters,
     html::{self, Answer},
@@ -48,6 +48,7 @@ pub(super) fn routes() -> Vec<Route> {
         Route::get("/campaigns/{id}/progress", Permission::View, live),
         campaigns_audience::route(),
         campaigns_calendar::route(),
+        campaigns_income::route(),
     ];
     all.extend(campaigns_form::routes());
     all.extend(campaigns_letter::routes());

@@ -45,6 +45,7 @@ pub(super) fn routes() -> Vec<Route> {
         Route::get("/campaigns/{id}/cancellation", Permission::SendCampaigns, ask_cancellation),
         Route::post("/campaigns/{id}/cancellation", Permission::SendCampaigns, cancel),
         Route::post("/campaigns/{id}/test", Permission::SendTests, send_test).within(Duration::from_mins(5)),
+        Route::post("/campaigns/{id}/receipts", Permission::SendTests, test_received),
         Route::post("/campaigns/{id}/copies", Permission::EditCampaigns, duplicate),
         Route::post("/campaigns/{id}/templates", Permission::EditCampaigns, keep_text),
         Route::get("/campaigns/{id}/deletion", Permission::EditCampaigns, ask_deletion),
@@ -319,6 +320,22 @@ async fn send_test(
     };
     tx.commit().await?;
     let flash = deliver(&state, message, &shell.email).await?;
+    Ok(flash.to(&page_of(id)))
+}
+
+/// The person who asked for a test says that it arrived.
+async fn test_received(
+    State(state): State<AppState>,
+    Extension(actor): Extension<Actor>,
+    Path(id): Path<CampaignId>,
+) -> Answer {
+    let mut tx = state.db.begin().await?;
+    let new = trial::received(&mut tx, state.clock.now(), &actor, id).await?;
+    tx.commit().await?;
+    let flash = match new {
+        0 => Flash::plain("Aún no hay una prueba del texto actual que confirmar."),
+        _ => Flash::good("Quedó anotado: la prueba llegó."),
+    };
     Ok(flash.to(&page_of(id)))
 }
 

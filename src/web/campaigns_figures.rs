@@ -4,8 +4,9 @@
 use crate::{
     campaigns::{
         campaign::Campaign,
-        figures::{self, Counts, Figures},
+        figures::{self, Counts, Figures, TOLD},
         progress::Progress,
+        variants,
     },
     chile::{format, time},
     error::Result,
@@ -68,8 +69,8 @@ pub(super) struct Moment {
     pub(super) cells: Vec<Figure>,
 }
 
-/// A mail service.
-pub(super) struct Domain {
+/// A mail service, or one of several texts.
+pub(super) struct Part {
     pub(super) name: String,
     pub(super) cells: Vec<Figure>,
 }
@@ -86,11 +87,10 @@ pub(super) struct Shown {
     /// What came after the drawing ends; none: nothing did.
     pub(super) followed: Option<String>,
     pub(super) moments: Vec<Moment>,
-    /// What the columns of the table by hour or day count.
+    /// What the columns of the tables by hour or day, by mail service and by text count.
     pub(super) what: Vec<&'static str>,
-    /// What the columns of the table of mail services count.
-    pub(super) of_domains: Vec<&'static str>,
-    pub(super) domains: Vec<Domain>,
+    pub(super) texts: Vec<Part>,
+    pub(super) domains: Vec<Part>,
     pub(super) more_domains: bool,
     pub(super) links: Vec<Bar>,
 }
@@ -108,24 +108,26 @@ pub(super) async fn of(
     let base = format!("/messages?campaign={}", campaign.id);
     // What was measured before somebody chose not to measure any more is still shown.
     let tracks = campaign.tracks || figures.total(Milestone::Opened) + figures.total(Milestone::Clicked) > 0;
-    let what: Vec<Milestone> = [Milestone::Sent, Milestone::Opened, Milestone::Clicked, Milestone::Replied]
-        .into_iter()
-        .filter(|it| tracks || !matches!(it, Milestone::Opened | Milestone::Clicked))
-        .collect();
-    let (by_hour, buckets) = buckets(&figures, &what);
-    let (drawn, followed) = buckets.split_at(buckets.partition_point(|it| it.place < COLUMNS));
+    let is_told = |it: &Milestone| tracks || !matches!(it, Milestone::Opened | Milestone::Clicked);
+    let what: Vec<Milestone> = TOLD.into_iter().filter(is_told).collect();
+    let drawings = [Milestone::Sent, Milestone::Opened, Milestone::Clicked, Milestone::Replied];
+    let drawings: Vec<Milestone> = drawings.into_iter().filter(is_told).collect();
+    let (by_hour, drawable) = buckets(&figures, &drawings, None);
+    // What comes a year later is in the table, and leaves the drawing as it was.
+    let (_, told) = buckets(&figures, &what, Some(by_hour));
+    let (drawn, followed) = drawable.split_at(drawable.partition_point(|it| it.place < COLUMNS));
     Ok(Some(Shown {
         funnel: funnel(&figures, progress, tracks, &base),
         machines: machines(&figures, &base),
         tracks,
         by_hour,
-        rows: what.iter().map(|it| row(*it, drawn)).collect(),
+        rows: drawings.iter().map(|it| row(*it, drawn)).collect(),
         width: drawn.last().map_or(0, |it| (it.place + 1) * WIDE),
-        followed: (!followed.is_empty()).then(|| after(&what, followed)),
-        moments: buckets.iter().rev().map(|it| moment(it, &what, by_hour, &base)).collect(),
+        followed: (!followed.is_empty()).then(|| after(&drawings, followed)),
+        moments: told.iter().rev().map(|it| moment(it, &what, by_hour, &base)).collect(),
         what: what.iter().map(|it| short(*it)).collect(),
-        of_domains: of_domains(tracks).into_iter().map(short).collect(),
-        domains: figures.domains.iter().map(|it| domain(it, tracks, &base)).collect(),
+        texts: figures.texts.iter().map(|(place, counts)| text(*place, counts, &what, &base)).collect(),
+        domains: figures.domains.iter().map(|(name, counts)| domain(name, counts, &what, &base)).collect(),
         more_domains: figures.more_domains,
         links: links(&figures, &base),
     }))
@@ -142,16 +144,7 @@ fn funnel(figures: &Figures, progress: &Progress, tracks: bool, base: &str) -> V
         percent: None,
         note: "",
     }];
-    let steps = [
-        Milestone::Sent,
-        Milestone::Delivered,
-        Milestone::Opened,
-        Milestone::Clicked,
-        Milestone::Replied,
-        Milestone::Bounced,
-        Milestone::Unsubscribed,
-    ];
-    for it in steps {
+    for it in TOLD {
         if !tracks && matches!(it, Milestone::Opened | Milestone::Clicked) {
             continue;
         }
@@ -200,8 +193,9 @@ impl Bucket {
     }
 }
 
-/// Those in which something of `what` happened, in order, and whether they are hours.
-fn buckets(figures: &Figures, what: &[Milestone]) -> (bool, Vec<Bucket>) {
+/// Those in which something of `what` happened, in order, and whether they are hours: where `by_hour` does not say, as
+/// it lasts.
+fn buckets(figures: &Figures, what: &[Milestone], by_hour: Option<bool>) -> (bool, Vec<Bucket>) {
     let shown = |counts: &Counts| -> Counts {
         counts.iter().filter(|it| what.contains(it.0)).map(|(what, count)| (*what, *count)).collect()
     };
@@ -212,9 +206,9 @@ fn buckets(figures: &Figures, what: &[Milestone]) -> (bool, Vec<Bucket>) {
         .filter(|it| !it.1.is_empty())
         .collect();
     let (Some((first, _)), Some((last, _))) = (hours.first(), hours.last()) else {
-        return (true, Vec::new());
+        return (by_hour.unwrap_or(true), Vec::new());
     };
-    let (first, by_hour) = (*first, *last - *first < BY_HOUR);
+    let (first, by_hour) = (*first, by_hour.unwrap_or(*last - *first < BY_HOUR));
     let mut found: Vec<Bucket> = Vec::new();
     for (hour, counts) in hours {
         if found.last().is_none_or(|it| it.until <= hour) {
@@ -270,18 +264,22 @@ fn moment(bucket: &Bucket, what: &[Milestone], by_hour: bool, base: &str) -> Mom
     }
 }
 
-/// What is told of each mail service.
-fn of_domains(tracks: bool) -> Vec<Milestone> {
-    figures::OF_DOMAINS.into_iter().filter(|it| tracks || *it != Milestone::Opened).collect()
+fn domain(name: &str, counts: &Counts, what: &[Milestone], base: &str) -> Part {
+    let query: String = url::form_urlencoded::byte_serialize(name.as_bytes()).collect();
+    Part { name: name.to_owned(), cells: cells(counts, what, &format!("{base}&domain={query}")) }
 }
 
-fn domain((name, counts): &(String, Counts), tracks: bool, base: &str) -> Domain {
-    let query: String = url::form_urlencoded::byte_serialize(name.as_bytes()).collect();
-    let cell = |it: Milestone| {
-        let href = format!("{base}&reached={}&domain={query}", it.code());
-        Figure { count: counts.get(&it).copied().unwrap_or_default(), href }
+fn text(place: i16, counts: &Counts, what: &[Milestone], base: &str) -> Part {
+    let letter = variants::letter(usize::try_from(place).unwrap_or_default());
+    Part { name: letter.to_string(), cells: cells(counts, what, &format!("{base}&variant=text{place}")) }
+}
+
+fn cells(counts: &Counts, what: &[Milestone], base: &str) -> Vec<Figure> {
+    let cell = |it: &Milestone| {
+        let href = format!("{base}&reached={}", it.code());
+        Figure { count: counts.get(it).copied().unwrap_or_default(), href }
     };
-    Domain { name: name.clone(), cells: of_domains(tracks).into_iter().map(cell).collect() }
+    what.iter().map(cell).collect()
 }
 
 fn links(figures: &Figures, base: &str) -> Vec<Bar> {
@@ -333,14 +331,14 @@ mod tests {
     }
 
     fn found(hours: &[(i64, i64)]) -> (bool, Vec<(usize, i64)>) {
-        let (by_hour, found) = buckets(&figures(hours), &[Milestone::Sent]);
+        let (by_hour, found) = buckets(&figures(hours), &[Milestone::Sent], None);
         (by_hour, found.iter().map(|it| (it.place, it.count(Milestone::Sent))).collect())
     }
 
     #[test]
     fn hours_without_anything_have_their_place() {
         assert_eq!(found(&[(9, 5), (12, 10)]), (true, vec![(0, 5), (3, 10)]));
-        let row = row(Milestone::Sent, &buckets(&figures(&[(9, 5), (12, 10)]), &[Milestone::Sent]).1);
+        let row = row(Milestone::Sent, &buckets(&figures(&[(9, 5), (12, 10)]), &[Milestone::Sent], None).1);
         assert_eq!(row.columns.iter().map(|it| (it.x, it.height)).collect::<Vec<_>>(), [(1, 20), (31, 40)]);
     }
 
@@ -349,7 +347,7 @@ mod tests {
         assert_eq!(found(&[(23, 1), (24, 2), (80, 4)]), (false, vec![(0, 1), (1, 2), (3, 4)]));
         // A year later is one line more, and not a year of nothing; of what is not shown there is none.
         assert_eq!(found(&[(1, 1), (365 * 24, 2)]), (false, vec![(0, 1), (365, 2)]));
-        assert_eq!(buckets(&figures(&[(1, 1)]), &[Milestone::Opened]).1.len(), 0);
+        assert_eq!(buckets(&figures(&[(1, 1)]), &[Milestone::Opened], None).1.len(), 0);
     }
 
     #[test]

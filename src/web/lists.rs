@@ -12,6 +12,7 @@ use super::{
 use crate::{
     access::{Actor, Permission},
     chile::{format, phone::Phone},
+    contacts::company::Outcome,
     db::keyset::Place,
     error::Error,
     ids::ListId,
@@ -68,6 +69,9 @@ async fn all(State(state): State<AppState>, shell: Shell) -> Answer {
 struct ListForm {
     name: String,
     note: String,
+    /// What they were where the form was filled from.
+    seen_name: String,
+    seen_note: String,
 }
 
 #[derive(Template)]
@@ -87,7 +91,12 @@ async fn new(shell: Shell) -> Answer {
 
 async fn edit(State(state): State<AppState>, shell: Shell, Path(id): Path<ListId>) -> Answer {
     let it = list::get(&state.db, id).await?;
-    let form = ListForm { name: it.name.clone(), note: it.note };
+    let form = ListForm {
+        name: it.name.clone(),
+        note: it.note.clone(),
+        seen_name: it.name.clone(),
+        seen_note: it.note,
+    };
     html::page(&FormPage { shell, id: Some(id), saved_name: it.name, form, errors: Errors::default() })
 }
 
@@ -120,8 +129,25 @@ async fn update(
 ) -> Answer {
     let mut tx = state.db.begin().await?;
     let saved_name = list::get(&mut *tx, id).await?.name;
-    match list::update(&mut tx, state.clock.now(), &actor, id, &form.name, &form.note).await {
-        Ok(()) => {
+    let (seen, typed) =
+        ((form.seen_name.as_str(), form.seen_note.as_str()), (form.name.as_str(), form.note.as_str()));
+    match list::update(&mut tx, state.clock.now(), &actor, id, seen, typed).await {
+        Ok(Outcome::Stale) => {
+            let current = list::get(&mut *tx, id).await?;
+            let errors = Errors::from_error(Error::invalid(
+                "name",
+                format!(
+                    "Mientras escribías, alguien la cambió: ahora se llama «{}». Lo tuyo sigue aquí y aún no se guardó; \
+                     guarda de nuevo para reemplazar lo suyo.",
+                    current.name
+                ),
+            ))?;
+            // Saving again is then a choice made with open eyes.
+            let form = ListForm { seen_name: current.name, seen_note: current.note, ..form };
+            html::invalid(&FormPage { shell, id: Some(id), saved_name, form, errors })
+        }
+        Ok(Outcome::Unchanged) => Ok(Flash::plain("No había nada que cambiar.").to(&format!("/lists/{id}"))),
+        Ok(Outcome::Saved) => {
             tx.commit().await?;
             Ok(Flash::good("Guardado.").to(&format!("/lists/{id}")))
         }

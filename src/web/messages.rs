@@ -176,8 +176,12 @@ async fn narrowed(db: &mut PgConnection, asked: &Asked, now: DateTime<Utc>) -> R
         let label = match drawn {
             Drawn::InSample(place) => format!("Prueba con el texto {}", text_letter(place)),
             Drawn::Winner => "Con el texto ganador".to_owned(),
+            Drawn::Any(place) => format!("Con el texto {}", text_letter(place)),
         };
         found.push((label, without(&|it| it.variant.clear())));
+    }
+    if filter.bought {
+        found.push(("Compraron después".to_owned(), without(&|it| it.bought.clear())));
     }
     if let Some(reason) = filter.block_reason {
         found.push((reason.label().to_owned(), without(&|it| it.reason.clear())));

@@ -40,7 +40,10 @@ pub(super) struct Asked {
     /// A version of a text and the number of a link in it: `7.2`.
     pub(super) link: String,
     /// Which of several texts: its place for those of the sample, `rest` for who got the winner.
+    /// Or `text0` for both.
     pub(super) variant: String,
+    /// Whether its recipient bought something after.
+    pub(super) bought: String,
     pub(super) tests: String,
     pub(super) before: String,
 }
@@ -76,8 +79,12 @@ impl Asked {
                 .and_then(|(text, number)| Some((TemplateId(text.parse().ok()?), number.parse().ok()?))),
             variant: match self.variant.as_str() {
                 "rest" => Some(Drawn::Winner),
-                place => place.parse().ok().map(Drawn::InSample),
+                place => match place.strip_prefix("text") {
+                    Some(place) => place.parse().ok().map(Drawn::Any),
+                    None => place.parse().ok().map(Drawn::InSample),
+                },
             },
+            bought: !self.bought.is_empty() && self.campaign.parse::<i64>().is_ok(),
             tests: !self.tests.is_empty(),
         }
     }
@@ -100,6 +107,7 @@ impl Asked {
             ("domain", &self.domain),
             ("link", &self.link),
             ("variant", &self.variant),
+            ("bought", &self.bought),
         ];
         all.into_iter().filter(|it| !it.1.is_empty()).map(|(name, value)| (name, value.as_str())).collect()
     }
@@ -123,6 +131,7 @@ impl Asked {
             (&mut self.domain, filter.domain.is_some()),
             (&mut self.link, filter.link.is_some()),
             (&mut self.variant, filter.variant.is_some()),
+            (&mut self.bought, filter.bought),
         ] {
             if !is_known {
                 text.clear();
@@ -153,6 +162,7 @@ impl Asked {
             ("domain", &self.domain),
             ("link", &self.link),
             ("variant", &self.variant),
+            ("bought", &self.bought),
             ("tests", &self.tests),
             ("before", &self.before),
         ] {

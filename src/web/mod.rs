@@ -32,6 +32,7 @@ mod campaigns_calendar;
 mod campaigns_fields;
 mod campaigns_figures;
 mod campaigns_form;
+mod campaigns_income;
 mod campaigns_letter;
 mod campaigns_list;
 mod campaigns_variants;

@@ -99,18 +99,7 @@ pub async fn decide_history(tx: &mut Tx<'_>, people: &People<'_>) -> Result<()> 
         run(tx, "drop table import_matches").await?;
     }
     if people.create {
-        run(
-            tx,
-            "update import_matches m set newcomer = coalesce(s.email, by_phone.email, s.phone_ident)
-             from import_staging s
-             left join (
-                select phone_ident, min(email) as email from import_staging
-                where verdict is null and email is not null and phone_ident is not null group by phone_ident
-             ) by_phone on s.email is null and by_phone.phone_ident = s.phone_ident
-             where s.row_number = m.row_number and m.contact_id is null and not m.ambiguous
-                and s.name_key <> '' and (s.email is not null or s.phone is not null)",
-        )
-        .await?;
+        name_newcomers(tx).await?;
     }
     reject_strangers(tx, people).await?;
     run(
@@ -137,6 +126,50 @@ pub async fn decide_history(tx: &mut Tx<'_>, people: &People<'_>) -> Result<()> 
     )
     .await?;
     run(tx, "analyze import_decided").await?;
+    Ok(())
+}
+
+/// Tell those whom the base does not know from each other: by address, else by telephone and name, since a family may
+/// share a mobile. Who says less of a name than another with the same telephone is that other; where two would fit,
+/// nobody can tell. A number that more than 50 names give for want of another tells nothing: then each name is somebody.
+async fn name_newcomers(tx: &mut Tx<'_>) -> Result<()> {
+    run(
+        tx,
+        "create temp table import_called on commit drop as
+         select s.phone_ident, s.name_key, min(s.email) as email,
+            count(*) over (partition by s.phone_ident) > 50 as is_crowd
+         from import_staging s join import_matches m on m.row_number = s.row_number
+         where s.verdict is null and s.phone_ident is not null and s.name_key <> ''
+            and m.contact_id is null and not m.ambiguous
+         group by s.phone_ident, s.name_key",
+    )
+    .await?;
+    run(tx, "analyze import_called").await?;
+    run(
+        tx,
+        "with fitting as (
+            select a.phone_ident, a.name_key,
+                array_agg(b.name_key order by b.email is null, length(b.name_key) desc, b.name_key) as names,
+                (array_agg(b.email order by b.email is null, length(b.name_key) desc, b.name_key))[1] as email
+            from import_called a
+            join import_called b on b.phone_ident = a.phone_ident
+                and (b.name_key = a.name_key or not a.is_crowd and names_agree(a.name_key, b.name_key))
+            group by a.phone_ident, a.name_key
+         ), who as (
+            select phone_ident, name_key, coalesce(email, phone_ident || ' ' || names[1]) as newcomer,
+                exists (select from unnest(names) other where not names_agree(other, names[1])) as is_doubtful
+            from fitting
+         )
+         update import_matches m
+         set newcomer = case when s.email is not null then s.email when not who.is_doubtful then who.newcomer end,
+            ambiguous = s.email is null and who.is_doubtful
+         from import_staging s
+         left join who on who.phone_ident = s.phone_ident and who.name_key = s.name_key
+         where s.row_number = m.row_number and m.contact_id is null and not m.ambiguous
+            and s.name_key <> '' and (s.email is not null or s.phone is not null)",
+    )
+    .await?;
+    run(tx, "drop table import_called").await?;
     Ok(())
 }
 
@@ -175,7 +208,7 @@ async fn match_people(tx: &mut Tx<'_>) -> Result<()> {
          where found.row_number = m.row_number and m.contact_id is null",
     )
     .await?;
-    // A mobile is a person's; a fixed line is shared, and so is a telephone that several have: the name decides.
+    // A fixed line is an office's and a mobile may be a family's: the name decides, as it does for a file of people.
     run(
         tx,
         "update import_matches m set contact_id = found.id, ambiguous = found.id is null
@@ -183,15 +216,15 @@ async fn match_people(tx: &mut Tx<'_>) -> Result<()> {
             select s.row_number,
                 case
                     when count(*) filter (where named) = 1 then min(c.id) filter (where named)
-                    when count(*) = 1 and (bool_and(s.phone like '+569%') or bool_and(s.name_key = '')) then min(c.id)
+                    when count(*) filter (where named) = 0 and count(*) = 1 then min(c.id)
                 end as id
             from import_staging s
             join import_matches open on open.row_number = s.row_number and open.contact_id is null
             join contacts c on c.phone = s.phone
             cross join lateral (select s.name_key <> '' and starts_with(c.search_key, s.name_key || ' ') as named) name
             where s.verdict is null and (s.email is null or c.email is null or s.name_key = '' or named)
+                and (s.name_key = '' or named or telephone_means(s.phone_ident, s.name_key, c.search_key, c.email, c.phone))
             group by s.row_number
-            having count(*) filter (where named) > 0 or bool_and(s.phone like '+569%') or bool_and(s.name_key = '')
          ) found
          where found.row_number = m.row_number",
     )
@@ -220,7 +253,7 @@ async fn match_people(tx: &mut Tx<'_>) -> Result<()> {
             join former_owners f on f.address = s.phone
             join contacts c on c.id = f.contact_id
             where s.verdict is null and s.email is null
-                and (s.phone like '+569%' or (s.name_key <> '' and starts_with(c.search_key, s.name_key || ' ')))
+                and telephone_means(s.phone_ident, s.name_key, c.search_key, c.email, c.phone)
             group by s.row_number having count(distinct f.contact_id) = 1
          ) found
          where found.row_number = m.row_number and m.contact_id is null and not m.ambiguous",
@@ -237,7 +270,9 @@ async fn match_people(tx: &mut Tx<'_>) -> Result<()> {
             where m.contact_id is not null and s.phone_ident is not null
             group by s.phone_ident having count(distinct m.contact_id) = 1
          ) known on known.phone_ident = s.phone_ident
-         where s.row_number = m.row_number and m.contact_id is null and s.email is null",
+         join contacts c on c.id = known.contact_id
+         where s.row_number = m.row_number and m.contact_id is null and s.email is null
+            and (strpos(s.phone_ident, '|') > 0 or names_agree(s.name_key, name_in_key(c.search_key, c.email, c.phone)))",
     )
     .await?;
     Ok(())

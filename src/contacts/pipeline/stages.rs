@@ -4,7 +4,7 @@ use crate::{
     access::{Actor, Permission},
     audit,
     chile::text::tidy,
-    contacts::contact_filter::Owner,
+    contacts::{company::Outcome, contact_filter::Owner},
     db::Tx,
     error::{Error, OnConstraint as _, Result},
     ids::StageId,
@@ -193,7 +193,7 @@ pub async fn create(
     Ok(StageId(id))
 }
 
-/// Give a column another name or meaning.
+/// Give a column, whose name and meaning were `seen` when they were read, another name or meaning.
 ///
 /// # Errors
 /// [`Error::Forbidden`], [`Error::NotFound`]; [`Error::Invalid`] at `name`; or the database's.
@@ -202,9 +202,9 @@ pub async fn update(
     now: DateTime<Utc>,
     actor: &Actor,
     id: StageId,
-    name: &str,
-    meaning: Meaning,
-) -> Result<()> {
+    seen: (&str, Meaning),
+    (name, meaning): (&str, Meaning),
+) -> Result<Outcome> {
     actor.require(Permission::EditSettings)?;
     let name = named(name)?;
     let before =
@@ -212,6 +212,13 @@ pub async fn update(
             .fetch_optional(&mut **tx)
             .await?
             .ok_or(Error::NotFound)?;
+    let was = Meaning::of(before.is_hot, &before.outcome);
+    if (before.name.as_str(), was) == (name.as_str(), meaning) {
+        return Ok(Outcome::Unchanged);
+    }
+    if (before.name.as_str(), was) != seen {
+        return Ok(Outcome::Stale);
+    }
     sqlx::query!(
         "update pipeline_stages set name = $2, is_hot = $3, outcome = $4 where id = $1",
         id.0,
@@ -222,9 +229,10 @@ pub async fn update(
     .execute(&mut **tx)
     .await
     .on_constraint("pipeline_stages_name_once", taken)?;
-    let before = json!({ "name": before.name, "meaning": Meaning::of(before.is_hot, &before.outcome) });
+    let before = json!({ "name": before.name, "meaning": was });
     let after = json!({ "name": name, "meaning": meaning });
-    record(tx, now, actor, "pipeline_stage.update", id.0, Some(before), Some(after)).await
+    record(tx, now, actor, "pipeline_stage.update", id.0, Some(before), Some(after)).await?;
+    Ok(Outcome::Saved)
 }
 
 /// Rows of the columns in order, held so that two people don't order them at once.

@@ -3,7 +3,10 @@
 use super::{Form, Shell, StageId, filters, html};
 use crate::{
     access::Actor,
-    contacts::pipeline::stages::{self, Meaning, Stage},
+    contacts::{
+        company::Outcome,
+        pipeline::stages::{self, Meaning, Stage},
+    },
     error::{Error, Result},
     state::AppState,
     web::{
@@ -89,11 +92,18 @@ fn said(result: Result<()>, done: &str) -> Answer {
 pub(super) struct StageForm {
     name: String,
     meaning: String,
+    /// What they were where the form was filled from.
+    seen_name: String,
+    seen_meaning: String,
 }
 
 impl StageForm {
     fn meaning(&self) -> Meaning {
         Meaning::from_code(&self.meaning).unwrap_or(Meaning::Open)
+    }
+
+    fn seen_meaning(&self) -> Meaning {
+        Meaning::from_code(&self.seen_meaning).unwrap_or(Meaning::Open)
     }
 }
 
@@ -121,7 +131,14 @@ pub(super) async fn update(
 ) -> Answer {
     let changed = async {
         let mut tx = state.db.begin().await?;
-        stages::update(&mut tx, state.clock.now(), &actor, StageId(id), &form.name, form.meaning()).await?;
+        let seen = (form.seen_name.as_str(), form.seen_meaning());
+        let typed = (form.name.as_str(), form.meaning());
+        let outcome = stages::update(&mut tx, state.clock.now(), &actor, StageId(id), seen, typed).await?;
+        if outcome == Outcome::Stale {
+            return Err(Error::refused(
+                "No se guardó: alguien cambió esta etapa mientras la editabas. Revisa cómo quedó y repite.",
+            ));
+        }
         Ok(tx.commit().await?)
     };
     let changed = changed.await;

@@ -24,6 +24,8 @@ pub(super) struct Typed {
     pub(super) name: String,
     /// The segment that is edited.
     pub(super) id: Option<i64>,
+    /// The version of it that the form was filled from.
+    pub(super) seen: i32,
     /// The rule as typed; parts may be incomplete.
     pub(super) rule: Group,
     /// The button that was pressed.
@@ -39,6 +41,7 @@ impl Typed {
             match (name.as_str(), name.split_once('.')) {
                 ("name", _) => typed.name = value,
                 ("id", _) => typed.id = value.parse().ok(),
+                ("seen", _) => typed.seen = value.parse().unwrap_or_default(),
                 ("do", _) => typed.act = value,
                 (_, Some((path, field))) => {
                     parts.entry(path.to_owned()).or_default().push((field.to_owned(), value));

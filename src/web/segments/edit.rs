@@ -12,7 +12,7 @@ use super::{
 use crate::{
     access::Actor,
     chile::time,
-    contacts::company_list,
+    contacts::{company::Outcome, company_list},
     error::{Error, Result},
     ids::SegmentId,
     segments::{
@@ -29,6 +29,7 @@ use axum::{
     http::HeaderMap,
     response::IntoResponse as _,
 };
+use serde::Deserialize;
 use sqlx::PgConnection;
 
 /// People shown as examples.
@@ -56,6 +57,8 @@ struct FormPage {
     id: Option<SegmentId>,
     name: String,
     saved_name: String,
+    /// The version that the form was filled from.
+    seen: i32,
     lines: Vec<Line>,
     campaigns: Vec<(i64, String)>,
     errors: Errors,
@@ -120,6 +123,7 @@ async fn page(state: &AppState, shell: Shell, typed: &Typed, errors: Errors) -> 
         id,
         name: typed.name.clone(),
         saved_name,
+        seen: typed.seen,
         lines: offer.lines(&typed.rule, say),
         campaigns: offer.names.campaigns().into_iter().map(|(id, name)| (id, name.to_owned())).collect(),
         preview: preview_of(&mut db, state, &typed.rule).await?,
@@ -140,7 +144,7 @@ pub(super) async fn edit(State(state): State<AppState>, shell: Shell, Path(id): 
             "Este segmento es automático: sus límites se cambian en los ajustes de segmentos de valor.";
         return Ok(Flash::plain(text).to(&format!("/segments/{id}")));
     }
-    let typed = Typed { name: it.name, id: Some(id.0), rule: it.rule, ..Typed::default() };
+    let typed = Typed { name: it.name, id: Some(id.0), seen: it.version, rule: it.rule, ..Typed::default() };
     html::page(&page(&state, shell, &typed, Errors::default()).await?)
 }
 
@@ -175,6 +179,7 @@ pub(super) async fn preview(
         id: None,
         name: String::new(),
         saved_name: String::new(),
+        seen: 0,
         lines: Vec::new(),
         campaigns: Vec::new(),
         errors: Errors::default(),
@@ -212,18 +217,73 @@ pub(super) async fn update(
 ) -> Answer {
     let typed = Typed { id: Some(id.0), ..Typed::read(pairs) };
     let mut tx = state.db.begin().await?;
-    match segment::update(&mut tx, state.clock.now(), &actor, id, &typed.name, &typed.rule).await {
-        Ok(changed) => {
+    let now = state.clock.now();
+    match segment::update(&mut tx, now, &actor, id, typed.seen, &typed.name, &typed.rule).await {
+        Ok(Outcome::Saved) => {
             tx.commit().await?;
-            let text =
-                if changed { "Guardado como una versión nueva." } else { "No había nada que cambiar." };
-            Ok(Flash::good(text).to(&format!("/segments/{id}")))
+            Ok(Flash::good("Guardado como una versión nueva.").to(&format!("/segments/{id}")))
+        }
+        Ok(Outcome::Unchanged) => {
+            Ok(Flash::plain("No había nada que cambiar.").to(&format!("/segments/{id}")))
+        }
+        Ok(Outcome::Stale) => {
+            let current = segment::get(&mut *tx, id).await?;
+            tx.rollback().await?;
+            let error = Error::invalid(
+                "rule",
+                format!(
+                    "Mientras escribías, alguien guardó la versión {} de este segmento. Lo tuyo sigue aquí y aún no se \
+                     guardó: míralo en la página del segmento, o guarda de nuevo para que lo tuyo sea la versión siguiente.",
+                    current.version
+                ),
+            );
+            // Saving again is then a choice made with open eyes.
+            again(&state, shell, &Typed { seen: current.version, ..typed }, error).await
         }
         Err(error) => {
             tx.rollback().await?;
             again(&state, shell, &typed, error).await
         }
     }
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Return {
+    /// The version that the page showed as the present one.
+    seen: i32,
+}
+
+/// Give the segment the rule of an older version again.
+pub(super) async fn go_back(
+    State(state): State<AppState>,
+    actor: Actor,
+    Path((id, version)): Path<(SegmentId, i32)>,
+    Form(form): Form<Return>,
+) -> Answer {
+    let mut tx = state.db.begin().await?;
+    let done = segment::go_back(&mut tx, state.clock.now(), &actor, id, form.seen, version).await;
+    let text = match &done {
+        Ok(Outcome::Unchanged) => Flash::plain(format!("La regla ya es la de la versión {version}.")),
+        _ => Flash::good(format!(
+            "La regla vuelve a ser la de la versión {version}, guardada como versión nueva."
+        )),
+    };
+    let done = match done {
+        Ok(Outcome::Stale) => Err(Error::refused(
+            "No se cambió nada: alguien guardó otra versión mientras mirabas esta página. Revísala y repite.",
+        )),
+        // A rule of then may ask for what is gone by now.
+        Err(Error::Invalid(fields)) => Err(Error::refused(format!(
+            "No se recuperó la versión {version}: {}",
+            fields.iter().map(|it| it.message.as_str()).collect::<Vec<_>>().join(" ")
+        ))),
+        other => other.map(|_| ()),
+    };
+    if done.is_ok() {
+        tx.commit().await?;
+    }
+    done_or_refused(done, text, &format!("/segments/{id}"))
 }
 
 /// The form again, with what was typed and what is wrong.

@@ -27,6 +27,7 @@ pub(super) fn routes() -> Vec<Route> {
         Route::get("/segments/{id}/count", View, list::count),
         Route::get("/segments/{id}/contacts/{contact_id}", View, show::why),
         Route::post("/segments/{id}/restoration", EditContacts, edit::restore),
+        Route::post("/segments/{id}/versions/{version}/restoration", EditContacts, edit::go_back),
         Route::post("/segments/{id}/list", EditContacts, show::to_list).within(Duration::from_mins(2)),
         Route::get("/settings/segments", EditSettings, value::settings_page),
         Route::post("/settings/segments", EditSettings, value::save),

@@ -6,6 +6,7 @@ use super::{
 };
 use crate::{
     access::Permission,
+    campaigns::domain_review,
     deliverability::{Examined, Level, Question},
     messaging::compose::Sender,
     settings::{self, Business, EmailChannel},
@@ -65,7 +66,13 @@ async fn show(State(state): State<AppState>, shell: Shell, Query(asked): Query<A
     let kept = state.doctor.kept(now, &question).filter(|_| asked.again.is_empty());
     let waits = !asked.report.is_empty() || !asked.again.is_empty();
     let examined = match kept {
-        None if waits && sender.contains('@') => state.doctor.examine(now, question).await,
+        None if waits && sender.contains('@') => {
+            let examined = state.doctor.examine(now, question).await;
+            if let Some(examined) = &examined {
+                domain_review::keep(&state.db, examined).await?;
+            }
+            examined
+        }
         kept => kept,
     };
     let follows = examined.is_none() && !waits;

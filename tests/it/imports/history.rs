@@ -118,6 +118,54 @@ async fn whoever_is_unknown_is_rejected_or_created_as_asked(db: PgPool) {
 }
 
 #[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn a_mobile_that_a_family_shares_gives_nobody_anothers_purchase(db: PgPool) {
+    people(&db).await;
+    // The mobile is Juan Soto's in the base; Rosa is somebody else, and a bare Juan is him.
+    let file = "celular,nombre,fecha,monto\n\
+        9 1111 2222,Rosa Paz,1-2-2025,1000\n\
+        9 1111 2222,Juan,2-2-2025,2000\n\
+        9 1111 2222,,3-2-2025,4000\n";
+    let refused = Attempt::history(file).run(&db).await;
+    assert_eq!(fates(&refused), (3, 2, 0, 0, 0, 1), "{refused:?}");
+    assert!(refused.rejections[0].reason.contains("No está entre tus contactos"), "{refused:?}");
+    let created = Attempt::history(file).creating_people().applied().run(&db).await;
+    assert_eq!((fates(&created), created.people_created), ((3, 3, 0, 0, 0, 0), 1), "{created:?}");
+    assert_eq!((standing(&db, "Rosa").await.1, standing(&db, "Juan").await.1), (1_000, 6_000));
+    let again = Attempt::history(file).creating_people().applied().run(&db).await;
+    assert_eq!(
+        fates(&again),
+        (3, 0, 0, 2, 0, 1),
+        "of whom no name speaks, where two have it, nobody can tell: {again:?}"
+    );
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn people_of_one_mobile_whom_a_history_brings_are_told_apart_by_name(db: PgPool) {
+    let file = "correo,celular,nombre,fecha,monto\n\
+        ,9 5555 6666,Ana Soto,1-2-2025,1\n\
+        ,9 5555 6666,Ana,2-2-2025,2\n\
+        ,9 5555 6666,Leo Soto,3-2-2025,4\n\
+        leo@x.example,9 5555 6666,Leo Soto,4-2-2025,8\n\
+        ,9 7777 8888,Eva Paz,5-2-2025,16\n\
+        ,9 7777 8888,Eva Luna,6-2-2025,32\n\
+        ,9 7777 8888,Eva,7-2-2025,64\n";
+    let it = Attempt::history(file).creating_people().applied().run(&db).await;
+    assert_eq!((fates(&it), it.people_created), ((7, 6, 0, 0, 0, 1), 4), "{it:?}");
+    assert!(it.rejections[0].reason.contains("Más de una persona"), "{it:?}");
+    let sums: Vec<(String, i64)> = sqlx::query_as(
+        "select first_name || ' ' || last_name, m.spent from contacts c join contact_metrics m on m.contact_id = c.id order by 1",
+    )
+    .fetch_all(&db)
+    .await
+    .unwrap();
+    let of = |name: &str| sums.iter().find(|it| it.0 == name).map(|it| it.1);
+    assert_eq!(
+        (of("Ana Soto"), of("Leo Soto"), of("Eva Paz"), of("Eva Luna")),
+        (Some(3), Some(12), Some(16), Some(32))
+    );
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
 async fn what_rows_are_is_said_by_the_file_or_by_who_uploads_it(db: PgPool) {
     people(&db).await;
     Attempt::history("correo,fecha de visita\nana@x.example,1-2-2025\n").applied().run(&db).await;

@@ -117,8 +117,11 @@ async fn stages_are_named_ordered_and_removed_when_empty_by_who_may(db: PgPool) 
     assert_eq!(taken.status, StatusCode::UNPROCESSABLE_ENTITY);
     assert!(taken.text().contains("Ya hay una etapa con ese nombre."), "{}", taken.text());
     assert!(taken.body.contains("value=\"VISITA AGENDADA\""), "what was typed is kept: {}", taken.body);
-    let taken =
-        admin.post(&format!("/pipeline/stages/{new}"), &[("name", "GANADO"), ("meaning", "HOT")]).await;
+    let as_seen = |name: &'static str, meaning: &'static str, seen: &'static str| {
+        [("name", name), ("meaning", meaning), ("seen_name", seen), ("seen_meaning", "OPEN")]
+    };
+    let path = format!("/pipeline/stages/{new}");
+    let taken = admin.post(&path, &as_seen("GANADO", "HOT", "Visita agendada")).await;
     assert_eq!(taken.status, StatusCode::UNPROCESSABLE_ENTITY);
     assert!(
         taken.body.contains("value=\"GANADO\"") && taken.body.contains("value=\"Ganado\""),
@@ -127,7 +130,10 @@ async fn stages_are_named_ordered_and_removed_when_empty_by_who_may(db: PgPool) 
     );
     assert_eq!(taken.body.matches("id=\"field-name\"").count(), 1, "the summary leads to one box");
     admin.post(&format!("/pipeline/stages/{new}/position"), &[("towards", "start")]).await;
-    admin.post(&format!("/pipeline/stages/{new}"), &[("name", "Visita"), ("meaning", "HOT")]).await;
+    let late = admin.post(&path, &as_seen("Visita", "HOT", "Visita por agendar")).await;
+    assert!(admin.get(late.location()).await.text().contains("alguien cambió esta etapa"));
+    assert_eq!(stage(&db, "Visita agendada").await, new, "nothing was saved");
+    admin.post(&path, &as_seen("Visita", "HOT", "Visita agendada")).await;
     let names = |all: Vec<(StageId, String)>| all.into_iter().map(|it| it.1).collect::<Vec<_>>();
     let order = names(stages::names(&db).await.unwrap());
     assert_eq!(

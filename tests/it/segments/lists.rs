@@ -5,6 +5,7 @@ use crate::{
     campaigns::{app, execute, get, people, seeded, start},
     support::{TestApp, monday_noon},
 };
+use axum::http::StatusCode;
 use llovizna::{
     access::Actor,
     bulk_actions::run,
@@ -381,4 +382,27 @@ async fn only_who_may_delete_deletes_lists_and_segments(db: PgPool) {
     let actor = Actor::Staff { id: llovizna::ids::StaffId(1), name: "Eva".to_owned(), role: Role::Staff };
     let refused = list::delete(&mut db.begin().await.unwrap(), monday_noon(), &actor, list).await;
     assert!(matches!(refused, Err(Error::Forbidden)));
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn nobody_overwrites_a_list_that_they_have_not_seen(db: PgPool) {
+    let app = TestApp::new(db.clone());
+    let made = app.post("/lists", &[("name", "Feria"), ("note", "Uno\nDos")]).await;
+    let path = made.location().to_owned();
+    let page = app.get(&format!("{path}/edit")).await;
+    assert!(page.body.contains("name=\"seen_name\" value=\"Feria\""), "{}", page.body);
+    let form = |name: &'static str, seen: &'static str| {
+        [("name", name), ("note", "Uno\r\nDos"), ("seen_name", seen), ("seen_note", "Uno\r\nDos")]
+    };
+    assert_eq!(app.post(&path, &form("Feria 2026", "Feria")).await.status, StatusCode::SEE_OTHER);
+    let late = app.post(&path, &form("Otra", "Feria")).await;
+    assert_eq!(late.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(late.text().contains("ahora se llama «Feria 2026»"), "{}", late.text());
+    assert!(
+        late.body.contains("name=\"seen_name\" value=\"Feria 2026\"") && late.body.contains("value=\"Otra\"")
+    );
+    let name = "select name from lists";
+    assert_eq!(sqlx::query_scalar::<_, String>(name).fetch_one(&db).await.unwrap(), "Feria 2026");
+    assert_eq!(app.post(&path, &form("Otra", "Feria 2026")).await.status, StatusCode::SEE_OTHER);
+    assert_eq!(sqlx::query_scalar::<_, String>(name).fetch_one(&db).await.unwrap(), "Otra");
 }

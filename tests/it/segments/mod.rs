@@ -10,6 +10,7 @@ use llovizna::{
     access::Actor,
     bulk_actions::run,
     chile::time,
+    contacts::company::Outcome,
     error::{Error, Result},
     ids::{ContactId, SegmentId},
     segments::{
@@ -58,9 +59,10 @@ pub(super) async fn keep(db: &PgPool, name: &str, rule: &Group) -> Result<Segmen
 
 async fn change(db: &PgPool, id: SegmentId, name: &str, rule: &Group) -> Result<bool> {
     let mut tx = db.begin().await.unwrap();
-    let changed = segment::update(&mut tx, monday_noon(), &Actor::CommandLine, id, name, rule).await?;
+    let seen = segment::get(&mut *tx, id).await?.version;
+    let changed = segment::update(&mut tx, monday_noon(), &Actor::CommandLine, id, seen, name, rule).await?;
     tx.commit().await.unwrap();
-    Ok(changed)
+    Ok(changed == Outcome::Saved)
 }
 
 fn within(id: SegmentId) -> Group {
@@ -230,7 +232,7 @@ async fn two_segments_saved_at_once_cannot_ask_about_each_other(db: PgPool) {
     let second = keep(&db, "Dos", &spenders()).await.unwrap();
     let mut tx = db.begin().await.unwrap();
     let actor = Actor::CommandLine;
-    segment::update(&mut tx, monday_noon(), &actor, first, "Uno", &within(second)).await.unwrap();
+    segment::update(&mut tx, monday_noon(), &actor, first, 1, "Uno", &within(second)).await.unwrap();
     let late = tokio::spawn({
         let db = db.clone();
         async move { change(&db, second, "Dos", &within(first)).await }

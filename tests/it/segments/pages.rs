@@ -1,6 +1,6 @@
 //! The pages of segments and lists, as a browser without scripts uses them.
 
-use super::{keep, person, spenders};
+use super::{change, keep, person, spenders};
 use crate::support::TestApp;
 use axum::http::StatusCode;
 use llovizna::{
@@ -8,6 +8,7 @@ use llovizna::{
     segments::{
         field::{Field, Op},
         rule::{Condition, Group},
+        segment,
     },
 };
 use sqlx::PgPool;
@@ -271,4 +272,69 @@ async fn the_tiles_count_one_after_another_and_lead_on_without_scripts(db: PgPoo
         assert_eq!(app.get(path).await.status, StatusCode::OK, "a link that needs no script");
         assert!(app.get(&format!("{path}/count")).await.body.parse::<i64>().is_ok());
     }
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn nobody_overwrites_a_version_that_they_have_not_seen(db: PgPool) {
+    let app = TestApp::new(db.clone());
+    let id = keep(&db, "Gastan", &spenders()).await.unwrap();
+    let page = app.get(&format!("/segments/{id}/edit")).await;
+    assert!(page.body.contains("name=\"seen\" value=\"1\""), "{}", page.body);
+    let form = |seen: &'static str, from: &'static str| {
+        [
+            ("name", "Gastan"),
+            ("seen", seen),
+            ("r.join", "ALL"),
+            ("r-0.field", "SPENT"),
+            ("r-0.op", "MORE_THAN"),
+            ("r-0.value", from),
+        ]
+    };
+    let path = format!("/segments/{id}");
+    assert_eq!(app.post(&path, &form("1", "70000")).await.status, StatusCode::SEE_OTHER);
+    let late = app.post(&path, &form("1", "90000")).await;
+    assert_eq!(late.status, StatusCode::UNPROCESSABLE_ENTITY);
+    let text = late.text();
+    assert!(text.contains("alguien guardó la versión 2") && late.body.contains("value=\"90000\""), "{text}");
+    assert!(late.body.contains("name=\"seen\" value=\"2\""), "saving again is a choice");
+    let spent = |rule: &Group| rule.conditions()[0].values[0].clone();
+    let now = segment::get(&db, id).await.unwrap();
+    assert_eq!((now.version, spent(&now.rule).as_str()), (2, "70000"));
+    assert_eq!(app.post(&path, &form("2", "90000")).await.status, StatusCode::SEE_OTHER);
+    assert_eq!(segment::get(&db, id).await.unwrap().version, 3);
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn an_older_version_comes_back_as_the_next_one(db: PgPool) {
+    let app = TestApp::new(db.clone());
+    let id = keep(&db, "Gastan", &spenders()).await.unwrap();
+    let dear = Group::all([Condition::with(Field::Spent, Op::MoreThan, &["90000"])]);
+    change(&db, id, "Gastan mucho", &dear).await.unwrap();
+    let path = format!("/segments/{id}");
+    let browser = app.admin().await;
+    let page = browser.get(&path).await.body;
+    assert!(page.contains(&format!("action=\"{path}/versions/1/restoration\"")), "{page}");
+    assert!(!page.contains("/versions/2/restoration"), "the present one is there already");
+    let back = format!("{path}/versions/1/restoration");
+    let late = browser.post(&back, &[("seen", "1")]).await;
+    assert!(browser.get(late.location()).await.text().contains("alguien guardó otra versión"));
+    let done = browser.post(&back, &[("seen", "2")]).await;
+    assert!(browser.get(done.location()).await.text().contains("vuelve a ser la de la versión 1"));
+    let it = segment::get(&db, id).await.unwrap();
+    assert_eq!((it.version, it.name.as_str(), it.rule), (3, "Gastan mucho", spenders()));
+    assert_eq!(segment::versions(&db, id).await.unwrap().len(), 3, "what was, stays told");
+    let again = browser.post(&back, &[("seen", "3")]).await;
+    assert!(browser.get(again.location()).await.text().contains("ya es la de la versión 1"));
+    assert_eq!(
+        browser.post(&format!("{path}/versions/9/restoration"), &[("seen", "3")]).await.status,
+        StatusCode::NOT_FOUND
+    );
+    let reader = app.as_role(Role::ReadOnly).await;
+    assert_eq!(reader.post(&back, &[("seen", "3")]).await.status, StatusCode::FORBIDDEN);
+    assert!(!reader.get(&path).await.body.contains("Recuperar esta versión"));
+    let audited: String = sqlx::query_scalar("select action from audit_events order by id desc limit 1")
+        .fetch_one(&db)
+        .await
+        .unwrap();
+    assert_eq!(audited, "segment.return");
 }

@@ -18,7 +18,7 @@ use sqlx::{AssertSqlSafe, PgPool};
 async fn differences(app: &TestApp) -> Vec<String> {
     sqlx::query_scalar(
         "with log as (
-             select l.campaign_id, f.what, date_trunc('hour', f.at) as hour, split_part(l.destination, '@', 2) as domain
+             select l.campaign_id, f.what, date_trunc('hour', f.at) as hour, split_part(l.destination, '@', 2) as domain, l.variant
              from communication_logs l cross join lateral (values
                  ('SENT', l.sent_at), ('DELIVERED', coalesce(l.delivered_at, l.opened_at, l.replied_at)), ('OPENED', l.opened_at),
                  ('CLICKED', l.clicked_at), ('REPLIED', l.replied_at), ('BOUNCED', case l.status when 'BOUNCED' then l.sent_at end),
@@ -27,11 +27,12 @@ async fn differences(app: &TestApp) -> Vec<String> {
                  ('MACHINE_CLICKED', case when l.clicked_at is null then l.machine_clicked_at end)) f (what, at)
              where l.origin = 'CAMPAIGN' and f.at is not null
          ), counted as (
-             select campaign_id, what, hour, null as domain, count(*) as n from log group by 1, 2, 3
-             union all select campaign_id, what, null, domain, count(*) from log group by 1, 2, 4
+             select campaign_id, what, hour, null as domain, null::smallint as variant, count(*) as n from log group by 1, 2, 3
+             union all select campaign_id, what, null, domain, null, count(*) from log group by 1, 2, 4
+             union all select campaign_id, what, null, null, variant, count(*) from log where variant is not null group by 1, 2, 5
          ), sums as (
-             select campaign_id, what, hour, domain, sum(messages)::bigint as n
-             from campaign_figures group by 1, 2, 3, 4 having sum(messages) <> 0
+             select campaign_id, what, hour, domain, variant, sum(messages)::bigint as n
+             from campaign_figures group by 1, 2, 3, 4, 5 having sum(messages) <> 0
          )
          select 'log ' || d::text from (table counted except table sums) d
          union all select 'sums ' || d::text from (table sums except table counted) d",
@@ -157,8 +158,8 @@ async fn what_comes_late_leaves_the_drawing_as_it_was(db: PgPool) {
     let table = page.body.split("id=\"moments-table\"").nth(1).unwrap().split("</details>").next().unwrap();
     assert_eq!(
         table.matches("<tr>").count(),
-        3,
-        "its head, and the two days on which something was: {table}"
+        4,
+        "its head, the two days on which something was, and the one on which somebody left: {table}"
     );
 }
 
