@@ -4,9 +4,10 @@
 
 use crate::{
     chile::{business_hours::BusinessHours, holidays::Calendar, time},
-    messaging::warm_up::Plan,
+    messaging::{streams, warm_up::Plan},
 };
 use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
+use std::time::Duration;
 
 /// Minutes between two runs of the drip.
 pub const RUN_EVERY_MINUTES: i64 = 10;
@@ -50,6 +51,8 @@ pub struct Pace<'a> {
     pub streams: Vec<Stream<'a>>,
     /// Which of them is asked about.
     pub own: usize,
+    /// How long a run begins messages.
+    pub run_lasts: Duration,
 }
 
 /// What leaves on one local day.
@@ -80,7 +83,7 @@ pub struct Forecast {
 #[must_use]
 pub fn march(pace: &Pace<'_>, from: DateTime<Utc>) -> Option<Forecast> {
     let horizon = from + Days::new(HORIZON_DAYS);
-    let mut lanes: Vec<Lane<'_>> = pace.streams.iter().map(Lane::new).collect();
+    let mut lanes: Vec<Lane<'_>> = pace.streams.iter().map(|it| Lane::new(it, pace.run_lasts)).collect();
     let mut today =
         Today { date: time::local_date(from), used: pace.sent_today.into(), cap: pace.channel_cap };
     let (mut at, mut days) = (from, Vec::new());
@@ -140,14 +143,11 @@ struct Lane<'a> {
 }
 
 impl<'a> Lane<'a> {
-    fn new(stream: &'a Stream<'a>) -> Lane<'a> {
-        let in_time = match stream.spacing_seconds {
-            0 => u64::MAX,
-            seconds => (RUN_EVERY_MINUTES.unsigned_abs() * 60 / u64::from(seconds)).max(1),
-        };
+    fn new(stream: &'a Stream<'a>, run_lasts: Duration) -> Lane<'a> {
+        let turns = streams::in_one_run(stream.spacing_seconds, Some(run_lasts));
         Lane {
             stream,
-            per_run: u64::from(stream.batch_size.max(1)).min(in_time),
+            per_run: u64::from(stream.batch_size.max(1).min(turns)),
             ready: stream.ready,
             joined: 0,
             rest: stream.rest,
@@ -251,6 +251,7 @@ impl Today {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::messaging::drain::RUN_LASTS;
 
     fn at(text: &str) -> DateTime<Utc> {
         text.parse().unwrap()
@@ -280,6 +281,7 @@ mod tests {
             sent_today: 0,
             streams: vec![stream],
             own: 0,
+            run_lasts: RUN_LASTS,
         };
         change(&mut pace);
         march(&pace, at("2026-11-23T11:00:00Z"))
@@ -381,7 +383,9 @@ mod tests {
             it.channel_cap = None;
             it.streams[0].spacing_seconds = 60;
         };
-        assert_eq!(ends(30, slow).as_deref(), Some("Mon 23-11 09:20"));
+        // Nine a run, which begins messages for nine minutes.
+        assert_eq!(ends(27, slow).as_deref(), Some("Mon 23-11 09:20"));
+        assert_eq!(ends(28, slow).as_deref(), Some("Mon 23-11 09:30"));
     }
 
     #[test]
@@ -404,8 +408,15 @@ mod tests {
             later: Vec::new(),
             rest: None,
         }];
-        let pace =
-            Pace { calendar: &calendar, channel_cap: None, growth: None, sent_today: 0, streams, own: 0 };
+        let pace = Pace {
+            calendar: &calendar,
+            channel_cap: None,
+            growth: None,
+            sent_today: 0,
+            streams,
+            own: 0,
+            run_lasts: RUN_LASTS,
+        };
         assert_eq!(march(&pace, at("2026-11-23T11:00:00Z")), None);
     }
 

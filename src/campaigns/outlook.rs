@@ -13,6 +13,7 @@ use crate::{
     error::Result,
     ids::CampaignId,
     messaging::{
+        drain,
         kinds::{DeferReason, MessageType},
         room,
         streams::batch_of_mailings,
@@ -22,6 +23,7 @@ use crate::{
 };
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use sqlx::PgConnection;
+use std::time::Duration;
 
 /// The frame that a campaign's messages leave in.
 #[derive(Clone, Debug)]
@@ -39,6 +41,8 @@ pub struct Outlook {
     pub growth: Option<warm_up::Plan>,
     /// Promotions that count against the channel's cap today already, and messages against the campaign's own.
     sent_today: (u32, u32),
+    /// How long a run begins messages.
+    run_lasts: Duration,
     /// Those who wait for the best of its texts; none: it has one, or it is decided.
     pub rest: Option<Rest>,
     /// Other campaigns that run now and share the channel's cap, in the order in which a run takes them.
@@ -88,6 +92,7 @@ pub async fn of(
         channel_cap,
         growth: warm_up::Plan::of_email(&email),
         sent_today: (used(channel_cap, left.0), used(campaign.daily_cap, left.1)),
+        run_lasts: if config.scheduler { drain::RUN_LASTS } else { drain::CALLED_RUN_LASTS },
         rest: contest::rest(&mut *db, campaign.id).await?,
         others: others(db, campaign, channel_cap).await?,
         hours: campaign.business_hours.clone().unwrap_or_else(|| email.business_hours.clone()),
@@ -193,6 +198,7 @@ impl Outlook {
             sent_today: self.sent_today.0,
             streams,
             own: before,
+            run_lasts: self.run_lasts,
         };
         forecast::march(&pace, now)
     }

@@ -27,6 +27,12 @@ use sqlx::{Connection as _, PgPool};
 use std::{sync::Arc, time::Duration};
 use tokio_util::sync::CancellationToken;
 
+/// How long a run that the program starts by itself may begin messages: it gives way before the next slot.
+pub const RUN_LASTS: Duration = Duration::from_mins(9);
+
+/// The same for one that is asked for over HTTP: what calls us has time-outs of its own.
+pub const CALLED_RUN_LASTS: Duration = Duration::from_mins(4);
+
 /// What a run needs of the program.
 #[derive(Clone)]
 pub struct Engine {

@@ -37,6 +37,7 @@ mod mailings_stopped;
 mod messaging;
 mod messages;
 mod outbox;
+mod pace;
 mod people;
 mod plans;
 mod proposals;

@@ -1,0 +1,179 @@
+//! How fast a run goes, and what is kept of one that was cut off.
+
+use crate::messaging::World;
+use llovizna::{
+    channels::{Accepted, Channel, Checking, Outgoing, Sender, Sending},
+    db::MIGRATIONS,
+    messaging::{
+        drain::{self, Engine, Options, Report, Run},
+        runs::Trigger,
+    },
+};
+use sqlx::PgPool;
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+async fn drip_within(world: &World, time_box: Duration) -> Report {
+    let options =
+        Options { time_box: Some(time_box), ..Options::new(Channel::Email, Trigger::CommandLine) };
+    match drain::run(&world.engine(), &options).await.unwrap() {
+        Run::Finished(report) => report,
+        Run::AlreadyRunning => panic!("another run lives"),
+    }
+}
+
+#[sqlx::test(migrator = "MIGRATIONS")]
+async fn who_goes_slowly_holds_up_no_other_campaign_of_the_run(db: PgPool) {
+    let world = World::new(db);
+    let people = world.people(8).await;
+    let slow = world.campaign().await;
+    world.execute("update campaigns set spacing_seconds = 60").await;
+    let quick = world.campaign().await;
+    world.enqueue(slow, &people[..4]).await;
+    world.enqueue(quick, &people[4..]).await;
+    let began = Instant::now();
+    let report = drip_within(&world, Duration::from_secs(50)).await;
+    assert!(began.elapsed() < Duration::from_secs(40), "nothing is left to wait for");
+    assert_eq!((report.counts.claimed, report.counts.sent), (5, 5), "one of the slow and all of the others");
+    assert_eq!(
+        world.mailbox.addresses(),
+        ["p1@x.example", "p5@x.example", "p6@x.example", "p7@x.example", "p8@x.example"]
+    );
+}
+
+#[sqlx::test(migrator = "MIGRATIONS")]
+async fn a_slow_campaign_keeps_its_distance_and_gives_back_what_has_no_turn(db: PgPool) {
+    let world = World::new(db);
+    let people = world.people(4).await;
+    let slow = world.campaign().await;
+    world.execute("update campaigns set spacing_seconds = 1").await;
+    world.enqueue(slow, &people).await;
+    let began = Instant::now();
+    let report = drip_within(&world, Duration::from_millis(1500)).await;
+    assert!(began.elapsed() >= Duration::from_secs(1), "a second lies between the two");
+    assert_eq!((report.counts.claimed, report.counts.sent), (2, 2));
+    assert_eq!(world.reserved().await, 0);
+}
+
+/// Once the first message is handed over, the other's quiet hours begin.
+struct Silenced {
+    mailbox: crate::support::mailbox::Mailbox,
+    db: PgPool,
+}
+
+impl Sender for Silenced {
+    fn send<'a>(&'a self, message: &'a Outgoing) -> Sending<'a> {
+        Box::pin(async move {
+            sqlx::query("update contacts set quiet_from = '11:00', quiet_until = '13:00' where email <> $1")
+                .bind(match message {
+                    Outgoing::Email(email) => &email.to_email,
+                })
+                .execute(&self.db)
+                .await
+                .unwrap();
+            self.mailbox.send(message).await
+        })
+    }
+
+    fn lanes(&self) -> usize {
+        1
+    }
+
+    fn is_real(&self) -> bool {
+        true
+    }
+
+    fn check(&self) -> Checking<'_> {
+        self.mailbox.check()
+    }
+}
+
+#[sqlx::test(migrator = "MIGRATIONS")]
+async fn quiet_hours_are_asked_again_when_a_message_is_let_go(db: PgPool) {
+    let world = World::new(db);
+    let people = world.people(2).await;
+    let campaign = world.campaign().await;
+    world.enqueue(campaign, &people).await;
+    let sender: Arc<dyn Sender> =
+        Arc::new(Silenced { mailbox: world.mailbox.clone(), db: world.db.clone() });
+    let engine =
+        Engine { senders: Arc::new(HashMap::from([(Channel::Email, sender)])), ..world.engine() };
+    let Run::Finished(report) =
+        drain::run(&engine, &Options::new(Channel::Email, Trigger::CommandLine)).await.unwrap()
+    else {
+        panic!("another run lives")
+    };
+    assert_eq!((report.counts.claimed, report.counts.sent), (2, 1));
+    // The next run says why.
+    assert_eq!(world.drip().await.counts.deferred, 1);
+    let why: String = sqlx::query_scalar("select defer_reason from communication_logs where status = 'PENDING'")
+        .fetch_one(&world.db)
+        .await
+        .unwrap();
+    assert_eq!(why, "QUIET_HOURS");
+}
+
+/// Takes the first message; at the second the process is gone, and with it all connections to the database.
+struct Killed {
+    mailbox: crate::support::mailbox::Mailbox,
+}
+
+impl Sender for Killed {
+    fn send<'a>(&'a self, message: &'a Outgoing) -> Sending<'a> {
+        Box::pin(async move {
+            if self.mailbox.taken().is_empty() {
+                return self.mailbox.send(message).await;
+            }
+            std::future::pending::<()>().await;
+            Ok(Accepted { external_id: String::new(), answer: String::new() })
+        })
+    }
+
+    fn lanes(&self) -> usize {
+        1
+    }
+
+    fn is_real(&self) -> bool {
+        true
+    }
+
+    fn check(&self) -> Checking<'_> {
+        self.mailbox.check()
+    }
+}
+
+#[sqlx::test(migrator = "MIGRATIONS")]
+async fn what_a_run_had_done_until_it_was_cut_off_stands_in_its_row(db: PgPool) {
+    let world = World::new(db);
+    let people = world.people(4).await;
+    let campaign = world.campaign().await;
+    world.enqueue(campaign, &people).await;
+    world.execute("update contacts set email_basis = null where email = 'p4@x.example'").await;
+    let sender: Arc<dyn Sender> = Arc::new(Killed { mailbox: world.mailbox.clone() });
+    let engine =
+        Engine { senders: Arc::new(HashMap::from([(Channel::Email, sender)])), ..world.engine() };
+    let options = Options::new(Channel::Email, Trigger::Scheduler);
+    let run = tokio::spawn(async move { drain::run(&engine, &options).await });
+    // The first has left and is written down, the second is being handed over.
+    let begun = "select count(*) from communication_logs where status = 'SENT'
+                 having count(*) = 1 and (select count(*) from communication_logs where status = 'SENDING') = 1";
+    while sqlx::query(begun).fetch_optional(&world.db).await.unwrap().is_none() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    run.abort();
+    assert!(run.await.unwrap_err().is_cancelled());
+    // Its locks are gone with its connection.
+    while llovizna::messaging::runs::bury_the_dead(&world.db, world.now()).await.unwrap() == 0 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let row: (String, i32, i32, i32, i32, i32) = sqlx::query_as(
+        "select status, claimed, sent, deferred, blocked, unconfirmed from drip_runs order by id limit 1",
+    )
+    .fetch_one(&world.db)
+    .await
+    .unwrap();
+    assert_eq!(row, ("INTERRUPTED".to_owned(), 4, 1, 0, 1, 1));
+}
