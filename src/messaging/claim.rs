@@ -6,6 +6,7 @@ use super::{
     kinds::{BlockReason, DeferReason, MessageType, OriginKind},
     limits::{self, Cap, Counted},
     outbox::{self, Deferral, Refusal},
+    patience,
     room,
     sample::{self, Lots},
     streams::{Sendout, Stream},
@@ -41,6 +42,8 @@ pub(super) struct Claimed {
     pub(super) template: TemplateId,
     pub(super) text: Text,
     pub(super) attempts: u32,
+    /// Its first temporary answer; none: it had none.
+    pub(super) tried_since: Option<DateTime<Utc>>,
     /// When the window closes; from then on it waits for the next. None: it may leave at any hour.
     pub(super) not_after: Option<DateTime<Utc>>,
 }
@@ -275,6 +278,8 @@ async fn decide_and_write(
     let facts = gate::facts(tx, book.channel, &asked, Some(limits::counts_since(&book.caps, now))).await?;
     let messages: Vec<i64> = due.iter().map(|it| it.id).collect();
     let seconds = addressee::second_messages(tx, &messages).await?;
+    let again: Vec<i64> = due.iter().filter(|it| it.attempts > 0).map(|it| it.id).collect();
+    let tried = patience::tried_since(tx, &again).await?;
     let caps = room::Caps { channel: book.channel_cap, campaign: stream.campaign.zip(stream.daily_cap) };
     let sample = match stream.campaign.filter(|_| stream.tries) {
         Some(campaign) => sample::of_campaign(tx, now, campaign).await?,
@@ -329,7 +334,10 @@ async fn decide_and_write(
                 if it.contact.is_some() && facts.destination != it.destination {
                     moved.extend(facts.destination.clone().map(|address| (it.id, address)));
                 }
-                page.allowed.extend(claimed(&it, facts, template, text, stream, not_after));
+                let claimed = claimed(&it, facts, template, text, stream, not_after);
+                page.allowed.extend(
+                    claimed.map(|one| Claimed { tried_since: tried.get(&it.id).copied(), ..one }),
+                );
             }
             Decision::Defer { until, reason, detail } => {
                 page.stream_is_shut |= matches!(
@@ -375,6 +383,7 @@ fn claimed(
         template,
         text,
         attempts: it.attempts,
+        tried_since: None,
         not_after,
     })
 }

@@ -8,6 +8,7 @@ use super::{
     compose::Sender,
     lanes::Shared,
     limits,
+    refusals::Fault,
     runs::{self, Counts, Ending, Live, Trigger},
     streams::{self, Sendout},
     texts::Texts,
@@ -88,8 +89,8 @@ pub struct Report {
     pub run: Option<DripRunId>,
     /// What it did.
     pub counts: Counts,
-    /// What the provider refuses to send for a fault of ours, with its answer. Its messages are back in the queue.
-    pub trouble: Vec<(Sendout, String)>,
+    /// What is refused for a fault of ours.
+    pub trouble: Vec<(Sendout, Fault)>,
     /// The run stopped early: what the provider said where it could not be reached, or our own words.
     pub unreachable: Option<String>,
 }
@@ -199,7 +200,7 @@ async fn close(live: Live, shared: &Shared, result: Result<()>) -> Report {
     }
     let mut report = shared.report();
     let error =
-        report.unreachable.clone().or_else(|| report.trouble.first().map(|(_, answer)| answer.clone()));
+        report.unreachable.clone().or_else(|| report.trouble.first().map(|(_, fault)| fault.answer.clone()));
     let ending = if error.is_some() { Ending::Failed } else { Ending::Done };
     let now = shared.engine.clock.now();
     if let Err(failed) = live.end(&shared.engine.db, now, &report.counts, ending, error.as_deref()).await {

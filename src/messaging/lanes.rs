@@ -10,6 +10,7 @@ use super::{
     drain::{Engine, Options, Report},
     kinds::BlockReason,
     outbox::{self, Finished, Outcome, Refusal, Start},
+    refusals::Fault,
     runs::Counts,
     streams::{self, Sendout},
     template::RenderError,
@@ -57,7 +58,7 @@ pub(super) struct Shared {
     in_hand: AtomicUsize,
     handed_over: Notify,
     counts: Mutex<Counts>,
-    pub(super) trouble: Mutex<Vec<(Sendout, String)>>,
+    pub(super) trouble: Mutex<Vec<(Sendout, Fault)>>,
     pub(super) unreachable: Mutex<Option<String>>,
     pub(super) faults_in_a_row: AtomicU32,
     pub(super) put_offs_in_a_row: AtomicU32,
@@ -432,7 +433,8 @@ impl Shared {
             let sent = self.provider.send(&Outgoing::Email(email)).await;
             self.outcome(claimed, sent)
         };
-        let finished = Finished { id: claimed.id, at: self.engine.clock.now(), outcome };
+        let finished =
+            Finished { id: claimed.id, sendout: claimed.sendout, at: self.engine.clock.now(), outcome };
         // The writer outlives the lanes; were it gone, the message stays SENDING and becomes UNCONFIRMED.
         if results.send(finished).await.is_err() {
             tracing::error!(message.id = claimed.id, "The result of a message could not be written down");

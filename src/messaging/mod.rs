@@ -41,6 +41,8 @@ pub mod claim;
 pub mod runs;
 mod lanes;
 mod paced;
+mod patience;
+pub mod refusals;
 mod outcomes;
 pub mod drain;
 pub mod health;

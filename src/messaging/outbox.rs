@@ -7,10 +7,11 @@ use super::{
     gate::{self, Asked},
     insertion::{self, NewRows},
     kinds::{BlockReason, DeferReason, MessageType, OriginKind},
+    streams::Sendout,
 };
 use crate::{
     access::Actor,
-    channels::Channel,
+    channels::{Channel, feedback::Report},
     db::Tx,
     error::Result,
     ids::{CampaignId, ContactId, DripRunId, MailingId, MessageId, TemplateId},
@@ -409,8 +410,8 @@ pub(super) enum Outcome {
     Retry { until: DateTime<Utc>, answer: String },
     /// It surely did not, and not for its own fault: back as it was, not before `until` where that is told.
     Untouched { until: Option<DateTime<Utc>>, answer: String },
-    /// It never will; `dead`: the address, where it does not exist.
-    Failed { answer: String, dead: Option<String> },
+    /// It never will; `dead`: the address, where it does not exist; `told`: what its server says of the mailbox or of us.
+    Failed { answer: String, dead: Option<String>, told: Option<Box<Report>> },
     /// It may have.
     Unconfirmed { answer: String },
 }
@@ -419,6 +420,7 @@ pub(super) enum Outcome {
 #[derive(Clone, Debug)]
 pub(super) struct Finished {
     pub(super) id: i64,
+    pub(super) sendout: Option<Sendout>,
     pub(super) at: DateTime<Utc>,
     pub(super) outcome: Outcome,
 }

@@ -38,6 +38,7 @@ mod messaging;
 mod messages;
 mod outbox;
 mod pace;
+mod refusals;
 mod people;
 mod plans;
 mod proposals;

@@ -339,6 +339,7 @@ fn told(sent: Result<Result<Accepted, SendError>, Elapsed>, is_real: bool) -> Fl
             SendError::Temporary { answer }
             | SendError::Unavailable { answer }
             | SendError::Sender { answer }
+            | SendError::Policy { answer }
             | SendError::Recipient { answer, .. },
         )) => Flash::bad(format!("La prueba no salió. {}", channels::said(&answer))),
         Ok(Err(SendError::Uncertain { answer })) => Flash::bad(format!(
