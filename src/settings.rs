@@ -1,6 +1,10 @@
 //! The business's own choices, one document a subject. Who may change them, and
 //! the forms, are the web's; this knows only what they mean and how they are kept.
 
+mod words;
+
+pub use words::Words;
+
 use crate::{
     chile::{
         business_hours::BusinessHours,

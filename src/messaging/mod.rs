@@ -50,6 +50,7 @@ mod reached;
 pub mod story;
 pub mod why;
 pub mod links;
+pub mod words;
 pub mod departure;
 mod forward;
 pub mod inbound;

@@ -180,6 +180,8 @@ const FIELDS: &[(&str, &str)] = &[
     ("value", "valor"),
     ("follow_up_on", "seguimiento el"),
     ("position", "lugar"),
+    ("no_more", "palabras de baja"),
+    ("back", "palabras de alta"),
     ("inactive_after_days", "días sin actividad"),
 ];
 

@@ -1,6 +1,7 @@
 //! Tests on a real Postgres, through the domains and through the router.
 
 mod accounts;
+mod answers;
 mod architecture;
 mod asked_again;
 mod calendar;
