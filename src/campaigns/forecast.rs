@@ -53,6 +53,8 @@ pub struct Pace<'a> {
     pub own: usize,
     /// How long a run begins messages.
     pub run_lasts: Duration,
+    /// Messages of all streams that leave in a run, at most; none: no limit.
+    pub run_cap: Option<u32>,
 }
 
 /// What leaves on one local day.
@@ -90,10 +92,11 @@ pub fn march(pace: &Pace<'_>, from: DateTime<Utc>) -> Option<Forecast> {
     while at < horizon {
         let date = time::local_date(at);
         today.turn(date, pace.growth);
+        let mut run_left = pace.run_cap.map_or(u64::MAX, u64::from);
         for (index, lane) in lanes.iter_mut().enumerate() {
             lane.turn(date);
             lane.join(at);
-            let leaving = lane.leave(at, &mut today, pace.calendar);
+            let leaving = lane.leave(at, &mut today, pace.calendar, &mut run_left);
             if index == pace.own && leaving > 0 {
                 tell(&mut days, date, at, leaving);
             }
@@ -193,11 +196,18 @@ impl<'a> Lane<'a> {
     }
 
     /// What a run at `at` sends.
-    fn leave(&mut self, at: DateTime<Utc>, today: &mut Today, calendar: &Calendar) -> u64 {
+    fn leave(
+        &mut self,
+        at: DateTime<Utc>,
+        today: &mut Today,
+        calendar: &Calendar,
+        run_left: &mut u64,
+    ) -> u64 {
         if self.ready == 0 || !self.is_open(at, calendar) {
             return 0;
         }
-        let leaving = self.per_run.min(self.ready).min(self.room(today));
+        let leaving = self.per_run.min(self.ready).min(self.room(today)).min(*run_left);
+        *run_left -= leaving;
         self.ready -= leaving;
         self.used += leaving;
         if self.stream.hours.is_some() {
@@ -282,6 +292,7 @@ mod tests {
             streams: vec![stream],
             own: 0,
             run_lasts: RUN_LASTS,
+            run_cap: None,
         };
         change(&mut pace);
         march(&pace, at("2026-11-23T11:00:00Z"))
@@ -389,6 +400,20 @@ mod tests {
     }
 
     #[test]
+    fn the_pace_of_the_channel_is_shared_in_the_order_of_a_run() {
+        let paced = |it: &mut Pace<'_>| {
+            it.channel_cap = None;
+            it.run_cap = Some(40);
+            let other = Stream { ready: 60, ..it.streams[0].clone() };
+            it.streams.insert(0, other);
+            it.own = 1;
+        };
+        // Ten beside thirty of the other, twice, and then thirty by itself.
+        assert_eq!(ends(20, paced).as_deref(), Some("Mon 23-11 09:10"));
+        assert_eq!(ends(50, paced).as_deref(), Some("Mon 23-11 09:20"));
+    }
+
+    #[test]
     fn service_messages_wait_for_nothing() {
         assert_eq!(ends(60, |it| it.streams[0].hours = None).as_deref(), Some("Mon 23-11 08:10"));
     }
@@ -416,6 +441,7 @@ mod tests {
             streams,
             own: 0,
             run_lasts: RUN_LASTS,
+            run_cap: None,
         };
         assert_eq!(march(&pace, at("2026-11-23T11:00:00Z")), None);
     }

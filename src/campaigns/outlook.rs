@@ -15,7 +15,7 @@ use crate::{
     messaging::{
         drain,
         kinds::{DeferReason, MessageType},
-        room,
+        pace, room,
         streams::batch_of_mailings,
         warm_up,
     },
@@ -43,6 +43,8 @@ pub struct Outlook {
     sent_today: (u32, u32),
     /// How long a run begins messages.
     run_lasts: Duration,
+    /// Messages that the channel's pace lets leave in a run, at most.
+    run_cap: Option<u32>,
     /// Those who wait for the best of its texts; none: it has one, or it is decided.
     pub rest: Option<Rest>,
     /// Other campaigns that run now and share the channel's cap, in the order in which a run takes them.
@@ -86,13 +88,16 @@ pub async fn of(
         cap.unwrap_or_default().saturating_sub(left.unwrap_or_default())
     };
     let promotional = campaign.message_type.is_promotional();
+    let run_lasts = if config.scheduler { drain::RUN_LASTS } else { drain::CALLED_RUN_LASTS };
+    let slowed = pace::slowed(db, campaign.channel).await?;
     Ok(Outlook {
         calendar,
         daily_cap: [channel_cap, campaign.daily_cap].into_iter().flatten().min().filter(|_| promotional),
         channel_cap,
         growth: warm_up::Plan::of_email(&email),
         sent_today: (used(channel_cap, left.0), used(campaign.daily_cap, left.1)),
-        run_lasts: if config.scheduler { drain::RUN_LASTS } else { drain::CALLED_RUN_LASTS },
+        run_lasts,
+        run_cap: pace::per_run(slowed.as_ref(), email.per_minute, Some(run_lasts)),
         rest: contest::rest(&mut *db, campaign.id).await?,
         others: others(db, campaign, channel_cap).await?,
         hours: campaign.business_hours.clone().unwrap_or_else(|| email.business_hours.clone()),
@@ -199,6 +204,7 @@ impl Outlook {
             streams,
             own: before,
             run_lasts: self.run_lasts,
+            run_cap: self.run_cap,
         };
         forecast::march(&pace, now)
     }

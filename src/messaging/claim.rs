@@ -48,6 +48,15 @@ pub(super) struct Claimed {
     pub(super) not_after: Option<DateTime<Utc>>,
 }
 
+/// How messages of one run follow on each other.
+#[derive(Clone, Debug)]
+pub(super) struct Pace {
+    /// Messages a minute, at most.
+    pub(super) per_minute: Option<u32>,
+    /// Servers asked to go slowly: one connection is enough.
+    pub(super) is_slow: bool,
+}
+
 /// The rules of one run.
 pub(super) struct Book {
     /// When the run began. What becomes due while it lasts is for the next one, so that no message comes up twice.
@@ -57,10 +66,26 @@ pub(super) struct Book {
     pub(super) hours: BusinessHours,
     pub(super) caps: Vec<Cap>,
     pub(super) channel_cap: Option<u32>,
+    /// Messages that the channel's pace still allows in this run; none: it has none. What people asked for is not held back.
+    pub(super) run_left: Option<u32>,
+    pub(super) pace: Pace,
     pub(super) texts: Texts,
 }
 
 impl Book {
+    /// How many of `stream` may leave in this run, where `turns` have theirs before it ends.
+    pub(super) fn room(&self, stream: &Stream, turns: u32) -> u32 {
+        let left = self.run_left.filter(|_| stream.sendout().is_some()).unwrap_or(u32::MAX);
+        stream.batch.min(turns).min(left)
+    }
+
+    /// So many more leave.
+    pub(super) fn take(&mut self, page: &Page) -> u32 {
+        let taken = u32::try_from(page.allowed.len()).unwrap_or(u32::MAX);
+        self.run_left = self.run_left.map(|it| it.saturating_sub(taken));
+        taken
+    }
+
     /// As they stand for one message; `left`: of the caps of the channel and of the campaign.
     fn rules<'a>(
         &'a self,

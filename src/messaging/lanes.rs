@@ -5,7 +5,7 @@
 //! Knows one run and one channel; what to claim is [`super::claim`]'s, what a result means for the row is [`super::outbox`]'s.
 
 use super::{
-    claim::{self, Book, Claimed},
+    claim::{self, Book, Claimed, Pace},
     compose::{self, Identity, Sender},
     drain::{Engine, Options, Report},
     kinds::BlockReason,
@@ -64,6 +64,11 @@ pub(super) struct Shared {
     pub(super) put_offs_in_a_row: AtomicU32,
     /// A large batch: messages are begun many at once, ahead of the lanes.
     pub(super) bulk: AtomicBool,
+    /// How often we were asked to go slowly, and what was said last.
+    asked_to_slow: Mutex<(u32, String)>,
+    pub(super) pace: Pace,
+    /// From then on the next message may be begun, where the channel's rate is set.
+    pub(super) slot: tokio::sync::Mutex<tokio::time::Instant>,
 }
 
 /// Claimed messages that wait for a lane, at most; bounds memory.
@@ -104,6 +109,7 @@ impl Shared {
         provider: Arc<dyn channels::Sender>,
         sender: Sender,
         codes: Codes,
+        pace: &Pace,
     ) -> Shared {
         Shared {
             engine,
@@ -128,6 +134,9 @@ impl Shared {
             faults_in_a_row: AtomicU32::new(0),
             put_offs_in_a_row: AtomicU32::new(0),
             bulk: AtomicBool::new(false),
+            asked_to_slow: Mutex::default(),
+            pace: pace.clone(),
+            slot: tokio::sync::Mutex::new(tokio::time::Instant::now()),
         }
     }
 
@@ -138,6 +147,16 @@ impl Shared {
             trouble: lock(&self.trouble).clone(),
             unreachable: lock(&self.unreachable).clone(),
         }
+    }
+
+    /// A server asks us to go slowly, with `answer`.
+    pub(super) fn slow_down(&self, answer: &str) {
+        let mut asked = lock(&self.asked_to_slow);
+        *asked = (asked.0 + 1, answer.to_owned());
+    }
+
+    pub(super) fn asked_to_slow(&self) -> (u32, String) {
+        lock(&self.asked_to_slow).clone()
     }
 
     /// The run stopped early, for `reason` if none is known yet.
@@ -203,7 +222,7 @@ impl Shared {
         drop(db);
         for stream in streams {
             // What would not get its turn takes no room from the others.
-            let mut room = stream.batch.min(streams::in_one_run(stream.spacing, self.time_box));
+            let mut room = book.room(&stream, streams::in_one_run(stream.spacing, self.time_box));
             let mut apart = Vec::new();
             while room > 0 && !self.is_over() {
                 if stream.sendout().is_some_and(|it| self.is_troubled(it)) {
@@ -214,7 +233,7 @@ impl Shared {
                 let page = claim::page(&mut tx, now, self.run, &mut book, &stream, room).await?;
                 tx.commit().await?;
                 let (looked_at, shut) = (page.looked_at, page.stream_is_shut);
-                room = room.saturating_sub(u32::try_from(page.allowed.len()).unwrap_or(u32::MAX));
+                room = room.saturating_sub(book.take(&page));
                 self.count_page(&page);
                 if stream.spacing > 0 {
                     apart.extend(page.allowed);
@@ -275,7 +294,7 @@ impl Shared {
     }
 
     fn lanes(&self) -> usize {
-        self.provider.lanes().max(1)
+        if self.pace.is_slow { 1 } else { self.provider.lanes().max(1) }
     }
 
     /// The next few messages to begin; none: there will be no more.
@@ -288,7 +307,7 @@ impl Shared {
             let waiting = lock(&self.queue).len();
             if waiting > 0 {
                 let bulk = self.bulk.load(Ordering::SeqCst);
-                let (size, room) = if bulk {
+                let (size, room) = if bulk && self.pace.per_minute.is_none() {
                     (CHUNK.min(waiting), self.lanes() + 2 * CHUNK)
                 } else {
                     (1, self.lanes())
@@ -316,6 +335,10 @@ impl Shared {
     /// Begin what is claimed, as the lanes get free.
     async fn begin_all(self: Arc<Self>, ready: mpsc::Sender<Begun>) -> Result<()> {
         while let Some(chunk) = self.next_chunk().await {
+            self.wait_for_slot().await;
+            if self.is_over() {
+                break;
+            }
             for (claimed, email) in self.begin(chunk).await.inspect_err(|_| self.stop.cancel())? {
                 self.pass_on(claimed, email, None, &ready).await?;
             }

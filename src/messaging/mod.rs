@@ -37,6 +37,7 @@ pub mod room;
 mod texts;
 pub mod sample;
 pub mod streams;
+pub mod pace;
 pub mod claim;
 pub mod runs;
 mod lanes;

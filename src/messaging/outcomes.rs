@@ -130,6 +130,9 @@ impl Shared {
 
     /// The provider is away: no try of this message, however long that lasts.
     fn unavailable(&self, claimed: &Claimed, answer: String) -> Outcome {
+        if Wait::of(&answer) == Wait::Pace {
+            self.slow_down(&answer);
+        }
         self.give_up_after(FAULTS, &self.faults_in_a_row, &answer);
         if self.only {
             return self.failed(claimed, answer, false);
@@ -140,6 +143,9 @@ impl Shared {
 
     fn temporary(&self, claimed: &Claimed, answer: String) -> Outcome {
         let (attempt, now, wait) = (claimed.attempts + 1, self.engine.clock.now(), Wait::of(&answer));
+        if wait == Wait::Pace {
+            self.slow_down(&answer);
+        }
         let most = if wait == Wait::Pace { BRAKES } else { PUT_OFFS };
         self.give_up_after(most, &self.put_offs_in_a_row, &answer);
         if self.only || wait.is_over(attempt, claimed.tried_since.unwrap_or(now), now) {

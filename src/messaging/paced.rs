@@ -1,5 +1,5 @@
 //! Campaigns that ask for time between two of their messages: each goes at its own
-//! pace beside the others of a run, so that nobody waits for who goes slowly.
+//! pace beside the others of a run, so that nobody waits for who goes slowly. And the rate that a channel is set to.
 
 use super::{
     claim::Claimed,
@@ -24,6 +24,7 @@ impl Shared {
         let mut turn = Instant::now();
         for claimed in waiting {
             self.wait_for(turn).await;
+            self.wait_for_slot().await;
             if self.is_over() {
                 break;
             }
@@ -37,6 +38,14 @@ impl Shared {
             }
         }
         Ok(())
+    }
+
+    /// Until the next message may be begun, where the channel's rate is set: one after the other, whoever asks.
+    pub(super) async fn wait_for_slot(&self) {
+        let Some(per_minute) = self.pace.per_minute.filter(|it| *it > 0) else { return };
+        let mut next = self.slot.lock().await;
+        self.wait_for(*next).await;
+        *next = Instant::now() + Duration::from_mins(1) / per_minute;
     }
 
     /// Until `turn`, the run's deadline, or its end.

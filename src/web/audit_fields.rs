@@ -40,6 +40,7 @@ const FIELDS: &[(&str, &str)] = &[
     ("closed", "sin envíos"),
     ("daily_cap", "tope diario"),
     ("warm_up", "calentamiento"),
+    ("per_minute", "máximo por minuto"),
     ("warm_up_ceiling", "máximo del calentamiento"),
     ("business_hours", "horario"),
     ("days", "días"),

@@ -2,13 +2,15 @@
 
 use crate::messaging::World;
 use llovizna::{
-    channels::{Accepted, Channel, Checking, Outgoing, Sender, Sending},
+    channels::{Accepted, Channel, Checking, Outgoing, SendError, Sender, Sending},
     db::MIGRATIONS,
+    settings::{self, EmailChannel},
     messaging::{
         drain::{self, Engine, Options, Report, Run},
         runs::Trigger,
     },
 };
+use chrono::TimeDelta;
 use sqlx::PgPool;
 use std::{
     collections::HashMap,
@@ -176,4 +178,74 @@ async fn what_a_run_had_done_until_it_was_cut_off_stands_in_its_row(db: PgPool) 
     .await
     .unwrap();
     assert_eq!(row, ("INTERRUPTED".to_owned(), 4, 1, 0, 1, 1));
+}
+
+async fn per_run(world: &World) -> Option<i32> {
+    sqlx::query_scalar("select per_run from channel_paces").fetch_optional(&world.db).await.unwrap()
+}
+
+#[sqlx::test(migrator = "MIGRATIONS")]
+async fn a_channel_that_is_asked_to_go_slowly_does_and_recovers_by_itself(db: PgPool) {
+    let world = World::new(db);
+    let people = world.people(60).await;
+    let campaign = world.campaign().await;
+    world.enqueue(campaign, &people).await;
+    for _ in 0..5 {
+        let answer = "421 4.7.28 Our system has detected an unusual rate".to_owned();
+        world.mailbox.answer(SendError::Temporary { answer });
+    }
+    let report = world.drip().await;
+    assert!(report.unreachable.is_some(), "five in a row end the run");
+    assert!(report.counts.sent <= 2, "{report:?}");
+    assert_eq!(per_run(&world).await, Some(10));
+    let mut runs = Vec::new();
+    for _ in 0..2 {
+        world.clock.advance(TimeDelta::minutes(10));
+        runs.push((world.drip().await.counts.sent, per_run(&world).await));
+    }
+    assert_eq!(runs, [(10, Some(13)), (13, Some(17))]);
+    world.mailbox.answer(SendError::Temporary { answer: "421 4.7.0 Busy".to_owned() });
+    world.clock.advance(TimeDelta::minutes(10));
+    world.drip().await;
+    assert_eq!(per_run(&world).await, Some(17), "one answer is a mood, and no reason to go faster");
+    world.clock.advance(TimeDelta::days(3));
+    world.drip().await;
+    assert_eq!(per_run(&world).await, None);
+}
+
+#[sqlx::test(migrator = "MIGRATIONS")]
+async fn what_people_asked_for_is_not_held_back_by_the_pace(db: PgPool) {
+    let world = World::new(db);
+    let people = world.people(6).await;
+    let campaign = world.campaign().await;
+    world.enqueue(campaign, &people).await;
+    world.execute("insert into channel_paces values ('EMAIL', 2, '421', '2026-11-23', '2026-11-23')").await;
+    sqlx::query(
+        "insert into communication_logs (origin, contact_id, communication_type, message_type, destination, template_id, status,
+             dedupe_key, scheduled_at, next_attempt_at, created_at)
+         select 'TRANSACTIONAL', contact_id, 'EMAIL', 'TRANSACTIONAL', destination, template_id, 'PENDING', 't' || id, $1, $1, $1
+         from communication_logs order by id limit 4",
+    )
+    .bind(world.now())
+    .execute(&world.db)
+    .await
+    .unwrap();
+    assert_eq!(world.drip().await.counts.sent, 4, "they use up the pace of the run, and more");
+    assert_eq!(world.drip().await.counts.sent, 3, "the next goes a little faster");
+}
+
+#[sqlx::test(migrator = "MIGRATIONS")]
+async fn a_channel_keeps_to_its_rate(db: PgPool) {
+    let world = World::new(db);
+    let people = world.people(6).await;
+    let campaign = world.campaign().await;
+    world.enqueue(campaign, &people).await;
+    let channel = EmailChannel { daily_cap: None, per_minute: Some(60), ..EmailChannel::default() };
+    let mut tx = world.db.begin().await.unwrap();
+    settings::save(&mut tx, world.now(), None, &channel).await.unwrap();
+    tx.commit().await.unwrap();
+    let began = Instant::now();
+    let report = drip_within(&world, Duration::from_millis(1500)).await;
+    assert_eq!((report.counts.claimed, report.counts.sent), (2, 2));
+    assert!(began.elapsed() >= Duration::from_secs(1), "one a second");
 }
