@@ -6,8 +6,7 @@ use super::{
     kinds::{BlockReason, DeferReason, MessageType, OriginKind},
     limits::{self, Cap, Counted},
     outbox::{self, Deferral, Refusal},
-    patience,
-    room,
+    patience, room,
     sample::{self, Lots},
     streams::{Sendout, Stream},
     texts::{Text, Texts},
@@ -360,9 +359,8 @@ async fn decide_and_write(
                     moved.extend(facts.destination.clone().map(|address| (it.id, address)));
                 }
                 let claimed = claimed(&it, facts, template, text, stream, not_after);
-                page.allowed.extend(
-                    claimed.map(|one| Claimed { tried_since: tried.get(&it.id).copied(), ..one }),
-                );
+                page.allowed
+                    .extend(claimed.map(|one| Claimed { tried_since: tried.get(&it.id).copied(), ..one }));
             }
             Decision::Defer { until, reason, detail } => {
                 page.stream_is_shut |= matches!(

@@ -7,8 +7,7 @@ use super::{
     claim::{self, Book, Pace},
     compose::Sender,
     lanes::Shared,
-    limits,
-    pace,
+    limits, pace,
     refusals::Fault,
     runs::{self, Counts, Ending, Live, Trigger},
     streams::{self, Sendout},
@@ -129,7 +128,8 @@ pub async fn run(engine: &Engine, options: &Options) -> Result<Run> {
     let result = shared.clone().send_all(options, book).await;
     if options.only.is_none() {
         let (sent, asked) = (shared.report().counts.sent, shared.asked_to_slow());
-        let learned = pace::learn(&engine.db, engine.clock.now(), options.channel, sent, (asked.0, &asked.1)).await;
+        let learned =
+            pace::learn(&engine.db, engine.clock.now(), options.channel, sent, (asked.0, &asked.1)).await;
         if let Err(error) = learned {
             tracing::error!(error = error.description(), "The pace of a channel could not be written down");
         }

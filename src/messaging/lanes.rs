@@ -379,7 +379,8 @@ impl Shared {
         let now = self.engine.clock.now();
         // What may not go any more is given back when the run ends, and the gate says why the next time.
         let may_go = |it: &Claimed| {
-            it.sendout.is_none_or(|it| !self.is_troubled(it)) && it.not_after.is_none_or(|closes| now < closes)
+            it.sendout.is_none_or(|it| !self.is_troubled(it))
+                && it.not_after.is_none_or(|closes| now < closes)
         };
         for claimed in chunk.into_iter().filter(may_go) {
             match self.fill(&claimed) {

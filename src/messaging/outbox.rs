@@ -2,6 +2,7 @@
 //! `migrations/0006_messaging.sql`, each of which also appends to the story. Knows
 //! no channel and no rule: the gate decides, the drain sends, this writes down.
 
+pub use super::verdicts::{Verdict, retry_failed, settle};
 use super::{
     cancellation,
     gate::{self, Asked},
@@ -16,7 +17,6 @@ use crate::{
     error::Result,
     ids::{CampaignId, ContactId, DripRunId, MailingId, MessageId, TemplateId},
 };
-pub use super::verdicts::{Verdict, retry_failed, settle};
 
 use chrono::{DateTime, NaiveDateTime, Utc};
 use std::collections::{BTreeMap, HashSet};

@@ -3,9 +3,9 @@
 
 use super::{
     claim::Claimed,
+    inbound,
     kinds::{OriginKind, Scope, SuppressionReason},
     lanes::{CHUNK, Shared, lock},
-    inbound,
     outbox::{self, Finished, Outcome},
     patience::Wait,
     refusals::{self, Fault},

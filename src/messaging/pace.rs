@@ -119,7 +119,10 @@ mod tests {
 
     #[test]
     fn it_halves_at_once_and_comes_back_a_little_at_a_time() {
-        assert_eq!((slower(None, 300), slower(None, 4), slower(Some(10), 10), slower(Some(1), 0)), (150, 10, 5, 1));
+        assert_eq!(
+            (slower(None, 300), slower(None, 4), slower(Some(10), 10), slower(Some(1), 0)),
+            (150, 10, 5, 1)
+        );
         let mut per_run = 5;
         let mut all = Vec::new();
         for _ in 0..4 {

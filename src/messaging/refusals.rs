@@ -72,7 +72,8 @@ pub(super) async fn fault(db: &mut PgConnection, sendout: Sendout) -> Result<Opt
     if refused < SEVERAL {
         return Ok(None);
     }
-    let mut ours = is_ours(refused, domains.len(), taken(db, (campaign, mailing), since, None, refused * ONE_IN).await?);
+    let mut ours =
+        is_ours(refused, domains.len(), taken(db, (campaign, mailing), since, None, refused * ONE_IN).await?);
     for it in domains.iter().filter(|it| count(it.refused) >= OF_ONE_DOMAIN) {
         let refused = count(it.refused);
         let taken = taken(db, (campaign, mailing), since, Some(&it.domain), refused + 1).await?;

@@ -129,7 +129,11 @@ mod tests {
     fn a_word_is_known_however_it_is_written_and_only_alone() {
         let words = Words::default();
         assert!(words.says_no_more("¡BAJA!") && words.says_no_more(" No mas. ") && words.says_back("Alta"));
-        assert!(!words.says_no_more("¿Cuánto baja el precio?") && !words.says_no_more("") && !words.says_back("baja"));
+        assert!(
+            !words.says_no_more("¿Cuánto baja el precio?")
+                && !words.says_no_more("")
+                && !words.says_back("baja")
+        );
         assert_eq!(Words::default().checked().unwrap(), Words::default());
     }
 

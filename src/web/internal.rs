@@ -40,7 +40,11 @@ async fn run(State(state): State<AppState>, headers: HeaderMap) -> Answer {
         tokio::spawn(async move { scheduler::catch_up(&state, &state.stop).await });
     }
     let stop = state.stop.child_token();
-    let options = Options { time_box: Some(drain::CALLED_RUN_LASTS), stop, ..Options::new(Channel::Email, Trigger::Http) };
+    let options = Options {
+        time_box: Some(drain::CALLED_RUN_LASTS),
+        stop,
+        ..Options::new(Channel::Email, Trigger::Http)
+    };
     // On its own: a caller that hangs up must not cut a run off in the middle.
     let run = tokio::spawn(async move { drip::run_once(&engine(&state), &options).await });
     let report = run.await.map_err(|it| crate::error::Error::Internal(format!("drip: {it}")))??;

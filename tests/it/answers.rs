@@ -55,7 +55,8 @@ async fn waiting(app: &TestApp) -> CampaignId {
 
 /// Something came back about what was sent.
 async fn comes_back(app: &TestApp, kind: Kind) {
-    let sent = texts(&app.state.db, "select external_id from communication_logs where sent_at is not null").await;
+    let sent =
+        texts(&app.state.db, "select external_id from communication_logs where sent_at is not null").await;
     let mut told = Report::new(kind, "a").about([sent[0].as_str()]);
     told.recipient = Some("sur1@x.example".to_owned());
     told.subject = Some("Re: Hola".to_owned());
@@ -125,7 +126,8 @@ async fn hear(app: &TestApp, text: &str) -> Said {
     said
 }
 
-const EXCLUDED: &str = "select reason from suppressions where lifted_at is null and communication_type = 'SMS' order by 1";
+const EXCLUDED: &str =
+    "select reason from suppressions where lifted_at is null and communication_type = 'SMS' order by 1";
 const BASES: &str = "select coalesce(sms_basis, 'NONE') from contacts order by id";
 
 #[sqlx::test(migrator = "MIGRATIONS")]

@@ -12,7 +12,7 @@ use llovizna::{
     campaigns::{campaign::Status, refused, status},
     channels::{
         SendError,
-        feedback::{Report, Kind, Source},
+        feedback::{Kind, Report, Source},
     },
     db::MIGRATIONS,
     ids::CampaignId,
@@ -52,7 +52,8 @@ async fn one_persons_rule_pauses_nothing_and_excludes_nobody(db: PgPool) {
 async fn several_peoples_rules_pause_the_campaign_and_say_how_to_go_on(db: PgPool) {
     let app = app(db);
     people(&app, "sur", 20).await;
-    execute(&app, "update contacts set email = 'otro' || id || '@y' || id || '.example' where id % 2 = 0").await;
+    execute(&app, "update contacts set email = 'otro' || id || '@y' || id || '.example' where id % 2 = 0")
+        .await;
     let id = seeded(&app).await;
     start(&app, id).await.unwrap();
     for _ in 0..3 {
@@ -78,7 +79,8 @@ async fn several_peoples_rules_pause_the_campaign_and_say_how_to_go_on(db: PgPoo
 async fn what_comes_back_by_a_rule_counts_with_what_is_refused_at_once(db: PgPool) {
     let app = app(db);
     people(&app, "sur", 20).await;
-    execute(&app, "update contacts set email = 'otro' || id || '@y' || id || '.example' where id % 2 = 0").await;
+    execute(&app, "update contacts set email = 'otro' || id || '@y' || id || '.example' where id % 2 = 0")
+        .await;
     let id = seeded(&app).await;
     start(&app, id).await.unwrap();
     execute(&app, "update campaigns set batch_size = 10 where status = 'RUNNING'").await;
@@ -86,10 +88,11 @@ async fn what_comes_back_by_a_rule_counts_with_what_is_refused_at_once(db: PgPoo
     app.mailbox.refuse_next(policy());
     let report = run(&app).await;
     assert_eq!((report.failed, report.paused.len()), (2, 0));
-    let sent: String = sqlx::query_scalar("select external_id from communication_logs where status = 'SENT' limit 1")
-        .fetch_one(&app.state.db)
-        .await
-        .unwrap();
+    let sent: String =
+        sqlx::query_scalar("select external_id from communication_logs where status = 'SENT' limit 1")
+            .fetch_one(&app.state.db)
+            .await
+            .unwrap();
     let returned = |id: &str| {
         Report::new(Kind::SoftBounce, id)
             .about([sent.as_str()])
@@ -130,10 +133,11 @@ async fn a_mailbox_that_is_closed_for_two_messages_is_left_alone_also_when_it_sa
     refused_times(&world, 1, "550 5.2.1 Mailbox disabled", 7).await;
     assert_eq!(number(&world.db, "select count(*) from suppressions").await, 0);
     refused_times(&world, 1, "550 5.2.1 Mailbox disabled", 7).await;
-    let why: String = sqlx::query_scalar("select destination || ' ' || reason || ' ' || detail from suppressions")
-        .fetch_one(&world.db)
-        .await
-        .unwrap();
+    let why: String =
+        sqlx::query_scalar("select destination || ' ' || reason || ' ' || detail from suppressions")
+            .fetch_one(&world.db)
+            .await
+            .unwrap();
     assert!(why.starts_with("p1@x.example HARD_BOUNCE La casilla está desactivada"), "{why}");
 }
 
@@ -196,7 +200,9 @@ async fn a_message_that_a_person_puts_back_is_tried_for_as_long_again(db: PgPool
     }
     assert_eq!(world.statuses().await, crate::messaging::counted(&[("FAILED", 1)]));
     let mut tx = world.db.begin().await.unwrap();
-    llovizna::messaging::outbox::retry_failed(&mut tx, world.now(), &Actor::CommandLine, campaign).await.unwrap();
+    llovizna::messaging::outbox::retry_failed(&mut tx, world.now(), &Actor::CommandLine, campaign)
+        .await
+        .unwrap();
     tx.commit().await.unwrap();
     for hours in [73, 74, 75, 76, 77] {
         world.clock.set("2026-11-23T15:00:00Z".parse::<DateTime<Utc>>().unwrap() + TimeDelta::hours(hours));
@@ -213,5 +219,8 @@ async fn the_page_of_a_message_that_waits_says_for_how_long_it_is_tried(db: PgPo
     run(&app).await;
     let id = number(&app.state.db, "select max(id) from communication_logs").await;
     let page = app.get(&format!("/messages/{id}")).await.text();
-    assert!(page.contains("Reintento tras una respuesta temporal") && page.contains("por tres días"), "{page}");
+    assert!(
+        page.contains("Reintento tras una respuesta temporal") && page.contains("por tres días"),
+        "{page}"
+    );
 }

@@ -91,7 +91,8 @@ async fn read_on(
             break;
         }
         let mails = mailbox.fetch(some).await.map_err(Error::Refused)?;
-        let mut reports: Vec<Report> = mails.iter().flat_map(|(_, raw)| returned::read(raw, &words)).collect();
+        let mut reports: Vec<Report> =
+            mails.iter().flat_map(|(_, raw)| returned::read(raw, &words)).collect();
         let mut tx = db.begin().await?;
         of_ours(&mut tx, now, &mut reports).await?;
         outcome.read += mails.len();

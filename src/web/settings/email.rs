@@ -233,8 +233,7 @@ async fn page(state: &AppState, shell: Shell, form: EmailForm, errors: Errors) -
     let slowed = pace::slowed(&mut db, Channel::Email).await?;
     let tellers = tellers(state, &mut db).await?;
     let is_public = state.config.is_https();
-    let page =
-        EmailPage { shell, form, errors, server, sender, days, cap_today, slowed, tellers, is_public };
+    let page = EmailPage { shell, form, errors, server, sender, days, cap_today, slowed, tellers, is_public };
     if failed { html::invalid(&page) } else { html::page(&page) }
 }
 
