@@ -101,7 +101,7 @@ const OURS: [&str; 13] = [
     "sender rejected",
 ];
 /// Exchange's words for a mailbox or a group that takes no mail from strangers.
-const STRANGERS: [&str; 3] = ["resolver.rst", "rst.authrequired", "not authorized to send to the recipient"];
+const STRANGERS: [&str; 2] = ["resolver.rst.", "not authorized to send to the recipient"];
 const POLICY: [&str; 14] = [
     "spam",
     "blacklist",
