@@ -245,8 +245,8 @@ impl Shared {
                 }
             }
             if !apart.is_empty() {
-                let pacer = self.clone().begin_paced(apart, stream.spacing, begun.clone());
-                paced.push(tokio::spawn(pacer));
+                let task = self.clone().begin_paced(apart, stream.spacing, begun.clone());
+                paced.push(tokio::spawn(task));
             }
         }
         Ok(())

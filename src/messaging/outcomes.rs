@@ -84,12 +84,11 @@ impl Shared {
             return self.failed(claimed, answer, false);
         }
         self.count(|it| it.deferred += 1);
-        match claimed.sendout {
-            Some(sendout) => self.in_trouble(sendout, Fault { answer: answer.clone(), people: None }),
-            None => {
-                *lock(&self.unreachable) = Some(answer.clone());
-                self.stop.cancel();
-            }
+        if let Some(sendout) = claimed.sendout {
+            self.in_trouble(sendout, Fault { answer: answer.clone(), people: None });
+        } else {
+            *lock(&self.unreachable) = Some(answer.clone());
+            self.stop.cancel();
         }
         Outcome::Untouched { until: Some(self.engine.clock.now() + TimeDelta::minutes(10)), answer }
     }
