@@ -1,6 +1,10 @@
 //! The business's own choices, one document a subject. Who may change them, and
 //! the forms, are the web's; this knows only what they mean and how they are kept.
 
+mod words;
+
+pub use words::Words;
+
 use crate::{
     chile::{
         business_hours::BusinessHours,
@@ -151,6 +155,8 @@ pub struct EmailChannel {
     pub warm_up: bool,
     /// Up to here; none: without end.
     pub warm_up_ceiling: Option<u32>,
+    /// Messages a minute, at most; none: as fast as the server takes them.
+    pub per_minute: Option<u32>,
     /// When promotions may leave.
     pub business_hours: BusinessHours,
     /// Name shown as sender; empty: the business's.
@@ -170,6 +176,7 @@ impl Default for EmailChannel {
             daily_cap: Some(50),
             warm_up: false,
             warm_up_ceiling: None,
+            per_minute: None,
             business_hours: BusinessHours::default(),
             from_name: String::new(),
             from_email: String::new(),

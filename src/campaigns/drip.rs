@@ -114,12 +114,8 @@ pub async fn run_once(engine: &Engine, options: &Options) -> Result<RunReport> {
                 report.status = "failed";
             }
             report.error = done.unreachable;
-            for (sendout, answer) in done.trouble {
-                let reason = |what: &str| {
-                    format!(
-                        "El servidor de correo nos rechazó a nosotros, no a la persona: «{answer}». Corrige el remitente o el servidor en Ajustes y reanuda {what}. No se perdió ningún mensaje."
-                    )
-                };
+            for (sendout, fault) in done.trouble {
+                let reason = |what: &str| refused::in_a_run(&fault, what);
                 let mut tx = engine.db.begin().await?;
                 stopped.pause(&mut tx, engine.clock.now(), sendout, reason).await?;
                 tx.commit().await?;

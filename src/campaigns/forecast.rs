@@ -4,9 +4,10 @@
 
 use crate::{
     chile::{business_hours::BusinessHours, holidays::Calendar, time},
-    messaging::warm_up::Plan,
+    messaging::{streams, warm_up::Plan},
 };
 use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
+use std::time::Duration;
 
 /// Minutes between two runs of the drip.
 pub const RUN_EVERY_MINUTES: i64 = 10;
@@ -50,6 +51,10 @@ pub struct Pace<'a> {
     pub streams: Vec<Stream<'a>>,
     /// Which of them is asked about.
     pub own: usize,
+    /// How long a run begins messages.
+    pub run_lasts: Duration,
+    /// Messages of all streams that leave in a run, at most; none: no limit.
+    pub run_cap: Option<u32>,
 }
 
 /// What leaves on one local day.
@@ -80,17 +85,18 @@ pub struct Forecast {
 #[must_use]
 pub fn march(pace: &Pace<'_>, from: DateTime<Utc>) -> Option<Forecast> {
     let horizon = from + Days::new(HORIZON_DAYS);
-    let mut lanes: Vec<Lane<'_>> = pace.streams.iter().map(Lane::new).collect();
+    let mut lanes: Vec<Lane<'_>> = pace.streams.iter().map(|it| Lane::new(it, pace.run_lasts)).collect();
     let mut today =
         Today { date: time::local_date(from), used: pace.sent_today.into(), cap: pace.channel_cap };
     let (mut at, mut days) = (from, Vec::new());
     while at < horizon {
         let date = time::local_date(at);
         today.turn(date, pace.growth);
+        let mut run_left = pace.run_cap.map_or(u64::MAX, u64::from);
         for (index, lane) in lanes.iter_mut().enumerate() {
             lane.turn(date);
             lane.join(at);
-            let leaving = lane.leave(at, &mut today, pace.calendar);
+            let leaving = lane.leave(at, &mut today, pace.calendar, &mut run_left);
             if index == pace.own && leaving > 0 {
                 tell(&mut days, date, at, leaving);
             }
@@ -140,14 +146,11 @@ struct Lane<'a> {
 }
 
 impl<'a> Lane<'a> {
-    fn new(stream: &'a Stream<'a>) -> Lane<'a> {
-        let in_time = match stream.spacing_seconds {
-            0 => u64::MAX,
-            seconds => (RUN_EVERY_MINUTES.unsigned_abs() * 60 / u64::from(seconds)).max(1),
-        };
+    fn new(stream: &'a Stream<'a>, run_lasts: Duration) -> Lane<'a> {
+        let turns = streams::in_one_run(stream.spacing_seconds, Some(run_lasts));
         Lane {
             stream,
-            per_run: u64::from(stream.batch_size.max(1)).min(in_time),
+            per_run: u64::from(stream.batch_size.max(1).min(turns)),
             ready: stream.ready,
             joined: 0,
             rest: stream.rest,
@@ -193,11 +196,18 @@ impl<'a> Lane<'a> {
     }
 
     /// What a run at `at` sends.
-    fn leave(&mut self, at: DateTime<Utc>, today: &mut Today, calendar: &Calendar) -> u64 {
+    fn leave(
+        &mut self,
+        at: DateTime<Utc>,
+        today: &mut Today,
+        calendar: &Calendar,
+        run_left: &mut u64,
+    ) -> u64 {
         if self.ready == 0 || !self.is_open(at, calendar) {
             return 0;
         }
-        let leaving = self.per_run.min(self.ready).min(self.room(today));
+        let leaving = self.per_run.min(self.ready).min(self.room(today)).min(*run_left);
+        *run_left -= leaving;
         self.ready -= leaving;
         self.used += leaving;
         if self.stream.hours.is_some() {
@@ -251,6 +261,7 @@ impl Today {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::messaging::drain::RUN_LASTS;
 
     fn at(text: &str) -> DateTime<Utc> {
         text.parse().unwrap()
@@ -280,6 +291,8 @@ mod tests {
             sent_today: 0,
             streams: vec![stream],
             own: 0,
+            run_lasts: RUN_LASTS,
+            run_cap: None,
         };
         change(&mut pace);
         march(&pace, at("2026-11-23T11:00:00Z"))
@@ -381,7 +394,23 @@ mod tests {
             it.channel_cap = None;
             it.streams[0].spacing_seconds = 60;
         };
-        assert_eq!(ends(30, slow).as_deref(), Some("Mon 23-11 09:20"));
+        // Nine a run, which begins messages for nine minutes.
+        assert_eq!(ends(27, slow).as_deref(), Some("Mon 23-11 09:20"));
+        assert_eq!(ends(28, slow).as_deref(), Some("Mon 23-11 09:30"));
+    }
+
+    #[test]
+    fn the_pace_of_the_channel_is_shared_in_the_order_of_a_run() {
+        let paced = |it: &mut Pace<'_>| {
+            it.channel_cap = None;
+            it.run_cap = Some(40);
+            let other = Stream { ready: 60, ..it.streams[0].clone() };
+            it.streams.insert(0, other);
+            it.own = 1;
+        };
+        // Ten beside thirty of the other, twice, and then thirty by itself.
+        assert_eq!(ends(20, paced).as_deref(), Some("Mon 23-11 09:10"));
+        assert_eq!(ends(50, paced).as_deref(), Some("Mon 23-11 09:20"));
     }
 
     #[test]
@@ -404,8 +433,16 @@ mod tests {
             later: Vec::new(),
             rest: None,
         }];
-        let pace =
-            Pace { calendar: &calendar, channel_cap: None, growth: None, sent_today: 0, streams, own: 0 };
+        let pace = Pace {
+            calendar: &calendar,
+            channel_cap: None,
+            growth: None,
+            sent_today: 0,
+            streams,
+            own: 0,
+            run_lasts: RUN_LASTS,
+            run_cap: None,
+        };
         assert_eq!(march(&pace, at("2026-11-23T11:00:00Z")), None);
     }
 

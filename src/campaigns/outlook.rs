@@ -13,8 +13,9 @@ use crate::{
     error::Result,
     ids::CampaignId,
     messaging::{
+        drain,
         kinds::{DeferReason, MessageType},
-        room,
+        pace, room,
         streams::batch_of_mailings,
         warm_up,
     },
@@ -22,6 +23,7 @@ use crate::{
 };
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use sqlx::PgConnection;
+use std::time::Duration;
 
 /// The frame that a campaign's messages leave in.
 #[derive(Clone, Debug)]
@@ -39,6 +41,10 @@ pub struct Outlook {
     pub growth: Option<warm_up::Plan>,
     /// Promotions that count against the channel's cap today already, and messages against the campaign's own.
     sent_today: (u32, u32),
+    /// How long a run begins messages.
+    run_lasts: Duration,
+    /// Messages that the channel's pace lets leave in a run, at most.
+    run_cap: Option<u32>,
     /// Those who wait for the best of its texts; none: it has one, or it is decided.
     pub rest: Option<Rest>,
     /// Other campaigns that run now and share the channel's cap, in the order in which a run takes them.
@@ -82,12 +88,16 @@ pub async fn of(
         cap.unwrap_or_default().saturating_sub(left.unwrap_or_default())
     };
     let promotional = campaign.message_type.is_promotional();
+    let run_lasts = if config.scheduler { drain::RUN_LASTS } else { drain::CALLED_RUN_LASTS };
+    let slowed = pace::slowed(db, campaign.channel).await?;
     Ok(Outlook {
         calendar,
         daily_cap: [channel_cap, campaign.daily_cap].into_iter().flatten().min().filter(|_| promotional),
         channel_cap,
         growth: warm_up::Plan::of_email(&email),
         sent_today: (used(channel_cap, left.0), used(campaign.daily_cap, left.1)),
+        run_lasts,
+        run_cap: pace::per_run(slowed.as_ref(), email.per_minute, Some(run_lasts)),
         rest: contest::rest(&mut *db, campaign.id).await?,
         others: others(db, campaign, channel_cap).await?,
         hours: campaign.business_hours.clone().unwrap_or_else(|| email.business_hours.clone()),
@@ -193,6 +203,8 @@ impl Outlook {
             sent_today: self.sent_today.0,
             streams,
             own: before,
+            run_lasts: self.run_lasts,
+            run_cap: self.run_cap,
         };
         forecast::march(&pace, now)
     }

@@ -3,10 +3,11 @@
 
 use super::{drip::Paused, status};
 use crate::{
+    chile::format,
     db::Tx,
     error::Result,
     mailings,
-    messaging::{inbound, streams::Sendout},
+    messaging::{inbound, refusals::Fault, streams::Sendout},
 };
 use chrono::{DateTime, Utc};
 use sqlx::PgPool;
@@ -52,15 +53,41 @@ impl Stopped {
 pub async fn run_once(db: &PgPool, now: DateTime<Utc>) -> Result<Stopped> {
     let mut stopped = Stopped::default();
     let mut tx = db.begin().await?;
-    for it in inbound::take_refused(&mut tx, now).await? {
-        let answer = if it.answer.is_empty() { "sin más palabras" } else { &it.answer };
+    for (sendout, fault) in inbound::take_refused(&mut tx, now).await? {
         let reason = |what: &str| {
-            format!(
-                "Un servidor devolvió un mensaje por una falta nuestra, no de la persona: «{answer}». Revisa el remitente (SPF, DKIM, DMARC) y el contenido, y reanuda {what}. Nadie quedó excluido por esto."
-            )
+            by_rule(&fault, what).unwrap_or_else(|| {
+                format!(
+                    "Un servidor devolvió un mensaje por una falta nuestra, no de la persona: «{}». Revisa el remitente (SPF, DKIM, DMARC) y el contenido, y reanuda {what}. Nadie quedó excluido por esto.",
+                    words(&fault)
+                )
+            })
         };
-        stopped.pause(&mut tx, now, it.sendout, reason).await?;
+        stopped.pause(&mut tx, now, sendout, reason).await?;
     }
     tx.commit().await?;
     Ok(stopped)
+}
+
+/// Why the server's refusal in a run pauses what it is called, and how to go on.
+pub(super) fn in_a_run(fault: &Fault, what: &str) -> String {
+    by_rule(fault, what).unwrap_or_else(|| {
+        format!(
+            "El servidor de correo nos rechazó a nosotros, no a la persona: «{}». Corrige el remitente o el servidor en Ajustes y reanuda {what}. No se perdió ningún mensaje.",
+            words(fault)
+        )
+    })
+}
+
+/// The same where only the number of those who refuse tells; none: the answer leaves no doubt.
+fn by_rule(fault: &Fault, what: &str) -> Option<String> {
+    let people = i64::try_from(fault.people?).unwrap_or(i64::MAX);
+    Some(format!(
+        "Los servidores de {} rechazaron el mensaje por sus reglas, así que parece una falta nuestra. El último dijo: «{}». Revisa en Ajustes, Entregabilidad, si el dominio está bien firmado (SPF, DKIM, DMARC) y si figura en una lista de bloqueo, y mira el texto. Después reanuda {what}: a quienes fueron rechazados los puedes reintentar desde sus mensajes fallidos. Nadie quedó excluido por esto.",
+        format::count(people, "persona distinta", "personas distintas"),
+        words(fault)
+    ))
+}
+
+fn words(fault: &Fault) -> &str {
+    if fault.answer.is_empty() { "sin más palabras" } else { &fault.answer }
 }

@@ -22,6 +22,8 @@ pub enum Source {
     Resend,
     /// A mail in the mailbox of bounces and answers: anybody can write one.
     Mailbox,
+    /// The server that we hand messages to, in the conversation itself.
+    Smtp,
 }
 
 impl Source {
@@ -40,13 +42,14 @@ impl Source {
             Source::Brevo => "BREVO",
             Source::Resend => "RESEND",
             Source::Mailbox => "MAILBOX",
+            Source::Smtp => "SMTP",
         }
     }
 
     /// From the stored code.
     #[must_use]
     pub fn from_code(code: &str) -> Option<Source> {
-        Source::PROVIDERS.into_iter().chain([Source::Mailbox]).find(|it| it.code() == code)
+        Source::PROVIDERS.into_iter().chain([Source::Mailbox, Source::Smtp]).find(|it| it.code() == code)
     }
 
     /// As people read it.
@@ -60,6 +63,7 @@ impl Source {
             Source::Brevo => "Brevo",
             Source::Resend => "Resend",
             Source::Mailbox => "Casilla de correo",
+            Source::Smtp => "Servidor de correo, al enviar",
         }
     }
 
@@ -170,7 +174,7 @@ impl Report {
         self.cause = Some(cause);
         self.kind = match cause {
             Blame::Dead => Kind::HardBounce,
-            Blame::Sender => Kind::SenderRefused,
+            Blame::Sender | Blame::Policy => Kind::SenderRefused,
             _ => Kind::SoftBounce,
         };
         self
@@ -241,7 +245,7 @@ mod tests {
         );
         assert_eq!(
             bounce(None, "550 5.7.1 blocked by policy", None),
-            (Kind::SenderRefused, Blame::Sender, code("5.7.1"))
+            (Kind::SenderRefused, Blame::Policy, code("5.7.1"))
         );
         assert_eq!(
             bounce(Some("4.4.7"), "smtp;550 4.4.7 QUEUE.Expired; message expired", None),

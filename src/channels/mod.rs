@@ -148,7 +148,13 @@ pub enum SendError {
         /// The address does not exist: it must not be written to again.
         dead: bool,
     },
-    /// The provider refuses us: authentication, policy, reputation, TLS, configuration. No message will leave until a
+    /// A receiver refuses this message by rules of its own. Whether they are about us tells only how many do.
+    #[error("refused by rule: {answer}")]
+    Policy {
+        /// What was said.
+        answer: String,
+    },
+    /// The provider refuses us: authentication, relaying, TLS, configuration. No message will leave until a
     /// person mends it, and no recipient is to blame.
     #[error("sender refused: {answer}")]
     Sender {

@@ -154,6 +154,28 @@ pub async fn said_no(db: &mut PgConnection, contact: ContactId, channel: &str) -
     .await?)
 }
 
+/// When a yes of `contact` on `channel` was ended by a no, where that is their last word.
+///
+/// # Errors
+/// When the database fails.
+pub async fn ended_at(
+    db: &mut PgConnection,
+    contact: ContactId,
+    channel: Channel,
+) -> Result<Option<DateTime<Utc>>> {
+    let last = sqlx::query!(
+        "select basis, at from consent_events where contact_id = $1 and communication_type = $2 order by id desc limit 2",
+        contact.0,
+        channel.code()
+    )
+    .fetch_all(db)
+    .await?;
+    Ok(match last.as_slice() {
+        [no, yes] if no.basis == "WITHDRAWN" && Basis::from_code(&yes.basis).is_some() => Some(no.at),
+        _ => None,
+    })
+}
+
 /// The row follows what is about to stand in the ledger.
 async fn set_basis(
     tx: &mut Tx<'_>,

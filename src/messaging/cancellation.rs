@@ -1,6 +1,7 @@
 //! What ends messages that have not left: a campaign or a mailing that is called off, also while they were being handed
-//! over, and somebody who is deleted. What a person decides on one message is [`super::outbox`]'s.
+//! over, somebody who is deleted, and an answer. What a person decides on one message is [`super::outbox`]'s.
 
+use super::kinds::BlockReason;
 use crate::{
     access::Actor,
     db::Tx,
@@ -89,6 +90,50 @@ pub async fn of_mailing(
     .fetch_all(&mut **tx)
     .await?;
     end(tx, now, actor, &waiting).await
+}
+
+/// What waits for whoever sent one of the answers `events` (of people, not machines), of the campaign or mailing that they
+/// answered to: also under another row of theirs, where they were joined.
+pub(super) async fn waiting_for_who_answered(tx: &mut Tx<'_>, events: &[i64]) -> Result<Vec<i64>> {
+    Ok(sqlx::query_scalar!(
+        "select distinct waiting.id
+         from inbound_events e
+         join communication_logs l on l.id = e.communication_log_id
+         join contacts c on c.id = l.contact_id
+         cross join lateral (
+             select coalesce(c.merged_into, c.id) as id
+             union all select id from contacts where merged_into = coalesce(c.merged_into, c.id)
+         ) one
+         cross join lateral (
+             -- By person, which offset 0 sees to.
+             select * from communication_logs where contact_id = one.id offset 0
+         ) waiting
+         where e.id = any($1) and e.kind = 'REPLY' and l.origin <> 'TEST'
+           and waiting.status = 'PENDING' and waiting.origin <> 'TEST'
+           and (waiting.campaign_id = l.campaign_id or waiting.mailing_id = l.mailing_id)",
+        events
+    )
+    .fetch_all(&mut **tx)
+    .await?)
+}
+
+/// PENDING -> BLOCKED for those of `ids`, which are held, that wait for who answered. Returns how many.
+pub(super) async fn of_answered(tx: &mut Tx<'_>, now: DateTime<Utc>, ids: &[i64]) -> Result<u64> {
+    let done = sqlx::query!(
+        "with gone as (
+             update communication_logs set status = 'BLOCKED', block_reason = $3, defer_reason = null
+             where id = any($1) and status is not distinct from 'PENDING'
+             returning id
+         )
+         insert into communication_events (communication_log_id, at, kind, reason)
+         select id, $2, 'BLOCKED', $3 from gone",
+        ids,
+        now,
+        BlockReason::Replied.code()
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(done.rows_affected())
 }
 
 /// PENDING -> CANCELLED for `ids`, which are held. Returns how many.

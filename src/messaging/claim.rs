@@ -6,7 +6,7 @@ use super::{
     kinds::{BlockReason, DeferReason, MessageType, OriginKind},
     limits::{self, Cap, Counted},
     outbox::{self, Deferral, Refusal},
-    room,
+    patience, room,
     sample::{self, Lots},
     streams::{Sendout, Stream},
     texts::{Text, Texts},
@@ -41,8 +41,19 @@ pub(super) struct Claimed {
     pub(super) template: TemplateId,
     pub(super) text: Text,
     pub(super) attempts: u32,
+    /// Its first temporary answer; none: it had none.
+    pub(super) tried_since: Option<DateTime<Utc>>,
     /// When the window closes; from then on it waits for the next. None: it may leave at any hour.
     pub(super) not_after: Option<DateTime<Utc>>,
+}
+
+/// How messages of one run follow on each other.
+#[derive(Clone, Debug)]
+pub(super) struct Pace {
+    /// Messages a minute, at most.
+    pub(super) per_minute: Option<u32>,
+    /// Servers asked to go slowly: one connection is enough.
+    pub(super) is_slow: bool,
 }
 
 /// The rules of one run.
@@ -54,10 +65,26 @@ pub(super) struct Book {
     pub(super) hours: BusinessHours,
     pub(super) caps: Vec<Cap>,
     pub(super) channel_cap: Option<u32>,
+    /// Messages that the channel's pace still allows in this run; none: it has none. What people asked for is not held back.
+    pub(super) run_left: Option<u32>,
+    pub(super) pace: Pace,
     pub(super) texts: Texts,
 }
 
 impl Book {
+    /// How many of `stream` may leave in this run, where `turns` have theirs before it ends.
+    pub(super) fn room(&self, stream: &Stream, turns: u32) -> u32 {
+        let left = self.run_left.filter(|_| stream.sendout().is_some()).unwrap_or(u32::MAX);
+        stream.batch.min(turns).min(left)
+    }
+
+    /// So many more leave.
+    pub(super) fn take(&mut self, page: &Page) -> u32 {
+        let taken = u32::try_from(page.allowed.len()).unwrap_or(u32::MAX);
+        self.run_left = self.run_left.map(|it| it.saturating_sub(taken));
+        taken
+    }
+
     /// As they stand for one message; `left`: of the caps of the channel and of the campaign.
     fn rules<'a>(
         &'a self,
@@ -275,6 +302,8 @@ async fn decide_and_write(
     let facts = gate::facts(tx, book.channel, &asked, Some(limits::counts_since(&book.caps, now))).await?;
     let messages: Vec<i64> = due.iter().map(|it| it.id).collect();
     let seconds = addressee::second_messages(tx, &messages).await?;
+    let again: Vec<i64> = due.iter().filter(|it| it.attempts > 0).map(|it| it.id).collect();
+    let tried = patience::tried_since(tx, &again).await?;
     let caps = room::Caps { channel: book.channel_cap, campaign: stream.campaign.zip(stream.daily_cap) };
     let sample = match stream.campaign.filter(|_| stream.tries) {
         Some(campaign) => sample::of_campaign(tx, now, campaign).await?,
@@ -329,7 +358,9 @@ async fn decide_and_write(
                 if it.contact.is_some() && facts.destination != it.destination {
                     moved.extend(facts.destination.clone().map(|address| (it.id, address)));
                 }
-                page.allowed.extend(claimed(&it, facts, template, text, stream, not_after));
+                let claimed = claimed(&it, facts, template, text, stream, not_after);
+                page.allowed
+                    .extend(claimed.map(|one| Claimed { tried_since: tried.get(&it.id).copied(), ..one }));
             }
             Decision::Defer { until, reason, detail } => {
                 page.stream_is_shut |= matches!(
@@ -375,6 +406,7 @@ fn claimed(
         template,
         text,
         attempts: it.attempts,
+        tried_since: None,
         not_after,
     })
 }

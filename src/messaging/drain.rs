@@ -4,10 +4,11 @@
 //! knowingly: SENDING is durable before a message is handed over.
 
 use super::{
-    claim::{self, Book},
+    claim::{self, Book, Pace},
     compose::Sender,
     lanes::Shared,
-    limits,
+    limits, pace,
+    refusals::Fault,
     runs::{self, Counts, Ending, Live, Trigger},
     streams::{self, Sendout},
     texts::Texts,
@@ -26,6 +27,12 @@ use crate::{
 use sqlx::{Connection as _, PgPool};
 use std::{sync::Arc, time::Duration};
 use tokio_util::sync::CancellationToken;
+
+/// How long a run that the program starts by itself may begin messages: it gives way before the next slot.
+pub const RUN_LASTS: Duration = Duration::from_mins(9);
+
+/// The same for one that is asked for over HTTP: what calls us has time-outs of its own.
+pub const CALLED_RUN_LASTS: Duration = Duration::from_mins(4);
 
 /// What a run needs of the program.
 #[derive(Clone)]
@@ -82,8 +89,8 @@ pub struct Report {
     pub run: Option<DripRunId>,
     /// What it did.
     pub counts: Counts,
-    /// What the provider refuses to send for a fault of ours, with its answer. Its messages are back in the queue.
-    pub trouble: Vec<(Sendout, String)>,
+    /// What is refused for a fault of ours.
+    pub trouble: Vec<(Sendout, Fault)>,
     /// The run stopped early: what the provider said where it could not be reached, or our own words.
     pub unreachable: Option<String>,
 }
@@ -106,7 +113,8 @@ pub async fn run(engine: &Engine, options: &Options) -> Result<Run> {
     let Some(provider) = engine.senders.get(&options.channel).cloned() else {
         return Err(Error::refused(format!("El canal {} aún no puede enviar.", options.channel.label())));
     };
-    let (book, sender) = open_book(engine, options.channel).await?;
+    let (book, sender) = open_book(engine, options).await?;
+    let pace = book.pace.clone();
     if options.dry_run {
         return rehearse(engine, options, book).await.map(Run::Finished);
     }
@@ -116,13 +124,22 @@ pub async fn run(engine: &Engine, options: &Options) -> Result<Run> {
     let Some(live) = runs::start(&engine.db, now, options.channel, options.trigger, alone).await? else {
         return Ok(Run::AlreadyRunning);
     };
-    let shared = Arc::new(Shared::new(engine.clone(), options, live.id, provider, sender, codes));
+    let shared = Arc::new(Shared::new(engine.clone(), options, live.id, provider, sender, codes, &pace));
     let result = shared.clone().send_all(options, book).await;
+    if options.only.is_none() {
+        let (sent, asked) = (shared.report().counts.sent, shared.asked_to_slow());
+        let learned =
+            pace::learn(&engine.db, engine.clock.now(), options.channel, sent, (asked.0, &asked.1)).await;
+        if let Err(error) = learned {
+            tracing::error!(error = error.description(), "The pace of a channel could not be written down");
+        }
+    }
     Ok(Run::Finished(close(live, &shared, result).await))
 }
 
 /// The rules and the sender of a run.
-async fn open_book(engine: &Engine, channel: Channel) -> Result<(Book, Sender)> {
+async fn open_book(engine: &Engine, options: &Options) -> Result<(Book, Sender)> {
+    let channel = options.channel;
     let mut db = engine.db.acquire().await?;
     let first = &engine.config.first_values;
     let business: Business = settings::load(&mut *db, first).await?;
@@ -139,6 +156,8 @@ async fn open_book(engine: &Engine, channel: Channel) -> Result<(Book, Sender)> 
         }
         None => email.daily_cap,
     };
+    let slowed = pace::slowed(&mut db, channel).await?;
+    let per_minute = email.per_minute.filter(|_| channel == Channel::Email);
     let book = Book {
         begun: engine.clock.now(),
         channel,
@@ -146,6 +165,8 @@ async fn open_book(engine: &Engine, channel: Channel) -> Result<(Book, Sender)> 
         hours: email.business_hours,
         caps,
         channel_cap,
+        run_left: pace::per_run(slowed.as_ref(), per_minute, options.time_box),
+        pace: Pace { per_minute, is_slow: slowed.is_some() },
         texts: Texts::default(),
     };
     Ok((book, sender))
@@ -168,13 +189,13 @@ async fn rehearse(engine: &Engine, options: &Options, mut book: Book) -> Result<
     let mut report = Report::default();
     let cap = book.channel_cap;
     for stream in streams::streams(&mut tx, options.channel, now, options.batch_size, cap).await? {
-        let mut room = stream.batch;
+        let mut room = book.room(&stream, u32::MAX);
         while room > 0 {
             let page = claim::page(&mut tx, now, run, &mut book, &stream, room).await?;
             report.counts.claimed += page.looked_at;
             report.counts.deferred += page.deferred;
             report.counts.blocked += page.blocked;
-            room = room.saturating_sub(u32::try_from(page.allowed.len()).unwrap_or(u32::MAX));
+            room = room.saturating_sub(book.take(&page));
             if page.looked_at == 0 || page.stream_is_shut {
                 break;
             }
@@ -193,7 +214,7 @@ async fn close(live: Live, shared: &Shared, result: Result<()>) -> Report {
     }
     let mut report = shared.report();
     let error =
-        report.unreachable.clone().or_else(|| report.trouble.first().map(|(_, answer)| answer.clone()));
+        report.unreachable.clone().or_else(|| report.trouble.first().map(|(_, fault)| fault.answer.clone()));
     let ending = if error.is_some() { Ending::Failed } else { Ending::Done };
     let now = shared.engine.clock.now();
     if let Err(failed) = live.end(&shared.engine.db, now, &report.counts, ending, error.as_deref()).await {

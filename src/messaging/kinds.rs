@@ -165,6 +165,8 @@ codes! {
         LessOften = "LESS_OFTEN", "Pidió recibir menos seguido";
         /// The text needs a datum that the contact lacks.
         MissingVariable = "MISSING_VARIABLE", "Falta un dato que el texto necesita";
+        /// The person answered a message of the same campaign or mailing: from there on people talk with them.
+        Replied = "REPLIED", "La persona ya respondió";
         /// Another recipient of the campaign has the same address.
         DuplicateAddress = "DUPLICATE_ADDRESS", "Otra persona de la campaña usa la misma dirección";
         /// The text itself can't be rendered.

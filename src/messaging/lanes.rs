@@ -1,14 +1,16 @@
 //! The lanes of one run of the drain: claimed messages wait in a short queue, a
 //! beginner fills them and marks them as being sent, several lanes hand them over,
-//! one writer puts down what came of each.
+//! one writer puts down what came of each. Campaigns with time between two messages
+//! go beside the queue, each at its own pace ([`super::paced`]).
 //! Knows one run and one channel; what to claim is [`super::claim`]'s, what a result means for the row is [`super::outbox`]'s.
 
 use super::{
-    claim::{self, Book, Claimed},
+    claim::{self, Book, Claimed, Pace},
     compose::{self, Identity, Sender},
     drain::{Engine, Options, Report},
     kinds::BlockReason,
     outbox::{self, Finished, Outcome, Refusal, Start},
+    refusals::Fault,
     runs::Counts,
     streams::{self, Sendout},
     template::RenderError,
@@ -29,7 +31,10 @@ use std::{
     },
     time::Duration,
 };
-use tokio::sync::{Notify, mpsc};
+use tokio::{
+    sync::{Notify, mpsc, oneshot},
+    task::JoinHandle,
+};
 use tokio_util::sync::CancellationToken;
 
 /// What the claimer, the lanes and the writer share.
@@ -42,7 +47,8 @@ pub(super) struct Shared {
     codes: Codes,
     pub(super) stop: CancellationToken,
     /// From then on nothing more is begun.
-    deadline: Option<tokio::time::Instant>,
+    pub(super) deadline: Option<tokio::time::Instant>,
+    time_box: Option<Duration>,
     pub(super) only: bool,
     queue: Mutex<VecDeque<Claimed>>,
     claimed_all: AtomicBool,
@@ -52,13 +58,17 @@ pub(super) struct Shared {
     in_hand: AtomicUsize,
     handed_over: Notify,
     counts: Mutex<Counts>,
-    pub(super) trouble: Mutex<Vec<(Sendout, String)>>,
+    pub(super) trouble: Mutex<Vec<(Sendout, Fault)>>,
     pub(super) unreachable: Mutex<Option<String>>,
     pub(super) faults_in_a_row: AtomicU32,
     pub(super) put_offs_in_a_row: AtomicU32,
     /// A large batch: messages are begun many at once, ahead of the lanes.
     pub(super) bulk: AtomicBool,
-    spacing: AtomicU32,
+    /// How often we were asked to go slowly, and what was said last.
+    asked_to_slow: Mutex<(u32, String)>,
+    pub(super) pace: Pace,
+    /// From then on the next message may be begun, where the channel's rate is set.
+    pub(super) slot: tokio::sync::Mutex<tokio::time::Instant>,
 }
 
 /// Claimed messages that wait for a lane, at most; bounds memory.
@@ -73,10 +83,12 @@ const BULK_ABOVE: u32 = 500;
 pub(super) const CHUNK: usize = 64;
 
 /// A message that is marked as being sent.
-struct Begun {
+pub(super) struct Begun {
     claimed: Claimed,
     email: Email,
     _place: Place,
+    /// Dropped with the message, once it is handed over: who paces it waits for that.
+    _handed_over: Option<oneshot::Sender<()>>,
 }
 
 /// Counts a message as in hand for as long as it lives.
@@ -97,6 +109,7 @@ impl Shared {
         provider: Arc<dyn channels::Sender>,
         sender: Sender,
         codes: Codes,
+        pace: &Pace,
     ) -> Shared {
         Shared {
             engine,
@@ -107,6 +120,7 @@ impl Shared {
             codes,
             stop: options.stop.child_token(),
             deadline: options.time_box.map(|it| tokio::time::Instant::now() + it),
+            time_box: options.time_box,
             only: options.only.is_some(),
             queue: Mutex::default(),
             claimed_all: AtomicBool::new(false),
@@ -120,7 +134,9 @@ impl Shared {
             faults_in_a_row: AtomicU32::new(0),
             put_offs_in_a_row: AtomicU32::new(0),
             bulk: AtomicBool::new(false),
-            spacing: AtomicU32::new(0),
+            asked_to_slow: Mutex::default(),
+            pace: pace.clone(),
+            slot: tokio::sync::Mutex::new(tokio::time::Instant::now()),
         }
     }
 
@@ -131,6 +147,16 @@ impl Shared {
             trouble: lock(&self.trouble).clone(),
             unreachable: lock(&self.unreachable).clone(),
         }
+    }
+
+    /// A server asks us to go slowly, with `answer`.
+    pub(super) fn slow_down(&self, answer: &str) {
+        let mut asked = lock(&self.asked_to_slow);
+        *asked = (asked.0 + 1, answer.to_owned());
+    }
+
+    pub(super) fn asked_to_slow(&self) -> (u32, String) {
+        lock(&self.asked_to_slow).clone()
     }
 
     /// The run stopped early, for `reason` if none is known yet.
@@ -148,19 +174,23 @@ impl Shared {
         let (results, inbox) = mpsc::channel(QUEUE);
         let writer = tokio::spawn(self.clone().write_down(inbox));
         let (begun, ready) = mpsc::channel(QUEUE);
-        let beginner = tokio::spawn(self.clone().begin_all(begun));
+        let beginner = tokio::spawn(self.clone().begin_all(begun.clone()));
         let ready = Arc::new(tokio::sync::Mutex::new(ready));
         let lanes: Vec<_> = (0..self.lanes())
             .map(|_| tokio::spawn(self.clone().lane(ready.clone(), results.clone())))
             .collect();
         drop((results, ready));
-        let claimed = self.claim_all(options, book).await;
+        let mut paced = Vec::new();
+        let claimed = self.claim_all(options, book, begun, &mut paced).await;
         if claimed.is_err() {
             self.stop.cancel();
         }
         self.claimed_all.store(true, Ordering::SeqCst);
         self.wake.notify_waiters();
         let mut outcome = claimed.and(joined(beginner.await));
+        for pacer in paced {
+            outcome = outcome.and(joined(pacer.await));
+        }
         for lane in lanes {
             outcome = outcome.and(joined(lane.await));
         }
@@ -170,11 +200,18 @@ impl Shared {
         outcome.and(written)
     }
 
-    async fn claim_all(&self, options: &Options, mut book: Book) -> Result<()> {
+    async fn claim_all(
+        self: &Arc<Self>,
+        options: &Options,
+        mut book: Book,
+        begun: mpsc::Sender<Begun>,
+        paced: &mut Vec<JoinHandle<Result<()>>>,
+    ) -> Result<()> {
         if let Some(id) = options.only {
             let mut tx = self.engine.db.begin().await?;
             let page = claim::only(&mut tx, self.engine.clock.now(), self.run, &mut book, id).await?;
             tx.commit().await?;
+            self.count_page(&page);
             self.take_in(page, 1).await;
             return Ok(());
         }
@@ -184,12 +221,9 @@ impl Shared {
                 .await?;
         drop(db);
         for stream in streams {
-            if stream.spacing != self.spacing.load(Ordering::SeqCst) {
-                // Each campaign at its own pace: the next begins once the last has left.
-                self.wait_until_empty().await;
-                self.spacing.store(stream.spacing, Ordering::SeqCst);
-            }
-            let mut room = stream.batch;
+            // What would not get its turn takes no room from the others.
+            let mut room = book.room(&stream, streams::in_one_run(stream.spacing, self.time_box));
+            let mut apart = Vec::new();
             while room > 0 && !self.is_over() {
                 if stream.sendout().is_some_and(|it| self.is_troubled(it)) {
                     break;
@@ -199,23 +233,35 @@ impl Shared {
                 let page = claim::page(&mut tx, now, self.run, &mut book, &stream, room).await?;
                 tx.commit().await?;
                 let (looked_at, shut) = (page.looked_at, page.stream_is_shut);
-                room = room.saturating_sub(u32::try_from(page.allowed.len()).unwrap_or(u32::MAX));
-                self.take_in(page, stream.batch).await;
+                room = room.saturating_sub(book.take(&page));
+                self.count_page(&page);
+                if stream.spacing > 0 {
+                    apart.extend(page.allowed);
+                } else {
+                    self.take_in(page, stream.batch).await;
+                }
                 if looked_at == 0 || shut {
                     break;
                 }
+            }
+            if !apart.is_empty() {
+                let task = self.clone().begin_paced(apart, stream.spacing, begun.clone());
+                paced.push(tokio::spawn(task));
             }
         }
         Ok(())
     }
 
-    /// Put what the gate let go before the lanes, waiting while they have enough.
-    async fn take_in(&self, page: claim::Page, batch: u32) {
+    fn count_page(&self, page: &claim::Page) {
         self.count(|it| {
             it.claimed += page.looked_at;
             it.deferred += page.deferred;
             it.blocked += page.blocked;
         });
+    }
+
+    /// Put what the gate let go before the lanes, waiting while they have enough.
+    async fn take_in(&self, page: claim::Page, batch: u32) {
         self.bulk.store(batch > BULK_ABOVE, Ordering::SeqCst);
         let mut allowed = page.allowed;
         loop {
@@ -239,14 +285,8 @@ impl Shared {
     }
 
     /// Nothing more is to be begun.
-    fn is_over(&self) -> bool {
+    pub(super) fn is_over(&self) -> bool {
         self.stop.is_cancelled() || self.deadline.is_some_and(|it| tokio::time::Instant::now() >= it)
-    }
-
-    async fn wait_until_empty(&self) {
-        while !self.is_over() && !lock(&self.queue).is_empty() {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
     }
 
     pub(super) fn is_troubled(&self, sendout: Sendout) -> bool {
@@ -254,7 +294,7 @@ impl Shared {
     }
 
     fn lanes(&self) -> usize {
-        self.provider.lanes().max(1)
+        if self.pace.is_slow { 1 } else { self.provider.lanes().max(1) }
     }
 
     /// The next few messages to begin; none: there will be no more.
@@ -267,9 +307,7 @@ impl Shared {
             let waiting = lock(&self.queue).len();
             if waiting > 0 {
                 let bulk = self.bulk.load(Ordering::SeqCst);
-                let (size, room) = if self.spacing.load(Ordering::SeqCst) > 0 {
-                    (1, 1)
-                } else if bulk {
+                let (size, room) = if bulk && self.pace.per_minute.is_none() {
                     (CHUNK.min(waiting), self.lanes() + 2 * CHUNK)
                 } else {
                     (1, self.lanes())
@@ -297,42 +335,29 @@ impl Shared {
     /// Begin what is claimed, as the lanes get free.
     async fn begin_all(self: Arc<Self>, ready: mpsc::Sender<Begun>) -> Result<()> {
         while let Some(chunk) = self.next_chunk().await {
-            let spacing = self.spacing.load(Ordering::SeqCst);
-            let now = self.engine.clock.now();
-            // What may not go any more is given back when the run ends, and the gate says why the next time.
-            let chunk = chunk
-                .into_iter()
-                .filter(|it| it.sendout.is_none_or(|it| !self.is_troubled(it)))
-                .filter(|it| it.not_after.is_none_or(|closes| now < closes))
-                .collect();
-            let begun = self.begin(chunk).await.inspect_err(|_| self.stop.cancel())?;
-            for (claimed, email) in begun {
-                self.in_hand.fetch_add(1, Ordering::SeqCst);
-                let begun = Begun { claimed, email, _place: Place(self.clone()) };
-                // Were all lanes gone, the message stays SENDING and becomes UNCONFIRMED.
-                if ready.send(begun).await.is_err() {
-                    return Err(Error::Internal("the lanes of a run are gone".into()));
-                }
+            self.wait_for_slot().await;
+            if self.is_over() {
+                break;
             }
-            if spacing > 0 {
-                self.pause_between(spacing).await;
+            for (claimed, email) in self.begin(chunk).await.inspect_err(|_| self.stop.cancel())? {
+                self.pass_on(claimed, email, None, &ready).await?;
             }
         }
         Ok(())
     }
 
-    /// Once the last message has left, wait `seconds`.
-    async fn pause_between(&self, seconds: u32) {
-        while self.in_hand.load(Ordering::SeqCst) > 0 {
-            tokio::select! {
-                () = self.handed_over.notified() => (),
-                () = tokio::time::sleep(Duration::from_millis(20)) => (),
-            }
-        }
-        tokio::select! {
-            () = tokio::time::sleep(Duration::from_secs(u64::from(seconds))) => (),
-            () = self.stop.cancelled() => (),
-        }
+    /// Put a begun message before the lanes.
+    pub(super) async fn pass_on(
+        self: &Arc<Self>,
+        claimed: Claimed,
+        email: Email,
+        handed_over: Option<oneshot::Sender<()>>,
+        ready: &mpsc::Sender<Begun>,
+    ) -> Result<()> {
+        self.in_hand.fetch_add(1, Ordering::SeqCst);
+        let begun = Begun { claimed, email, _place: Place(self.clone()), _handed_over: handed_over };
+        // Were all lanes gone, the message stays SENDING and becomes UNCONFIRMED.
+        ready.send(begun).await.map_err(|_| Error::Internal("the lanes of a run are gone".into()))
     }
 
     /// Hand over what is begun, one after the other.
@@ -349,9 +374,15 @@ impl Shared {
     }
 
     /// Fill the texts and mark the messages as being sent, durably. What may not go after all is written down or given back.
-    async fn begin(&self, chunk: Vec<Claimed>) -> Result<Vec<(Claimed, Email)>> {
+    pub(super) async fn begin(&self, chunk: Vec<Claimed>) -> Result<Vec<(Claimed, Email)>> {
         let (mut ready, mut starts, mut refusals) = (Vec::new(), Vec::new(), Vec::new());
-        for claimed in chunk {
+        let now = self.engine.clock.now();
+        // What may not go any more is given back when the run ends, and the gate says why the next time.
+        let may_go = |it: &Claimed| {
+            it.sendout.is_none_or(|it| !self.is_troubled(it))
+                && it.not_after.is_none_or(|closes| now < closes)
+        };
+        for claimed in chunk.into_iter().filter(may_go) {
             match self.fill(&claimed) {
                 Ok(email) => {
                     starts.push(Start {
@@ -371,12 +402,12 @@ impl Shared {
         }
         let mut tx = self.engine.db.begin().await?;
         if !refusals.is_empty() {
-            outbox::block(&mut tx, self.engine.clock.now(), self.run, &refusals).await?;
+            outbox::block(&mut tx, now, self.run, &refusals).await?;
             self.count(|it| it.blocked += u32::try_from(refusals.len()).unwrap_or(u32::MAX));
         }
-        let today = time::local_date(self.engine.clock.now());
+        let local = time::local(now).naive_local();
         let begun: HashSet<i64> =
-            outbox::begin(&mut tx, self.run, self.channel, today, &starts).await?.into_iter().collect();
+            outbox::begin(&mut tx, self.run, self.channel, local, &starts).await?.into_iter().collect();
         tx.commit().await?;
         // The others go back when the run ends, and the gate says why the next time.
         ready.retain(|(it, _)| begun.contains(&it.id));
@@ -426,7 +457,8 @@ impl Shared {
             let sent = self.provider.send(&Outgoing::Email(email)).await;
             self.outcome(claimed, sent)
         };
-        let finished = Finished { id: claimed.id, at: self.engine.clock.now(), outcome };
+        let finished =
+            Finished { id: claimed.id, sendout: claimed.sendout, at: self.engine.clock.now(), outcome };
         // The writer outlives the lanes; were it gone, the message stays SENDING and becomes UNCONFIRMED.
         if results.send(finished).await.is_err() {
             tracing::error!(message.id = claimed.id, "The result of a message could not be written down");

@@ -2,22 +2,23 @@
 //! `migrations/0006_messaging.sql`, each of which also appends to the story. Knows
 //! no channel and no rule: the gate decides, the drain sends, this writes down.
 
+pub use super::verdicts::{Verdict, retry_failed, settle};
 use super::{
     cancellation,
     gate::{self, Asked},
     insertion::{self, NewRows},
     kinds::{BlockReason, DeferReason, MessageType, OriginKind},
+    streams::Sendout,
 };
 use crate::{
-    access::{Actor, Permission},
-    audit,
-    channels::Channel,
+    access::Actor,
+    channels::{Channel, feedback::Report},
     db::Tx,
-    error::{Error, Result},
+    error::Result,
     ids::{CampaignId, ContactId, DripRunId, MailingId, MessageId, TemplateId},
 };
-use chrono::{DateTime, NaiveDate, Utc};
-use serde_json::json;
+
+use chrono::{DateTime, NaiveDateTime, Utc};
 use std::collections::{BTreeMap, HashSet};
 
 /// Who asks for messages.
@@ -306,13 +307,13 @@ pub(super) struct Start {
 }
 
 /// PENDING -> SENDING, durable before anything is handed over. Gives the ids
-/// that may go: not those whose reservation was lost, whose campaign or mailing stopped, or
-/// whose recipient said no since the gate let them go.
+/// that may go: not those whose reservation was lost, whose campaign or mailing stopped,
+/// whose recipient said no since the gate let them go, or whose quiet hours have begun. `local`: the civil time.
 pub(super) async fn begin(
     tx: &mut Tx<'_>,
     run: DripRunId,
     channel: Channel,
-    today: NaiveDate,
+    local: NaiveDateTime,
     starts: &[Start],
 ) -> Result<Vec<i64>> {
     let ids: Vec<i64> = starts.iter().map(|it| it.id).collect();
@@ -375,7 +376,10 @@ pub(super) async fn begin(
                    select 1 from contacts asked join contacts c on c.id = coalesce(asked.merged_into, asked.id)
                    where asked.id = l.contact_id
                      and (asked.merged_into is null or l.destination = case $6 when 'EMAIL' then c.email else c.phone end)
-                     and case $6 when 'EMAIL' then c.email_basis when 'SMS' then c.sms_basis else c.whatsapp_basis end is not null))
+                     and case $6 when 'EMAIL' then c.email_basis when 'SMS' then c.sms_basis else c.whatsapp_basis end is not null
+                     -- As `gate::quiet_until`: from a time up to another, perhaps over midnight.
+                     and not coalesce(case when c.quiet_from <= c.quiet_until then $10 >= c.quiet_from and $10 < c.quiet_until
+                         else $10 >= c.quiet_from or $10 < c.quiet_until end, false)))
              returning l.id
          ), taken as (
              delete from communication_reservations r using begun where r.communication_log_id = begun.id
@@ -389,7 +393,8 @@ pub(super) async fn begin(
         channel.code(),
         &MessageType::promotional_codes(),
         &bodies,
-        today
+        local.date(),
+        local.time()
     )
     .fetch_all(&mut **tx)
     .await?;
@@ -405,8 +410,8 @@ pub(super) enum Outcome {
     Retry { until: DateTime<Utc>, answer: String },
     /// It surely did not, and not for its own fault: back as it was, not before `until` where that is told.
     Untouched { until: Option<DateTime<Utc>>, answer: String },
-    /// It never will; `dead`: the address, where it does not exist.
-    Failed { answer: String, dead: Option<String> },
+    /// It never will; `dead`: the address, where it does not exist; `told`: what its server says of the mailbox or of us.
+    Failed { answer: String, dead: Option<String>, told: Option<Box<Report>> },
     /// It may have.
     Unconfirmed { answer: String },
 }
@@ -415,6 +420,7 @@ pub(super) enum Outcome {
 #[derive(Clone, Debug)]
 pub(super) struct Finished {
     pub(super) id: i64,
+    pub(super) sendout: Option<Sendout>,
     pub(super) at: DateTime<Utc>,
     pub(super) outcome: Outcome,
 }
@@ -523,128 +529,4 @@ pub(super) async fn cut_off(tx: &mut Tx<'_>, now: DateTime<Utc>, run: DripRunId)
     .execute(&mut **tx)
     .await?;
     Ok(done.rows_affected())
-}
-
-/// FAILED -> PENDING for all of a campaign whose address is not excluded, by a person's decision. Returns how many.
-///
-/// # Errors
-/// [`Error::Forbidden`]; [`Error::Refused`] when there is none; or the database's.
-pub async fn retry_failed(
-    tx: &mut Tx<'_>,
-    now: DateTime<Utc>,
-    actor: &Actor,
-    campaign: CampaignId,
-) -> Result<u64> {
-    actor.require(Permission::DecideMessages)?;
-    let done = sqlx::query!(
-        "with ordered as (
-             select l.id from communication_logs l join campaigns c on c.id = l.campaign_id
-             where l.campaign_id = $1 and l.status = 'FAILED' and l.origin = 'CAMPAIGN'
-               and c.status in ('RUNNING', 'PAUSED', 'FINISHED')
-               and not exists (
-                   select 1 from suppressions s
-                   where s.communication_type = l.communication_type and s.destination = l.destination
-                     and s.lifted_at is null and (s.scope = 'ALL' or l.message_type = any($4)))
-             order by l.id for update of l
-         ), back as (
-             update communication_logs
-             set status = 'PENDING', next_attempt_at = $2, attempts = 0, drip_run_id = null, claimed_at = null, error = null
-             where id in (select id from ordered)
-             returning id
-         )
-         insert into communication_events (communication_log_id, at, kind, staff_user_id)
-         select id, $2, 'REQUEUED', $3 from back",
-        campaign.0,
-        now,
-        actor.staff_id().map(|it| it.0),
-        &MessageType::promotional_codes()
-    )
-    .execute(&mut **tx)
-    .await?;
-    let count = done.rows_affected();
-    if count == 0 {
-        return Err(Error::refused(
-            "No hay a quién reintentar: las direcciones de los que fallaron están en la lista de exclusión. No se cambió nada.",
-        ));
-    }
-    let change = audit::Change {
-        action: "campaign.retry_failed",
-        subject_kind: "campaign",
-        subject_id: Some(campaign.0),
-        before: None,
-        after: Some(json!({ "messages": count })),
-    };
-    audit::record(tx, now, actor, change).await?;
-    Ok(count)
-}
-
-/// What a person decides on one message that is UNCONFIRMED or FAILED.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// It left: count it as sent.
-    Left,
-    /// It did not, or sending it again does no harm: back into the queue.
-    Again,
-    /// Let it be.
-    Drop,
-}
-
-/// UNCONFIRMED -> SENT, PENDING or CANCELLED; FAILED -> PENDING, by a person's decision.
-///
-/// # Errors
-/// [`Error::Forbidden`]; [`Error::Refused`] when the message is not waiting for that decision; or the database's.
-pub async fn settle(
-    tx: &mut Tx<'_>,
-    now: DateTime<Utc>,
-    actor: &Actor,
-    id: MessageId,
-    verdict: Verdict,
-) -> Result<()> {
-    actor.require(Permission::DecideMessages)?;
-    let (status, kind) = match verdict {
-        Verdict::Left => ("SENT", "CONFIRMED"),
-        Verdict::Again => ("PENDING", "REQUEUED"),
-        Verdict::Drop => ("CANCELLED", "CANCELLED"),
-    };
-    let done = sqlx::query!(
-        "with put as (
-             update communication_logs set
-                 status = $2,
-                 sent_at = case when $2 = 'SENT' then coalesce(claimed_at, $3) end,
-                 next_attempt_at = case when $2 = 'PENDING' then $3 else next_attempt_at end,
-                 attempts = case when $2 = 'PENDING' then 0 else attempts end,
-                 drip_run_id = case when $2 = 'PENDING' then null else drip_run_id end,
-                 claimed_at = case when $2 = 'PENDING' then null else claimed_at end,
-                 error = null
-             where id = $1 and (status = 'UNCONFIRMED' or (status = 'FAILED' and $2 = 'PENDING'))
-               and ($2 <> 'PENDING' or origin not in ('TEST', 'CAMPAIGN') or (origin = 'CAMPAIGN' and exists (
-                   select 1 from campaigns c
-                   where c.id = communication_logs.campaign_id and c.status in ('RUNNING', 'PAUSED', 'FINISHED'))))
-               and ($2 <> 'PENDING' or mailing_id is null or exists (
-                   select 1 from mailings m where m.id = communication_logs.mailing_id and m.status <> 'CANCELLED'))
-             returning id, case when status = 'SENT' then message_facts(communication_logs) end as facts
-         )
-         insert into communication_events (communication_log_id, at, kind, staff_user_id, facts)
-         select id, $3, $4, $5, facts from put",
-        id.0,
-        status,
-        now,
-        kind,
-        actor.staff_id().map(|it| it.0)
-    )
-    .execute(&mut **tx)
-    .await?;
-    if done.rows_affected() == 0 {
-        return Err(Error::refused(
-            "No se puede: el mensaje ya no espera esa decisión, es una prueba, o su campaña o envío ya terminó. No se cambió nada; vuelve a abrirlo para ver cómo está.",
-        ));
-    }
-    let change = audit::Change {
-        action: "message.decide",
-        subject_kind: "message",
-        subject_id: Some(id.0),
-        before: None,
-        after: Some(json!({ "status": status })),
-    };
-    audit::record(tx, now, actor, change).await
 }

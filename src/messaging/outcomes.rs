@@ -3,14 +3,22 @@
 
 use super::{
     claim::Claimed,
-    kinds::{Scope, SuppressionReason},
+    inbound,
+    kinds::{OriginKind, Scope, SuppressionReason},
     lanes::{CHUNK, Shared, lock},
     outbox::{self, Finished, Outcome},
+    patience::Wait,
+    refusals::{self, Fault},
+    streams::Sendout,
     suppression::{self, Entry},
 };
 use crate::{
     access::Actor,
-    channels::{self, SendError},
+    channels::{
+        self, Channel, SendError,
+        email::blame::Blame,
+        feedback::{Kind, Report},
+    },
     error::Result,
     ids::MessageId,
 };
@@ -27,14 +35,14 @@ use tokio::sync::mpsc;
 /// Faults of the line in a row, without a message taken in between, after which a run gives up.
 const FAULTS: u32 = 3;
 
-/// The same for temporary answers about one recipient each: greylisting must not end a run, throttling should.
+/// The same for temporary answers about one recipient each: greylisting must not end a run.
 const PUT_OFFS: u32 = 20;
+
+/// The same for those that ask us to go slowly.
+const BRAKES: u32 = 5;
 
 /// When a message is tried again whose turn found the provider away: the next run takes it up.
 const AWAY: TimeDelta = TimeDelta::minutes(5);
-
-/// Tries of one message before it is given up.
-const MAX_ATTEMPTS: u32 = 8;
 
 /// How long the writer of a large batch waits for more results to put down together.
 const GATHER: Duration = Duration::from_millis(5);
@@ -53,12 +61,12 @@ impl Shared {
                 Outcome::Sent { external_id: accepted.external_id, answer: accepted.answer }
             }
             Err(SendError::Temporary { answer }) => self.temporary(claimed, answer),
-            Err(SendError::Unavailable { answer }) => self.unavailable(answer),
+            Err(SendError::Unavailable { answer }) => self.unavailable(claimed, answer),
             Err(SendError::Recipient { answer, dead }) => {
                 self.the_line_works();
-                self.count(|it| it.failed += 1);
-                Outcome::Failed { answer, dead: dead.then(|| claimed.destination.clone()) }
+                self.failed(claimed, answer, dead)
             }
+            Err(SendError::Policy { answer }) => self.failed(claimed, answer, false),
             Err(SendError::Sender { answer }) => self.refused_ourselves(claimed, answer),
             Err(SendError::Uncertain { answer }) => {
                 self.count(|it| it.unconfirmed += 1);
@@ -73,21 +81,38 @@ impl Shared {
     /// behind the others, in case it is alone in being refused.
     fn refused_ourselves(&self, claimed: &Claimed, answer: String) -> Outcome {
         if self.only {
-            self.count(|it| it.failed += 1);
-            return Outcome::Failed { answer, dead: None };
+            return self.failed(claimed, answer, false);
         }
         self.count(|it| it.deferred += 1);
-        match claimed.sendout {
-            Some(sendout) if !self.is_troubled(sendout) => {
-                lock(&self.trouble).push((sendout, answer.clone()));
-            }
-            Some(_) => (),
-            None => {
-                *lock(&self.unreachable) = Some(answer.clone());
-                self.stop.cancel();
-            }
+        if let Some(sendout) = claimed.sendout {
+            self.in_trouble(sendout, Fault { answer: answer.clone(), people: None });
+        } else {
+            *lock(&self.unreachable) = Some(answer.clone());
+            self.stop.cancel();
         }
         Outcome::Untouched { until: Some(self.engine.clock.now() + TimeDelta::minutes(10)), answer }
+    }
+
+    /// Nothing more of `sendout` is begun, and whoever asked for the run pauses it.
+    fn in_trouble(&self, sendout: Sendout, fault: Fault) {
+        let mut trouble = lock(&self.trouble);
+        if !trouble.iter().any(|(it, _)| *it == sendout) {
+            trouble.push((sendout, fault));
+        }
+    }
+
+    /// It never will leave. What the server says of a mailbox, or refuses by a rule, counts as what comes back later does.
+    fn failed(&self, claimed: &Claimed, answer: String, dead: bool) -> Outcome {
+        self.count(|it| it.failed += 1);
+        let mut told = None;
+        if !dead && self.channel == Channel::Email && claimed.origin != OriginKind::Test {
+            let id = format!("{}:{}", claimed.id, self.run.0);
+            let mut report = Report::new(Kind::SoftBounce, id).said(None, Some(&answer)).bounced(None);
+            report.recipient = Some(claimed.destination.clone());
+            told = Some(Box::new(report))
+                .filter(|it| matches!(it.cause, Some(Blame::Full | Blame::Disabled | Blame::Policy)));
+        }
+        Outcome::Failed { answer, dead: dead.then(|| claimed.destination.clone()), told }
     }
 
     fn the_line_works(&self) {
@@ -103,28 +128,30 @@ impl Shared {
     }
 
     /// The provider is away: no try of this message, however long that lasts.
-    fn unavailable(&self, answer: String) -> Outcome {
+    fn unavailable(&self, claimed: &Claimed, answer: String) -> Outcome {
+        if Wait::of(&answer) == Wait::Pace {
+            self.slow_down(&answer);
+        }
         self.give_up_after(FAULTS, &self.faults_in_a_row, &answer);
         if self.only {
-            self.count(|it| it.failed += 1);
-            return Outcome::Failed { answer, dead: None };
+            return self.failed(claimed, answer, false);
         }
         self.count(|it| it.deferred += 1);
         Outcome::Untouched { until: Some(self.engine.clock.now() + AWAY), answer }
     }
 
     fn temporary(&self, claimed: &Claimed, answer: String) -> Outcome {
-        let attempt = claimed.attempts + 1;
-        self.give_up_after(PUT_OFFS, &self.put_offs_in_a_row, &answer);
-        if attempt >= MAX_ATTEMPTS || self.only {
-            self.count(|it| it.failed += 1);
-            return Outcome::Failed { answer, dead: None };
+        let (attempt, now, wait) = (claimed.attempts + 1, self.engine.clock.now(), Wait::of(&answer));
+        if wait == Wait::Pace {
+            self.slow_down(&answer);
+        }
+        let most = if wait == Wait::Pace { BRAKES } else { PUT_OFFS };
+        self.give_up_after(most, &self.put_offs_in_a_row, &answer);
+        if self.only || wait.is_over(attempt, claimed.tried_since.unwrap_or(now), now) {
+            return self.failed(claimed, answer, false);
         }
         self.count(|it| it.deferred += 1);
-        Outcome::Retry {
-            until: self.engine.clock.now() + backoff(attempt, rand::random_range(0.8..1.2)),
-            answer,
-        }
+        Outcome::Retry { until: now + wait.interval(attempt, rand::random_range(0.8..1.2)), answer }
     }
 
     /// Write results down as they come, all that wait in one transaction. A
@@ -164,8 +191,14 @@ impl Shared {
     async fn write(&self, finished: &[Finished]) -> Result<()> {
         let mut tx = self.engine.db.begin().await?;
         outbox::finish(&mut tx, self.run, finished).await?;
+        let mut by_rule: Vec<Sendout> = Vec::new();
         for it in finished {
-            if let Outcome::Failed { answer, dead: Some(address) } = &it.outcome {
+            if let Outcome::Failed { told: Some(report), .. } = &it.outcome {
+                inbound::told_at_once(&mut tx, it.at, MessageId(it.id), report).await?;
+                let policy = it.sendout.filter(|_| report.cause == Some(Blame::Policy));
+                by_rule.extend(policy.filter(|it| !by_rule.contains(it)));
+            }
+            if let Outcome::Failed { answer, dead: Some(address), .. } = &it.outcome {
                 let entry = Entry {
                     channel: self.channel,
                     destination: address,
@@ -177,28 +210,14 @@ impl Shared {
                 suppression::suppress(&mut tx, it.at, &Actor::System, &entry).await?;
             }
         }
+        let mut faults = Vec::new();
+        for sendout in by_rule.into_iter().filter(|it| !self.is_troubled(*it)) {
+            faults.extend(refusals::fault(&mut tx, sendout).await?.map(|it| (sendout, it)));
+        }
         tx.commit().await?;
+        for (sendout, fault) in faults {
+            self.in_trouble(sendout, fault);
+        }
         Ok(())
-    }
-}
-
-/// How long to wait after the temporary answer number `attempt`: 5 minutes,
-/// doubled each time up to 6 hours, times `jitter` so that retries do not march in step.
-fn backoff(attempt: u32, jitter: f64) -> TimeDelta {
-    let minutes = 5 * (1_u32 << attempt.saturating_sub(1).min(7));
-    let seconds = f64::from(minutes.min(360) * 60) * jitter;
-    #[expect(clippy::cast_possible_truncation, reason = "at most a few hours in seconds")]
-    TimeDelta::seconds(seconds as i64)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn waits_double_from_five_minutes_to_six_hours() {
-        let minutes = |attempt| backoff(attempt, 1.0).num_minutes();
-        assert_eq!([1, 2, 3, 6, 7, 8, 40].map(minutes), [5, 10, 20, 160, 320, 360, 360]);
-        assert_eq!(backoff(1, 0.8).num_seconds(), 240);
     }
 }

@@ -198,12 +198,24 @@ pub async fn bury_the_dead(db: &PgPool, now: DateTime<Utc>) -> Result<u64> {
         }
         outbox::release(&mut tx, DripRunId(id)).await?;
         let cut = outbox::cut_off(&mut tx, now, DripRunId(id)).await?;
+        // What it counted died with it: its messages tell what it had done. They are looked for from its beginning on,
+        // by whatever clock it wrote them down.
         sqlx::query!(
-            "update drip_runs set status = 'INTERRUPTED', finished_at = $2, unconfirmed = $3
-             where id = $1 and status = 'RUNNING'",
+            "update drip_runs r set status = 'INTERRUPTED', finished_at = $2, claimed = told.claimed, sent = told.sent,
+                 failed = told.failed, deferred = told.deferred, blocked = told.blocked, unconfirmed = told.unconfirmed
+             from (
+                 select (count(distinct communication_log_id) filter (where kind in ('ALLOWED', 'DEFERRED', 'BLOCKED')))::int as claimed,
+                        (count(*) filter (where kind = 'SENT'))::int as sent,
+                        (count(*) filter (where kind = 'FAILED'))::int as failed,
+                        (count(*) filter (where kind in ('DEFERRED', 'RETRY', 'REQUEUED')))::int as deferred,
+                        (count(*) filter (where kind = 'BLOCKED'))::int as blocked,
+                        (count(*) filter (where kind = 'UNCONFIRMED'))::int as unconfirmed
+                 from communication_events
+                 where drip_run_id = $1 and at >= (select started_at - interval '1 hour' from drip_runs where id = $1)
+             ) told
+             where r.id = $1 and r.status = 'RUNNING'",
             id,
-            now,
-            i32::try_from(cut).unwrap_or(i32::MAX)
+            now
         )
         .execute(&mut *tx)
         .await?;

@@ -8,12 +8,26 @@ use crate::{
 };
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
+use std::time::Duration;
 
 /// Messages of a campaign that leave in one run, unless it says otherwise.
 pub const USUAL_BATCH: u32 = 30;
 
 /// Service messages and workflow steps that leave in one run: they are not dripped, for each was asked for on its own.
 const SERVICE_BATCH: u32 = 10_000;
+
+/// Messages of a campaign that have their turn in a run of `lasts`, `spacing` seconds from one to the next; none: a run
+/// that takes as long as it needs.
+#[must_use]
+pub fn in_one_run(spacing: u32, lasts: Option<Duration>) -> u32 {
+    match lasts {
+        Some(lasts) if spacing > 0 => {
+            let turns = lasts.as_millis().div_ceil(u128::from(spacing) * 1000);
+            u32::try_from(turns).unwrap_or(u32::MAX).max(1)
+        }
+        _ => u32::MAX,
+    }
+}
 
 /// What asked for many messages at once, and is paused as a whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -174,4 +188,16 @@ async fn campaigns(
         });
     }
     Ok(streams)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_has_as_many_turns_as_begin_before_it_ends() {
+        let minutes = |spacing, minutes| in_one_run(spacing, Some(Duration::from_mins(minutes)));
+        assert_eq!((minutes(60, 9), minutes(100, 9), minutes(3600, 9)), (9, 6, 1));
+        assert_eq!((minutes(0, 9), in_one_run(60, None)), (u32::MAX, u32::MAX));
+    }
 }

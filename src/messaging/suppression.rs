@@ -112,6 +112,57 @@ pub async fn lift(tx: &mut Tx<'_>, now: DateTime<Utc>, actor: &Actor, id: i64) -
     audit::record(tx, now, actor, change).await
 }
 
+/// A person wrote a word that stops promotions to their telephone; `detail` says so in words. One who stopped them
+/// otherwise before stays as they are.
+///
+/// # Errors
+/// When the database fails.
+pub(super) async fn stop_by_word(
+    tx: &mut Tx<'_>,
+    now: DateTime<Utc>,
+    channel: Channel,
+    destination: &str,
+    word: &str,
+    detail: &str,
+) -> Result<()> {
+    sqlx::query!(
+        "insert into suppressions (communication_type, destination, scope, reason, detail, word, created_at)
+         values ($1, $2, 'PROMOTIONAL', 'UNSUBSCRIBED', $3, $4, $5)
+         on conflict (communication_type, destination, scope, reason) where lifted_at is null do nothing",
+        channel.code(),
+        destination,
+        detail,
+        word,
+        now
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// Take back what a word did, and nothing else. Gives when it was written; none: there is nothing to take back.
+///
+/// # Errors
+/// When the database fails.
+pub(super) async fn lift_by_word(
+    tx: &mut Tx<'_>,
+    now: DateTime<Utc>,
+    channel: Channel,
+    destination: &str,
+) -> Result<Option<DateTime<Utc>>> {
+    Ok(sqlx::query_scalar!(
+        "update suppressions set lifted_at = $3
+         where communication_type = $1 and destination = $2 and reason = 'UNSUBSCRIBED' and word is not null
+           and lifted_at is null
+         returning created_at",
+        channel.code(),
+        destination,
+        now
+    )
+    .fetch_optional(&mut **tx)
+    .await?)
+}
+
 /// The entries in force for an address.
 ///
 /// # Errors

@@ -11,7 +11,7 @@ use crate::{
     error::{Error, Result},
     messaging::{
         compose::Sender,
-        drain::{Engine, Options},
+        drain::{self, Engine, Options},
         inbound::mailbox,
         runs::Trigger,
     },
@@ -19,7 +19,7 @@ use crate::{
     state::AppState,
 };
 use chrono::TimeDelta;
-use std::{future::Future, pin::Pin, time::Duration};
+use std::{future::Future, pin::Pin};
 use tokio_util::sync::CancellationToken;
 
 /// What a job gives: its outcome in a Spanish sentence.
@@ -101,8 +101,7 @@ async fn drip(state: AppState, stop: CancellationToken) -> Result<String> {
         clock: state.clock.clone(),
     };
     let options = Options {
-        // A run gives way before the next slot.
-        time_box: Some(Duration::from_mins(9)),
+        time_box: Some(drain::RUN_LASTS),
         stop,
         ..Options::new(Channel::Email, Trigger::Scheduler)
     };

@@ -40,6 +40,7 @@ const FIELDS: &[(&str, &str)] = &[
     ("closed", "sin envíos"),
     ("daily_cap", "tope diario"),
     ("warm_up", "calentamiento"),
+    ("per_minute", "máximo por minuto"),
     ("warm_up_ceiling", "máximo del calentamiento"),
     ("business_hours", "horario"),
     ("days", "días"),
@@ -181,6 +182,8 @@ const FIELDS: &[(&str, &str)] = &[
     ("value", "valor"),
     ("follow_up_on", "seguimiento el"),
     ("position", "lugar"),
+    ("no_more", "palabras de baja"),
+    ("back", "palabras de alta"),
     ("inactive_after_days", "días sin actividad"),
 ];
 

@@ -5,7 +5,10 @@ use super::{bearer, campaigns_actions::engine, html::Answer, routes::Route};
 use crate::{
     campaigns::drip,
     channels::Channel,
-    messaging::{drain::Options, runs::Trigger},
+    messaging::{
+        drain::{self, Options},
+        runs::Trigger,
+    },
     scheduler,
     state::AppState,
 };
@@ -17,9 +20,6 @@ use axum::{
 };
 use serde_json::json;
 use std::time::Duration;
-
-/// How long a run asked for over HTTP may claim messages: what calls us has time-outs of its own.
-const TIME_BOX: Duration = Duration::from_mins(4);
 
 pub(super) fn routes() -> Vec<Route> {
     vec![Route::public_post("/internal/drip", run).within(Duration::from_mins(10))]
@@ -40,7 +40,11 @@ async fn run(State(state): State<AppState>, headers: HeaderMap) -> Answer {
         tokio::spawn(async move { scheduler::catch_up(&state, &state.stop).await });
     }
     let stop = state.stop.child_token();
-    let options = Options { time_box: Some(TIME_BOX), stop, ..Options::new(Channel::Email, Trigger::Http) };
+    let options = Options {
+        time_box: Some(drain::CALLED_RUN_LASTS),
+        stop,
+        ..Options::new(Channel::Email, Trigger::Http)
+    };
     // On its own: a caller that hangs up must not cut a run off in the middle.
     let run = tokio::spawn(async move { drip::run_once(&engine(&state), &options).await });
     let report = run.await.map_err(|it| crate::error::Error::Internal(format!("drip: {it}")))??;

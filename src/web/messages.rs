@@ -324,7 +324,11 @@ fn meaning(message: &Message, is_simulated: bool) -> String {
     match line.status {
         Status::Pending => match line.defer_reason {
             Some(reason) => {
-                format!("Espera por «{}». Se vuelve a intentar desde el {}.", reason.label(), format::datetime(line.next_attempt_at))
+                let patience = match reason {
+                    DeferReason::Retry => " Se insiste cada vez más espaciado, por tres días; por cinco si el servidor pide ir más lento.",
+                    _ => "",
+                };
+                format!("Espera por «{}». Se vuelve a intentar desde el {}.{patience}", reason.label(), format::datetime(line.next_attempt_at))
             }
             None => "Está en la cola: sale en una de las próximas corridas, cada 10 minutos dentro del horario de envío.".to_owned(),
         },
@@ -333,7 +337,7 @@ fn meaning(message: &Message, is_simulated: bool) -> String {
             "No salió ni saldrá: {}.",
             line.block_reason.map_or("sin motivo", BlockReason::label).to_lowercase()
         ),
-        Status::Failed => "El servidor de correo lo rechazó, o se agotaron los intentos. No se volverá a intentar, salvo que tú lo decidas.".to_owned(),
+        Status::Failed => "El servidor de correo lo rechazó, o pidió esperar durante días. No se volverá a intentar, salvo que tú lo decidas.".to_owned(),
         Status::Unconfirmed => {
             "El envío se cortó justo al entregar el mensaje, así que no sabemos si llegó. No se reenvía solo, para no duplicarlo: decide tú.".to_owned()
         }

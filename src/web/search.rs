@@ -82,7 +82,7 @@ const CALLED_TOO: &[(&str, &str)] = &[
     ("/settings/email", "ajustes configuración canales canal email remitente"),
     ("/settings/sms", "ajustes configuración canales canal mensajes de texto precio costo"),
     ("/settings/deliverability", "ajustes configuración spf dkim dmarc dns correo no deseado spam"),
-    ("/settings/limits", "ajustes configuración topes horarios"),
+    ("/settings/limits", "ajustes configuración topes horarios palabras baja alta"),
     ("/settings/segments", "ajustes configuración"),
     ("/settings/holidays", "ajustes configuración festivos"),
     ("/staff", "ajustes configuración usuarios cuentas"),

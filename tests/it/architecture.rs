@@ -58,6 +58,7 @@ const OWNERS: &[(&str, &[&str])] = &[
             "suppression_key",
             "frequency_caps",
             "warm_up_days",
+            "channel_paces",
             "inbound_events",
             "mailbox_positions",
             "tracking_key",

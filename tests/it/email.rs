@@ -68,6 +68,7 @@ fn kind(result: &Result<Accepted, SendError>) -> &'static str {
         Err(SendError::Recipient { dead: true, .. }) => "dead",
         Err(SendError::Recipient { dead: false, .. }) => "refused",
         Err(SendError::Sender { .. }) => "sender",
+        Err(SendError::Policy { .. }) => "policy",
         Err(SendError::Uncertain { .. }) => "uncertain",
     }
 }

@@ -1,6 +1,7 @@
 //! Tests on a real Postgres, through the domains and through the router.
 
 mod accounts;
+mod answers;
 mod architecture;
 mod asked_again;
 mod calendar;
@@ -38,6 +39,8 @@ mod mailings_stopped;
 mod messaging;
 mod messages;
 mod outbox;
+mod pace;
+mod refusals;
 mod people;
 mod plans;
 mod proposals;

@@ -25,15 +25,15 @@ use std::{collections::BTreeMap, sync::Arc};
 /// A Monday, 12:00 in Santiago.
 const NOON: &str = "2026-11-23T15:00:00Z";
 
-struct World {
-    db: PgPool,
-    clock: Clock,
-    mailbox: Mailbox,
+pub(crate) struct World {
+    pub(crate) db: PgPool,
+    pub(crate) clock: Clock,
+    pub(crate) mailbox: Mailbox,
     config: Arc<Config>,
 }
 
 impl World {
-    fn new(db: PgPool) -> World {
+    pub(crate) fn new(db: PgPool) -> World {
         let config = Config::read(|name| match name {
             "BUSINESS_NAME" => Some("Sur".into()),
             "BUSINESS_ADDRESS" => Some("Urmeneta 305, Puerto Montt".into()),
@@ -45,11 +45,11 @@ impl World {
         World { db, clock, mailbox: Mailbox::default(), config: Arc::new(config.unwrap()) }
     }
 
-    fn now(&self) -> DateTime<Utc> {
+    pub(crate) fn now(&self) -> DateTime<Utc> {
         self.clock.now()
     }
 
-    fn engine(&self) -> Engine {
+    pub(crate) fn engine(&self) -> Engine {
         Engine {
             db: self.db.clone(),
             senders: self.mailbox.senders(),
@@ -58,7 +58,7 @@ impl World {
         }
     }
 
-    async fn drip(&self) -> Report {
+    pub(crate) async fn drip(&self) -> Report {
         match drain::run(&self.engine(), &Options::new(Channel::Email, Trigger::CommandLine)).await.unwrap() {
             Run::Finished(report) => report,
             Run::AlreadyRunning => panic!("another run lives"),
@@ -66,7 +66,7 @@ impl World {
     }
 
     /// `n` people with consent, called p1, p2, ...
-    async fn people(&self, n: i64) -> Vec<ContactId> {
+    pub(crate) async fn people(&self, n: i64) -> Vec<ContactId> {
         sqlx::query_scalar::<_, i64>(
             "insert into contacts (first_name, email, email_basis, search_key, created_at, updated_at)
              select 'P' || i, 'p' || i || '@x.example', 'CONSENT', 'p' || i, $2, $2 from generate_series(1, $1) i
@@ -83,7 +83,7 @@ impl World {
     }
 
     /// A campaign under way, without messages.
-    async fn campaign(&self) -> CampaignId {
+    pub(crate) async fn campaign(&self) -> CampaignId {
         let id = sqlx::query_scalar::<_, i64>(
             "with t as (
                  insert into message_templates (communication_type, name, version, subject, body, body_format, footer, created_at)
@@ -102,7 +102,7 @@ impl World {
         CampaignId(id)
     }
 
-    async fn enqueue(&self, campaign: CampaignId, people: &[ContactId]) -> Enqueued {
+    pub(crate) async fn enqueue(&self, campaign: CampaignId, people: &[ContactId]) -> Enqueued {
         let template: i64 = sqlx::query_scalar("select template_id from campaigns where id = $1")
             .bind(campaign.0)
             .fetch_one(&self.db)
@@ -137,7 +137,7 @@ impl World {
     }
 
     /// Messages by status.
-    async fn statuses(&self) -> BTreeMap<String, i64> {
+    pub(crate) async fn statuses(&self) -> BTreeMap<String, i64> {
         sqlx::query_as::<_, (String, i64)>("select status, count(*) from communication_logs group by status")
             .fetch_all(&self.db)
             .await
@@ -146,7 +146,7 @@ impl World {
             .collect()
     }
 
-    async fn events_of(&self, address: &str) -> Vec<String> {
+    pub(crate) async fn events_of(&self, address: &str) -> Vec<String> {
         sqlx::query_scalar(
             "select kind from communication_events e join communication_logs l on l.id = e.communication_log_id
              where l.destination = $1 order by e.id",
@@ -157,12 +157,12 @@ impl World {
         .unwrap()
     }
 
-    async fn execute(&self, sql: &'static str) {
+    pub(crate) async fn execute(&self, sql: &'static str) {
         sqlx::query(sql).execute(&self.db).await.unwrap();
     }
 
     /// Messages that a run has set apart.
-    async fn reserved(&self) -> i64 {
+    pub(crate) async fn reserved(&self) -> i64 {
         sqlx::query_scalar("select count(*) from communication_reservations")
             .fetch_one(&self.db)
             .await
@@ -170,7 +170,7 @@ impl World {
     }
 }
 
-fn counted(pairs: &[(&str, i64)]) -> BTreeMap<String, i64> {
+pub(crate) fn counted(pairs: &[(&str, i64)]) -> BTreeMap<String, i64> {
     pairs.iter().map(|(status, n)| ((*status).to_owned(), *n)).collect()
 }
 

@@ -56,7 +56,7 @@ pub fn is_connected(config: &Callbacks, provider: Source) -> bool {
         Source::Postmark => config.postmark_secret.is_some(),
         Source::Brevo => config.brevo_secret.is_some(),
         Source::Resend => config.resend_secret.is_some(),
-        Source::Mailbox => false,
+        Source::Mailbox | Source::Smtp => false,
     }
 }
 
@@ -71,6 +71,7 @@ pub fn variable(provider: Source) -> &'static str {
         Source::Brevo => "BREVO_WEBHOOK_SECRET",
         Source::Resend => "RESEND_WEBHOOK_SECRET",
         Source::Mailbox => "IMAP_URL",
+        Source::Smtp => "EMAIL_HOST",
     }
 }
 
@@ -92,7 +93,7 @@ pub async fn hear(
         Source::Postmark => postmark::hear(config.postmark_secret.as_ref().ok_or(no)?, call),
         Source::Brevo => brevo::hear(config.brevo_secret.as_ref().ok_or(no)?, call),
         Source::Resend => resend::hear(config.resend_secret.as_ref().ok_or(no)?, call, now),
-        Source::Mailbox => Err(no),
+        Source::Mailbox | Source::Smtp => Err(no),
     }
 }
 

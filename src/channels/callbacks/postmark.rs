@@ -35,12 +35,13 @@ fn report(event: &Value) -> Option<Report> {
     // It names messages by numbers of its own alone: which one it means is found by the recipient.
     let it = it.said(None, words.as_deref());
     let of = |kind| Some(Report { kind, ..it.clone() });
-    let refused_us = || Some(Report { kind: Kind::SenderRefused, cause: Some(Blame::Sender), ..it.clone() });
+    let refused_us = |cause| Some(Report { kind: Kind::SenderRefused, cause: Some(cause), ..it.clone() });
     match (record.as_str(), text(event, &["Type"]).as_str()) {
         ("Delivery", _) => of(Kind::Delivered),
         ("SpamComplaint", _) | ("Bounce", "SpamComplaint" | "SpamNotification") => of(Kind::Complaint),
         ("Bounce", "HardBounce" | "BadEmailAddress") => Some(it.bounced(Some(true))),
-        ("Bounce", "Blocked" | "DMARCPolicy") => refused_us(),
+        ("Bounce", "Blocked") => refused_us(Blame::Policy),
+        ("Bounce", "DMARCPolicy") => refused_us(Blame::Sender),
         ("Bounce", "Unsubscribe" | "ManuallyDeactivated") => of(Kind::OptOut),
         ("Bounce", "AutoResponder") => of(Kind::AutoReply),
         (

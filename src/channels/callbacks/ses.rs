@@ -207,11 +207,11 @@ fn reports(message: &Value, id: &str) -> Vec<Report> {
                 let cause = match more.as_str() {
                     "MailboxFull" => Some(Blame::Full),
                     "MessageTooLarge" => Some(Blame::TooBig),
-                    "ContentRejected" | "AttachmentRejected" => Some(Blame::Sender),
+                    "ContentRejected" | "AttachmentRejected" => Some(Blame::Policy),
                     _ => None,
                 };
                 match cause {
-                    Some(Blame::Sender) => Report { kind: Kind::SenderRefused, cause, ..report },
+                    Some(Blame::Policy) => Report { kind: Kind::SenderRefused, cause, ..report },
                     Some(_) => Report { kind: Kind::SoftBounce, cause, ..report },
                     None => report,
                 }

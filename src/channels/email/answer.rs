@@ -55,6 +55,7 @@ pub(super) fn classify(stage: Stage, answer: &Answer, recipient: &str) -> SendEr
     let temporary = || SendError::Temporary { answer: shown.clone() };
     let unavailable = || SendError::Unavailable { answer: shown.clone() };
     let sender = || SendError::Sender { answer: shown.clone() };
+    let policy = || SendError::Policy { answer: shown.clone() };
     let recipient = |dead| SendError::Recipient { answer: shown.clone(), dead };
 
     if (400..500).contains(&answer.code) {
@@ -78,6 +79,7 @@ pub(super) fn classify(stage: Stage, answer: &Answer, recipient: &str) -> SendEr
     match blame {
         Blame::Dead => recipient(true),
         Blame::Sender => sender(),
+        Blame::Policy => policy(),
         Blame::Quota => unavailable(),
         Blame::Disabled | Blame::Full | Blame::TooBig | Blame::Refused | Blame::Passing => recipient(false),
     }
@@ -95,6 +97,7 @@ mod tests {
             SendError::Recipient { dead: true, .. } => "dead",
             SendError::Recipient { dead: false, .. } => "refused",
             SendError::Sender { .. } => "sender",
+            SendError::Policy { .. } => "policy",
             SendError::Uncertain { .. } => "uncertain",
         }
     }
@@ -148,19 +151,27 @@ mod tests {
         for line in [
             "550 5.7.515 Access denied, sending domain does not meet the required authentication level",
             "550-5.7.26 This mail has been blocked because the sender is unauthenticated",
-            "550 5.7.1 Service unavailable, client host blocked using Spamhaus",
             "554 5.7.1 <a@b.cl>: Relay access denied",
-            "554 Transaction failed",
             "550 relay not permitted",
             "550 5.1.0 <yo@x.cl>: Sender address rejected: user unknown in local table",
             "550 5.1.8 Sender domain does not exist",
             "553 sender address does not exist",
             "530 5.7.0 Authentication Required",
-            "552 5.7.0 This message was blocked because its content presents a security issue",
             "503 5.5.1 Error: need MAIL command",
             "535 5.7.8 Username and Password not accepted",
         ] {
             check(Stage::Rcpt, line, "sender");
+            check(Stage::Mail, line, "sender");
+            check(Stage::Opening, line, "sender");
+        }
+        // By the receiver's rules: before a recipient is named, they are about us.
+        for line in [
+            "550 5.7.1 Service unavailable, client host blocked using Spamhaus",
+            "554 Transaction failed",
+            "552 5.7.0 This message was blocked because its content presents a security issue",
+        ] {
+            check(Stage::Rcpt, line, "policy");
+            check(Stage::Body, line, "policy");
             check(Stage::Mail, line, "sender");
             check(Stage::Opening, line, "sender");
         }

@@ -18,7 +18,9 @@ codes! {
         TooBig = "TOO_BIG", "El mensaje es demasiado grande";
         /// The receiver, for reasons of its own that say nothing of the address.
         Refused = "REFUSED", "El servidor de la persona no lo quiso recibir";
-        /// Us: policy, authentication, reputation, configuration.
+        /// The receiver's rules: perhaps about this message alone, perhaps about our reputation. Only how many refuse tells.
+        Policy = "POLICY", "El servidor de la persona lo rechazó por sus reglas";
+        /// Us, without a doubt: authentication, relaying, the sender's address, configuration.
         Sender = "SENDER", "Rechazó a tu negocio, no a la persona";
         /// Our quota with the provider, or our pace.
         Quota = "QUOTA", "Se superó la cuota o el ritmo de envío";
@@ -82,7 +84,25 @@ const LIMIT: [&str; 7] = [
 ];
 /// A mailbox that gets much mail is not closed (Gmail says both in 5.2.1).
 const BUSY: [&str; 2] = ["too quickly", "at a rate"];
-const POLICY: [&str; 21] = [
+/// Only a sender that is set up wrongly is told so.
+const OURS: [&str; 13] = [
+    "spf",
+    "dkim",
+    "dmarc",
+    "unauthenticated",
+    "authentication",
+    "relay",
+    "reverse dns",
+    "ptr record",
+    "helo",
+    "sender address",
+    "sender domain",
+    "sender verif",
+    "sender rejected",
+];
+/// Exchange's words for a mailbox or a group that takes no mail from strangers.
+const STRANGERS: [&str; 2] = ["resolver.rst.", "not authorized to send to the recipient"];
+const POLICY: [&str; 14] = [
     "spam",
     "blacklist",
     "blocklist",
@@ -92,19 +112,17 @@ const POLICY: [&str; 21] = [
     "listed",
     "reputation",
     "policy",
-    "spf",
-    "dkim",
-    "dmarc",
-    "authenti",
-    "relay",
     "not permitted",
     "not allowed",
     "access denied",
-    "reverse dns",
-    "ptr record",
-    "helo",
+    "authenti",
     "sender",
 ];
+
+/// Details of X.7 that speak of how a sender signs itself, encrypts or is named (RFC 7372; Gmail's and Microsoft's own).
+fn is_about_authentication(detail: u16) -> bool {
+    matches!(detail, 8..=11 | 20..=32 | 509 | 515)
+}
 
 /// Whose fault a refusal for good is. `code` is the reply code where there is one, `enhanced` what follows it, `text`
 /// the server's words. What a server says while it asks to try again (4yz) is [`passing`]'s.
@@ -138,12 +156,17 @@ pub fn of_refusal(code: Option<u16>, enhanced: Option<Enhanced>, text: &str) -> 
         (_, Some((2, 1) | (7, 13))) => Blame::Disabled,
         // To strangers (Exchange groups): theirs, and not for ever.
         (_, Some((2, _) | (7, 124 | 129 | 133..=136))) => Blame::Refused,
-        (_, Some((1, 7 | 8) | (7, _))) => Blame::Sender,
+        (_, Some((7, _))) if says(&STRANGERS) => Blame::Refused,
+        (_, Some((1, 7 | 8))) => Blame::Sender,
+        (_, Some((7, detail))) if is_about_authentication(detail) || says(&OURS) => Blame::Sender,
+        (_, Some((7, _))) => Blame::Policy,
         (550 | 551 | 553 | 554, None | Some((0, 0))) if says(&UNKNOWN) && !says(&["sender"]) => Blame::Dead,
         (_, Some((1, _))) => Blame::Refused,
         _ if says(&FULL) => Blame::Full,
         _ if says(&BIG) => Blame::TooBig,
-        _ if says(&POLICY) || (reply == 554 && about.is_none()) => Blame::Sender,
+        _ if says(&STRANGERS) => Blame::Refused,
+        _ if says(&OURS) => Blame::Sender,
+        _ if says(&POLICY) || (reply == 554 && about.is_none()) => Blame::Policy,
         _ => Blame::Refused,
     }
 }
@@ -155,7 +178,8 @@ pub fn of_delay(enhanced: Option<Enhanced>, text: &str) -> Blame {
     match enhanced {
         Some((_, 2, 2)) => Blame::Full,
         Some((_, 7, 28) | (_, 4, 5)) => Blame::Quota,
-        Some((_, 7, _)) => Blame::Sender,
+        Some((_, 7, detail)) if is_about_authentication(detail) => Blame::Sender,
+        Some((_, 7, _)) => Blame::Policy,
         None | Some((_, 0, 0))
             if ["mailbox full", "over quota", "casilla llena"].iter().any(|it| text.contains(it)) =>
         {
@@ -211,8 +235,11 @@ mod tests {
         check("5.2.2", Blame::Full);
         check("5.2.3", Blame::TooBig);
         check("5.3.4", Blame::TooBig);
+        for code in ["5.7.0", "5.7.1", "5.7.2"] {
+            check(code, Blame::Policy);
+        }
         for code in [
-            "5.7.1", "5.7.20", "5.7.21", "5.7.22", "5.7.23", "5.7.25", "5.7.26", "5.7.27", "5.7.28",
+            "5.7.8", "5.7.20", "5.7.21", "5.7.22", "5.7.23", "5.7.25", "5.7.26", "5.7.27", "5.7.28",
             "5.7.30", "5.7.515",
         ] {
             check(code, Blame::Sender);
@@ -228,7 +255,10 @@ mod tests {
         check("551 la casilla no existe", Blame::Dead);
         check("552 Mailbox full", Blame::Full);
         check("552 Message size exceeds the limit", Blame::TooBig);
-        check("554 Transaction failed", Blame::Sender);
+        check("554 Transaction failed", Blame::Policy);
+        check("550 5.7.1 Message rejected as spam", Blame::Policy);
+        check("550 5.7.1 SPF check failed", Blame::Sender);
+        check("550 5.7.1 RESOLVER.RST.AuthRequired; authentication required", Blame::Refused);
         check("554 delivery error: This user doesn't have a yahoo account", Blame::Dead);
         check("550 something else", Blame::Refused);
         check("550 5.2.1 The user is receiving mail too quickly", Blame::Refused);
@@ -239,7 +269,8 @@ mod tests {
         for (text, expected) in [
             ("4.2.2 over quota", Blame::Full),
             ("4.7.28 unusual rate", Blame::Quota),
-            ("4.7.0 blocked", Blame::Sender),
+            ("4.7.0 blocked", Blame::Policy),
+            ("4.7.26 unauthenticated", Blame::Sender),
             ("4.4.7 delivery time expired", Blame::Passing),
             ("4.4.1 connection timed out", Blame::Passing),
             ("greylisted", Blame::Passing),

@@ -184,6 +184,7 @@ impl Sender for Smtp {
                     SendError::Temporary { answer }
                     | SendError::Unavailable { answer }
                     | SendError::Sender { answer }
+                    | SendError::Policy { answer }
                     | SendError::Recipient { answer, .. }
                     | SendError::Uncertain { answer } => match failure {
                         Failure::Refused(..) => format!(

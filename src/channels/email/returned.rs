@@ -6,6 +6,7 @@ use super::message::OWN_HEADER;
 use crate::{
     channels::feedback::{Kind, Report},
     chile::text::{fold, tidy_lines},
+    settings::Words,
 };
 use chrono::{DateTime, Utc};
 use mail_parser::{Message, MessageParser, MessagePart, MimeHeaders};
@@ -18,9 +19,10 @@ const RECIPIENTS: usize = 50;
 /// Characters of a mail that are kept as it came.
 const RAW: usize = 8_000;
 
-/// Everything that `raw` tells; empty: it is about nothing that we sent, for all that can be seen in it.
+/// Everything that `raw` tells; empty: it is about nothing that we sent, for all that can be seen in it. An answer whose first
+/// line is one of `words` that stop, and nothing else, is a no.
 #[must_use]
-pub fn read(raw: &[u8]) -> Vec<Report> {
+pub fn read(raw: &[u8], words: &Words) -> Vec<Report> {
     let Some(mail) = MessageParser::default().parse(raw) else { return Vec::new() };
     let digest = hex::encode(Sha256::digest(raw));
     let found = Found::of(&mail);
@@ -31,7 +33,7 @@ pub fn read(raw: &[u8]) -> Vec<Report> {
     } else if let Some(old) = old_bounce(&mail, &found) {
         old
     } else {
-        answer(&mail, &found)
+        answer(&mail, &found, words)
     };
     let at = mail.date().and_then(|it| DateTime::<Utc>::from_timestamp(it.to_timestamp(), 0));
     let shown: String = String::from_utf8_lossy(raw).chars().take(RAW).collect();
@@ -297,43 +299,15 @@ fn is_automatic(mail: &Message<'_>) -> bool {
     submitted || told || precedence || vacation || nobody || away
 }
 
-/// A first line that is one of these, and nothing else, is a no, folded.
-const NO_MORE: [&str; 24] = [
-    "baja",
-    "dar de baja",
-    "dame de baja",
-    "darme de baja",
-    "de baja",
-    "quiero darme de baja",
-    "por favor darme de baja",
-    "por favor dar de baja",
-    "solicito baja",
-    "no mas",
-    "no mas correos",
-    "no enviar mas",
-    "no me envien mas",
-    "no me envien mas correos",
-    "no me escriban mas",
-    "no quiero recibir mas correos",
-    "no deseo recibir mas correos",
-    "cancelar suscripcion",
-    "cancelar",
-    "desuscribir",
-    "desuscribirme",
-    "salir",
-    "stop",
-    "unsubscribe",
-];
-
 /// An answer of a person or a machine. A person's that says no more is also that.
-fn answer(mail: &Message<'_>, found: &Found) -> Vec<Report> {
+fn answer(mail: &Message<'_>, found: &Found, words: &Words) -> Vec<Report> {
     let ids = named(mail);
     let is_automatic = is_automatic(mail);
     let written = written(&found.text);
     let first = fold(written.lines().find(|it| !it.trim().is_empty()).unwrap_or_default());
     let subject = fold(mail.subject().unwrap_or_default());
-    let says_no = NO_MORE.contains(&first.as_str())
-        || (first.is_empty() && NO_MORE.contains(&subject.strip_prefix("re ").unwrap_or(&subject)));
+    let says_no = words.says_no_more(&first)
+        || (first.is_empty() && words.says_no_more(subject.strip_prefix("re ").unwrap_or(&subject)));
     let one = |kind| {
         let mut it = Report::new(kind, "").about(ids.iter().map(String::as_str));
         it.recipient = sender(mail);
@@ -378,6 +352,10 @@ fn written(text: &str) -> String {
 mod tests {
     use super::*;
     use crate::channels::email::blame::Blame;
+
+    fn read(raw: &[u8]) -> Vec<Report> {
+        super::read(raw, &Words::default())
+    }
 
     macro_rules! mail {
         ($name:literal) => {
@@ -445,6 +423,9 @@ mod tests {
         assert_eq!(kinds(mail!("reply_baja")), [Kind::Reply, Kind::OptOut]);
         assert_eq!(kinds(mail!("reply_mention")), [Kind::Reply]);
         assert_eq!(kinds(mail!("baja_first")), [Kind::OptOut]);
+        let others = Words { no_more: vec!["adiós".into()], back: Vec::new() };
+        let raw = include_bytes!("../../../tests/it/files/mail/reply_baja.eml");
+        assert_eq!(kinds(super::read(raw, &others)), [Kind::Reply], "the words are the business's");
     }
 
     #[test]

@@ -6,7 +6,10 @@ use super::consequences;
 use crate::{
     db::Tx,
     error::{Error, Result},
-    messaging::forward::{self, Learned},
+    messaging::{
+        cancellation,
+        forward::{self, Learned},
+    },
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::PgPool;
@@ -97,10 +100,14 @@ async fn one_by_one(db: &PgPool, now: DateTime<Utc>, ids: &[i64]) -> Result<()> 
 pub(super) async fn events(tx: &mut Tx<'_>, now: DateTime<Utc>, ids: &[i64]) -> Result<()> {
     match_by_message_id(tx, ids).await?;
     match_by_recipient(tx, ids).await?;
-    let ids = hold_messages(tx, now, ids).await?;
+    let waiting = cancellation::waiting_for_who_answered(tx, ids).await?;
+    let ids = hold_messages(tx, now, ids, &waiting).await?;
     confirm(tx, now, &ids).await?;
     tell(tx, now, &ids).await?;
     move_forward(tx, &ids).await?;
+    // As they stand now that they are held; an answer that has to wait still is none.
+    let waiting = cancellation::waiting_for_who_answered(tx, &ids).await?;
+    cancellation::of_answered(tx, now, &waiting).await?;
     consequences::of(tx, now, &ids).await?;
     sqlx::query!(
         "update inbound_events set status = case when communication_log_id is null then 'UNMATCHED' else 'APPLIED' end,
@@ -166,15 +173,22 @@ async fn match_by_recipient(tx: &mut Tx<'_>, ids: &[i64]) -> Result<()> {
     Ok(())
 }
 
-/// Hold the messages, in one order with whoever else moves several. What speaks of one that is being handed over at this
+/// Hold the messages, and those `waiting` that they stop, in one order with whoever else moves several. What speaks of one that is being handed over at this
 /// moment waits until that is written down. Gives the events that need not wait.
-async fn hold_messages(tx: &mut Tx<'_>, now: DateTime<Utc>, ids: &[i64]) -> Result<Vec<i64>> {
+async fn hold_messages(
+    tx: &mut Tx<'_>,
+    now: DateTime<Utc>,
+    ids: &[i64],
+    waiting: &[i64],
+) -> Result<Vec<i64>> {
     sqlx::query!(
         "select id from communication_logs
          where id = any(array(select communication_log_id from inbound_events
-                              where id = any($1) and communication_log_id is not null))
+                              where id = any($1) and communication_log_id is not null
+                              union select unnest($2::bigint[])))
          order by id for update",
-        ids
+        ids,
+        waiting
     )
     .fetch_all(&mut **tx)
     .await?;

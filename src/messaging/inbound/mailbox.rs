@@ -12,8 +12,9 @@ use crate::{
         feedback::{Kind, Report, Source},
     },
     chile::time,
-    config::Imap,
+    config::{FirstValues, Imap},
     error::{Error, Result},
+    settings::{self, Words},
 };
 use chrono::{DateTime, Days, TimeDelta, Utc};
 use sqlx::{PgConnection, PgPool};
@@ -80,6 +81,8 @@ async fn read_on(
     };
     let mut uids = mailbox.uids(since).await.map_err(Error::Refused)?;
     uids.truncate(MOST);
+    // Nothing in the environment says any.
+    let words: Words = settings::load(db, &FirstValues::default()).await?;
     let mut outcome = Outcome::default();
     // A mailbox without news was read too.
     keep(&mut *db.acquire().await?, now, &name, validity, last.unwrap_or(0)).await?;
@@ -88,7 +91,8 @@ async fn read_on(
             break;
         }
         let mails = mailbox.fetch(some).await.map_err(Error::Refused)?;
-        let mut reports: Vec<Report> = mails.iter().flat_map(|(_, raw)| returned::read(raw)).collect();
+        let mut reports: Vec<Report> =
+            mails.iter().flat_map(|(_, raw)| returned::read(raw, &words)).collect();
         let mut tx = db.begin().await?;
         of_ours(&mut tx, now, &mut reports).await?;
         outcome.read += mails.len();

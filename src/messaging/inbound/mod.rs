@@ -12,14 +12,17 @@ pub use apply::{Pass, run_once};
 use crate::{
     channels::{
         Channel,
-        email::blame,
+        email::blame::{self, Blame},
         feedback::{Report, Source},
     },
     contacts::address::EmailAddress,
     db::Tx,
     error::Result,
-    ids::{CampaignId, MailingId},
-    messaging::streams::Sendout,
+    ids::{CampaignId, MailingId, MessageId},
+    messaging::{
+        refusals::{self, Fault},
+        streams::Sendout,
+    },
 };
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
@@ -126,37 +129,68 @@ fn kept(text: &str, most: usize) -> String {
     text.chars().filter(|it| *it != '\0').take(most).collect()
 }
 
-/// What a receiver refused for a fault of ours, with its words.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refused {
-    /// What asked for the message.
-    pub sendout: Sendout,
-    /// The receiving server's words.
-    pub answer: String,
+/// Write down what a server said of `message` in the conversation itself, and let it do what it would do if it came back
+/// later. Its message is decided on already.
+pub(super) async fn told_at_once(
+    tx: &mut Tx<'_>,
+    now: DateTime<Utc>,
+    message: MessageId,
+    report: &Report,
+) -> Result<()> {
+    let mut rows = Rows::default();
+    rows.push(report, now);
+    let first = |all: &[Option<String>]| all.first().cloned().flatten();
+    let id = sqlx::query_scalar!(
+        "insert into inbound_events
+             (source, external_id, communication_type, kind, cause, occurred_at, received_at, recipient, message_ids, status_code,
+              diagnostic, raw, status, communication_log_id, matched_by, next_attempt_at, applied_at)
+         values ($1, $2, $3, $4, $5, $6, $6, $7, '{}', $8, $9, '', 'APPLIED', $10, 'MESSAGE_ID', $6, $6)
+         on conflict on constraint inbound_events_once do nothing
+         returning id",
+        Source::Smtp.code(),
+        report.event_id,
+        Channel::Email.code(),
+        report.kind.code(),
+        first(&rows.causes),
+        now,
+        first(&rows.recipients),
+        report.status_code,
+        first(&rows.diagnostics),
+        message.0
+    )
+    .fetch_optional(&mut **tx)
+    .await?;
+    match id {
+        Some(id) => consequences::of(tx, now, &[id]).await,
+        None => Ok(()),
+    }
 }
 
-/// The campaigns and mailings of which a message came back for a fault of ours since this was asked last; asking again tells
-/// only of what came since. What left before a campaign was last touched, or a mailing let go on, says nothing of how it
+/// The campaigns and mailings of which messages came back, or were refused by rules, for a fault of ours since this was asked
+/// last; asking again tells only of what came since. What left before a campaign was last touched, or a mailing let go on, says nothing of how it
 /// stands now.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn take_refused(tx: &mut Tx<'_>, now: DateTime<Utc>) -> Result<Vec<Refused>> {
+pub async fn take_refused(tx: &mut Tx<'_>, now: DateTime<Utc>) -> Result<Vec<(Sendout, Fault)>> {
     let rows = sqlx::query!(
         r#"with told as (
                update inbound_events set told_at = $1
                where id in (select id from inbound_events
                             where kind = 'SENDER_REFUSED' and told_at is null and status = 'APPLIED'
                             order by id limit 1000 for update skip locked)
-               returning id, communication_log_id, coalesce(diagnostic, status_code, '') as answer
+               returning id, communication_log_id, occurred_at as at, coalesce(cause, '') as cause, coalesce(diagnostic, status_code, '') as answer
            )
-           select distinct on (c.id, m.id) c.id as "campaign?", m.id as "mailing?", told.answer as "answer!"
+           select distinct on (c.id, m.id) c.id as "campaign?", m.id as "mailing?", told.cause as "cause!", told.answer as "answer!"
            from told join communication_logs l on l.id = told.communication_log_id
-           left join campaigns c on c.id = l.campaign_id and l.origin = 'CAMPAIGN' and c.status = 'RUNNING' and l.sent_at >= c.updated_at
-           left join mailings m on m.id = l.mailing_id and m.sends and l.sent_at >= coalesce(m.resumed_at, m.created_at)
+           left join campaigns c on c.id = l.campaign_id and l.origin = 'CAMPAIGN' and c.status = 'RUNNING'
+               and coalesce(l.sent_at, told.at) >= c.updated_at
+           left join mailings m on m.id = l.mailing_id and m.sends and coalesce(l.sent_at, told.at) >= coalesce(m.resumed_at, m.created_at)
            where c.id is not null or m.id is not null
-           order by c.id, m.id, told.id"#,
-        now
+           -- What leaves no doubt goes before what has to be counted.
+           order by c.id, m.id, told.cause = $2, told.id"#,
+        now,
+        Blame::Policy.code()
     )
     .fetch_all(&mut **tx)
     .await?;
@@ -165,10 +199,17 @@ pub async fn take_refused(tx: &mut Tx<'_>, now: DateTime<Utc>) -> Result<Vec<Ref
             .map(|id| Sendout::Campaign(CampaignId(id)))
             .or(mailing.map(|id| Sendout::Mailing(MailingId(id))))
     };
-    Ok(rows
-        .into_iter()
-        .filter_map(|it| Some(Refused { sendout: sendout(it.campaign, it.mailing)?, answer: it.answer }))
-        .collect())
+    let mut faults = Vec::new();
+    for it in rows {
+        let Some(sendout) = sendout(it.campaign, it.mailing) else { continue };
+        let fault = if it.cause == Blame::Policy.code() {
+            refusals::fault(tx, sendout).await?
+        } else {
+            Some(Fault { answer: it.answer, people: None })
+        };
+        faults.extend(fault.map(|it| (sendout, it)));
+    }
+    Ok(faults)
 }
 
 #[cfg(test)]

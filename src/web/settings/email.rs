@@ -15,6 +15,7 @@ use crate::{
     messaging::{
         compose::Sender,
         inbound::{ledger, mailbox},
+        pace::{self, Slowed},
         suppression,
         warm_up::{self, Day},
     },
@@ -137,6 +138,8 @@ struct EmailPage {
     days: Vec<Day>,
     /// What may leave today; none: no cap.
     cap_today: Option<u32>,
+    /// Servers asked to go slowly.
+    slowed: Option<Slowed>,
     tellers: Vec<Teller>,
     /// Providers reach the panel from outside.
     is_public: bool,
@@ -151,6 +154,7 @@ struct EmailForm {
     daily_cap: String,
     warm_up: String,
     warm_up_ceiling: String,
+    per_minute: String,
     tracks: String,
 }
 
@@ -172,6 +176,7 @@ impl EmailForm {
             warm_up: ticked(channel.warm_up),
             tracks: ticked(channel.tracks),
             warm_up_ceiling: channel.warm_up_ceiling.map(|it| it.to_string()).unwrap_or_default(),
+            per_minute: channel.per_minute.map(|it| it.to_string()).unwrap_or_default(),
         }
     }
 
@@ -179,6 +184,7 @@ impl EmailForm {
     fn apply(&self, channel: EmailChannel) -> Result<EmailChannel> {
         let daily_cap = whole("daily_cap", &self.daily_cap)?;
         let warm_up_ceiling = whole("warm_up_ceiling", &self.warm_up_ceiling)?;
+        let per_minute = whole("per_minute", &self.per_minute)?;
         EmailChannel {
             from_name: self.from_name.clone(),
             from_email: self.from_email.clone(),
@@ -186,6 +192,7 @@ impl EmailForm {
             daily_cap,
             warm_up: self.warms_up(),
             warm_up_ceiling,
+            per_minute,
             tracks: self.tracks(),
             ..channel
         }
@@ -223,9 +230,10 @@ async fn page(state: &AppState, shell: Shell, form: EmailForm, errors: Errors) -
     let channel: EmailChannel = settings::load(&mut *db, &state.config.first_values).await?;
     let days = if channel.warm_up { warm_up::days(&mut db, Channel::Email, DAYS).await? } else { Vec::new() };
     let cap_today = warm_up::email_cap(&mut db, state.clock.now(), &channel).await?;
+    let slowed = pace::slowed(&mut db, Channel::Email).await?;
     let tellers = tellers(state, &mut db).await?;
     let is_public = state.config.is_https();
-    let page = EmailPage { shell, form, errors, server, sender, days, cap_today, tellers, is_public };
+    let page = EmailPage { shell, form, errors, server, sender, days, cap_today, slowed, tellers, is_public };
     if failed { html::invalid(&page) } else { html::page(&page) }
 }
 
@@ -339,6 +347,7 @@ fn told(sent: Result<Result<Accepted, SendError>, Elapsed>, is_real: bool) -> Fl
             SendError::Temporary { answer }
             | SendError::Unavailable { answer }
             | SendError::Sender { answer }
+            | SendError::Policy { answer }
             | SendError::Recipient { answer, .. },
         )) => Flash::bad(format!("La prueba no salió. {}", channels::said(&answer))),
         Ok(Err(SendError::Uncertain { answer })) => Flash::bad(format!(

@@ -16,7 +16,7 @@ use crate::{
         kinds::MessageType,
         limits::{self, Cap},
     },
-    settings::{self, EmailChannel, Launching, Relationship},
+    settings::{self, EmailChannel, Launching, Relationship, Words},
     state::AppState,
     web::routes::Route,
 };
@@ -54,6 +54,7 @@ struct LimitsPage {
     kinds: Vec<MessageType>,
     relationship: Relationship,
     launching: Launching,
+    words: Words,
 }
 
 impl LimitsPage {
@@ -78,8 +79,9 @@ async fn page(state: &AppState, shell: Shell, form: HoursForm, errors: Errors) -
     let kinds = MessageType::ALL.iter().copied().filter(|it| it.is_promotional()).collect();
     let relationship = settings::load(&state.db, &state.config.first_values).await?;
     let launching = settings::load(&state.db, &state.config.first_values).await?;
+    let words = settings::load(&state.db, &state.config.first_values).await?;
     let failed = errors.any();
-    let page = LimitsPage { shell, form, errors, caps, kinds, relationship, launching };
+    let page = LimitsPage { shell, form, errors, caps, kinds, relationship, launching, words };
     if failed { html::invalid(&page) } else { html::page(&page) }
 }
 

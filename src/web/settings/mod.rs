@@ -10,6 +10,7 @@ mod hours;
 mod launching;
 mod relationship;
 mod sms;
+mod words;
 
 use super::{filters, flash, form, html, routes::Route, shell::Shell};
 use crate::{
@@ -33,6 +34,7 @@ pub(super) fn routes() -> Vec<Route> {
         launching::routes(),
         copywriter::routes(),
         sms::routes(),
+        words::routes(),
     ]
     .into_iter()
     .flatten()

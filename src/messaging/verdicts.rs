@@ -1,0 +1,137 @@
+//! What a person decides on messages that failed or of which nobody knows if they left.
+//! What the program decides by itself is [`super::outbox`]'s.
+
+use super::kinds::MessageType;
+use crate::{
+    access::{Actor, Permission},
+    audit,
+    db::Tx,
+    error::{Error, Result},
+    ids::{CampaignId, MessageId},
+};
+use chrono::{DateTime, Utc};
+use serde_json::json;
+
+/// FAILED -> PENDING for all of a campaign whose address is not excluded, by a person's decision. Returns how many.
+///
+/// # Errors
+/// [`Error::Forbidden`]; [`Error::Refused`] when there is none; or the database's.
+pub async fn retry_failed(
+    tx: &mut Tx<'_>,
+    now: DateTime<Utc>,
+    actor: &Actor,
+    campaign: CampaignId,
+) -> Result<u64> {
+    actor.require(Permission::DecideMessages)?;
+    let done = sqlx::query!(
+        "with ordered as (
+             select l.id from communication_logs l join campaigns c on c.id = l.campaign_id
+             where l.campaign_id = $1 and l.status = 'FAILED' and l.origin = 'CAMPAIGN'
+               and c.status in ('RUNNING', 'PAUSED', 'FINISHED')
+               and not exists (
+                   select 1 from suppressions s
+                   where s.communication_type = l.communication_type and s.destination = l.destination
+                     and s.lifted_at is null and (s.scope = 'ALL' or l.message_type = any($4)))
+             order by l.id for update of l
+         ), back as (
+             update communication_logs
+             set status = 'PENDING', next_attempt_at = $2, attempts = 0, drip_run_id = null, claimed_at = null, error = null
+             where id in (select id from ordered)
+             returning id
+         )
+         insert into communication_events (communication_log_id, at, kind, staff_user_id)
+         select id, $2, 'REQUEUED', $3 from back",
+        campaign.0,
+        now,
+        actor.staff_id().map(|it| it.0),
+        &MessageType::promotional_codes()
+    )
+    .execute(&mut **tx)
+    .await?;
+    let count = done.rows_affected();
+    if count == 0 {
+        return Err(Error::refused(
+            "No hay a quién reintentar: las direcciones de los que fallaron están en la lista de exclusión. No se cambió nada.",
+        ));
+    }
+    let change = audit::Change {
+        action: "campaign.retry_failed",
+        subject_kind: "campaign",
+        subject_id: Some(campaign.0),
+        before: None,
+        after: Some(json!({ "messages": count })),
+    };
+    audit::record(tx, now, actor, change).await?;
+    Ok(count)
+}
+
+/// What a person decides on one message that is UNCONFIRMED or FAILED.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It left: count it as sent.
+    Left,
+    /// It did not, or sending it again does no harm: back into the queue.
+    Again,
+    /// Let it be.
+    Drop,
+}
+
+/// UNCONFIRMED -> SENT, PENDING or CANCELLED; FAILED -> PENDING, by a person's decision.
+///
+/// # Errors
+/// [`Error::Forbidden`]; [`Error::Refused`] when the message is not waiting for that decision; or the database's.
+pub async fn settle(
+    tx: &mut Tx<'_>,
+    now: DateTime<Utc>,
+    actor: &Actor,
+    id: MessageId,
+    verdict: Verdict,
+) -> Result<()> {
+    actor.require(Permission::DecideMessages)?;
+    let (status, kind) = match verdict {
+        Verdict::Left => ("SENT", "CONFIRMED"),
+        Verdict::Again => ("PENDING", "REQUEUED"),
+        Verdict::Drop => ("CANCELLED", "CANCELLED"),
+    };
+    let done = sqlx::query!(
+        "with put as (
+             update communication_logs set
+                 status = $2,
+                 sent_at = case when $2 = 'SENT' then coalesce(claimed_at, $3) end,
+                 next_attempt_at = case when $2 = 'PENDING' then $3 else next_attempt_at end,
+                 attempts = case when $2 = 'PENDING' then 0 else attempts end,
+                 drip_run_id = case when $2 = 'PENDING' then null else drip_run_id end,
+                 claimed_at = case when $2 = 'PENDING' then null else claimed_at end,
+                 error = null
+             where id = $1 and (status = 'UNCONFIRMED' or (status = 'FAILED' and $2 = 'PENDING'))
+               and ($2 <> 'PENDING' or origin not in ('TEST', 'CAMPAIGN') or (origin = 'CAMPAIGN' and exists (
+                   select 1 from campaigns c
+                   where c.id = communication_logs.campaign_id and c.status in ('RUNNING', 'PAUSED', 'FINISHED'))))
+               and ($2 <> 'PENDING' or mailing_id is null or exists (
+                   select 1 from mailings m where m.id = communication_logs.mailing_id and m.status <> 'CANCELLED'))
+             returning id, case when status = 'SENT' then message_facts(communication_logs) end as facts
+         )
+         insert into communication_events (communication_log_id, at, kind, staff_user_id, facts)
+         select id, $3, $4, $5, facts from put",
+        id.0,
+        status,
+        now,
+        kind,
+        actor.staff_id().map(|it| it.0)
+    )
+    .execute(&mut **tx)
+    .await?;
+    if done.rows_affected() == 0 {
+        return Err(Error::refused(
+            "No se puede: el mensaje ya no espera esa decisión, es una prueba, o su campaña o envío ya terminó. No se cambió nada; vuelve a abrirlo para ver cómo está.",
+        ));
+    }
+    let change = audit::Change {
+        action: "message.decide",
+        subject_kind: "message",
+        subject_id: Some(id.0),
+        before: None,
+        after: Some(json!({ "status": status })),
+    };
+    audit::record(tx, now, actor, change).await
+}
