@@ -6,6 +6,7 @@ mod dmarc;
 mod doctor;
 pub mod links;
 mod names;
+pub mod one_click;
 mod server;
 mod spf;
 

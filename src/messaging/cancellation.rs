@@ -123,10 +123,10 @@ pub(super) async fn of_answered(tx: &mut Tx<'_>, now: DateTime<Utc>, ids: &[i64]
         "with gone as (
              update communication_logs set status = 'BLOCKED', block_reason = $3, defer_reason = null
              where id = any($1) and status is not distinct from 'PENDING'
-             returning id
+             returning id, message_proof(communication_logs) as facts
          )
-         insert into communication_events (communication_log_id, at, kind, reason)
-         select id, $2, 'BLOCKED', $3 from gone",
+         insert into communication_events (communication_log_id, at, kind, reason, facts)
+         select id, $2, 'BLOCKED', $3, facts from gone",
         ids,
         now,
         BlockReason::Replied.code()
@@ -142,10 +142,10 @@ async fn end(tx: &mut Tx<'_>, now: DateTime<Utc>, actor: &Actor, ids: &[i64]) ->
         "with gone as (
              update communication_logs set status = 'CANCELLED', defer_reason = null
              where id = any($1) and status is not distinct from 'PENDING'
-             returning id
+             returning id, message_proof(communication_logs) as facts
          )
-         insert into communication_events (communication_log_id, at, kind, staff_user_id)
-         select id, $2, 'CANCELLED', $3 from gone",
+         insert into communication_events (communication_log_id, at, kind, staff_user_id, facts)
+         select id, $2, 'CANCELLED', $3, facts from gone",
         ids,
         now,
         actor.staff_id().map(|it| it.0)
@@ -167,9 +167,9 @@ pub(super) async fn of_returned(tx: &mut Tx<'_>, at: DateTime<Utc>, ids: &[i64])
              where l.id = any($1) and l.status is not distinct from 'PENDING'
                and (exists (select from campaigns c where c.id = l.campaign_id and c.status = 'CANCELLED')
                     or exists (select from mailing m where m.id = l.mailing_id and m.status = 'CANCELLED'))
-             returning l.id
+             returning l.id, message_proof(l) as facts
          )
-         insert into communication_events (communication_log_id, at, kind) select id, $2, 'CANCELLED' from gone",
+         insert into communication_events (communication_log_id, at, kind, facts) select id, $2, 'CANCELLED', facts from gone",
         ids,
         at
     )

@@ -74,7 +74,7 @@ pub(super) async fn confirm(tx: &mut Tx<'_>, now: DateTime<Utc>, ids: &[i64]) ->
         "with put as (
              update communication_logs set status = 'SENT', sent_at = coalesce(claimed_at, $2), error = null
              where status = 'UNCONFIRMED' and id = any($1)
-             returning id, message_facts(communication_logs) as facts
+             returning id, message_proof(communication_logs) as facts
          )
          insert into communication_events (communication_log_id, at, kind, answer, facts)
          select id, $2, 'CONFIRMED', 'Llegó noticia de él, así que había salido.', facts from put",

@@ -83,11 +83,12 @@ macro_rules! insertion {
                         case when reason is null then 'PENDING' else 'BLOCKED' end, reason, $12, $12, $13, $14, $15
                  from wanted "
                 + $conflict
-                + " returning id, contact_id, block_reason
+                + " returning id, contact_id, block_reason,
+                     case when block_reason is not null then message_proof(communication_logs) end as facts
              ), told as (
-                 insert into communication_events (communication_log_id, at, kind, reason, answer, staff_user_id)
+                 insert into communication_events (communication_log_id, at, kind, reason, answer, staff_user_id, facts)
                  select made.id, $14, case when made.block_reason is null then 'QUEUED' else 'BLOCKED' end,
-                        made.block_reason, wanted.detail, $13
+                        made.block_reason, wanted.detail, $13, made.facts
                  from made join wanted using (contact_id)
                  returning reason
              )

@@ -2,7 +2,7 @@
 //! `migrations/0006_messaging.sql`, each of which also appends to the story. Knows
 //! no channel and no rule: the gate decides, the drain sends, this writes down.
 
-pub use super::verdicts::{Verdict, retry_failed, settle};
+pub use super::verdicts::{Verdict, retry_failed, settle, settle_all};
 use super::{
     cancellation,
     gate::{self, Asked},
@@ -280,10 +280,10 @@ pub(super) async fn block(
          ), put as (
              update communication_logs l set status = 'BLOCKED', block_reason = g.reason, defer_reason = null
              from given g where l.id = g.id and l.status is not distinct from 'PENDING'
-             returning l.id
+             returning l.id, message_proof(l) as facts
          )
-         insert into communication_events (communication_log_id, at, kind, reason, answer, drip_run_id)
-         select g.id, $4, 'BLOCKED', g.reason, g.detail, $5 from given g join put using (id)",
+         insert into communication_events (communication_log_id, at, kind, reason, answer, drip_run_id, facts)
+         select g.id, $4, 'BLOCKED', g.reason, g.detail, $5, put.facts from given g join put using (id)",
         &ids,
         &reasons,
         &details as &[Option<String>],
@@ -451,7 +451,7 @@ pub(super) async fn finish(tx: &mut Tx<'_>, run: DripRunId, all: &[Finished]) ->
              where l.id = g.id and l.drip_run_id is not distinct from $8
                and (l.status is not distinct from 'SENDING'
                     or (l.status is not distinct from 'UNCONFIRMED' and g.status <> 'UNCONFIRMED'))
-             returning l.id, l.attempts, case when l.status = 'SENT' then message_facts(l) end as facts
+             returning l.id, l.attempts, case when l.status in ('SENT', 'FAILED') then message_proof(l) end as facts
          )
          insert into communication_events (communication_log_id, at, kind, attempt, answer, until, drip_run_id, facts)
          select g.id, g.at, g.kind, put.attempts, g.answer, g.until, $8, put.facts from given g join put using (id)",

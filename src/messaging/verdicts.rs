@@ -87,14 +87,36 @@ pub async fn settle(
     id: MessageId,
     verdict: Verdict,
 ) -> Result<()> {
+    if settle_all(tx, now, actor, &[id], verdict).await? == 0 {
+        return Err(Error::refused(
+            "No se puede: el mensaje ya no espera esa decisión, es una prueba, o su campaña o envío ya terminó. No se cambió nada; vuelve a abrirlo para ver cómo está.",
+        ));
+    }
+    Ok(())
+}
+
+/// The same for each of `ids` that waits for it; gives how many did.
+///
+/// # Errors
+/// [`Error::Forbidden`], or the database's.
+pub async fn settle_all(
+    tx: &mut Tx<'_>,
+    now: DateTime<Utc>,
+    actor: &Actor,
+    ids: &[MessageId],
+    verdict: Verdict,
+) -> Result<u64> {
     actor.require(Permission::DecideMessages)?;
     let (status, kind) = match verdict {
         Verdict::Left => ("SENT", "CONFIRMED"),
         Verdict::Again => ("PENDING", "REQUEUED"),
         Verdict::Drop => ("CANCELLED", "CANCELLED"),
     };
-    let done = sqlx::query!(
-        "with put as (
+    let ids: Vec<i64> = ids.iter().map(|it| it.0).collect();
+    let put = sqlx::query_scalar!(
+        r#"with held as (
+             select id from communication_logs where id = any($1) order by id for update
+         ), put as (
              update communication_logs set
                  status = $2,
                  sent_at = case when $2 = 'SENT' then coalesce(claimed_at, $3) end,
@@ -103,35 +125,30 @@ pub async fn settle(
                  drip_run_id = case when $2 = 'PENDING' then null else drip_run_id end,
                  claimed_at = case when $2 = 'PENDING' then null else claimed_at end,
                  error = null
-             where id = $1 and (status = 'UNCONFIRMED' or (status = 'FAILED' and $2 = 'PENDING'))
+             where id in (select id from held) and (status = 'UNCONFIRMED' or (status = 'FAILED' and $2 = 'PENDING'))
                and ($2 <> 'PENDING' or origin not in ('TEST', 'CAMPAIGN') or (origin = 'CAMPAIGN' and exists (
                    select 1 from campaigns c
                    where c.id = communication_logs.campaign_id and c.status in ('RUNNING', 'PAUSED', 'FINISHED'))))
                and ($2 <> 'PENDING' or mailing_id is null or exists (
                    select 1 from mailings m where m.id = communication_logs.mailing_id and m.status <> 'CANCELLED'))
-             returning id, case when status = 'SENT' then message_facts(communication_logs) end as facts
+             returning id, case when status in ('SENT', 'CANCELLED') then message_proof(communication_logs) end as facts
+         ), told as (
+             insert into communication_events (communication_log_id, at, kind, staff_user_id, facts)
+             select id, $3, $4, $5, facts from put
          )
-         insert into communication_events (communication_log_id, at, kind, staff_user_id, facts)
-         select id, $3, $4, $5, facts from put",
-        id.0,
+         select id as "id!" from put order by id"#,
+        &ids,
         status,
         now,
         kind,
         actor.staff_id().map(|it| it.0)
     )
-    .execute(&mut **tx)
+    .fetch_all(&mut **tx)
     .await?;
-    if done.rows_affected() == 0 {
-        return Err(Error::refused(
-            "No se puede: el mensaje ya no espera esa decisión, es una prueba, o su campaña o envío ya terminó. No se cambió nada; vuelve a abrirlo para ver cómo está.",
-        ));
-    }
-    let change = audit::Change {
-        action: "message.decide",
-        subject_kind: "message",
-        subject_id: Some(id.0),
-        before: None,
-        after: Some(json!({ "status": status })),
-    };
-    audit::record(tx, now, actor, change).await
+    let told: Vec<audit::Told> = put
+        .iter()
+        .map(|id| audit::Told { id: *id, before: None, after: Some(json!({ "status": status })) })
+        .collect();
+    audit::record_each(tx, now, actor, "message.decide", "message", &told).await?;
+    Ok(u64::try_from(put.len()).unwrap_or(u64::MAX))
 }

@@ -114,6 +114,38 @@ async fn measure(state: &AppState) -> Result<String> {
         "End of the last drip run that did its work.",
         &pick(|it| it.last_success.map_or(0, |at| at.timestamp())),
     );
+    let now = state.clock.now();
+    let age = |since: Option<DateTime<Utc>>| since.map_or(0, |it| (now - it).num_seconds().max(0));
+    let oldest: Vec<_> = queued.iter().map(|it| (channel(it.channel.code()), age(it.oldest_due))).collect();
+    metric(
+        "llovizna_messages_oldest_due_seconds",
+        "gauge",
+        "How long the message has been due whose time came first; 0: none is due.",
+        &oldest,
+    );
+    metric(
+        "llovizna_drip_last_duration_seconds",
+        "gauge",
+        "How long the last drip run took that did its work.",
+        &pick(|it| it.last_duration.unwrap_or_default()),
+    );
+    let returned = crate::messaging::health::returned(&state.db).await?;
+    let by_kind = returned.by_kind.iter().map(|(kind, count)| (format!("{{kind=\"{kind}\"}}"), *count));
+    metric(
+        "llovizna_returned_total",
+        "counter",
+        "Bounces, complaints, refusals and answers that came back.",
+        &by_kind.collect::<Vec<_>>(),
+    );
+    let mut one = |name: &str, help: &str, value: i64| metric(name, "gauge", help, &[(String::new(), value)]);
+    one("llovizna_returned_waiting", "What came back and waits to be applied.", returned.waiting);
+    one("llovizna_returned_unmatched", "What came back and waits for a person.", returned.unmatched);
+    one("llovizna_evidence_unsealed_events", "Events that no seal covers yet.", returned.unsealed);
+    one(
+        "llovizna_evidence_unsealed_seconds",
+        "How long ago the first of them happened; 0: all are sealed.",
+        age(returned.unsealed_since),
+    );
     let pool = [
         ("{state=\"open\"}", state.db.size()),
         ("{state=\"idle\"}", u32::try_from(state.db.num_idle()).unwrap_or(0)),

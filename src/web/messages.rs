@@ -40,6 +40,7 @@ pub(super) fn routes() -> Vec<Route> {
     vec![
         Route::get("/messages", Permission::View, list),
         Route::get("/messages/{id}", Permission::View, show),
+        Route::post("/messages/decisions", Permission::DecideMessages, decide_all),
         Route::post("/messages/{id}/decision", Permission::DecideMessages, decide),
     ]
 }
@@ -78,6 +79,8 @@ struct ListPage {
     newer: String,
     older: String,
     is_filtered: bool,
+    /// They wait for a decision, and who looks may decide.
+    undecided: bool,
 }
 
 async fn list(State(state): State<AppState>, shell: Shell, Query(asked): Query<Asked>) -> Answer {
@@ -100,8 +103,11 @@ async fn list(State(state): State<AppState>, shell: Shell, Query(asked): Query<A
     };
     let narrowed = narrowed(&mut db, &asked, now).await?;
     let is_filtered = asked.address() != "/messages";
-    let rows = lines.into_iter().map(row).collect();
-    html::page(&ListPage { shell, chips: chips(&asked), asked, narrowed, rows, newer, older, is_filtered })
+    let rows: Vec<Row> = lines.into_iter().map(row).collect();
+    let waits = asked.status == Status::Unconfirmed.code() && rows.len() > 1;
+    let undecided = waits && shell.may(Permission::DecideMessages);
+    let chips = chips(&asked);
+    html::page(&ListPage { shell, chips, asked, narrowed, rows, newer, older, is_filtered, undecided })
 }
 
 /// The people whom `typed` may mean, by their name, address, telephone or RUT; none: nothing to look for was typed.
@@ -362,26 +368,58 @@ struct Decision {
     verdict: String,
 }
 
-async fn decide(
-    State(state): State<AppState>,
-    actor: Actor,
-    Path(id): Path<i64>,
-    Form(form): Form<Decision>,
-) -> Answer {
-    let (verdict, said) = match form.verdict.as_str() {
+/// What a person decided, and what is said of it; none: there is no such decision.
+fn verdict_of(code: &str) -> Option<(Verdict, &'static str)> {
+    Some(match code {
         "left" => (Verdict::Left, "Quedó como enviado."),
         "again" => (
             Verdict::Again,
             "Volvió a la cola: sale en la próxima corrida si el horario y los topes lo permiten.",
         ),
         "drop" => (Verdict::Drop, "Quedó cancelado: no se enviará."),
-        _ => {
-            return Err(Error::refused(
-                "Esa decisión no existe. No se cambió nada: vuelve al mensaje y elige una.",
-            )
-            .into());
-        }
+        _ => return None,
+    })
+}
+
+fn no_such_verdict() -> Error {
+    Error::refused("Esa decisión no existe. No se cambió nada: vuelve al mensaje y elige una.")
+}
+
+/// Decide on all that a page of the list shows.
+async fn decide_all(
+    State(state): State<AppState>,
+    actor: Actor,
+    Form(fields): Form<Vec<(String, String)>>,
+) -> Answer {
+    let one = |name: &str| fields.iter().find(|it| it.0 == name).map_or("", |it| it.1.as_str());
+    let (verdict, _) = verdict_of(one("verdict")).ok_or_else(no_such_verdict)?;
+    let ids = fields.iter().filter(|it| it.0 == "id").filter_map(|it| it.1.parse().ok().map(MessageId));
+    let ids: Vec<MessageId> = ids.take(usize::try_from(PAGE).unwrap_or_default()).collect();
+    let mut tx = state.db.begin().await?;
+    let done = outbox::settle_all(&mut tx, state.clock.now(), &actor, &ids, verdict).await?;
+    tx.commit().await?;
+    let done = i64::try_from(done).unwrap_or(i64::MAX);
+    let left = i64::try_from(ids.len()).unwrap_or(i64::MAX) - done;
+    let words = match verdict {
+        Verdict::Left => format::count(done, "mensaje quedó como enviado", "mensajes quedaron como enviados"),
+        Verdict::Again => format::count(done, "mensaje volvió a la cola", "mensajes volvieron a la cola"),
+        Verdict::Drop => format::count(done, "mensaje quedó cancelado", "mensajes quedaron cancelados"),
     };
+    let rest = match left {
+        0 => String::new(),
+        1 => " Uno ya no esperaba esa decisión y sigue como estaba.".to_owned(),
+        n => format!(" {} ya no esperaban esa decisión y siguen como estaban.", format::number(n)),
+    };
+    Ok(Flash::good(format!("{words}.{rest}")).to("/messages?status=UNCONFIRMED"))
+}
+
+async fn decide(
+    State(state): State<AppState>,
+    actor: Actor,
+    Path(id): Path<i64>,
+    Form(form): Form<Decision>,
+) -> Answer {
+    let (verdict, said) = verdict_of(&form.verdict).ok_or_else(no_such_verdict)?;
     let mut tx = state.db.begin().await?;
     outbox::settle(&mut tx, state.clock.now(), &actor, MessageId(id), verdict).await?;
     tx.commit().await?;

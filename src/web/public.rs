@@ -12,6 +12,7 @@ use super::{
 use crate::{
     channels::Channel,
     chile::time,
+    deliverability::one_click,
     error::Error,
     messaging::{
         kinds::{MessageType, OriginKind},
@@ -25,6 +26,7 @@ use axum::{
     body::Bytes,
     extract::{Path, State},
     http::{HeaderMap, StatusCode},
+    response::IntoResponse as _,
 };
 use serde::Deserialize;
 
@@ -123,6 +125,9 @@ async fn unsubscribe(
     Path(token): Path<String>,
     _body: Bytes,
 ) -> Answer {
+    if token == one_click::TOKEN {
+        return Ok(one_click::ANSWER.into_response());
+    }
     let Some((holder, business)) = holder_of(&state, &token).await? else {
         return broken(&state, &headers).await;
     };

@@ -1,9 +1,11 @@
 //! The page that tells what the DNS says of the sender's domain.
 
 use crate::support::TestApp;
+use axum::http::StatusCode;
 use llovizna::{
+    access::Role,
     db::MIGRATIONS,
-    deliverability::{Asking, Doctor, Kind, Names, Unanswered},
+    deliverability::{Asking, Doctor, Kind, Names, Unanswered, one_click},
 };
 use sqlx::PgPool;
 use std::sync::{
@@ -51,4 +53,20 @@ async fn without_name_servers_it_says_so(db: PgPool) {
     let app = TestApp::with(db, &[("DEFAULT_FROM_EMAIL", "hola@termas.cl")]);
     let page = app.get("/settings/deliverability?report=1").await.text();
     assert!(page.contains("no tiene servidores de nombres"), "{page}");
+}
+
+#[sqlx::test(migrator = "MIGRATIONS")]
+async fn the_one_click_of_nobody_is_answered_and_takes_nobody_off(db: PgPool) {
+    let app = TestApp::with(db.clone(), &[("PUBLIC_URL", "http://127.0.0.1:9")]);
+    let pressed = app.anonymous().post("/baja/prueba", &[("List-Unsubscribe", "One-Click")]).await;
+    assert_eq!(pressed.status, StatusCode::OK);
+    assert!(pressed.body.contains(one_click::ANSWER), "{}", pressed.body);
+    let left: i64 = sqlx::query_scalar("select count(*) from suppressions").fetch_one(&db).await.unwrap();
+    assert_eq!(left, 0);
+    let browser = app.admin().await;
+    let asked = browser.post("/settings/deliverability/one-click", &[]).await;
+    let page = browser.get(asked.location()).await.text();
+    assert!(page.contains("no se llegó a http://127.0.0.1:9/baja/prueba"), "{page}");
+    let staff = app.as_role(Role::Staff).await;
+    assert_eq!(staff.post("/settings/deliverability/one-click", &[]).await.status, StatusCode::FORBIDDEN);
 }

@@ -170,7 +170,7 @@ async fn nothing_is_sealed_while_somebody_is_writing(db: PgPool) {
 #[sqlx::test(migrator = "MIGRATIONS")]
 async fn whatever_is_changed_behind_its_back_is_named(db: PgPool) {
     // What is done, what is found, and a query for the row that must be named.
-    let cases: [(&'static str, Fault, &'static str); 12] = [
+    let cases: [(&'static str, Fault, &'static str); 15] = [
         (
             "update communication_events set answer = '250 otro' where id = 30",
             Fault::EventChanged,
@@ -206,6 +206,21 @@ async fn whatever_is_changed_behind_its_back_is_named(db: PgPool) {
         ),
         ("delete from communication_logs where id = 3", Fault::MessageMissing, "message 3"),
         (
+            "update message_templates set body = body || '.' where id in (select template_id from communication_logs)",
+            Fault::MessageChanged,
+            "message",
+        ),
+        (
+            "update communication_logs set destination = 'otra@correo.cl' where status = 'FAILED'",
+            Fault::MessageChanged,
+            "message",
+        ),
+        (
+            "update communication_logs set block_reason = 'NO_CONSENT', status = 'BLOCKED' where status = 'FAILED'",
+            Fault::StatusChanged,
+            "message",
+        ),
+        (
             "update communication_logs set status = 'PENDING' where status = 'FAILED'",
             Fault::StatusChanged,
             "message",
@@ -226,6 +241,7 @@ async fn whatever_is_changed_behind_its_back_is_named(db: PgPool) {
             "create table kept.communication_events as table communication_events",
             "create table kept.communication_logs as table communication_logs",
             "create table kept.evidence_seals as table evidence_seals",
+            "create table kept.message_templates as select id, body from message_templates",
         ] {
             execute(&app, copy).await;
         }
@@ -249,6 +265,7 @@ async fn whatever_is_changed_behind_its_back_is_named(db: PgPool) {
             "insert into communication_logs overriding system value select * from kept.communication_logs",
             "delete from evidence_seals",
             "insert into evidence_seals select * from kept.evidence_seals",
+            "update message_templates t set body = k.body from kept.message_templates k where k.id = t.id",
         ] {
             behind_its_back(&app, back).await;
         }

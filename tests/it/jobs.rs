@@ -69,6 +69,38 @@ async fn operations_learn_that_it_lives_is_ready_and_how_it_does(db: PgPool) {
     let metrics = anonymous.get("/metrics").await.body;
     assert!(metrics.contains("llovizna_messages_pending{channel=\"EMAIL\"} 0"), "{metrics}");
     assert!(metrics.contains("llovizna_database_up 1"));
+    for (name, value) in [
+        ("llovizna_messages_oldest_due_seconds{channel=\"EMAIL\"}", 0),
+        ("llovizna_drip_last_duration_seconds{channel=\"EMAIL\"}", 0),
+        ("llovizna_returned_waiting", 0),
+        ("llovizna_returned_unmatched", 0),
+        ("llovizna_evidence_unsealed_events", 0),
+        ("llovizna_evidence_unsealed_seconds", 0),
+    ] {
+        assert!(metrics.contains(&format!("\n{name} {value}\n")), "{name}: {metrics}");
+    }
+    sqlx::raw_sql(
+        "insert into inbound_events (source, external_id, communication_type, kind, occurred_at, received_at, message_ids, raw,
+             next_attempt_at, status) values ('mailbox', '1', 'EMAIL', 'COMPLAINT', '2026-11-23', '2026-11-23', '{}', '', '2026-11-23', 'UNMATCHED');
+         insert into drip_runs (trigger, communication_type, status, started_at, finished_at)
+             values ('CLI', 'EMAIL', 'DONE', '2026-11-23 12:00:00', '2026-11-23 12:01:30');
+         insert into communication_events (communication_log_id, at, kind) values (1, '2026-11-23 12:00:00', 'DELAYED')",
+    )
+    .execute(&db)
+    .await
+    .unwrap();
+    app.state.clock.advance(TimeDelta::seconds(20));
+    let metrics = anonymous.get("/metrics").await.body;
+    for line in [
+        "llovizna_returned_total{kind=\"COMPLAINT\"} 1",
+        "llovizna_returned_unmatched 1",
+        "llovizna_drip_last_duration_seconds{channel=\"EMAIL\"} 90",
+        "llovizna_evidence_unsealed_events 1",
+    ] {
+        assert!(metrics.contains(&format!("\n{line}\n")), "{line}: {metrics}");
+    }
+    let lag = metrics.lines().find_map(|it| it.strip_prefix("llovizna_evidence_unsealed_seconds ")).unwrap();
+    assert!(lag.parse::<i64>().unwrap() > 0, "{metrics}");
     db.close().await;
     assert_eq!(anonymous.get("/readyz").await.status, StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(anonymous.get("/healthz").await.status, StatusCode::OK);

@@ -151,3 +151,55 @@ async fn messages_are_found_by_their_recipient_and_show_the_date_they_are_ordere
     }
     assert!(app.get("/messages?to=nadie").await.text().contains("Ningún mensaje con este filtro"));
 }
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn those_of_a_page_that_wait_are_decided_on_together(db: PgPool) {
+    let app = TestApp::new(db.clone());
+    sqlx::query(
+        "with run as (
+             insert into drip_runs (trigger, communication_type, status, started_at) values ('CLI', 'EMAIL', 'INTERRUPTED', $1) returning id
+         )
+         insert into communication_logs (origin, communication_type, message_type, destination, status, scheduled_at,
+             next_attempt_at, created_at, drip_run_id, claimed_at)
+         select 'MANUAL', 'EMAIL', 'PROMOCIONAL', n || '@x.example', case n when 4 then 'SENT' else 'UNCONFIRMED' end, $1, $1, $1, run.id, $1
+         from run, generate_series(1, 4) n",
+    )
+    .bind(app.now())
+    .execute(&db)
+    .await
+    .unwrap();
+    let ids: Vec<i64> =
+        sqlx::query_scalar("select id from communication_logs order by id").fetch_all(&db).await.unwrap();
+    let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
+    let browser = app.admin().await;
+    let page = browser.get("/messages?status=UNCONFIRMED").await;
+    assert!(page.text().contains("Decide por los 3 de esta página"), "{}", page.text());
+    assert!(!browser.get("/messages").await.body.contains("/messages/decisions"));
+    let all: Vec<(&str, &str)> = ids.iter().map(|it| ("id", it.as_str())).collect();
+    let form = [&[("verdict", "left")][..], &all].concat();
+    let reader = app.as_role(Role::ReadOnly).await;
+    assert_eq!(reader.post("/messages/decisions", &form).await.status, StatusCode::FORBIDDEN);
+    assert!(!reader.get("/messages?status=UNCONFIRMED").await.body.contains("/messages/decisions"));
+    let done = browser.post("/messages/decisions", &form).await;
+    let said = browser.get(done.location()).await.text();
+    assert!(said.contains("3 mensajes quedaron como enviados. Uno ya no esperaba"), "{said}");
+    let left: Vec<(String, i64)> =
+        sqlx::query_as("select status, count(*) from communication_logs group by 1")
+            .fetch_all(&db)
+            .await
+            .unwrap();
+    assert_eq!(left, [("SENT".to_owned(), 4)]);
+    let audited: i64 = sqlx::query_scalar(
+        "select count(*) from audit_events where action = 'message.decide' and after = '{\"status\": \"SENT\"}'",
+    )
+    .fetch_one(&db)
+    .await
+    .unwrap();
+    assert_eq!(audited, 3);
+    let events: i64 =
+        sqlx::query_scalar("select count(*) from communication_events where kind = 'CONFIRMED'")
+            .fetch_one(&db)
+            .await
+            .unwrap();
+    assert_eq!(events, 3);
+}

@@ -71,7 +71,7 @@ pub enum Fault {
     EventChanged,
     /// The message of an event is gone.
     MessageMissing,
-    /// A message is not what it was when it left.
+    /// A message is not what it was when it left or ended, or the text that it was made from is not.
     MessageChanged,
     /// A message is in a state to which no event brought it.
     StatusChanged,
@@ -108,7 +108,7 @@ impl Fault {
             Fault::EventAdded => "el evento se agregó después, por fuera del programa",
             Fault::EventChanged => "el evento fue modificado",
             Fault::MessageMissing => "el mensaje fue borrado",
-            Fault::MessageChanged => "el mensaje fue modificado después de enviado",
+            Fault::MessageChanged => "el mensaje, o el texto con que se hizo, fue modificado después",
             Fault::StatusChanged => "el estado del mensaje no corresponde a sus eventos",
             Fault::HeadMissing => {
                 "el sello que guardaste ya no está en la cadena: se cortó su final o se rehízo entera"
@@ -239,7 +239,8 @@ async fn events(tx: &mut Tx<'_>, after: i64, seals: &[Seal], report: &mut Report
     let mut rows = sqlx::query!(
         r#"select e.id, e.communication_log_id, e.at, e.kind, e.reason, e.until, e.attempt, e.answer, e.drip_run_id,
                   e.staff_user_id, e.facts, l.id is null as "gone!",
-                  e.facts is not null and message_facts(l) is distinct from e.facts as "altered!"
+                  e.facts is not null and e.kind in ('SENT', 'CONFIRMED') and e.facts is distinct from
+                      (case octet_length(e.facts) when 32 then message_facts(l) else message_proof(l) end) as "altered!"
            from communication_events e left join communication_logs l on l.id = e.communication_log_id
            where e.id > $1 and e.id <= $2 order by e.id"#,
         after,
@@ -293,18 +294,19 @@ async fn events(tx: &mut Tx<'_>, after: i64, seals: &[Seal], report: &mut Report
     Ok(missing.next().map(gone))
 }
 
-/// Each message is where its last event brought it.
+/// Each message is where its last event brought it, and what it was then, where it ended without leaving.
 async fn messages(tx: &mut Tx<'_>, report: &mut Report) -> Result<Option<Broken>> {
     let mut last = 0;
     loop {
         let page = sqlx::query!(
             r#"with page as (
-                   select id, status, sent_at from communication_logs where id > $1 order by id limit $2
+                   select l as whole, id, status, sent_at, block_reason from communication_logs l where id > $1 order by id limit $2
                )
                select max(page.id) as last, count(*) as "count!",
-                      min(page.id) filter (where not coalesce(fits.fits, false)) as "broken"
+                      min(page.id) filter (where not coalesce(fits.fits, false)) as misplaced,
+                      min(page.id) filter (where not coalesce(fits.proven, true)) as altered
                from page left join lateral (
-                   select case
+                   select e.kind in ('SENT', 'CONFIRMED') or e.facts is null or e.facts = message_proof(page.whole) as proven, case
                        when e.kind in ('QUEUED', 'ALLOWED', 'DEFERRED', 'RETRY', 'REQUEUED')
                            then page.status in ('PENDING', 'SENDING') and page.sent_at is null
                        when e.kind in ('SENT', 'CONFIRMED')
@@ -314,6 +316,7 @@ async fn messages(tx: &mut Tx<'_>, report: &mut Report) -> Result<Option<Broken>
                                    max(kind) filter (where kind = 'DELIVERED'), 'SENT')
                                from communication_events where communication_log_id = page.id)
                        else page.status = e.kind and page.sent_at is null
+                           and (e.kind <> 'BLOCKED' or page.block_reason is not distinct from e.reason)
                    end as fits
                    from communication_events e
                    where e.communication_log_id = page.id
@@ -328,13 +331,10 @@ async fn messages(tx: &mut Tx<'_>, report: &mut Report) -> Result<Option<Broken>
         .fetch_one(&mut **tx)
         .await?;
         let Some(through) = page.last else { return Ok(None) };
-        if let Some(id) = page.broken {
-            return Ok(Some(Broken {
-                seal: None,
-                event: None,
-                message: Some(id),
-                fault: Fault::StatusChanged,
-            }));
+        let misplaced = page.misplaced.map(|id| (id, Fault::StatusChanged));
+        let altered = page.altered.map(|id| (id, Fault::MessageChanged));
+        if let Some((id, fault)) = misplaced.into_iter().chain(altered).min_by_key(|it| it.0) {
+            return Ok(Some(Broken { seal: None, event: None, message: Some(id), fault }));
         }
         report.messages += u64::try_from(page.count).unwrap_or_default();
         last = through;

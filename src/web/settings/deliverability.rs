@@ -2,12 +2,13 @@
 
 use super::{
     Shell, filters,
+    flash::Flash,
     html::{self, Answer},
 };
 use crate::{
     access::Permission,
     campaigns::domain_review,
-    deliverability::{Examined, Level, Question},
+    deliverability::{Examined, Level, Question, one_click},
     messaging::compose::Sender,
     settings::{self, Business, EmailChannel},
     state::AppState,
@@ -18,7 +19,10 @@ use axum::extract::{Query, State};
 use serde::Deserialize;
 
 pub(super) fn routes() -> Vec<Route> {
-    vec![Route::get("/settings/deliverability", Permission::EditSettings, show)]
+    vec![
+        Route::get("/settings/deliverability", Permission::EditSettings, show),
+        Route::post("/settings/deliverability/one-click", Permission::EditSettings, press),
+    ]
 }
 
 #[derive(Default, Deserialize)]
@@ -52,6 +56,18 @@ impl DeliverabilityPage {
             Level::Unasked => ("Sin respuesta", "secondary", "clock"),
         }
     }
+}
+
+/// Press the one click of an invented message, as a mail program would. Changes nothing.
+async fn press(State(state): State<AppState>) -> Answer {
+    let found = one_click::press(&state.config.public_url).await;
+    let text = format!("{}: {}.", found.part, found.text);
+    let flash = match found.level {
+        Level::Good => Flash::good(text),
+        Level::Doubtful => Flash::plain(text),
+        Level::Bad | Level::Unasked => Flash::bad(text),
+    };
+    Ok(flash.to("/settings/deliverability"))
 }
 
 async fn show(State(state): State<AppState>, shell: Shell, Query(asked): Query<Asked>) -> Answer {

@@ -5,6 +5,7 @@ use super::{
     flash::Flash,
     form::{Errors, Form},
     html::{self, Answer},
+    warm_up_curve::{self, Curve},
 };
 use crate::{
     access::{Actor, Permission},
@@ -136,6 +137,8 @@ struct EmailPage {
     sender: String,
     /// The last days of the warm-up, newest first.
     days: Vec<Day>,
+    /// The warm-up as a drawing; none: it has not begun.
+    curve: Option<Curve>,
     /// What may leave today; none: no cap.
     cap_today: Option<u32>,
     /// Servers asked to go slowly.
@@ -230,10 +233,15 @@ async fn page(state: &AppState, shell: Shell, form: EmailForm, errors: Errors) -
     let channel: EmailChannel = settings::load(&mut *db, &state.config.first_values).await?;
     let days = if channel.warm_up { warm_up::days(&mut db, Channel::Email, DAYS).await? } else { Vec::new() };
     let cap_today = warm_up::email_cap(&mut db, state.clock.now(), &channel).await?;
+    let curve = warm_up::Plan::of_email(&channel)
+        .zip(cap_today)
+        .filter(|_| !days.is_empty())
+        .map(|(plan, today)| warm_up_curve::of(plan, &days, today));
     let slowed = pace::slowed(&mut db, Channel::Email).await?;
     let tellers = tellers(state, &mut db).await?;
     let is_public = state.config.is_https();
-    let page = EmailPage { shell, form, errors, server, sender, days, cap_today, slowed, tellers, is_public };
+    let page =
+        EmailPage { shell, form, errors, server, sender, days, curve, cap_today, slowed, tellers, is_public };
     if failed { html::invalid(&page) } else { html::page(&page) }
 }
 

@@ -10,6 +10,7 @@ mod hours;
 mod launching;
 mod relationship;
 mod sms;
+mod warm_up_curve;
 mod words;
 
 use super::{filters, flash, form, html, routes::Route, shell::Shell};
