@@ -3,6 +3,7 @@
 
 use crate::support::{TestApp, monday_noon, whole_reads};
 use axum::http::StatusCode;
+use chrono::{DateTime, Utc};
 use llovizna::{
     access::{Actor, Role},
     bulk_actions::run,
@@ -14,8 +15,8 @@ use llovizna::{
         export::{self, Patience},
         vocabulary::{Lifecycle, Source},
     },
-    db::keyset::Place,
-    ids::{ContactId, StaffId},
+    db::keyset::{Edge, Key, Place},
+    ids::{ContactId, StaffId, StageId},
 };
 use sqlx::{PgConnection, PgPool, postgres::PgPoolOptions};
 use std::time::Duration;
@@ -102,13 +103,13 @@ async fn whoever_is_called_as_searched_for_comes_first_and_nobody_comes_twice(db
     let filter = q("Ángel Muñoz");
     let (mut seen, mut place) = (Vec::new(), Place::First);
     loop {
-        let page = contact_list::page(db, &filter, Sort::Newest, place, 20).await.unwrap();
+        let page = contact_list::page(db, &filter, Sort::Newest, place.clone(), 20).await.unwrap();
         assert!(page.rows.len() <= 20);
         seen.extend(page.rows.iter().map(|it| it.id));
         if !page.has_next {
             break;
         }
-        place = Place::After(page.rows.last().unwrap().id.0);
+        place = Place::After(page.rows.last().unwrap().edge(Sort::Newest));
     }
     assert_eq!(seen[0], angel, "ahead of those who came later");
     assert_eq!(seen.len(), 51);
@@ -116,7 +117,9 @@ async fn whoever_is_called_as_searched_for_comes_first_and_nobody_comes_twice(db
     once.sort_unstable_by_key(|it| it.0);
     once.dedup();
     assert_eq!(once.len(), 51, "{seen:?}");
-    let back = contact_list::page(db, &filter, Sort::Newest, Place::Before(seen[20].0), 20).await.unwrap();
+    let back = contact_list::page(db, &filter, Sort::Newest, Place::Before(Edge::row(seen[20].0)), 20)
+        .await
+        .unwrap();
     assert_eq!(back.rows.iter().map(|it| it.id).collect::<Vec<_>>(), seen[..20], "and back again");
     // One of their own name is not listed ahead where another filter leaves them out.
     let clients = Filter { lifecycle: Some(Lifecycle::Customer), ..filter };
@@ -839,11 +842,16 @@ async fn no_page_of_the_list_reads_all_contacts(db: PgPool) {
     let all = Filter::default;
     for (what, filter, sort, place) in [
         ("first page", all(), Sort::Newest, Place::First),
-        ("deep page", all(), Sort::Newest, Place::After(id)),
-        ("deep page by name", all(), Sort::Name, Place::After(id)),
-        ("page before", all(), Sort::Name, Place::Before(id)),
+        ("deep page", all(), Sort::Newest, Place::After(Edge::row(id))),
+        ("deep page by name", all(), Sort::Name, Place::After(called())),
+        ("page before", all(), Sort::Name, Place::Before(called())),
         ("by activity", all(), Sort::Activity, Place::First),
-        ("by activity, deep", all(), Sort::Activity, Place::After(active)),
+        (
+            "by activity, deep",
+            all(),
+            Sort::Activity,
+            Place::After(Edge { id: active, key: Key::At(Some(at)) }),
+        ),
         (
             "by activity, of an owner",
             Filter { owner: Some(Owner::Staff(StaffId(1))), ..all() },
@@ -910,6 +918,18 @@ async fn whoever_undoes_a_change_answers_for_it_and_who_left_changes_nobody(db: 
     sqlx::query("update staff_users set role = 'READ_ONLY' where id = $1")
         .bind(me)
         .execute(&db)
+    let name: String = sqlx::query_scalar("select search_key from contacts where id = $1")
+        .bind(id)
+        .fetch_one(&mut *db)
+        .await
+        .unwrap();
+    let called = || Edge { id, key: Key::Text(name.clone()) };
+    let at: DateTime<Utc> =
+        sqlx::query_scalar("select last_activity_at from contact_metrics where contact_id = $1")
+            .bind(active)
+            .fetch_one(&mut *db)
+            .await
+            .unwrap();
         .await
         .unwrap();
     app.admin().await.post(&format!("{}/undo", asked.location()), &[]).await;

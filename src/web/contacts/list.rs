@@ -19,6 +19,8 @@ use crate::{
     },
     db::keyset::Place,
     segments::{list, segment, whom},
+    error::Result,
+    ids::StageId,
     state::AppState,
     web::{
         self,
@@ -26,6 +28,7 @@ use crate::{
         filters,
         html::{self, Answer},
         shell::Shell,
+        paging,
         views::Tab,
     },
 };
@@ -101,7 +104,7 @@ pub(super) async fn all(
     whom::complete(&mut db, state.clock.now(), &mut filter).await?;
     // On request: beyond the first thousand it takes its time.
     let most = if asked.count == "all" { i64::MAX } else { COUNTED + 1 };
-    let place = Place::of(asked.before.parse().ok(), asked.after.parse().ok());
+    let place = paging::place(&state.config, &asked.before, &asked.after)?;
     let (mut page, mut count) =
         contact_list::page_and_count(&mut db, &filter, asked.sort(), place, PAGE, most).await?;
     let alike = if count == 0 { contact_list::similar(&mut db, &filter).await? } else { None };
@@ -140,9 +143,13 @@ pub(super) async fn all(
         }
         None => String::new(),
     };
-    let edge = |it: Option<&contact_list::Row>| it.map(|it| it.id.to_string()).unwrap_or_default();
-    let newer = edge(page.rows.first().filter(|_| page.has_previous));
-    let older = edge(page.rows.last().filter(|_| page.has_next));
+    let edge = |it: Option<&contact_list::Row>| -> Result<String> {
+        it.map(|it| paging::written(&state.config, &it.edge(asked.sort())))
+            .transpose()
+            .map(Option::unwrap_or_default)
+    };
+    let newer = edge(page.rows.first().filter(|_| page.has_previous))?;
+    let older = edge(page.rows.last().filter(|_| page.has_next))?;
     let names = Names {
         company: &company,
         segment: &segment,
