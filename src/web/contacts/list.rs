@@ -1,6 +1,6 @@
 //! The list of contacts: views, search, filters, pages.
 
-use super::asked::{Asked, Names};
+use super::{asked::Asked, chips::Names};
 use crate::{
     access::Actor,
     accounts::staff::{self, StaffUser},
@@ -14,21 +14,22 @@ use crate::{
         company, company_list,
         contact_list::{self, Sort},
         interests::{self, Interest},
+        pipeline::stages,
         views::{self, View},
         vocabulary::{Kind, Lifecycle, Source},
     },
     db::keyset::Place,
-    segments::{list, segment, whom},
     error::Result,
     ids::StageId,
+    segments::{list, segment, whom},
     state::AppState,
     web::{
         self,
         badges::Badge,
         filters,
         html::{self, Answer},
-        shell::Shell,
         paging,
+        shell::Shell,
         views::Tab,
     },
 };
@@ -69,6 +70,7 @@ struct ListPage {
     industries: Vec<String>,
     owners: Vec<StaffUser>,
     interests: Vec<Interest>,
+    stages: Vec<(StageId, String)>,
     rows: Vec<Row>,
     count: String,
     /// Where all of them are counted; empty: they are.
@@ -114,6 +116,7 @@ pub(super) async fn all(
     }
     let industries = company_list::industries(&mut db).await?;
     let interests = interests::list(&mut *db).await?;
+    let stages = stages::names(&mut *db).await?;
     let mut owners = staff::list(&mut *db).await?;
     owners.retain(|it| it.active || it.id.to_string() == asked.owner);
     let company = match filter.company {
@@ -156,6 +159,7 @@ pub(super) async fn all(
         list: &on_list,
         owners: &owners,
         interests: &interests,
+        stages: &stages,
     };
     html::page(&ListPage {
         shell,
@@ -167,6 +171,7 @@ pub(super) async fn all(
         industries,
         owners,
         interests,
+        stages,
         exactly: if count > COUNTED && most == COUNTED + 1 { asked.counted() } else { String::new() },
         gone,
         count: if count > COUNTED && most == COUNTED + 1 {
