@@ -107,13 +107,13 @@ impl Asked {
             None => {}
         }
         if !filter.interests.is_empty() {
-            let named = |id: &i64| {
+            let called = |id: &i64| {
                 names.interests.iter().find(|it| it.id.0 == *id).map_or("no existe", |it| it.name.as_str())
             };
             let label = match filter.interests.as_slice() {
-                [one] => format!("Interés: {}", named(one)),
+                [one] => format!("Interés: {}", called(one)),
                 many => {
-                    let all: Vec<&str> = many.iter().map(named).collect();
+                    let all: Vec<&str> = many.iter().map(called).collect();
                     format!("Interés: alguno de {}", format::and(&all))
                 }
             };
