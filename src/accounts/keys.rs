@@ -7,7 +7,7 @@ use crate::{
     messaging::evidence,
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use ring::hmac;
+use ring::{aead, hmac};
 
 /// What a derived key is for.
 #[derive(Clone, Copy, Debug)]
@@ -20,6 +20,8 @@ pub enum Purpose {
     LoginFailure,
     /// The seals of the log of messages.
     Evidence,
+    /// What a page of a list was sorted by, in the address of the next.
+    Edge,
 }
 
 /// HMAC-SHA-256 of `data` under the key for `purpose`.
@@ -55,6 +57,38 @@ pub fn evidence(config: &Config) -> Result<evidence::Key> {
     Ok(evidence::Key::new(key(config, Purpose::Evidence)?))
 }
 
+/// `text` as only we can read it, for addresses: each time another.
+///
+/// # Errors
+/// When no secret key was given or made.
+pub fn seal(config: &Config, purpose: Purpose, text: &str) -> Result<String> {
+    let nonce = rand::random::<[u8; aead::NONCE_LEN]>();
+    let mut sealed = text.as_bytes().to_vec();
+    sealer(config, purpose)?
+        .seal_in_place_append_tag(aead::Nonce::assume_unique_for_key(nonce), aead::Aad::empty(), &mut sealed)
+        .map_err(|_| Error::Internal("a text was not sealed".to_owned()))?;
+    Ok(URL_SAFE_NO_PAD.encode([&nonce[..], &sealed].concat()))
+}
+
+/// What [`seal`] made `sealed` of; none: it did not.
+///
+/// # Errors
+/// When no secret key was given or made.
+pub fn unseal(config: &Config, purpose: Purpose, sealed: &str) -> Result<Option<String>> {
+    let key = sealer(config, purpose)?;
+    let Ok(mut bytes) = URL_SAFE_NO_PAD.decode(sealed) else { return Ok(None) };
+    let Some((nonce, text)) = bytes.split_first_chunk_mut::<{ aead::NONCE_LEN }>() else { return Ok(None) };
+    let nonce = aead::Nonce::assume_unique_for_key(*nonce);
+    let text = key.open_in_place(nonce, aead::Aad::empty(), text).ok();
+    Ok(text.and_then(|it| String::from_utf8(it.to_vec()).ok()))
+}
+
+fn sealer(config: &Config, purpose: Purpose) -> Result<aead::LessSafeKey> {
+    let key = aead::UnboundKey::new(&aead::CHACHA20_POLY1305, derived(config, purpose)?.as_ref())
+        .map_err(|_| Error::Internal("a derived key has another length".to_owned()))?;
+    Ok(aead::LessSafeKey::new(key))
+}
+
 /// 32 random bytes as text that fits cookies, links and forms.
 #[must_use]
 pub fn random_token() -> String {
@@ -62,6 +96,10 @@ pub fn random_token() -> String {
 }
 
 fn key(config: &Config, purpose: Purpose) -> Result<hmac::Key> {
+    Ok(hmac::Key::new(hmac::HMAC_SHA256, derived(config, purpose)?.as_ref()))
+}
+
+fn derived(config: &Config, purpose: Purpose) -> Result<hmac::Tag> {
     let secret = config
         .secret_key
         .as_ref()
@@ -72,6 +110,7 @@ fn key(config: &Config, purpose: Purpose) -> Result<hmac::Key> {
         Purpose::Setup => b"llovizna setup",
         Purpose::LoginFailure => b"llovizna login failure",
         Purpose::Evidence => b"llovizna evidence",
+        Purpose::Edge => b"llovizna edge of a page",
     };
-    Ok(hmac::Key::new(hmac::HMAC_SHA256, hmac::sign(&root, label).as_ref()))
+    Ok(hmac::sign(&root, label))
 }

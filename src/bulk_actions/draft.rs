@@ -19,6 +19,8 @@ pub struct Draft {
     pub action: String,
     /// Name of the interest to tag with; made where there is none.
     pub interest: String,
+    /// Category under which it is made; empty: none. One that is there keeps its own.
+    pub category: String,
     /// Row of the interest to take away.
     pub untag: String,
     /// Row of the person on the staff; `none`: nobody.
@@ -44,7 +46,7 @@ impl Draft {
         let choose = |message: &str| Error::invalid("action", message);
         match self.action.as_str() {
             "TAG" => {
-                let interest = interests::named(tx, now, actor, &self.interest, "").await?;
+                let interest = interests::named(tx, now, actor, &self.interest, &self.category).await?;
                 Ok((Change::Fact(Edit::Tag(interest.id)), interest.name))
             }
             "UNTAG" => {

@@ -69,6 +69,18 @@ pub fn count(value: i64, one: &str, many: &str) -> String {
     format!("{} {}", number(value), if value == 1 { one } else { many })
 }
 
+/// `value`, which was counted up to one more than `most`: `10.000`, `Más de 10.000`.
+#[must_use]
+pub fn up_to(value: i64, most: i64) -> String {
+    if value > most { format!("Más de {}", number(most)) } else { number(value) }
+}
+
+/// [`up_to`], of `one` or `many`: `Más de 10.000 contactos`.
+#[must_use]
+pub fn count_up_to(value: i64, most: i64, one: &str, many: &str) -> String {
+    format!("{} {}", up_to(value, most), if value == 1 { one } else { many })
+}
+
 /// `a`, `a y b`, `a, b y c`.
 #[must_use]
 pub fn and(words: &[&str]) -> String {

@@ -7,7 +7,7 @@ use super::{
     silent,
 };
 use crate::{
-    db::keyset::{Page, Place},
+    db::keyset::{Key, Page, Place},
     error::Result,
 };
 use sqlx::{PgConnection, QueryBuilder};
@@ -21,26 +21,18 @@ pub(super) async fn by_activity(
     place: Place,
     size: usize,
 ) -> Result<Page<Row>> {
-    let edge = match place.edge() {
-        None => None,
-        Some(id) => {
-            sqlx::query!(
-                r#"select c.id, m.last_activity_at as "at?" from contacts c
-                   left join contact_metrics m on m.contact_id = c.id where c.id = $1"#,
-                id
-            )
-            .fetch_optional(&mut *db)
-            .await?
-        }
+    let place = place.sorted_by(|key| matches!(key, Key::At(_)));
+    let edge = match place.edge().map(|it| (it.id, &it.key)) {
+        Some((id, Key::At(at))) => Some((id, *at)),
+        _ => None,
     };
-    let place = if edge.is_some() { place } else { Place::First };
     let up = place.is_backward();
     let (sign, direction) = if up { (" > ", "") } else { (" < ", " desc") };
     let wanted = i64::try_from(size).unwrap_or(i64::MAX).saturating_add(1);
     let mut rows: Vec<Row> = Vec::new();
     let mut begun = edge.is_none();
     for is_active in [!up, up] {
-        let within = edge.as_ref().filter(|it| it.at.is_some() == is_active);
+        let within = edge.filter(|(_, at)| at.is_some() == is_active);
         begun |= within.is_some();
         let missing = wanted - i64::try_from(rows.len()).unwrap_or(i64::MAX);
         if !begun || missing <= 0 {
@@ -57,7 +49,7 @@ pub(super) async fn by_activity(
             );
         } else if by_block {
             query.push("null::timestamptz as at from ");
-            silent::push_blocks(&mut query, within.map(|it| it.id), up);
+            silent::push_blocks(&mut query, within.map(|it| it.0), up);
             query.push(" cross join lateral (select c.id from contacts c where ");
             silent::push_block(&mut query, "b");
             query.push(" and ").push(silent::SILENT);
@@ -66,7 +58,7 @@ pub(super) async fn by_activity(
         }
         found.push(&mut query, false);
         filter.push(&mut query);
-        match within.map(|it| (it.id, it.at)) {
+        match within {
             Some((id, Some(at))) => {
                 query.push(" and (a.last_activity_at, a.contact_id)").push(sign).push("(").push_bind(at);
                 query.push(", ").push_bind(id).push(")");
@@ -87,5 +79,5 @@ pub(super) async fn by_activity(
         query.push(format!(" order by p.at{direction}, p.id{direction}"));
         rows.extend(query.build().try_map(|it| row(&it)).fetch_all(&mut *db).await?);
     }
-    Ok(Page::new(place, size, rows))
+    Ok(Page::new(&place, size, rows))
 }

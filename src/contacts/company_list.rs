@@ -4,7 +4,7 @@
 use super::{contact_filter::Owner, found, search::Search};
 use crate::{
     chile::{rut::Rut, time},
-    db::keyset::{Page, Place},
+    db::keyset::{Edge, Key, Page, Place},
     error::Result,
     ids::CompanyId,
 };
@@ -75,6 +75,17 @@ pub struct Row {
     pub created_at: DateTime<Utc>,
     /// How many people work there.
     pub contacts: i64,
+    /// What it is sorted by where the list is by name.
+    pub name_key: String,
+}
+
+impl Row {
+    /// Where the list goes on, in the order `sort`.
+    #[must_use]
+    pub fn edge(&self, sort: Sort) -> Edge {
+        let key = if sort == Sort::Name { Key::Text(self.name_key.clone()) } else { Key::Row };
+        Edge { id: self.id.0, key }
+    }
 }
 
 impl Filter {
@@ -164,7 +175,7 @@ impl Filter {
 
 /// What a row shows, of the companies `p`.
 const COLUMNS: &str =
-    "select p.id, p.name, p.rut, p.industry, p.comuna, p.address, p.phone, p.email, p.website,
+    "select p.id, p.name, p.rut, p.industry, p.comuna, p.address, p.phone, p.email, p.website, p.name_key,
     o.name as owner, p.created_at,
     (select count(*) from contacts c where c.company_id = p.id and c.merged_into is null) as contacts";
 
@@ -182,24 +193,20 @@ pub async fn page(
     place: Place,
     size: usize,
 ) -> Result<Page<Row>> {
-    let edge = match place.edge().filter(|_| sort != Sort::Given) {
-        None => None,
-        Some(id) => {
-            sqlx::query!("select id, name_key from companies where id = $1", id)
-                .fetch_optional(&mut *db)
-                .await?
-        }
-    };
-    let place = if edge.is_some() { place } else { Place::First };
+    let place = place.sorted_by(|key| match sort {
+        Sort::Name => matches!(key, Key::Text(_)),
+        Sort::Newest => *key == Key::Row,
+        Sort::Given => false,
+    });
     let mut query = QueryBuilder::new(COLUMNS);
     query.push(" from (select k.* from companies k");
     filter.push(&mut query);
     let up = (sort == Sort::Name) != place.is_backward();
     let sign = if up { " > " } else { " < " };
-    match edge {
-        Some(edge) if sort == Sort::Name => {
-            query.push(" and (k.name_key, k.id)").push(sign).push("(").push_bind(edge.name_key);
-            query.push(", ").push_bind(edge.id).push(")");
+    match place.edge() {
+        Some(Edge { id, key: Key::Text(name) }) => {
+            query.push(" and (k.name_key, k.id)").push(sign).push("(").push_bind(name.clone());
+            query.push(", ").push_bind(*id).push(")");
         }
         Some(edge) => drop(query.push(" and k.id").push(sign).push_bind(edge.id)),
         None => {}
@@ -209,7 +216,7 @@ pub async fn page(
     query.push(") p").push(JOINS);
     push_order(&mut query, "p", filter, sort, up);
     let rows = query.build().try_map(|it| row(&it)).fetch_all(db).await?;
-    Ok(Page::new(place, size, rows))
+    Ok(Page::new(&place, size, rows))
 }
 
 /// The order of the companies `alias`; `up` as the key grows.
@@ -239,6 +246,7 @@ fn row(it: &PgRow) -> sqlx::Result<Row> {
         owner: it.try_get("owner")?,
         created_at: it.try_get("created_at")?,
         contacts: it.try_get("contacts")?,
+        name_key: it.try_get("name_key")?,
     })
 }
 

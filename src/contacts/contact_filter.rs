@@ -7,10 +7,10 @@ use super::{
 };
 use crate::{
     chile::time,
-    ids::{BulkActionId, CompanyId, ImportId, ListId, SegmentId, StaffId},
+    ids::{BulkActionId, CompanyId, ImportId, ListId, SegmentId, StaffId, StageId},
 };
 use chrono::{DateTime, NaiveDate, Utc};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
 use sqlx::{Postgres, QueryBuilder};
 use std::{fmt, sync::Arc};
@@ -45,8 +45,11 @@ pub struct Filter {
     pub created_until: Option<NaiveDate>,
     /// Born in this month, 1 to 12.
     pub birth_month: Option<u8>,
-    /// Tagged with this interest: its row.
-    pub interest: Option<i64>,
+    /// Tagged with one of these interests: their rows.
+    #[serde(rename = "interest", deserialize_with = "one_or_many", skip_serializing_if = "Vec::is_empty")]
+    pub interests: Vec<i64>,
+    /// In this stage of the board.
+    pub stage: Option<StageId>,
     /// Came at least so often.
     pub visits_from: Option<i32>,
     /// Spent at least so many pesos.
@@ -103,6 +106,21 @@ impl PartialEq for Within {
     fn eq(&self, _: &Within) -> bool {
         true
     }
+}
+
+/// What was kept when a filter could name one interest at most is still read.
+fn one_or_many<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<i64>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Kept {
+        One(i64),
+        Many(Vec<i64>),
+    }
+    Ok(match Option::<Kept>::deserialize(from)? {
+        None => Vec::new(),
+        Some(Kept::One(id)) => vec![id],
+        Some(Kept::Many(ids)) => ids,
+    })
 }
 
 /// Who looks after a contact.
@@ -171,7 +189,8 @@ impl Filter {
             && self.created_from.is_none()
             && self.created_until.is_none()
             && self.birth_month.is_none()
-            && self.interest.is_none()
+            && self.interests.is_empty()
+            && self.stage.is_none()
             && self.visits_from.is_none()
             && self.spent_from.is_none()
             && self.active_from.is_none()
@@ -277,9 +296,20 @@ impl Filter {
         if let Some(month) = self.birth_month {
             query.push(" and extract(month from c.birth_date) = ").push_bind(i32::from(month));
         }
-        if let Some(interest) = self.interest {
-            query.push(" and exists (select 1 from contact_interests t where t.contact_id = c.id and t.interest_id = ");
-            query.push_bind(interest).push(")");
+        if !self.interests.is_empty() {
+            query.push(
+                " and exists (select 1 from contact_interests t where t.contact_id = c.id and t.interest_id",
+            );
+            match self.interests.as_slice() {
+                [one] => query.push(" = ").push_bind(*one).push(")"),
+                many => query.push(" = any (").push_bind(many.to_vec()).push("))"),
+            };
+        }
+        if let Some(stage) = self.stage {
+            query.push(
+                " and exists (select 1 from pipeline_cards p where p.contact_id = c.id and p.stage_id = ",
+            );
+            query.push_bind(stage.0).push(")");
         }
     }
 
@@ -330,4 +360,23 @@ fn push_comuna(query: &mut QueryBuilder<Postgres>, code: &str) {
         .push(" and ")
         .push_bind(until)
         .push(")))");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_kept_with_one_interest_is_still_read() {
+        let read = |kept: Value| serde_json::from_value::<Filter>(kept).unwrap();
+        assert_eq!(read(json!({ "interest": 7 })).interests, [7]);
+        assert_eq!(read(json!({ "interest": null })), Filter::default());
+        assert_eq!(read(json!({})), Filter::default());
+        let two = Filter { interests: vec![7, 9], stage: Some(StageId(3)), ..Filter::default() };
+        assert_eq!(read(json!(two)), two);
+        assert_eq!(two.facts(), json!({ "interest": [7, 9], "stage": 3 }));
+        assert!(!two.is_empty());
+        assert!(!Filter { interests: Vec::new(), ..two.clone() }.is_empty(), "the stage alone narrows");
+        assert!(!Filter { stage: None, ..two }.is_empty(), "the interests alone narrow");
+    }
 }

@@ -10,7 +10,7 @@ use super::{
     vocabulary::{Lifecycle, Source},
 };
 use crate::{
-    db::keyset::{Page, Place},
+    db::keyset::{Edge, Key, Page, Place},
     error::Result,
     ids::{CompanyId, ContactId},
 };
@@ -80,9 +80,22 @@ pub struct Row {
     pub spent: i64,
     /// Their latest sign of life.
     pub last_activity_at: Option<DateTime<Utc>>,
+    /// What they are sorted by where the list is by name.
+    pub search_key: String,
 }
 
 impl Row {
+    /// Where the list goes on, in the order `sort`.
+    #[must_use]
+    pub fn edge(&self, sort: Sort) -> Edge {
+        let key = match sort {
+            Sort::Newest | Sort::Given => Key::Row,
+            Sort::Name => Key::Text(self.search_key.clone()),
+            Sort::Activity => Key::At(self.last_activity_at),
+        };
+        Edge { id: self.id.0, key }
+    }
+
     /// Whether promotions by email may reach them.
     #[must_use]
     pub fn is_contactable(&self) -> bool {
@@ -189,7 +202,7 @@ async fn given(db: &mut PgConnection, filter: &Filter, size: usize) -> Result<Pa
         .push(", c.id)")
         .push(format!(" limit {size}"));
     let rows = query.build().try_map(|it| row(&it)).fetch_all(db).await?;
-    Ok(Page::new(Place::First, size, rows))
+    Ok(Page::new(&Place::First, size, rows))
 }
 
 /// A filter whose search is done: what a whole list is read, counted and acted on by.
@@ -317,7 +330,7 @@ async fn called_first(
     let among = Filter { q: String::new(), among: Some(called.clone()), ..filter.clone() };
     let first = given(db, &among, size).await?.rows;
     // All that follows the first page is without them, so that nobody is listed twice.
-    let rest = if place == Place::First { size - first.len() } else { size };
+    let rest = if place == Place::First { size.saturating_sub(first.len()) } else { size };
     let mut page = by_row(db, filter, found, Sort::Newest, place, rest, &called).await?;
     if !page.has_previous {
         page.rows.splice(0..0, first);
@@ -335,16 +348,7 @@ async fn by_row(
     size: usize,
     except: &[i64],
 ) -> Result<Page<Row>> {
-    let edge = match place.edge() {
-        None => None,
-        // The address tells the row only: a name has no place in logs.
-        Some(id) => {
-            sqlx::query!("select id, search_key from contacts where id = $1", id)
-                .fetch_optional(&mut *db)
-                .await?
-        }
-    };
-    let place = if edge.is_some() { place } else { Place::First };
+    let place = place.sorted_by(|key| (sort == Sort::Name) == matches!(key, Key::Text(_)));
     // By name reads up, newest first reads down; backward turns either around.
     let up = (sort == Sort::Name) != place.is_backward();
     let order = match (sort, up) {
@@ -364,13 +368,13 @@ async fn by_row(
     if !except.is_empty() {
         query.push(" and c.id <> all (").push_bind(except.to_vec()).push(")");
     }
-    match edge {
-        Some(edge) if sort == Sort::Newest => {
-            query.push(if up { " and c.id > " } else { " and c.id < " }).push_bind(edge.id);
+    match place.edge() {
+        Some(Edge { id, key: Key::Text(name) }) => {
+            query.push(if up { " and (c.search_key, c.id) > (" } else { " and (c.search_key, c.id) < (" });
+            query.push_bind(name.clone()).push(", ").push_bind(*id).push(")");
         }
         Some(edge) => {
-            query.push(if up { " and (c.search_key, c.id) > (" } else { " and (c.search_key, c.id) < (" });
-            query.push_bind(edge.search_key).push(", ").push_bind(edge.id).push(")");
+            query.push(if up { " and c.id > " } else { " and c.id < " }).push_bind(edge.id);
         }
         None => {}
     }
@@ -379,7 +383,7 @@ async fn by_row(
     query.push(") p join contacts c on c.id = p.id").push(JOINS_OF_PAGE);
     query.push(order.replace("search_key", "p.search_key").replace(" id", " p.id"));
     let rows = query.build().try_map(|it| row(&it)).fetch_all(db).await?;
-    Ok(Page::new(place, size, rows))
+    Ok(Page::new(&place, size, rows))
 }
 
 /// The limit keeps Postgres from reading all of the list of exclusion into a table of its own.
@@ -391,7 +395,7 @@ pub(super) const COLUMNS: &str =
              (select true from suppressions s where s.communication_type = 'EMAIL' and s.destination is null
               and s.address_hash = suppression_hash((select key from suppression_key), c.email)
               and s.lifted_at is null limit 1), false) as excluded,
-    c.source, o.name as owner, c.birth_date, c.created_at, coalesce(m.visits, 0) as visits,
+    c.source, o.name as owner, c.birth_date, c.created_at, c.search_key, coalesce(m.visits, 0) as visits,
     coalesce(m.spent, 0) as spent, m.last_activity_at,
     (select string_agg(i.name, ', ' order by i.key) from contact_interests t join interests i on i.id = t.interest_id
      where t.contact_id = c.id) as interests";
@@ -430,6 +434,7 @@ pub(super) fn row(it: &PgRow) -> sqlx::Result<Row> {
         visits: it.try_get("visits")?,
         spent: it.try_get("spent")?,
         last_activity_at: it.try_get("last_activity_at")?,
+        search_key: it.try_get("search_key")?,
         first_name,
         last_name,
     })

@@ -11,7 +11,7 @@ use crate::{
     chile::time,
     db::{
         Tx,
-        keyset::{Page, Place},
+        keyset::{Edge, Key, Page, Place},
     },
     error::{Error, OnConstraint as _, Result},
     ids::{ContactId, StaffId, TaskId},
@@ -100,6 +100,13 @@ pub struct Task {
 }
 
 impl Task {
+    /// Where a list that passes `filter` goes on.
+    #[must_use]
+    pub fn edge(&self, filter: Filter) -> Edge {
+        let key = if filter.done { Key::At(self.done_at) } else { Key::Day(self.due_on) };
+        Edge { id: self.id.0, key }
+    }
+
     /// As it would be typed.
     #[must_use]
     pub fn draft(&self) -> Draft {
@@ -151,21 +158,24 @@ pub async fn list(db: impl PgExecutor<'_>, filter: Filter, place: Place, size: u
         sql.push(" and t.due_on <= ").push_bind(until);
     }
     let key = if filter.done { "done_at" } else { "due_on" };
+    let place =
+        place.sorted_by(|key| matches!((filter.done, key), (true, Key::At(_)) | (false, Key::Day(_))));
     let forward = place.is_backward() == filter.done;
     if let Some(edge) = place.edge() {
-        sql.push(format!(
-            " and (t.{key}, t.id) {} (select {key}, id from tasks where id = ",
-            if forward { ">" } else { "<" }
-        ))
-        .push_bind(edge)
-        .push(")");
+        sql.push(format!(" and (t.{key}, t.id) {} (", if forward { ">" } else { "<" }));
+        match edge.key {
+            Key::Day(day) => sql.push_bind(day),
+            Key::At(at) => sql.push_bind(at),
+            Key::Row | Key::Text(_) => sql.push("null"),
+        };
+        sql.push(", ").push_bind(edge.id).push(")");
     }
     let order = if forward { "asc" } else { "desc" };
     sql.push(format!(" order by t.{key} {order}, t.id {order} limit "))
         .push_bind(i64::try_from(size + 1).unwrap_or(i64::MAX));
     let rows = sql.build().fetch_all(db).await?;
     let tasks = rows.iter().map(task).collect::<Result<Vec<_>>>()?;
-    Ok(Page::new(place, size, tasks))
+    Ok(Page::new(&place, size, tasks))
 }
 
 fn task(row: &PgRow) -> Result<Task> {

@@ -18,6 +18,10 @@ use chrono::{DateTime, Utc};
 use serde_json::json;
 use sqlx::{PgConnection, PgExecutor};
 
+/// Members are counted up to this: beyond it "more than" says as much, and a list of hundreds of thousands costs no more
+/// than this one.
+pub const ENOUGH: i64 = 10_000;
+
 /// A list.
 #[derive(Clone, Debug)]
 pub struct List {
@@ -31,7 +35,7 @@ pub struct List {
     pub updated_at: DateTime<Utc>,
     /// Whether it was removed.
     pub is_deleted: bool,
-    /// How many are on it, addresses of nobody included.
+    /// How many are on it, addresses of nobody included; counted up to one more than [`ENOUGH`].
     pub members: i64,
 }
 
@@ -43,10 +47,12 @@ pub async fn get(db: impl PgExecutor<'_>, id: ListId) -> Result<List> {
     sqlx::query_as!(
         List,
         r#"select id as "id: ListId", name, note, updated_at, deleted_at is not null as "is_deleted!",
-                  (select count(*) from list_members m left join contacts c on c.id = m.contact_id
-                   where m.list_id = lists.id and c.merged_into is null) as "members!"
+                  (select count(*) from (
+                       select from list_members m left join contacts c on c.id = m.contact_id
+                       where m.list_id = lists.id and c.merged_into is null limit $2) n) as "members!"
            from lists where id = $1"#,
-        id.0
+        id.0,
+        ENOUGH + 1
     )
     .fetch_optional(db)
     .await?
@@ -61,9 +67,11 @@ pub async fn all(db: impl PgExecutor<'_>) -> Result<Vec<List>> {
     Ok(sqlx::query_as!(
         List,
         r#"select id as "id: ListId", name, note, updated_at, false as "is_deleted!",
-                  (select count(*) from list_members m left join contacts c on c.id = m.contact_id
-                   where m.list_id = lists.id and c.merged_into is null) as "members!"
-           from lists where deleted_at is null order by lower(name), id limit 1000"#
+                  (select count(*) from (
+                       select from list_members m left join contacts c on c.id = m.contact_id
+                       where m.list_id = lists.id and c.merged_into is null limit $1) n) as "members!"
+           from lists where deleted_at is null order by lower(name), id limit 1000"#,
+        ENOUGH + 1
     )
     .fetch_all(db)
     .await?)
@@ -412,7 +420,7 @@ pub async fn page(db: &mut PgConnection, id: ListId, place: Place, size: usize) 
            order by case when $2 then p.id else -p.id end"#,
         id.0,
         backward,
-        place.edge(),
+        place.edge().map(|it| it.id),
         i64::try_from(size).unwrap_or(i64::MAX).saturating_add(1)
     )
     .fetch_all(db)
@@ -431,7 +439,7 @@ pub async fn page(db: &mut PgConnection, id: ListId, place: Place, size: usize) 
         company: it.company,
         added_at: it.added_at,
     });
-    Ok(Page::new(place, size, members.collect()))
+    Ok(Page::new(&place, size, members.collect()))
 }
 
 /// Note in the audit what was done to a list, and that it changed.

@@ -2,7 +2,10 @@
 //! place on the list is theirs from then on: the database sees to that, whoever
 //! brings them into the address book.
 
-use super::{list, list_bulk};
+use super::{
+    list::{self, ENOUGH},
+    list_bulk,
+};
 use crate::{
     access::{Actor, Permission},
     chile::text::tidy,
@@ -16,15 +19,23 @@ use serde_json::json;
 use sqlx::PgExecutor;
 
 /// Most contacts that are made at once, so that nobody waits for long.
-const MOST: i64 = 5_000;
+pub const MOST: i64 = 5_000;
 
-/// How many addresses on a list are no contact's.
+/// How many addresses on a list are no contact's; each kind is counted up to one more than [`ENOUGH`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Externals {
     /// Email addresses.
     pub emails: i64,
     /// Telephones.
     pub phones: i64,
+}
+
+impl Externals {
+    /// How many they are together; beyond [`ENOUGH`], more than that.
+    #[must_use]
+    pub fn all(&self) -> i64 {
+        self.emails.saturating_add(self.phones)
+    }
 }
 
 /// How many addresses on the list are no contact's.
@@ -34,9 +45,12 @@ pub struct Externals {
 pub async fn count(db: impl PgExecutor<'_>, id: ListId) -> Result<Externals> {
     Ok(sqlx::query_as!(
         Externals,
-        r#"select count(email) as "emails!", count(phone) as "phones!" from list_members
-           where list_id = $1 and contact_id is null"#,
-        id.0
+        r#"select (select count(*) from (
+                       select from list_members where list_id = $1 and email is not null limit $2) n) as "emails!",
+                  (select count(*) from (
+                       select from list_members where list_id = $1 and phone is not null limit $2) n) as "phones!""#,
+        id.0,
+        ENOUGH + 1
     )
     .fetch_one(db)
     .await?)

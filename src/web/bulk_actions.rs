@@ -90,6 +90,7 @@ struct BulkForm {
     list: String,
     action: String,
     interest: String,
+    category: String,
     untag: String,
     owner: String,
     lifecycle: String,
@@ -108,6 +109,7 @@ impl BulkForm {
         Draft {
             action: self.action.clone(),
             interest: self.interest.clone(),
+            category: self.category.clone(),
             untag: self.untag.clone(),
             owner: self.owner.clone(),
             lifecycle: self.lifecycle.clone(),
@@ -127,6 +129,8 @@ struct NewPage {
     count: i64,
     form: BulkForm,
     interests: Vec<Interest>,
+    /// Headings under which there are interests.
+    categories: Vec<String>,
     owners: Vec<StaffUser>,
     stages: Vec<(StageId, String)>,
     lists: Vec<(ListId, String)>,
@@ -147,6 +151,7 @@ impl NewPage {
             whom,
             form,
             interests: interests::list(&mut *db).await?,
+            categories: interests::categories(&mut *db).await?,
             owners,
             stages: stages::names(&mut *db).await?,
             lists: list::names(&mut *db).await?,

@@ -72,6 +72,12 @@ pub(super) fn number(it: impl As<i64>, _: &dyn Values) -> Result<String> {
     Ok(format::number(it.value()))
 }
 
+/// A count up to one more than `most`, `1.234` or `Más de 1.000`.
+#[askama::filter_fn]
+pub(super) fn up_to(it: impl As<i64>, _: &dyn Values, most: i64) -> Result<String> {
+    Ok(format::up_to(it.value(), most))
+}
+
 /// Pesos, `$1.234.567`.
 #[askama::filter_fn]
 pub(super) fn money(it: impl As<i64>, _: &dyn Values) -> Result<String> {

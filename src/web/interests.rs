@@ -84,10 +84,7 @@ impl InterestsPage {
 
     #[expect(clippy::unused_self, reason = "templates call methods with what their loops hold")]
     fn people(&self, entry: &Entry) -> String {
-        if entry.people > ENOUGH {
-            return format!("Más de {} contactos", format::number(ENOUGH));
-        }
-        format::count(entry.people, "contacto", "contactos")
+        format::count_up_to(entry.people, ENOUGH, "contacto", "contactos")
     }
 }
 

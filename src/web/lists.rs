@@ -6,6 +6,7 @@ use super::{
     flash::{Flash, done_or_refused},
     form::{Errors, Form},
     html::{self, Answer},
+    paging,
     routes::Route,
     shell::Shell,
 };
@@ -13,12 +14,11 @@ use crate::{
     access::{Actor, Permission},
     chile::{format, phone::Phone},
     contacts::company::Outcome,
-    db::keyset::Place,
     error::Error,
     ids::ListId,
     segments::{
-        list::{self, Added, List, Member, Shared},
-        list_externals::{self, Externals},
+        list::{self, Added, ENOUGH, List, Member, Shared},
+        list_externals::{self, Externals, MOST},
         list_removals,
         pasted::{self, Unread},
         segment::{self, Segment},
@@ -238,7 +238,7 @@ async fn page(
     errors: Errors,
 ) -> crate::error::Result<ShowPage> {
     let mut db = state.db.acquire().await?;
-    let place = Place::of(asked.before.parse().ok(), asked.after.parse().ok());
+    let place = paging::place(&state.config, &asked.before, &asked.after)?;
     let page = list::page(&mut db, id, place, PAGE).await?;
     let address = |word: &str, it: &Member| format!("/lists/{id}?{word}={}", it.id);
     let newer = page.rows.first().filter(|_| page.has_previous).map(|it| address("before", it));
@@ -383,6 +383,9 @@ async fn make_contacts(State(state): State<AppState>, actor: Actor, Path(id): Pa
     let more = match left.emails {
         0 => String::new(),
         1 => " Queda 1 correo: repítelo para terminar.".to_owned(),
+        n if n > ENOUGH => {
+            format!(" Quedan más de {} correos: repítelo para seguir.", format::number(ENOUGH))
+        }
         n => format!(" Quedan {} correos: repítelo para seguir.", format::number(n)),
     };
     let text = match made {

@@ -14,6 +14,7 @@ mod form;
 mod guard;
 mod html;
 mod letter_frame;
+mod paging;
 mod routes;
 mod security;
 mod session;

@@ -5,6 +5,7 @@ use super::{
     flash::Flash,
     form::{Difference, Errors, Form, differences},
     html::{self, Answer},
+    paging,
     routes::Route,
     session,
     shell::Shell,
@@ -17,8 +18,7 @@ use crate::{
         company::Outcome,
         tasks::{self, Draft, Filter, Task},
     },
-    db::keyset::Place,
-    error::Error,
+    error::{Error, Result},
     ids::{StaffId, TaskId},
     state::AppState,
 };
@@ -88,9 +88,9 @@ impl Asked {
         }
     }
 
-    fn address(&self, edge: &str, id: TaskId) -> String {
+    fn address(&self, side: &str, edge: &str) -> String {
         let owner = self.owner().map(|it| format!("&owner={it}")).unwrap_or_default();
-        format!("/tasks?view={}{owner}&{edge}={id}", self.view())
+        format!("/tasks?view={}{owner}&{side}={edge}", self.view())
     }
 }
 
@@ -120,18 +120,22 @@ async fn list(
     Query(asked): Query<Asked>,
 ) -> Answer {
     let today = time::local_date(state.clock.now());
-    let place = Place::of(asked.before.parse().ok(), asked.after.parse().ok());
-    let page = tasks::list(&state.db, asked.filter(actor.staff_id(), today), place, PAGE).await?;
+    let place = paging::place(&state.config, &asked.before, &asked.after)?;
+    let filter = asked.filter(actor.staff_id(), today);
+    let page = tasks::list(&state.db, filter, place, PAGE).await?;
     let owners = staff::list(&state.db).await?;
-    let edge = |name: &str, it: Option<&Task>| it.map(|it| asked.address(name, it.id)).unwrap_or_default();
+    let edge = |name: &str, it: Option<&Task>| -> Result<String> {
+        let Some(it) = it else { return Ok(String::new()) };
+        Ok(asked.address(name, &paging::written(&state.config, &it.edge(filter))?))
+    };
     html::page(&ListPage {
         shell,
         today,
         view: asked.view(),
         owner: asked.owner(),
         owners,
-        newer: edge("before", page.rows.first().filter(|_| page.has_previous)),
-        older: edge("after", page.rows.last().filter(|_| page.has_next)),
+        newer: edge("before", page.rows.first().filter(|_| page.has_previous))?,
+        older: edge("after", page.rows.last().filter(|_| page.has_next))?,
         rows: page.rows,
     })
 }

@@ -94,6 +94,41 @@ async fn an_import_is_called_off_while_it_waits_and_while_it_runs() {
 }
 
 #[tokio::test]
+async fn an_import_is_called_off_while_it_is_written() {
+    let (app, window, folder) = shop().await;
+    upload(&window, "history", &folder.path().join(FILE)).await;
+    window.sees("Confirmar").await;
+    // What happened cannot be written down for a while.
+    let held = app.hold("lock table history_entries in exclusive mode").await;
+    window.press("Confirmar").await;
+    window.sees("Guardando en la base").await;
+    let began = std::time::Instant::now();
+    while app.one::<i16>("select progress from imports").await < 50 {
+        assert!(began.elapsed().as_secs() < 20, "it never begins to write");
+        tokio::task::yield_now().await;
+    }
+    window.picture("import-writing").await;
+    window.press("Cancelar").await;
+    window.sees("Pediste cancelarla: se detiene en cuanto pueda").await;
+    assert_eq!(app.one::<String>("select status from imports").await, "APPLYING", "it is not over yet");
+    held.close().await.unwrap();
+    window.sees_in("h1", "Cancelada").await;
+    assert_eq!(app.one::<i64>("select count(*) from history_entries").await, 0);
+    assert_eq!(
+        app.one::<i64>("select count(*) from import_rows").await,
+        0,
+        "nor is what was read of it kept"
+    );
+    // Nothing of it stands in the way of the same file.
+    upload(&window, "history", &folder.path().join(FILE)).await;
+    window.sees("Confirmar").await;
+    window.press("Confirmar").await;
+    window.sees("Deshacer").await;
+    assert_eq!(app.one::<i64>("select count(*) from history_entries").await, 3);
+    window.close().await;
+}
+
+#[tokio::test]
 async fn a_story_is_narrowed_to_one_kind_and_goes_on_where_it_is_scrolled_to() {
     let app = App::start(&[]).await;
     app.run(ROSA).await;

@@ -9,7 +9,7 @@ use llovizna::{
         company_list::{self, Filter, Sort},
         views,
     },
-    db::keyset::Place,
+    db::keyset::{Edge, Key, Place},
     error::Error,
     ids::{CompanyId, StaffId},
 };
@@ -369,16 +369,22 @@ async fn no_page_of_the_list_reads_all_companies(db: PgPool) {
     let db = &mut *db.acquire().await.unwrap();
     let id: i64 =
         sqlx::query_scalar("select min(id) + 10000 from companies").fetch_one(&mut *db).await.unwrap();
+    let name: String = sqlx::query_scalar("select name_key from companies where id = $1")
+        .bind(id)
+        .fetch_one(&mut *db)
+        .await
+        .unwrap();
+    let called = || Edge { id, key: Key::Text(name.clone()) };
     let day = |it: &str| it.parse().ok();
     let all = Filter::default;
     for (what, filter, sort, place) in [
         ("first page", all(), Sort::Name, Place::First),
-        ("deep page", all(), Sort::Name, Place::After(id)),
-        ("page before", all(), Sort::Newest, Place::Before(id)),
+        ("deep page", all(), Sort::Name, Place::After(called())),
+        ("page before", all(), Sort::Newest, Place::Before(Edge::row(id))),
         ("industry", Filter { industry: Some("Rubro 7".to_owned()), ..all() }, Sort::Name, Place::First),
         ("owner", Filter { owner: Some(Owner::Staff(StaffId(1))), ..all() }, Sort::Name, Place::First),
         ("days", Filter { created_until: day("2026-01-01"), ..all() }, Sort::Name, Place::First),
-        ("with people", Filter { peopled: Some(true), ..all() }, Sort::Name, Place::After(id)),
+        ("with people", Filter { peopled: Some(true), ..all() }, Sort::Name, Place::After(called())),
         ("without people", Filter { peopled: Some(false), ..all() }, Sort::Newest, Place::First),
     ] {
         let before = whole_reads(db, &["companies", "contacts"]).await;

@@ -14,7 +14,7 @@ use llovizna::{
         preferences,
         vocabulary::{Basis, Kind, Lifecycle, Source},
     },
-    db::keyset::Place,
+    db::keyset::{Edge, Place},
     error::Error,
     ids::ContactId,
 };
@@ -302,10 +302,11 @@ async fn a_word_that_thousands_share_is_found_and_narrowed_too(db: PgPool) {
     assert_eq!((page.rows.len(), page.has_next, count), (50, true, 1001));
     let by_name = contact_list::page(db, &filter, Sort::Name, Place::First, 50).await.unwrap();
     assert_eq!(by_name.rows[1].email.as_deref(), Some("10@sur.example"));
-    let after = Place::After(by_name.rows[49].id.0);
+    let after = Place::After(by_name.rows[49].edge(Sort::Name));
     let next = contact_list::page(db, &filter, Sort::Name, after, 50).await.unwrap();
-    let back =
-        contact_list::page(db, &filter, Sort::Name, Place::Before(next.rows[0].id.0), 50).await.unwrap();
+    let back = contact_list::page(db, &filter, Sort::Name, Place::Before(next.rows[0].edge(Sort::Name)), 50)
+        .await
+        .unwrap();
     let ids = |rows: &[contact_list::Row]| rows.iter().map(|it| it.id).collect::<Vec<_>>();
     assert_eq!(ids(&back.rows), ids(&by_name.rows));
     let narrow = Filter { comuna: Some("10101".to_owned()), ..filter };
@@ -325,22 +326,81 @@ async fn pages_neither_skip_nor_repeat_in_both_orders_and_directions(db: PgPool)
         let whole: Vec<i64> = whole.rows.iter().map(|it| it.id.0).collect();
         let mut place = Place::First;
         let mut seen = Vec::new();
+        let mut edges = Vec::new();
         loop {
-            let page = contact_list::page(db, &Filter::default(), sort, place, 3).await.unwrap();
+            let page = contact_list::page(db, &Filter::default(), sort, place.clone(), 3).await.unwrap();
+            edges.push(page.rows[0].edge(sort));
             seen.push(page.rows.iter().map(|it| it.id.0).collect::<Vec<_>>());
             assert_eq!(page.has_previous, place != Place::First);
             if !page.has_next {
                 break;
             }
-            place = Place::After(page.rows.last().unwrap().id.0);
+            place = Place::After(page.rows.last().unwrap().edge(sort));
         }
         assert_eq!(seen.concat(), whole);
-        let back =
-            contact_list::page(db, &Filter::default(), sort, Place::Before(seen[2][0]), 3).await.unwrap();
+        let back = contact_list::page(db, &Filter::default(), sort, Place::Before(edges[2].clone()), 3)
+            .await
+            .unwrap();
         assert_eq!(back.rows.iter().map(|it| it.id.0).collect::<Vec<_>>(), seen[1]);
         assert!(back.has_previous && back.has_next);
-        let gone = contact_list::page(db, &Filter::default(), sort, Place::After(-1), 50).await.unwrap();
-        assert_eq!(gone.rows.len(), 7, "a row that is gone leads to the first page");
+    }
+    let other = Place::After(Edge::row(1));
+    let first = contact_list::page(db, &Filter::default(), Sort::Name, other, 50).await.unwrap();
+    assert_eq!(first.rows.len(), 7, "an edge of another order leads to the first page");
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn the_next_page_goes_on_where_the_last_row_stood_though_it_moved_or_is_gone(db: PgPool) {
+    for number in 1..=6 {
+        create(&db, &draft(&format!("Nombre {number}"), &format!("p{number}@sur.example"))).await.unwrap();
+    }
+    // The first three gave a sign of life, the sixth the latest of all; the others never did.
+    let ids: Vec<i64> =
+        sqlx::query_scalar("select id from contacts order by id").fetch_all(&db).await.unwrap();
+    for (place, id) in [3_usize, 4, 5].into_iter().map(|it| (it, ids[it])) {
+        sqlx::query(
+            "insert into contact_metrics (contact_id, last_activity_at) values ($1, $2)
+             on conflict (contact_id) do update set last_activity_at = $2",
+        )
+        .bind(id)
+        .bind(monday_noon() + TimeDelta::hours(place as i64))
+        .execute(&db)
+        .await
+        .unwrap();
+    }
+    for sort in [Sort::Name, Sort::Newest, Sort::Activity] {
+        // Within those with a sign of life, and at the first of those without.
+        for size in [2, 4] {
+            for moved in [true, false] {
+                let mut tx = db.begin().await.unwrap();
+                let whole =
+                    contact_list::page(&mut tx, &Filter::default(), sort, Place::First, 50).await.unwrap();
+                let first =
+                    contact_list::page(&mut tx, &Filter::default(), sort, Place::First, size).await.unwrap();
+                let last = first.rows.last().unwrap();
+                let change = if moved {
+                    "with m as (insert into contact_metrics (contact_id, last_activity_at) values ($1, '2026-01-01')
+                         on conflict (contact_id) do update set last_activity_at = '2026-01-01')
+                     update contacts set search_key = 'zz' where id = $1"
+                } else {
+                    "delete from contacts where id = $1"
+                };
+                sqlx::query(change).bind(last.id.0).execute(&mut *tx).await.unwrap();
+                let place = Place::After(last.edge(sort));
+                let next = contact_list::page(&mut tx, &Filter::default(), sort, place, 50).await.unwrap();
+                let next: Vec<ContactId> =
+                    next.rows.iter().map(|it| it.id).filter(|it| *it != last.id).collect();
+                let expected: Vec<ContactId> = whole.rows[size..].iter().map(|it| it.id).collect();
+                assert_eq!(next, expected, "{sort:?} {size} {moved}");
+                let place = Place::Before(last.edge(sort));
+                let back = contact_list::page(&mut tx, &Filter::default(), sort, place, 50).await.unwrap();
+                let back: Vec<ContactId> =
+                    back.rows.iter().map(|it| it.id).filter(|it| *it != last.id).collect();
+                let expected: Vec<ContactId> = whole.rows[..size - 1].iter().map(|it| it.id).collect();
+                assert_eq!(back, expected, "back: {sort:?} {size} {moved}");
+                tx.rollback().await.unwrap();
+            }
+        }
     }
 }
 
@@ -549,4 +609,12 @@ async fn the_list_filters_and_pages_by_its_address(db: PgPool) {
     assert!(next.starts_with("/contacts?sort=name&after=") && !next.contains('@'), "{next}");
     let second = app.get(&next).await;
     assert!(second.body.contains("rel=\"prev\"") && !second.body.contains("rel=\"next\""));
+    // Who stood last on the first page is deleted before the second is asked for.
+    let rows = |body: &str| body.matches("class=\"row-link\"").count();
+    let (before, edge) = (rows(&second.body), next.split("after=").nth(1).unwrap());
+    let id: i64 = edge.split('.').next().unwrap().parse().unwrap();
+    sqlx::query("delete from contacts where id = $1").bind(id).execute(&db).await.unwrap();
+    let second = app.get(&next).await;
+    assert!(second.body.contains("rel=\"prev\""), "not the first page again");
+    assert_eq!(rows(&second.body), before, "the same people");
 }

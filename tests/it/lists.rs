@@ -3,6 +3,7 @@
 
 use crate::support::{TestApp, monday_noon, whole_reads};
 use axum::http::StatusCode;
+use chrono::{DateTime, Utc};
 use llovizna::{
     access::{Actor, Role},
     bulk_actions::run,
@@ -14,8 +15,8 @@ use llovizna::{
         export::{self, Patience},
         vocabulary::{Lifecycle, Source},
     },
-    db::keyset::Place,
-    ids::{ContactId, StaffId},
+    db::keyset::{Edge, Key, Place},
+    ids::{ContactId, StaffId, StageId},
 };
 use serde_json::{Value, json};
 use sqlx::{PgConnection, PgPool, postgres::PgPoolOptions};
@@ -103,13 +104,13 @@ async fn whoever_is_called_as_searched_for_comes_first_and_nobody_comes_twice(db
     let filter = q("Ángel Muñoz");
     let (mut seen, mut place) = (Vec::new(), Place::First);
     loop {
-        let page = contact_list::page(db, &filter, Sort::Newest, place, 20).await.unwrap();
+        let page = contact_list::page(db, &filter, Sort::Newest, place.clone(), 20).await.unwrap();
         assert!(page.rows.len() <= 20);
         seen.extend(page.rows.iter().map(|it| it.id));
         if !page.has_next {
             break;
         }
-        place = Place::After(page.rows.last().unwrap().id.0);
+        place = Place::After(page.rows.last().unwrap().edge(Sort::Newest));
     }
     assert_eq!(seen[0], angel, "ahead of those who came later");
     assert_eq!(seen.len(), 51);
@@ -117,7 +118,9 @@ async fn whoever_is_called_as_searched_for_comes_first_and_nobody_comes_twice(db
     once.sort_unstable_by_key(|it| it.0);
     once.dedup();
     assert_eq!(once.len(), 51, "{seen:?}");
-    let back = contact_list::page(db, &filter, Sort::Newest, Place::Before(seen[20].0), 20).await.unwrap();
+    let back = contact_list::page(db, &filter, Sort::Newest, Place::Before(Edge::row(seen[20].0)), 20)
+        .await
+        .unwrap();
     assert_eq!(back.rows.iter().map(|it| it.id).collect::<Vec<_>>(), seen[..20], "and back again");
     // One of their own name is not listed ahead where another filter leaves them out.
     let clients = Filter { lifecycle: Some(Lifecycle::Customer), ..filter };
@@ -370,6 +373,29 @@ async fn filters_combine_and_each_can_be_taken_away(db: PgPool) {
     .await
     .unwrap();
     let interest: i64 = sqlx::query_scalar("select id from interests").fetch_one(&db).await.unwrap();
+    let other: i64 = sqlx::query_scalar(
+        "with i as (insert into interests (name, key, created_at) values ('Yoga', 'yoga', now()) returning id)
+         insert into contact_interests select $1, id, now() from i returning interest_id",
+    )
+    .bind(rosa.0)
+    .fetch_one(&db)
+    .await
+    .unwrap();
+    let stages: Vec<i64> = sqlx::query_scalar("select id from pipeline_stages order by position limit 2")
+        .fetch_all(&db)
+        .await
+        .unwrap();
+    sqlx::query(
+        "insert into pipeline_cards (contact_id, stage_id, moved_at) values ($1, $3, now()), ($2, $4, now())",
+    )
+    .bind(pedro.0)
+    .bind(jaime.0)
+    .bind(stages[0])
+    .bind(stages[1])
+    .execute(&db)
+    .await
+    .unwrap();
+    let pool = db.clone();
     let db = &mut *db.acquire().await.unwrap();
     for (query, found) in [
         (format!("owner={staff}"), vec![jaime, rosa]),
@@ -379,6 +405,13 @@ async fn filters_combine_and_each_can_be_taken_away(db: PgPool) {
         ("created_from=2026-10-05&created_until=2026-10-05&q=munoz".to_owned(), vec![jaime]),
         ("created_from=2026-10-06&birth_month=3".to_owned(), vec![]),
         (format!("interest={interest}"), vec![andrea]),
+        (format!("interest={other}&interest={interest}"), vec![andrea, rosa]),
+        (format!("interest={other}&interest={interest}&owner=none"), vec![andrea]),
+        (format!("interest={interest}&interest=x"), vec![]),
+        (format!("stage={}", stages[0]), vec![pedro]),
+        (format!("stage={}&owner={staff}", stages[1]), vec![jaime]),
+        ("stage=999".to_owned(), vec![]),
+        ("stage=x".to_owned(), vec![]),
         ("visits=3".to_owned(), vec![pedro]),
         ("visits=4".to_owned(), vec![]),
         ("spent=$50.000".to_owned(), vec![pedro]),
@@ -401,6 +434,39 @@ async fn filters_combine_and_each_can_be_taken_away(db: PgPool) {
         "the chip of the interest"
     );
     assert!(contact_list::page(db, &q("rosa"), Sort::Name, Place::First, 5).await.unwrap().rows.len() == 1);
+
+    // Both filters, in the chips, the form, a view, a file and the audit.
+    let first: String = sqlx::query_scalar("select name from pipeline_stages where id = $1")
+        .bind(stages[0])
+        .fetch_one(&pool)
+        .await
+        .unwrap();
+    let asked = format!("interest={interest}&interest={other}&stage={}", stages[0]);
+    let page = app.get(&format!("/contacts?{asked}")).await;
+    let chips = format!("Interés: alguno de Masajes y Yoga Etapa del embudo: {first} Quitar todos");
+    assert!(page.text().contains(&chips), "{}", page.text());
+    assert!(
+        page.body.contains(&format!("href=\"/contacts?stage={}\"", stages[0])),
+        "one chip takes both away"
+    );
+    assert!(page.body.contains(&format!("href=\"/contacts?interest={interest}&#38;interest={other}\"")));
+    for id in [interest, other] {
+        assert!(page.body.contains(&format!("name=\"interest\" value=\"{id}\" checked")), "{id}");
+    }
+    assert!(page.body.contains(&format!("<option value=\"{}\" selected>{first}</option>", stages[0])));
+    let admin = app.as_role(Role::Admin).await;
+    admin.post("/contacts/views", &[("list", &*asked), ("name", "Del embudo")]).await;
+    let view: i64 = one(&pool, "select id from saved_views").await;
+    let kept = admin.get(&format!("/contacts?view={view}")).await;
+    assert_eq!(kept.location(), format!("/contacts?{asked}&view={view}"));
+    let told: serde_json::Value =
+        one(&pool, "select after from audit_events where subject_kind = 'view' order by id desc limit 1")
+            .await;
+    assert!(told.to_string().contains("\"stage\""), "{told}");
+    let file = [("list", &*format!("stage={}&columns=email", stages[0])), ("format", "csv")];
+    let file = admin.post("/contacts/exports", &file).await;
+    assert_eq!(file.body.lines().count(), 2, "{}", file.body);
+    assert!(file.body.contains("pedro@"), "{}", file.body);
 }
 
 #[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
@@ -867,6 +933,17 @@ async fn no_page_of_the_list_reads_all_contacts(db: PgPool) {
     .execute(&db)
     .await
     .unwrap();
+    sqlx::query("insert into interests (name, key, created_at) values ('Pilates', 'pilates', now())")
+        .execute(&db)
+        .await
+        .unwrap();
+    let yoga: Vec<i64> = sqlx::query_scalar("select id from interests").fetch_all(&db).await.unwrap();
+    let stage: i64 = sqlx::query_scalar("select min(id) from pipeline_stages").fetch_one(&db).await.unwrap();
+    sqlx::query("insert into pipeline_cards (contact_id, stage_id, moved_at) select id, $1 + id % 2, now() from contacts where id % 20 < 2")
+        .bind(stage)
+        .execute(&db)
+        .await
+        .unwrap();
     sqlx::query("analyze").execute(&db).await.unwrap();
     let db = &mut *db.acquire().await.unwrap();
     let id: i64 = sqlx::query_scalar("select id from contacts order by id offset 20000 limit 1")
@@ -874,14 +951,31 @@ async fn no_page_of_the_list_reads_all_contacts(db: PgPool) {
         .await
         .unwrap();
     let active = id - id % 3;
+    let name: String = sqlx::query_scalar("select search_key from contacts where id = $1")
+        .bind(id)
+        .fetch_one(&mut *db)
+        .await
+        .unwrap();
+    let called = || Edge { id, key: Key::Text(name.clone()) };
+    let at: DateTime<Utc> =
+        sqlx::query_scalar("select last_activity_at from contact_metrics where contact_id = $1")
+            .bind(active)
+            .fetch_one(&mut *db)
+            .await
+            .unwrap();
     let all = Filter::default;
     for (what, filter, sort, place) in [
         ("first page", all(), Sort::Newest, Place::First),
-        ("deep page", all(), Sort::Newest, Place::After(id)),
-        ("deep page by name", all(), Sort::Name, Place::After(id)),
-        ("page before", all(), Sort::Name, Place::Before(id)),
+        ("deep page", all(), Sort::Newest, Place::After(Edge::row(id))),
+        ("deep page by name", all(), Sort::Name, Place::After(called())),
+        ("page before", all(), Sort::Name, Place::Before(called())),
         ("by activity", all(), Sort::Activity, Place::First),
-        ("by activity, deep", all(), Sort::Activity, Place::After(active)),
+        (
+            "by activity, deep",
+            all(),
+            Sort::Activity,
+            Place::After(Edge { id: active, key: Key::At(Some(at)) }),
+        ),
         (
             "by activity, of an owner",
             Filter { owner: Some(Owner::Staff(StaffId(1))), ..all() },
@@ -892,6 +986,9 @@ async fn no_page_of_the_list_reads_all_contacts(db: PgPool) {
         // A word that all share is met by walking: a walk that ends after a few thousand rows.
         ("telephone", q("+56 9 1001 2345"), Sort::Newest, Place::First),
         ("stage", Filter { lifecycle: Some(Lifecycle::Customer), ..all() }, Sort::Newest, Place::First),
+        ("stage of the board", Filter { stage: Some(StageId(stage)), ..all() }, Sort::Newest, Place::First),
+        ("stage, by name", Filter { stage: Some(StageId(stage)), ..all() }, Sort::Name, Place::First),
+        ("interests", Filter { interests: yoga.clone(), ..all() }, Sort::Newest, Place::First),
         ("source", Filter { source: Some(Source::Web), ..all() }, Sort::Newest, Place::First),
         ("owner", Filter { owner: Some(Owner::Staff(StaffId(1))), ..all() }, Sort::Newest, Place::First),
         ("birthday", Filter { birth_month: Some(2), ..all() }, Sort::Newest, Place::First),

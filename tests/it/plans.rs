@@ -284,8 +284,9 @@ async fn lists_stop_counting_before_the_end(db: PgPool) {
     // More than lists count: who stops there does not read all.
     let app = full(&db, "set bench.contacts = 12000").await;
     let admin = app.admin().await;
-    let quietest: i64 = sqlx::query_scalar(
-        "select contact_id from contact_metrics order by last_activity_at, contact_id limit 1",
+    let quietest: String = sqlx::query_scalar(
+        "select contact_id || '.' || (extract(epoch from last_activity_at) * 1000000)::bigint
+         from contact_metrics where last_activity_at is not null order by last_activity_at, contact_id limit 1",
     )
     .fetch_one(&app.state.db)
     .await

@@ -41,6 +41,18 @@ pub async fn list(db: impl PgExecutor<'_>) -> Result<Vec<Interest>> {
     .await?)
 }
 
+/// Every category in use, by name.
+///
+/// # Errors
+/// When the database fails.
+pub async fn categories(db: impl PgExecutor<'_>) -> Result<Vec<String>> {
+    Ok(sqlx::query_scalar!(
+        "select distinct category from interests where category <> '' order by category limit 200"
+    )
+    .fetch_all(db)
+    .await?)
+}
+
 /// The tags of `contact`, by name.
 ///
 /// # Errors
@@ -60,7 +72,7 @@ pub async fn of(db: impl PgExecutor<'_>, contact: ContactId) -> Result<Vec<Inter
 /// The tag called `name`, whatever its case and accents; made under `category` where there is none.
 ///
 /// # Errors
-/// [`Error::Forbidden`]; [`Error::Invalid`] at `interest`; or the database's.
+/// [`Error::Forbidden`]; [`Error::Invalid`] at `interest` or `category`; or the database's.
 pub async fn named(
     tx: &mut Tx<'_>,
     now: DateTime<Utc>,
@@ -73,8 +85,10 @@ pub async fn named(
     if key.is_empty() {
         return Err(Error::invalid("interest", "Escribe el interés, por ejemplo «Masajes»."));
     }
-    if name.chars().count() > LONGEST || category.chars().count() > LONGEST {
-        return Err(Error::invalid("interest", format!("Usa a lo más {LONGEST} caracteres.")));
+    for (field, text) in [("interest", &name), ("category", &category)] {
+        if text.chars().count() > LONGEST {
+            return Err(Error::invalid(field, format!("Usa a lo más {LONGEST} caracteres.")));
+        }
     }
     let made = sqlx::query_scalar!(
         "insert into interests (name, category, key, created_at) values ($1, $2, $3, $4)
@@ -150,7 +164,7 @@ pub async fn detach(
     .await?)
 }
 
-/// Give one contact the tag called `name`; false: they had it.
+/// Give one contact the tag called `name`, made under `category` where there is none; false: they had it.
 ///
 /// # Errors
 /// [`Error::Forbidden`], [`Error::NotFound`]; as for [`named`]; or the database's.
@@ -160,9 +174,10 @@ pub async fn add(
     actor: &Actor,
     contact: ContactId,
     name: &str,
+    category: &str,
 ) -> Result<bool> {
     super::merge::hold(tx, contact).await?;
-    let interest = named(tx, now, actor, name, "").await?;
+    let interest = named(tx, now, actor, name, category).await?;
     let added = !attach(tx, now, actor, &[contact.0], interest.id).await?.is_empty();
     if added {
         let after = json!({ "interest": interest.name });

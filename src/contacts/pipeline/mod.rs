@@ -12,7 +12,10 @@ use crate::{
     access::{Actor, Permission},
     audit,
     chile::{format, pesos},
-    db::Tx,
+    db::{
+        Tx,
+        keyset::{Edge, Key},
+    },
     error::{Error, Result},
     ids::{CompanyId, ContactId, StageId},
 };
@@ -82,6 +85,14 @@ pub struct Card {
     pub moved_at: DateTime<Utc>,
 }
 
+impl Card {
+    /// Where the cards of its stage go on.
+    #[must_use]
+    pub fn edge(&self) -> Edge {
+        Edge { id: self.contact_id.0, key: Key::At(Some(self.moved_at)) }
+    }
+}
+
 impl Details {
     /// As it would be typed.
     #[must_use]
@@ -93,7 +104,8 @@ impl Details {
     }
 }
 
-/// The cards of a stage, of the people whom `owner` looks after or of all, latest moved first, below the card of `after`.
+/// The cards of a stage, of the people whom `owner` looks after or of all, latest moved first, below the card
+/// that was `after`.
 ///
 /// # Errors
 /// When the database fails.
@@ -101,16 +113,18 @@ pub async fn cards(
     db: impl PgExecutor<'_>,
     stage: StageId,
     owner: Option<Owner>,
-    after: Option<ContactId>,
+    after: Option<&Edge>,
     limit: i64,
 ) -> Result<Vec<Card>> {
+    let (moved_at, below) = match after {
+        Some(Edge { id, key: Key::At(Some(at)) }) => (Some(*at), Some(*id)),
+        _ => (None, None),
+    };
     let rows = sqlx::query!(
-        r#"with edge as (select moved_at, contact_id from pipeline_cards where contact_id = $2),
-           page as (
+        r#"with page as (
                select * from pipeline_cards p
                where stage_id = $1
-                   and ($2::bigint is null or (p.moved_at <= (select moved_at from edge)
-                       and (p.moved_at < (select moved_at from edge) or p.contact_id > $2)))
+                   and ($6::timestamptz is null or (p.moved_at <= $6 and (p.moved_at < $6 or p.contact_id > $2)))
                    and ($4 or exists (select from contacts c where c.id = p.contact_id and c.owner_id is not distinct from $5))
                order by moved_at desc, contact_id limit $3
            )
@@ -122,10 +136,11 @@ pub async fn cards(
            left join staff_users s on s.id = c.owner_id
            order by p.moved_at desc, p.contact_id"#,
         stage.0,
-        after.map(|it| it.0),
+        below,
         limit,
         owner.is_none(),
-        owner.and_then(Owner::staff_id).map(|it| it.0)
+        owner.and_then(Owner::staff_id).map(|it| it.0),
+        moved_at
     )
     .fetch_all(db)
     .await?;

@@ -12,6 +12,7 @@ use crate::{
         views::{self, View},
     },
     db::keyset::Place,
+    error::Result,
     state::AppState,
     web::{
         self,
@@ -19,6 +20,7 @@ use crate::{
         filters,
         form::Form,
         html::{self, Answer},
+        paging,
         shell::Shell,
         views::{Tab, Viewed as _},
     },
@@ -82,7 +84,7 @@ pub(super) async fn list(
     let filter = asked.filter();
     // On request: beyond the first thousand it takes its time.
     let most = if asked.count == "all" { i64::MAX } else { COUNTED + 1 };
-    let place = Place::of(asked.before.parse().ok(), asked.after.parse().ok());
+    let place = paging::place(&state.config, &asked.before, &asked.after)?;
     let mut page = company_list::page(&mut db, &filter, asked.sort(), place, PAGE).await?;
     let mut count = company_list::count(&mut db, &filter, most).await?;
     let alike = if count == 0 { company_list::similar(&mut db, &filter).await? } else { None };
@@ -93,9 +95,13 @@ pub(super) async fn list(
     let industries = company_list::industries(&mut db).await?;
     let mut owners = staff::list(&mut *db).await?;
     owners.retain(|it| it.active || it.id.to_string() == asked.owner);
-    let edge = |it: Option<&company_list::Row>| it.map(|it| it.id.to_string()).unwrap_or_default();
-    let newer = edge(page.rows.first().filter(|_| page.has_previous));
-    let older = edge(page.rows.last().filter(|_| page.has_next));
+    let edge = |it: Option<&company_list::Row>| -> Result<String> {
+        it.map(|it| paging::written(&state.config, &it.edge(asked.sort())))
+            .transpose()
+            .map(Option::unwrap_or_default)
+    };
+    let newer = edge(page.rows.first().filter(|_| page.has_previous))?;
+    let older = edge(page.rows.last().filter(|_| page.has_next))?;
     html::page(&ListPage {
         shell,
         columns: asked.columns(),

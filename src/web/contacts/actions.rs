@@ -90,6 +90,7 @@ fn said(result: Result<Flash>, path: &str) -> Answer {
 #[serde(default)]
 pub(super) struct InterestForm {
     interest: String,
+    category: String,
 }
 
 pub(super) async fn tag(
@@ -100,7 +101,9 @@ pub(super) async fn tag(
 ) -> Answer {
     let added = async {
         let mut tx = state.db.begin().await?;
-        let added = interests::add(&mut tx, state.clock.now(), &actor, ContactId(id), &form.interest).await?;
+        let now = state.clock.now();
+        let added =
+            interests::add(&mut tx, now, &actor, ContactId(id), &form.interest, &form.category).await?;
         tx.commit().await?;
         Ok(if added { Flash::good("Interés agregado.") } else { Flash::plain("Ya tenía ese interés.") })
     };

@@ -1,19 +1,17 @@
 //! What a list of contacts is asked for, as in its address: filters, order,
-//! columns. To and from the domain's filter; the words of its chips.
+//! columns. To and from the domain's filter.
 
 use crate::{
-    accounts::staff::StaffUser,
-    chile::{comunas, format, pesos, text::tidy},
+    chile::{comunas, pesos, text::tidy},
     contacts::{
         columns::{Choice as _, Column},
         contact_filter::{Owner, Within},
         contact_list::{Filter, Sort},
-        interests::Interest,
         views::Shows,
         vocabulary::{Kind, Lifecycle, Source},
     },
     error::{Error, Result},
-    ids::{BulkActionId, CompanyId, ImportId, ListId, SegmentId},
+    ids::{BulkActionId, CompanyId, ImportId, InterestId, ListId, SegmentId, StageId},
     web::views::Viewed,
 };
 use axum::http::Uri;
@@ -35,7 +33,9 @@ pub(in crate::web) struct Asked {
     pub(super) contactable: String,
     pub(super) import: String,
     pub(super) owner: String,
-    pub(super) interest: String,
+    /// Rows one by one: one of them is enough.
+    pub(super) interest: Vec<String>,
+    pub(super) stage: String,
     pub(super) created_from: String,
     pub(super) created_until: String,
     pub(super) birth_month: String,
@@ -58,15 +58,6 @@ pub(in crate::web) struct Asked {
     pub(super) after: String,
     /// `all`: count them to the last one.
     pub(super) count: String,
-}
-
-/// Names that the words of a chip need.
-pub(super) struct Names<'a> {
-    pub(super) company: &'a str,
-    pub(super) segment: &'a str,
-    pub(super) list: &'a str,
-    pub(super) owners: &'a [StaffUser],
-    pub(super) interests: &'a [Interest],
 }
 
 impl Asked {
@@ -98,7 +89,8 @@ impl Asked {
             contactable: filter.contactable.map_or("", |it| if it { "yes" } else { "no" }).to_owned(),
             import: filter.import.map(|it| it.to_string()).unwrap_or_default(),
             owner: filter.owner.map(Owner::code).unwrap_or_default(),
-            interest: filter.interest.map(|it| it.to_string()).unwrap_or_default(),
+            interest: filter.interests.iter().map(ToString::to_string).collect(),
+            stage: filter.stage.map(|it| it.to_string()).unwrap_or_default(),
             created_from: day(filter.created_from),
             created_until: day(filter.created_until),
             birth_month: filter.birth_month.map(|it| it.to_string()).unwrap_or_default(),
@@ -125,11 +117,17 @@ impl Asked {
     pub(super) fn unread(&self) -> Option<(&'static str, &str)> {
         let filter = self.read();
         let figure = |typed: &str| pesos::whole(typed).filter(|it| *it >= 0);
+        // What can be read among them says nothing of the one that cannot.
+        let interest =
+            self.interest.iter().find(|it| !it.trim().is_empty() && it.trim().parse::<i64>().is_err());
+        if let Some(typed) = interest {
+            return Some(("Interés", typed.as_str()));
+        }
         [
             ("Etapa", &self.lifecycle, filter.lifecycle.is_some()),
             ("Origen", &self.source, filter.source.is_some()),
             ("Responsable", &self.owner, filter.owner.is_some()),
-            ("Interés", &self.interest, filter.interest.is_some()),
+            ("Etapa del embudo", &self.stage, filter.stage.is_some()),
             ("Promociones por correo", &self.contactable, filter.contactable.is_some()),
             ("Tipo", &self.kind, filter.kind.is_some()),
             ("Comuna o región", &self.comuna, filter.comuna.is_some()),
@@ -178,7 +176,8 @@ impl Asked {
             },
             import: self.import.parse().ok().map(ImportId),
             owner: Owner::from_code(&self.owner),
-            interest: self.interest.parse().ok(),
+            interests: self.interests(),
+            stage: self.stage.trim().parse().ok().map(StageId),
             created_from: day(&self.created_from),
             created_until: day(&self.created_until),
             birth_month: self.birth_month.parse().ok().filter(|it| (1..=12).contains(it)),
@@ -202,6 +201,7 @@ impl Asked {
 
     /// How many of the panel's filters are chosen.
     pub(super) fn chosen(&self) -> usize {
+        let interest = self.interest.concat();
         let panel = [
             &self.lifecycle,
             &self.source,
@@ -210,7 +210,8 @@ impl Asked {
             &self.comuna,
             &self.industry,
             &self.owner,
-            &self.interest,
+            &interest,
+            &self.stage,
             &self.created_from,
             &self.created_until,
             &self.birth_month,
@@ -220,6 +221,19 @@ impl Asked {
             &self.quiet_from,
         ];
         panel.iter().filter(|it| !it.is_empty()).count()
+    }
+
+    /// The interests that are asked for, each once.
+    fn interests(&self) -> Vec<i64> {
+        let mut ids: Vec<i64> = self.interest.iter().filter_map(|it| it.trim().parse().ok()).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        ids
+    }
+
+    /// Whether one of the interests that are asked for is `id`.
+    pub(super) fn has_interest(&self, id: &InterestId) -> bool {
+        self.interests().contains(&id.0)
     }
 
     pub(in crate::web) fn sort(&self) -> Sort {
@@ -253,7 +267,7 @@ impl Asked {
     pub(super) fn pairs(&self) -> Vec<(&'static str, String)> {
         let columns = self.columns();
         let columns = if columns == self.usual() { String::new() } else { Column::joined(&columns) };
-        let pairs = [
+        let before = [
             ("q", &self.q),
             ("company", &self.company),
             ("comuna", &self.comuna),
@@ -264,7 +278,9 @@ impl Asked {
             ("contactable", &self.contactable),
             ("import", &self.import),
             ("owner", &self.owner),
-            ("interest", &self.interest),
+        ];
+        let after = [
+            ("stage", &self.stage),
             ("created_from", &self.created_from),
             ("created_until", &self.created_until),
             ("birth_month", &self.birth_month),
@@ -280,7 +296,9 @@ impl Asked {
             ("columns", &columns),
             ("view", &self.view),
         ];
-        pairs.into_iter().filter(|it| !it.1.is_empty()).map(|(name, value)| (name, value.clone())).collect()
+        let interests = self.interest.iter().map(|it| ("interest", it));
+        let pairs = before.into_iter().chain(interests).chain(after);
+        pairs.filter(|it| !it.1.is_empty()).map(|(name, value)| (name, value.clone())).collect()
     }
 
     /// The pairs that the form of filters does not hold itself.
@@ -325,100 +343,6 @@ impl Asked {
         let mut other = Asked { before: String::new(), after: String::new(), ..self.clone() };
         change(&mut other);
         other.address()
-    }
-
-    /// What the list is narrowed to, each with the address without it.
-    pub(super) fn narrowed(&self, filter: &Filter, names: &Names<'_>) -> Vec<(String, String)> {
-        let mut links = self.narrowed_person(filter, names);
-        let mut link = |label: String, change: fn(&mut Asked)| links.push((label, self.with(change)));
-        if let Some(day) = filter.created_from {
-            link(format!("Creado desde el {}", format::date(day)), |it| it.created_from.clear());
-        }
-        if let Some(day) = filter.created_until {
-            link(format!("Creado hasta el {}", format::date(day)), |it| it.created_until.clear());
-        }
-        if let Some(month) = filter.birth_month {
-            link(format!("Cumpleaños en {}", format::MONTHS[usize::from(month) - 1]), |it| {
-                it.birth_month.clear();
-            });
-        }
-        if let Some(visits) = filter.visits_from {
-            link(format!("Al menos {}", format::count(i64::from(visits), "visita", "visitas")), |it| {
-                it.visits.clear();
-            });
-        }
-        if let Some(spent) = filter.spent_from {
-            link(format!("Gastó al menos {}", format::money(spent)), |it| it.spent.clear());
-        }
-        if let Some(day) = filter.active_from {
-            link(format!("Con actividad desde el {}", format::date(day)), |it| it.active_from.clear());
-        }
-        if let Some(day) = filter.quiet_from {
-            link(format!("Sin actividad desde el {}", format::date(day)), |it| it.quiet_from.clear());
-        }
-        if let Some(import) = filter.import {
-            link(format!("Importación {import}"), |it| it.import.clear());
-        }
-        if let Some(action) = filter.bulk {
-            link(format!("Del cambio masivo {action}"), |it| it.bulk.clear());
-        }
-        if let Some(action) = filter.changed_by {
-            link(format!("Cambiados por el cambio masivo {action}"), |it| it.changed_by.clear());
-        }
-        links
-    }
-
-    fn narrowed_person(&self, filter: &Filter, names: &Names<'_>) -> Vec<(String, String)> {
-        let mut links = Vec::new();
-        let mut link = |label: String, change: fn(&mut Asked)| links.push((label, self.with(change)));
-        if !self.q.trim().is_empty() {
-            link(format!("«{}»", self.q.trim()), |it| it.q.clear());
-        }
-        if filter.segment.is_some() {
-            link(format!("Segmento: {}", names.segment), |it| it.segment.clear());
-        }
-        if filter.list.is_some() {
-            link(format!("Lista: {}", names.list), |it| it.list.clear());
-        }
-        if filter.company.is_some() {
-            link(format!("Empresa: {}", names.company), |it| it.company.clear());
-        }
-        if let Some(code) = &filter.comuna {
-            let name = match comunas::region(code) {
-                Some(region) => format!("Región: {}", region.name),
-                None => format!("Comuna: {}", comunas::name(code)),
-            };
-            link(name, |it| it.comuna.clear());
-        }
-        if let Some(industry) = &filter.industry {
-            link(format!("Rubro: {industry}"), |it| it.industry.clear());
-        }
-        if let Some(kind) = filter.kind {
-            link(kind.label().to_owned(), |it| it.kind.clear());
-        }
-        if let Some(source) = filter.source {
-            link(format!("Origen: {}", source.label()), |it| it.source.clear());
-        }
-        if let Some(lifecycle) = filter.lifecycle {
-            link(format!("Etapa: {}", lifecycle.label()), |it| it.lifecycle.clear());
-        }
-        if let Some(contactable) = filter.contactable {
-            let label = if contactable { "Contactables por correo" } else { "No contactables por correo" };
-            link(label.to_owned(), |it| it.contactable.clear());
-        }
-        match filter.owner {
-            Some(Owner::Nobody) => link("Sin responsable".to_owned(), |it| it.owner.clear()),
-            Some(Owner::Staff(id)) => {
-                let name = names.owners.iter().find(|it| it.id == id).map_or("no existe", |it| &it.name);
-                link(format!("Responsable: {name}"), |it| it.owner.clear());
-            }
-            None => {}
-        }
-        if let Some(id) = filter.interest {
-            let name = names.interests.iter().find(|it| it.id.0 == id).map_or("no existe", |it| &it.name);
-            link(format!("Interés: {name}"), |it| it.interest.clear());
-        }
-        links
     }
 }
 
@@ -469,12 +393,14 @@ mod tests {
     #[test]
     fn what_is_asked_for_survives_being_kept() {
         let asked = Asked::parse(
-            "q=ana&lifecycle=LEAD&owner=none&birth_month=3&spent=%2450.000&visits=2&quiet_from=2026-11-01\
+            "q=ana&lifecycle=LEAD&interest=9&interest=7&interest=&stage=4&owner=none&birth_month=3&spent=%2450.000&visits=2&quiet_from=2026-11-01\
              &created_from=2026-01-01&sort=name&column=phone&column=email&comuna=10101&segment=7&list=3",
         )
         .unwrap();
         assert_eq!(asked.columns(), [Column::Email, Column::Phone]);
         assert_eq!(asked.filter().spent_from, Some(50_000));
+        assert_eq!((asked.filter().interests, asked.filter().stage), (vec![7, 9], Some(StageId(4))));
+        assert_eq!(asked.chosen(), 9, "the interests are one filter");
         let again = Asked::of(&asked.shows());
         assert_eq!(again.shows(), asked.shows());
         assert_eq!(Asked::parse(&again.query()).unwrap().shows(), asked.shows());
@@ -485,6 +411,8 @@ mod tests {
             "visits=seis",
             "visits=9999999999",
             "import=x",
+            "interest=7&interest=x",
+            "stage=x",
         ] {
             let asked = Asked::parse(unread).unwrap();
             assert!(asked.unread().is_some(), "{unread}");

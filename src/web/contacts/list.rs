@@ -1,6 +1,6 @@
 //! The list of contacts: views, search, filters, pages.
 
-use super::asked::{Asked, Names};
+use super::{asked::Asked, chips::Names};
 use crate::{
     access::Actor,
     accounts::staff::{self, StaffUser},
@@ -14,10 +14,13 @@ use crate::{
         company, company_list,
         contact_list::{self, Sort},
         interests::{self, Interest},
+        pipeline::stages,
         views::{self, View},
         vocabulary::{Kind, Lifecycle, Source},
     },
     db::keyset::Place,
+    error::Result,
+    ids::StageId,
     segments::{list, segment, whom},
     state::AppState,
     web::{
@@ -25,6 +28,7 @@ use crate::{
         badges::Badge,
         filters,
         html::{self, Answer},
+        paging,
         shell::Shell,
         views::Tab,
     },
@@ -66,6 +70,7 @@ struct ListPage {
     industries: Vec<String>,
     owners: Vec<StaffUser>,
     interests: Vec<Interest>,
+    stages: Vec<(StageId, String)>,
     rows: Vec<Row>,
     count: String,
     /// Where all of them are counted; empty: they are.
@@ -101,7 +106,7 @@ pub(super) async fn all(
     whom::complete(&mut db, state.clock.now(), &mut filter).await?;
     // On request: beyond the first thousand it takes its time.
     let most = if asked.count == "all" { i64::MAX } else { COUNTED + 1 };
-    let place = Place::of(asked.before.parse().ok(), asked.after.parse().ok());
+    let place = paging::place(&state.config, &asked.before, &asked.after)?;
     let (mut page, mut count) =
         contact_list::page_and_count(&mut db, &filter, asked.sort(), place, PAGE, most).await?;
     let alike = if count == 0 { contact_list::similar(&mut db, &filter).await? } else { None };
@@ -111,6 +116,7 @@ pub(super) async fn all(
     }
     let industries = company_list::industries(&mut db).await?;
     let interests = interests::list(&mut *db).await?;
+    let stages = stages::names(&mut *db).await?;
     let mut owners = staff::list(&mut *db).await?;
     owners.retain(|it| it.active || it.id.to_string() == asked.owner);
     let company = match filter.company {
@@ -140,15 +146,20 @@ pub(super) async fn all(
         }
         None => String::new(),
     };
-    let edge = |it: Option<&contact_list::Row>| it.map(|it| it.id.to_string()).unwrap_or_default();
-    let newer = edge(page.rows.first().filter(|_| page.has_previous));
-    let older = edge(page.rows.last().filter(|_| page.has_next));
+    let edge = |it: Option<&contact_list::Row>| -> Result<String> {
+        it.map(|it| paging::written(&state.config, &it.edge(asked.sort())))
+            .transpose()
+            .map(Option::unwrap_or_default)
+    };
+    let newer = edge(page.rows.first().filter(|_| page.has_previous))?;
+    let older = edge(page.rows.last().filter(|_| page.has_next))?;
     let names = Names {
         company: &company,
         segment: &segment,
         list: &on_list,
         owners: &owners,
         interests: &interests,
+        stages: &stages,
     };
     html::page(&ListPage {
         shell,
@@ -160,6 +171,7 @@ pub(super) async fn all(
         industries,
         owners,
         interests,
+        stages,
         exactly: if count > COUNTED && most == COUNTED + 1 { asked.counted() } else { String::new() },
         gone,
         count: if count > COUNTED && most == COUNTED + 1 {

@@ -2,6 +2,7 @@
 
 mod asked;
 mod actions;
+mod chips;
 mod consents;
 mod deletion;
 mod edit;

@@ -68,6 +68,8 @@ pub(super) struct ShowPage {
     planned: Vec<Planned>,
     interests: Vec<Interest>,
     known_interests: Vec<Interest>,
+    /// Headings under which there are interests.
+    categories: Vec<String>,
     stages: Vec<(StageId, String)>,
     card: Option<(StageId, pipeline::Details)>,
     tasks: Vec<Task>,
@@ -124,6 +126,7 @@ impl ShowPage {
             planned: reach::planned(&mut db, id, SHOWN as i64).await?,
             interests: interests::of(&mut *db, id).await?,
             known_interests: if may_edit { interests::list(&mut *db).await? } else { Vec::new() },
+            categories: if may_edit { interests::categories(&mut *db).await? } else { Vec::new() },
             stages: stages::names(&mut *db).await?,
             card: pipeline::card(&mut *db, id).await?,
             tasks: tasks::list(&mut *db, of_contact, Place::First, SHOWN).await?.rows,

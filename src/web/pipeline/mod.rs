@@ -8,6 +8,7 @@ use super::{
     flash::Flash,
     form::Form,
     html::{self, Answer},
+    paging,
     routes::Route,
     session,
     shell::Shell,
@@ -106,12 +107,9 @@ impl BoardPage {
 }
 
 /// The address of the board: of one stage, of one person's cards, below a card.
-fn address(stage: Option<StageId>, owner: Option<Owner>, after: Option<ContactId>) -> String {
-    let pairs = [
-        ("stage", stage.map(|it| it.to_string())),
-        ("owner", owner.map(Owner::code)),
-        ("after", after.map(|it| it.to_string())),
-    ];
+fn address(stage: Option<StageId>, owner: Option<Owner>, after: Option<String>) -> String {
+    let pairs =
+        [("stage", stage.map(|it| it.to_string())), ("owner", owner.map(Owner::code)), ("after", after)];
     let given: Vec<String> =
         pairs.into_iter().filter_map(|(name, value)| Some(format!("{name}={}", value?))).collect();
     if given.is_empty() { "/pipeline".to_owned() } else { format!("/pipeline?{}", given.join("&")) }
@@ -134,15 +132,18 @@ async fn board(
     let names = all.iter().map(|it| (it.id, it.name.clone())).collect();
     let is_open = |it: &&Stage| matches!(it.meaning, Meaning::Open | Meaning::Hot);
     let open_value = all.iter().filter(is_open).map(|it| it.value).sum();
-    let after = asked.after.parse().ok().map(ContactId).filter(|_| alone.is_some());
+    let after = paging::read(&state.config, &asked.after)?.filter(|_| alone.is_some());
     let mut lanes = Vec::new();
     for stage in all.into_iter().filter(|it| alone.is_none_or(|id| id == it.id)) {
-        let mut cards = pipeline::cards(&mut *db, stage.id, owner, after, PAGE + 1).await?;
+        let mut cards = pipeline::cards(&mut *db, stage.id, owner, after.as_ref(), PAGE + 1).await?;
         let has_more = cards.len() as i64 > PAGE;
         cards.truncate(usize::try_from(PAGE).unwrap_or(usize::MAX));
         let last = cards.last().filter(|_| has_more);
-        let more = last.map(|it| address(Some(stage.id), owner, Some(it.contact_id)));
-        lanes.push(Lane { stage, cards, more: more.unwrap_or_default() });
+        let more = match last {
+            Some(it) => address(Some(stage.id), owner, Some(paging::written(&state.config, &it.edge())?)),
+            None => String::new(),
+        };
+        lanes.push(Lane { stage, cards, more });
     }
     let today = time::local_date(state.clock.now());
     let mut owners = staff::list(&mut *db).await?;

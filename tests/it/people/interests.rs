@@ -117,3 +117,48 @@ async fn an_interest_that_is_had_or_asked_about_stays(db: PgPool) {
     assert!(who.get("/interests").await.text().contains("lo usa el segmento «Pilateros»"));
     assert_eq!(of(&db, ana).await, ["Pilates", "Yoga"]);
 }
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn a_new_interest_gets_its_category_where_it_is_made(db: PgPool) {
+    let app = TestApp::new(db.clone());
+    let ana = contact(&db, "Ana").await;
+    let who = app.as_role(Role::Staff).await;
+    let category = async |name: &str| -> String {
+        sqlx::query_scalar("select category from interests where name = $1")
+            .bind(name)
+            .fetch_one(&db)
+            .await
+            .unwrap()
+    };
+    // On the page of a contact.
+    let path = format!("/contacts/{}", ana.0);
+    who.post(&format!("{path}/interests"), &[("interest", "Masajes"), ("category", " Bienestar ")]).await;
+    assert_eq!(category("Masajes").await, "Bienestar");
+    let page = who.get(&path).await.body;
+    let offered = "<datalist id=\"known-categories\"><option value=\"Bienestar\"></datalist>";
+    assert!(page.contains("name=\"category\"") && page.contains(offered), "{page}");
+    // One that is there keeps its own; without a category it has none.
+    who.post(&format!("{path}/interests"), &[("interest", "masajes"), ("category", "Otra")]).await;
+    assert_eq!(category("Masajes").await, "Bienestar");
+    who.post(&format!("{path}/interests"), &[("interest", "Yoga")]).await;
+    assert_eq!(category("Yoga").await, "");
+    let long = "a".repeat(61);
+    who.post(&format!("{path}/interests"), &[("interest", "Tejido"), ("category", &long)]).await;
+    assert!(who.get(&path).await.text().contains("No se guardó. Usa a lo más 60 caracteres."));
+
+    // With a change of many.
+    let form = who.get("/bulk-actions/new?scope=all").await.body;
+    let offered = "<datalist id=\"categories\"><option value=\"Bienestar\"></datalist>";
+    assert!(form.contains("name=\"category\"") && form.contains(offered), "{form}");
+    let all = [("scope", "all"), ("list", ""), ("action", "TAG")];
+    let ask = [&all[..], &[("interest", "Cerámica"), ("category", "Talleres")]].concat();
+    assert_eq!(who.post("/bulk-actions", &ask).await.status, StatusCode::SEE_OTHER);
+    assert_eq!(category("Cerámica").await, "Talleres");
+    let ask = [&all[..], &[("interest", "Telar"), ("category", &long)]].concat();
+    let refused = who.post("/bulk-actions", &ask).await;
+    assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(refused.text().contains("Usa a lo más 60 caracteres."), "{}", refused.text());
+    assert!(refused.body.contains(&format!("value=\"{long}\"")), "what was typed is kept");
+    let made: i64 = sqlx::query_scalar("select count(*) from interests").fetch_one(&db).await.unwrap();
+    assert_eq!(made, 3, "what was refused made nothing");
+}

@@ -57,11 +57,18 @@ async fn an_interest_is_one_whatever_its_spelling(db: PgPool) {
     let (ana, eva) = (contact(&db, "Ana").await, contact(&db, "Eva").await);
     let mut tx = db.begin().await.unwrap();
     let actor = Actor::CommandLine;
-    assert!(interests::add(&mut tx, monday_noon(), &actor, ana, "Yoga  prenatal").await.unwrap());
-    assert!(!interests::add(&mut tx, monday_noon(), &actor, ana, "YOGA PRENATÁL").await.unwrap());
-    assert!(interests::add(&mut tx, monday_noon(), &actor, eva, "yoga prenatal").await.unwrap());
+    assert!(
+        interests::add(&mut tx, monday_noon(), &actor, ana, "Yoga  prenatal", " Bienestar ").await.unwrap()
+    );
+    assert!(!interests::add(&mut tx, monday_noon(), &actor, ana, "YOGA PRENATÁL", "Otra").await.unwrap());
+    assert!(interests::add(&mut tx, monday_noon(), &actor, eva, "yoga prenatal", "").await.unwrap());
     let all = interests::list(&mut *tx).await.unwrap();
     assert_eq!(all.iter().map(|it| it.name.as_str()).collect::<Vec<_>>(), ["Yoga prenatal"]);
+    assert_eq!(all[0].category, "Bienestar", "as it was made, whatever is said later");
+    assert_eq!(interests::categories(&mut *tx).await.unwrap(), ["Bienestar"]);
+    let long = "a".repeat(61);
+    let wrong = interests::add(&mut tx, monday_noon(), &actor, ana, "Tejido", &long).await;
+    assert!(matches!(wrong, Err(Error::Invalid(it)) if it[0].field == "category"));
     let yoga = all[0].id;
     let removed = interests::remove(&mut tx, monday_noon(), &actor, ana, yoga).await.unwrap();
     assert_eq!(removed.as_deref(), Some("Yoga prenatal"));
@@ -74,6 +81,6 @@ async fn an_interest_is_one_whatever_its_spelling(db: PgPool) {
     gone.sort_unstable();
     assert_eq!(gone, [ana.0, eva.0]);
     assert!(interests::detach(&mut tx, &actor, &both, InterestId(7)).await.unwrap().is_empty());
-    let nameless = interests::add(&mut tx, monday_noon(), &actor, ana, " !? ").await;
+    let nameless = interests::add(&mut tx, monday_noon(), &actor, ana, " !? ", "").await;
     assert!(matches!(nameless, Err(Error::Invalid(_))));
 }

@@ -280,10 +280,19 @@ async fn pages_of_tasks_join_up_both_ways(db: PgPool) {
         };
         let all = ids(&tasks::list(&db, filter, Place::First, 100).await.unwrap());
         let first = tasks::list(&db, filter, Place::First, 4).await.unwrap();
-        let second = tasks::list(&db, filter, Place::After(ids(&first)[3]), 4).await.unwrap();
-        let back = tasks::list(&db, filter, Place::Before(ids(&second)[0]), 4).await.unwrap();
+        let second = tasks::list(&db, filter, Place::After(first.rows[3].edge(filter)), 4).await.unwrap();
+        let back = tasks::list(&db, filter, Place::Before(second.rows[0].edge(filter)), 4).await.unwrap();
         assert_eq!([ids(&first), ids(&second)].concat(), all[..8]);
         assert_eq!(ids(&back), ids(&first));
         assert!(!back.has_previous && second.has_next);
+        // The last of the page is put off, or opened again, before the next is asked for.
+        let change = if done {
+            "update tasks set done_at = null where id = $1"
+        } else {
+            "update tasks set due_on = '2027-01-01' where id = $1"
+        };
+        sqlx::query(change).bind(ids(&first)[3]).execute(&db).await.unwrap();
+        let on = tasks::list(&db, filter, Place::After(first.rows[3].edge(filter)), 4).await.unwrap();
+        assert_eq!(ids(&on), ids(&second), "done: {done}");
     }
 }

@@ -7,7 +7,7 @@ use crate::{
 };
 use axum::http::StatusCode;
 use llovizna::{
-    access::Actor,
+    access::{Actor, Role},
     bulk_actions::run,
     campaigns::{
         audience::{self, Question, Rule},
@@ -16,11 +16,11 @@ use llovizna::{
         progress,
     },
     channels::Channel,
-    db::keyset::Place,
+    db::keyset::{Edge, Place},
     error::Error,
     ids::ListId,
     messaging::kinds::{BlockReason, MessageType},
-    segments::{list, list_bulk},
+    segments::{list, list_bulk, list_externals},
 };
 use sqlx::PgPool;
 
@@ -59,9 +59,9 @@ async fn what_is_pasted_becomes_contacts_and_bare_addresses_once(db: PgPool) {
     let first = list::page(&mut connection, id, Place::First, 2).await.unwrap();
     assert_eq!((first.rows.len(), first.has_next, first.has_previous), (2, true, false));
     let edge = first.rows[1].id;
-    let second = list::page(&mut connection, id, Place::After(edge), 2).await.unwrap();
+    let second = list::page(&mut connection, id, Place::After(Edge::row(edge)), 2).await.unwrap();
     assert_eq!((second.rows.len(), second.has_next), (1, false));
-    let back = list::page(&mut connection, id, Place::Before(second.rows[0].id), 2).await.unwrap();
+    let back = list::page(&mut connection, id, Place::Before(Edge::row(second.rows[0].id)), 2).await.unwrap();
     assert_eq!(
         back.rows.iter().map(|it| it.id).collect::<Vec<_>>(),
         first.rows.iter().map(|it| it.id).collect::<Vec<_>>()
@@ -405,4 +405,59 @@ async fn nobody_overwrites_a_list_that_they_have_not_seen(db: PgPool) {
     assert_eq!(sqlx::query_scalar::<_, String>(name).fetch_one(&db).await.unwrap(), "Feria 2026");
     assert_eq!(app.post(&path, &form("Otra", "Feria 2026")).await.status, StatusCode::SEE_OTHER);
     assert_eq!(sqlx::query_scalar::<_, String>(name).fetch_one(&db).await.unwrap(), "Otra");
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn a_long_list_is_counted_as_far_as_it_matters_and_says_so(db: PgPool) {
+    let app = TestApp::new(db.clone());
+    let (long, bare, exact) =
+        (new_list(&db, "Larga").await, new_list(&db, "Sueltos").await, new_list(&db, "Justa").await);
+    sqlx::query(
+        "insert into contacts (first_name, email, search_key, created_at, updated_at)
+         select 'Ana', n || '@sur.example', 'ana', now(), now() from generate_series(1, 25000) n",
+    )
+    .execute(&db)
+    .await
+    .unwrap();
+    for (list, most) in [(long, 25_000_i64), (exact, 10_000)] {
+        sqlx::query(
+            "insert into list_members (list_id, contact_id, added_at)
+             select $1, id, now() from contacts order by id limit $2",
+        )
+        .bind(list.0)
+        .bind(most)
+        .execute(&db)
+        .await
+        .unwrap();
+    }
+    sqlx::query(
+        "insert into list_members (list_id, email, added_at)
+         select $1, 'x' || n || '@x.example', now() from generate_series(1, 12000) n",
+    )
+    .bind(bare.0)
+    .execute(&db)
+    .await
+    .unwrap();
+    sqlx::query("analyze").execute(&db).await.unwrap();
+    let members = async |id| list::get(&db, id).await.unwrap().members;
+    assert_eq!(members(long).await, list::ENOUGH + 1, "it is not counted to the end");
+    assert_eq!(members(exact).await, 10_000);
+    let externals = list_externals::count(&db, bare).await.unwrap();
+    assert_eq!((externals.emails, externals.phones), (list::ENOUGH + 1, 0));
+    let page = app.get(&format!("/lists/{long}")).await.text();
+    assert!(page.contains("Más de 10.000 integrantes"), "{page}");
+    let page = app.get(&format!("/lists/{exact}")).await.text();
+    assert!(page.contains("10.000 integrantes") && !page.contains("Más de"), "{page}");
+    let page = app.get(&format!("/lists/{bare}")).await.text();
+    assert!(page.contains("Más de 10.000 direcciones no son de ningún contacto"), "{page}");
+    assert!(page.contains("Crear los primeros 5.000 contactos"), "{page}");
+    let all = app.get("/lists").await.text();
+    assert_eq!(all.matches("Más de 10.000").count(), 2, "{all}");
+    assert!(app.get("/campaigns/new").await.text().contains("Larga Más de 10.000"));
+    // Five thousand at a time: it says what it knows of those that are left.
+    let who = app.as_role(Role::Staff).await;
+    who.post(&format!("/lists/{bare}/contacts"), &[]).await;
+    let said = who.get(&format!("/lists/{bare}")).await.text();
+    assert!(said.contains("Quedan 7.000 correos: repítelo para seguir."), "{said}");
+    assert!(said.contains("7.000 direcciones no son"), "{said}");
 }
