@@ -274,7 +274,7 @@ pub struct Choices {
     pub imports: Vec<ImportChoice>,
     /// Segments, those of people first: row and name.
     pub segments: Vec<(i64, String)>,
-    /// Lists: row, name, members.
+    /// Lists: row, name, members as far as they are counted.
     pub lists: Vec<(i64, String, i64)>,
 }
 

@@ -34,8 +34,8 @@ pub struct Externals {
 pub async fn count(db: impl PgExecutor<'_>, id: ListId) -> Result<Externals> {
     Ok(sqlx::query_as!(
         Externals,
-        r#"select count(email) as "emails!", count(phone) as "phones!" from list_members
-           where list_id = $1 and contact_id is null"#,
+        r#"select (select count(*) from list_members where list_id = $1 and email is not null) as "emails!",
+               (select count(*) from list_members where list_id = $1 and phone is not null) as "phones!""#,
         id.0
     )
     .fetch_one(db)

@@ -72,6 +72,13 @@ pub(super) fn number(it: impl As<i64>, _: &dyn Values) -> Result<String> {
     Ok(format::number(it.value()))
 }
 
+/// What was counted no further than one more than `most`: `1.234`, or that there are more.
+#[askama::filter_fn]
+pub(super) fn up_to(it: impl As<i64>, _: &dyn Values, most: i64) -> Result<String> {
+    let it = it.value();
+    Ok(if it > most { format!("Más de {}", format::number(most)) } else { format::number(it) })
+}
+
 /// Pesos, `$1.234.567`.
 #[askama::filter_fn]
 pub(super) fn money(it: impl As<i64>, _: &dyn Values) -> Result<String> {

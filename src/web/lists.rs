@@ -16,7 +16,7 @@ use crate::{
     error::Error,
     ids::ListId,
     segments::{
-        list::{self, Added, List, Member, Shared},
+        list::{self, Added, ENOUGH, List, Member, Shared},
         list_externals::{self, Externals},
         list_removals,
         pasted::{self, Unread},
