@@ -242,13 +242,14 @@ pub async fn open(
         .collect())
 }
 
-/// How many pairs wait for a decision.
+/// How many pairs wait for a decision, counted up to `most`.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn count(db: &mut PgConnection) -> Result<i64> {
+pub async fn count(db: &mut PgConnection, most: i64) -> Result<i64> {
     Ok(sqlx::query_scalar!(
-        r#"select count(*) as "open!" from duplicate_candidates where dismissed_at is null"#
+        r#"select count(*) as "open!" from (select from duplicate_candidates where dismissed_at is null limit $1) counted"#,
+        most
     )
     .fetch_one(db)
     .await?)

@@ -152,6 +152,17 @@ pub async fn rows(
                 .fetch_all(db)
                 .await?
             }
+            // The index of the few is told apart by their names: a statement that is prepared without them would
+            // not know that it may use it.
+            (Some("UPDATED"), _) => {
+                report_rows!("r.verdict = 'UPDATED'", id.0, after, limit).fetch_all(db).await?
+            }
+            (Some("DUPLICATE"), _) => {
+                report_rows!("r.verdict = 'DUPLICATE'", id.0, after, limit).fetch_all(db).await?
+            }
+            (Some("REJECTED"), None) => {
+                report_rows!("r.verdict = 'REJECTED'", id.0, after, limit).fetch_all(db).await?
+            }
             (Some(verdict), _) => {
                 report_rows!("r.verdict = $4", id.0, after, limit, verdict).fetch_all(db).await?
             }

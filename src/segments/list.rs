@@ -18,10 +18,6 @@ use chrono::{DateTime, Utc};
 use serde_json::json;
 use sqlx::{PgConnection, PgExecutor};
 
-/// Members are counted up to this: beyond it "more than" says as much, and a list of hundreds of thousands costs no more
-/// than this one.
-pub const ENOUGH: i64 = 10_000;
-
 /// A list.
 #[derive(Clone, Debug)]
 pub struct List {
@@ -39,6 +35,25 @@ pub struct List {
     pub members: i64,
 }
 
+/// Who is on a list is counted up to this: beyond it "more than" says as much. The statements say so themselves, since of
+/// a limit that is not told Postgres expects a tenth of all.
+pub const ENOUGH: i64 = 10_000;
+
+/// What a list is called, and whether it was removed.
+///
+/// # Errors
+/// [`Error::NotFound`], or the database's.
+pub async fn heading(db: impl PgExecutor<'_>, id: ListId) -> Result<(String, bool)> {
+    let it = sqlx::query!(
+        r#"select name, deleted_at is not null as "is_deleted!" from lists where id = $1"#,
+        id.0
+    )
+    .fetch_optional(db)
+    .await?
+    .ok_or(Error::NotFound)?;
+    Ok((it.name, it.is_deleted))
+}
+
 /// The list `id`, a removed one too.
 ///
 /// # Errors
@@ -48,11 +63,11 @@ pub async fn get(db: impl PgExecutor<'_>, id: ListId) -> Result<List> {
         List,
         r#"select id as "id: ListId", name, note, updated_at, deleted_at is not null as "is_deleted!",
                   (select count(*) from (
-                       select from list_members m left join contacts c on c.id = m.contact_id
-                       where m.list_id = lists.id and c.merged_into is null limit $2) n) as "members!"
+                       select from list_members m where m.list_id = lists.id and not exists (
+                           select from contacts c where c.id = m.contact_id and c.merged_into is not null)
+                       limit 10001) counted) as "members!"
            from lists where id = $1"#,
-        id.0,
-        ENOUGH + 1
+        id.0
     )
     .fetch_optional(db)
     .await?
@@ -68,10 +83,10 @@ pub async fn all(db: impl PgExecutor<'_>) -> Result<Vec<List>> {
         List,
         r#"select id as "id: ListId", name, note, updated_at, false as "is_deleted!",
                   (select count(*) from (
-                       select from list_members m left join contacts c on c.id = m.contact_id
-                       where m.list_id = lists.id and c.merged_into is null limit $1) n) as "members!"
-           from lists where deleted_at is null order by lower(name), id limit 1000"#,
-        ENOUGH + 1
+                       select from list_members m where m.list_id = lists.id and not exists (
+                           select from contacts c where c.id = m.contact_id and c.merged_into is not null)
+                       limit 10001) counted) as "members!"
+           from lists where deleted_at is null order by lower(name), id limit 1000"#
     )
     .fetch_all(db)
     .await?)
@@ -405,13 +420,19 @@ pub struct Member {
 pub async fn page(db: &mut PgConnection, id: ListId, place: Place, size: usize) -> Result<Page<Member>> {
     let backward = place.is_backward();
     let rows = sqlx::query!(
-        r#"with page as (
-               (select m.* from list_members m left join contacts c on c.id = m.contact_id
-                where not $2 and m.list_id = $1 and c.merged_into is null
-                  and m.id < coalesce($3, 9223372036854775807) order by m.id desc limit $4)
+        // The first part asks for what the index of the list holds, so that no other list is read through.
+        r#"with place as (
+               (select m.id from list_members m
+                where not $2 and m.list_id = $1 and m.id < coalesce($3, 9223372036854775807)
+                  and not exists (select from contacts c where c.id = m.contact_id and c.merged_into is not null)
+                order by m.id desc limit $4)
                union all
-               (select m.* from list_members m left join contacts c on c.id = m.contact_id
-                where $2 and m.list_id = $1 and c.merged_into is null and m.id > $3 order by m.id limit $4)
+               (select m.id from list_members m
+                where $2 and m.list_id = $1 and m.id > $3
+                  and not exists (select from contacts c where c.id = m.contact_id and c.merged_into is not null)
+                order by m.id limit $4)
+           ), page as (
+               select m.* from place join list_members m on m.id = place.id
            )
            select p.id as "id!", p.contact_id, p.added_at as "added_at!", coalesce(c.email, p.email) as email,
                   coalesce(c.phone, p.phone) as phone, c.first_name as "first_name?", c.last_name as "last_name?",

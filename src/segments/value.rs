@@ -316,22 +316,25 @@ pub struct Cell {
     pub spent: i64,
 }
 
-/// The nine with their people and their money, counted in one pass.
+/// The nine with their people and their money, each sum read once.
 ///
 /// # Errors
 /// When the database fails.
 pub async fn grid(db: &mut PgConnection, at: &Thresholds) -> Result<Vec<Cell>> {
-    // Somebody without a row of metrics has zeros.
+    // Who has no row of sums has zeros, as who was joined into another has: everybody who is in no other is in the first.
     let rows = sqlx::query!(
         r#"with counted as (
-               select case when coalesce(visits, 0) < $1::bigint then 'NEW'
-                           when coalesce(visits, 0) < $2::bigint then 'REGULAR' else 'VIP' end
-                      || case when coalesce(spent, 0) < $3 then '_LOW'
-                              when coalesce(spent, 0) <= $4 then '_MEDIUM' else '_HIGH' end as key,
+               select case when visits < $1::bigint then 'NEW' when visits < $2::bigint then 'REGULAR' else 'VIP' end
+                      || case when spent < $3 then '_LOW' when spent <= $4 then '_MEDIUM' else '_HIGH' end as key,
                       count(*) as people, sum(spent)::bigint as spent
-               from contacts c left join contact_metrics m on m.contact_id = c.id where c.merged_into is null group by 1
+               from contact_metrics group by 1
+           ), rest as (
+               select count(*) - (select coalesce(sum(people), 0)::bigint from counted) as people
+               from contacts where merged_into is null
            )
-           select s.id as "id!", s.key as "key!", coalesce(n.people, 0) as "people!", coalesce(n.spent, 0) as "spent!"
+           select s.id as "id!", s.key as "key!",
+                  coalesce(n.people, 0) + case when s.key = 'NEW_LOW' then (select people from rest) else 0 end as "people!",
+                  coalesce(n.spent, 0) as "spent!"
            from segments s left join counted n on n.key = s.key
            where s.kind = 'VALUE'"#,
         at.regular_from,

@@ -22,8 +22,8 @@ use sqlx::PgConnection;
 /// [`Error::Refused`] when the segment cannot be asked, or the database's.
 pub async fn complete(db: &mut PgConnection, now: DateTime<Utc>, filter: &mut Filter) -> Result<()> {
     if let Some(id) = filter.list {
-        match list::get(&mut *db, id).await {
-            Ok(it) if !it.is_deleted => {}
+        match list::heading(&mut *db, id).await {
+            Ok((_, false)) => {}
             Ok(_) | Err(Error::NotFound) => filter.among = Some(Vec::new()),
             Err(error) => return Err(error),
         }

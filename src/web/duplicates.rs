@@ -47,6 +47,9 @@ pub(super) fn routes() -> Vec<Route> {
 /// Pairs of one page.
 const PAGE: usize = 25;
 
+/// Pairs are counted up to this: beyond it "more than" says as much.
+const COUNTED: i64 = 1_000;
+
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Asked {
@@ -66,6 +69,7 @@ impl Asked {
 struct ListPage {
     shell: Shell,
     pairs: Vec<Pair>,
+    /// Counted up to one more than are told.
     waiting: i64,
     newer: String,
     older: String,
@@ -77,7 +81,7 @@ async fn list(State(state): State<AppState>, shell: Shell, Query(asked): Query<A
     let mut pairs = duplicates::open(&mut db, asked.after(), limit).await?;
     let more = pairs.len() > PAGE;
     pairs.truncate(PAGE);
-    let waiting = duplicates::count(&mut db).await?;
+    let waiting = duplicates::count(&mut db, COUNTED + 1).await?;
     let older = pairs
         .last()
         .filter(|_| more)

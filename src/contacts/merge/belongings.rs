@@ -19,6 +19,9 @@ pub(super) struct Moved {
     /// Who was said to be somebody else than the one that goes.
     #[serde(default)]
     told_apart: Vec<i64>,
+    /// That a person had said that the two were two.
+    #[serde(default)]
+    said_two: Option<serde_json::Value>,
     /// Channels on which the other's no was written down.
     #[serde(default)]
     pub(super) noes: Vec<String>,
@@ -65,6 +68,7 @@ pub(super) async fn move_over(
     .fetch_all(&mut **tx)
     .await?;
     let (declined, turned) = decline(tx, now, kept, gone).await?;
+    let (said_two, told_apart) = tell_apart(tx, kept, gone).await?;
     // Whoever had been joined into the one that goes is now the other's, so that nobody is two steps away.
     let joined_before = sqlx::query_scalar!(
         "update contacts set merged_into = $1 where merged_into = $2 returning id",
@@ -94,7 +98,8 @@ pub(super) async fn move_over(
         interests,
         declined,
         turned,
-        told_apart: tell_apart(tx, kept, gone).await?,
+        told_apart,
+        said_two,
         noes: Vec::new(),
         joined_before,
         card: moved.rows_affected() > 0,
@@ -152,17 +157,25 @@ async fn decline(
 }
 
 /// Pairs with the one that goes are asked no more; whom a person said to be somebody else is somebody else
-/// than `kept` too. Gives whom.
-async fn tell_apart(tx: &mut Tx<'_>, kept: ContactId, gone: ContactId) -> Result<Vec<i64>> {
-    sqlx::query!(
-        "delete from duplicate_candidates
-         where (first_id = $1 or second_id = $1) and (dismissed_at is null or first_id = $2 or second_id = $2)",
+/// than `kept` too. Gives the pair of the two where they were said to be two, and whom else `kept` is not.
+async fn tell_apart(
+    tx: &mut Tx<'_>,
+    kept: ContactId,
+    gone: ContactId,
+) -> Result<(Option<serde_json::Value>, Vec<i64>)> {
+    let said_two = sqlx::query_scalar!(
+        r#"with asked_no_more as (
+               delete from duplicate_candidates
+               where (first_id = $1 or second_id = $1) and (dismissed_at is null or first_id = $2 or second_id = $2)
+               returning *
+           )
+           select to_jsonb(pair) as "pair!" from asked_no_more pair where dismissed_at is not null"#,
         gone.0,
         kept.0
     )
-    .execute(&mut **tx)
+    .fetch_optional(&mut **tx)
     .await?;
-    Ok(sqlx::query_scalar!(
+    let told_apart = sqlx::query_scalar!(
         r#"with others as (
                select case when first_id = $1 then second_id else first_id end as other, reason, found_at, dismissed_at, dismissed_by
                from duplicate_candidates where first_id = $1 or second_id = $1
@@ -179,7 +192,8 @@ async fn tell_apart(tx: &mut Tx<'_>, kept: ContactId, gone: ContactId) -> Result
         kept.0
     )
     .fetch_all(&mut **tx)
-    .await?)
+    .await?;
+    Ok((said_two, told_apart))
 }
 
 /// Give back to `gone` what was its own and still is `kept`'s since they were joined at `at`.
@@ -220,6 +234,15 @@ pub(super) async fn move_back(
     )
     .execute(&mut **tx)
     .await?;
+    // Before the preferences: their no is not of somebody who stays.
+    sqlx::query!(
+        "update contacts set merged_into = $2 where merged_into = $1 and id = any($3)",
+        kept.0,
+        gone.0,
+        &moved.joined_before
+    )
+    .execute(&mut **tx)
+    .await?;
     part_preferences(tx, (kept, gone), at, moved).await?;
     sqlx::query!(
         "delete from duplicate_candidates
@@ -229,14 +252,18 @@ pub(super) async fn move_back(
     )
     .execute(&mut **tx)
     .await?;
-    sqlx::query!(
-        "update contacts set merged_into = $2 where merged_into = $1 and id = any($3)",
-        kept.0,
-        gone.0,
-        &moved.joined_before
-    )
-    .execute(&mut **tx)
-    .await?;
+    if let Some(pair) = &moved.said_two {
+        sqlx::query!(
+            "insert into duplicate_candidates as d (first_id, second_id, reason, found_at, dismissed_at, dismissed_by)
+             select first_id, second_id, reason, found_at, dismissed_at, (select id from staff_users where id = dismissed_by)
+             from jsonb_populate_record(null::duplicate_candidates, $1)
+             on conflict (first_id, second_id) do update set dismissed_at = excluded.dismissed_at, dismissed_by = excluded.dismissed_by
+             where d.dismissed_at is null",
+            pair
+        )
+        .execute(&mut **tx)
+        .await?;
+    }
     if moved.card {
         sqlx::query!("update pipeline_cards set contact_id = $2 where contact_id = $1", kept.0, gone.0)
             .execute(&mut **tx)

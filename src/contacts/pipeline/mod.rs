@@ -104,6 +104,46 @@ impl Details {
     }
 }
 
+macro_rules! cards {
+    ($from:literal $(, $value:expr)*) => {
+        sqlx::query_as!(
+            CardRow,
+            r#"with edge as (select moved_at, contact_id from pipeline_cards where contact_id = $2),
+               page as (
+                   select * from "# + $from + r#"
+                   where p.stage_id = $1
+                       and ($2::bigint is null or (p.moved_at <= (select moved_at from edge)
+                           and (p.moved_at < (select moved_at from edge) or p.contact_id > $2)))
+                   order by p.moved_at desc, p.contact_id limit $3
+               )
+               select p.contact_id, p.stage_id, p.value, p.follow_up_on, p.moved_at, c.first_name, c.last_name, c.email,
+                   c.phone, c.company_id, k.name as "company?", s.name as "owner?"
+               from page p
+               join contacts c on c.id = p.contact_id
+               left join companies k on k.id = c.company_id
+               left join staff_users s on s.id = c.owner_id
+               order by p.moved_at desc, p.contact_id"#
+            $(, $value)*
+        )
+    };
+}
+
+/// A card as it is read.
+struct CardRow {
+    contact_id: i64,
+    stage_id: i64,
+    value: i64,
+    follow_up_on: Option<NaiveDate>,
+    moved_at: DateTime<Utc>,
+    first_name: String,
+    last_name: String,
+    email: Option<String>,
+    phone: Option<String>,
+    company_id: Option<i64>,
+    company: Option<String>,
+    owner: Option<String>,
+}
+
 /// The cards of a stage, of the people whom `owner` looks after or of all, latest moved first, below the card
 /// that was `after`.
 ///
@@ -120,30 +160,36 @@ pub async fn cards(
         Some(Edge { id, key: Key::At(Some(at)) }) => (Some(*at), Some(*id)),
         _ => (None, None),
     };
-    let rows = sqlx::query!(
-        r#"with page as (
-               select * from pipeline_cards p
-               where stage_id = $1
-                   and ($6::timestamptz is null or (p.moved_at <= $6 and (p.moved_at < $6 or p.contact_id > $2)))
-                   and ($4 or exists (select from contacts c where c.id = p.contact_id and c.owner_id is not distinct from $5))
-               order by moved_at desc, contact_id limit $3
-           )
-           select p.contact_id, p.stage_id, p.value, p.follow_up_on, p.moved_at, c.first_name, c.last_name, c.email,
-               c.phone, c.company_id, k.name as "company?", s.name as "owner?"
-           from page p
-           join contacts c on c.id = p.contact_id
-           left join companies k on k.id = c.company_id
-           left join staff_users s on s.id = c.owner_id
-           order by p.moved_at desc, p.contact_id"#,
-        stage.0,
-        below,
-        limit,
-        owner.is_none(),
-        owner.and_then(Owner::staff_id).map(|it| it.0),
-        moved_at
-    )
-    .fetch_all(db)
-    .await?;
+    // Those of one person are put together before they are ordered: whose are few would else be sought among all. Nobody's
+    // are all but the ones that somebody has.
+    let rows = match owner {
+        None => cards!("pipeline_cards p", stage.0, below, limit, moved_at).fetch_all(db).await?,
+        Some(Owner::Staff(id)) => {
+            cards!(
+                "(select p.* from contacts c join pipeline_cards p on p.contact_id = c.id
+                  where c.owner_id = $5 and p.stage_id = $1 offset 0) p",
+                stage.0,
+                below,
+                limit,
+                moved_at,
+                id.0
+            )
+            .fetch_all(db)
+            .await?
+        }
+        Some(Owner::Nobody) => {
+            cards!(
+                "(select * from pipeline_cards p where not exists (
+                      select from contacts c where c.id = p.contact_id and c.owner_id is not null)) p",
+                stage.0,
+                below,
+                limit,
+                moved_at
+            )
+            .fetch_all(db)
+            .await?
+        }
+    };
     Ok(rows
         .into_iter()
         .map(|it| Card {

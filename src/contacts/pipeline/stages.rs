@@ -98,25 +98,51 @@ pub struct Stage {
 /// Most columns: more don't fit any screen.
 const MOST: i64 = 20;
 
+macro_rules! stages {
+    ($cards:literal $(, $value:expr)*) => {
+        sqlx::query_as!(
+            StageRow,
+            r#"select s.id, s.name, s.is_hot, s.outcome, coalesce(c.cards, 0) as "cards!", coalesce(c.value, 0) as "value!"
+               from pipeline_stages s
+               left join (select stage_id, count(*) as cards, sum(value)::bigint as value from "# + $cards + r#" group by stage_id) c
+                   on c.stage_id = s.id
+               order by s.position"#
+            $(, $value)*
+        )
+    };
+}
+
+/// A column as it is read.
+struct StageRow {
+    id: i64,
+    name: String,
+    is_hot: bool,
+    outcome: String,
+    cards: i64,
+    value: i64,
+}
+
 /// Every column in order, with what stands in it of the people whom `owner` looks after, or of all.
 ///
 /// # Errors
 /// When the database fails.
 pub async fn list(db: impl PgExecutor<'_>, owner: Option<Owner>) -> Result<Vec<Stage>> {
-    let rows = sqlx::query!(
-        r#"select s.id, s.name, s.is_hot, s.outcome, coalesce(c.cards, 0) as "cards!", coalesce(c.value, 0) as "value!"
-           from pipeline_stages s
-           left join (
-               select stage_id, count(*) as cards, sum(value)::bigint as value from pipeline_cards p
-               where $1 or exists (select from contacts k where k.id = p.contact_id and k.owner_id is not distinct from $2)
-               group by stage_id) c
-               on c.stage_id = s.id
-           order by s.position"#,
-        owner.is_none(),
-        owner.and_then(Owner::staff_id).map(|it| it.0)
-    )
-    .fetch_all(db)
-    .await?;
+    let rows = match owner {
+        None => stages!("pipeline_cards").fetch_all(db).await?,
+        Some(Owner::Staff(id)) => {
+            stages!("contacts k join pipeline_cards p on p.contact_id = k.id where k.owner_id = $1", id.0)
+                .fetch_all(db)
+                .await?
+        }
+        Some(Owner::Nobody) => {
+            stages!(
+                "pipeline_cards p where not exists (
+                     select from contacts k where k.id = p.contact_id and k.owner_id is not null)"
+            )
+            .fetch_all(db)
+            .await?
+        }
+    };
     Ok(rows
         .into_iter()
         .map(|it| Stage {

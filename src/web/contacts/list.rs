@@ -141,7 +141,7 @@ pub(super) async fn all(
     };
     let on_list = match filter.list {
         Some(id) => {
-            let found = list::get(&mut *db, id).await.ok().map(|it| (it.name, it.is_deleted));
+            let found = list::heading(&mut *db, id).await.ok();
             called("La lista", &format!("/lists/{id}"), found)
         }
         None => String::new(),

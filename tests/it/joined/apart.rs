@@ -1,6 +1,6 @@
 //! Taking a joining back: lists, the lifecycle, and what is gone meanwhile.
 
-use super::{agree, later, number, refuse, run};
+use super::{later, number, run};
 use crate::{
     duplicates::{join, person, separate, twice},
     people::{moves, stands},
@@ -211,69 +211,4 @@ async fn a_pair_that_is_two_people_stays_so(db: PgPool) {
         )
     };
     assert_eq!((number(&db, pair(gone)).await, number(&db, pair(kept)).await), (1, 0));
-}
-
-#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
-async fn joining_and_taking_back_is_nothing_whoever_they_are(db: PgPool) {
-    // What each of the two has, bit by bit.
-    for seed in [0b0000_0000_u32, 0b0110_1001, 0b1001_0110, 0b1111_1111, 0b0101_1010, 0b0011_1100] {
-        let (a, b) = (any_person(&db, seed & 15, seed).await, any_person(&db, seed >> 4, seed).await);
-        let before = state(&db, a, b).await;
-        for (kept, gone) in [(a, b), (b, a)] {
-            for taken in [&[][..], &llovizna::contacts::merge::Field::ALL[..]] {
-                let id = join(&db, kept, gone, taken).await.unwrap();
-                separate(&db, id).await.unwrap();
-                assert_eq!(state(&db, a, b).await, before, "{seed:b} {kept} {gone} {taken:?}");
-            }
-        }
-    }
-}
-
-async fn any_person(db: &PgPool, has: u32, seed: u32) -> ContactId {
-    let email = format!("p{}@x.example", number(db, "select count(*) from contacts".to_owned()).await);
-    let phone = if has & 1 > 0 { "9 8765 4321" } else { "" };
-    let who = person(db, ("Ana", "Soto"), &email, phone, "").await;
-    if has & 2 > 0 {
-        agree(db, who, monday_noon()).await;
-        run(db, format!("update contacts set lifecycle = 'PROSPECTO' where id = {who}")).await;
-    }
-    if has & 4 > 0 {
-        refuse(db, who, monday_noon()).await;
-        list_of(db, &format!("{seed} {who}"), &[who]).await;
-    }
-    if has & 8 > 0 {
-        run(
-            db,
-            format!(
-                "insert into history_entries (contact_id, kind, occurred_on, amount, created_at)
-                     values ({who}, 'PURCHASE', '2026-10-01', 5000, '2026-11-01');
-                 insert into contact_preferences values ({who}, 'EMAIL', 'NEWSLETTER', {}, '2026-11-05')",
-                has & 1 > 0
-            ),
-        )
-        .await;
-        let mut tx = db.begin().await.unwrap();
-        llovizna::contacts::metrics::recount(&mut tx, monday_noon(), &[who.0]).await.unwrap();
-        tx.commit().await.unwrap();
-    }
-    who
-}
-
-/// All of two people, with their places on lists and what an import would be told of their consent.
-async fn state(db: &PgPool, a: ContactId, b: ContactId) -> (serde_json::Value, serde_json::Value) {
-    let ids = vec![a.0, b.0];
-    let more = sqlx::query_scalar(
-        "select jsonb_build_object(
-            'lists', (select jsonb_agg(jsonb_build_array(list_id, contact_id, added_at) order by list_id, contact_id)
-                from list_members where contact_id = any($1)),
-            'noes', (select jsonb_agg(jsonb_build_array(id, (select basis = 'WITHDRAWN' from consent_events
-                where contact_id = c.id and communication_type = 'EMAIL' order by id desc limit 1) is true) order by id)
-                from contacts c where id = any($1)),
-            'former', (select count(*) from contact_merges where undone_at is null))",
-    )
-    .bind(ids)
-    .fetch_one(db)
-    .await
-    .unwrap();
-    (crate::duplicates::all_of(db, &[a, b]).await, more)
 }

@@ -4,6 +4,7 @@
 mod apart;
 mod consent;
 mod files;
+mod identity;
 mod messages;
 mod pages;
 mod writes;

@@ -1,6 +1,8 @@
 //! What people and the drip ask for all day is looked up, however large the address
 //! book grows: nothing reads a big table whole.
 
+mod office;
+
 use crate::support::{TestApp, monday_noon};
 use llovizna::{
     campaigns::drip,
@@ -20,7 +22,7 @@ use llovizna::{
 use sqlx::{PgPool, postgres::PgPoolOptions};
 
 /// The address book of the benches, smaller.
-const ADDRESS_BOOK: &str = include_str!("../../benches/address_book.sql");
+const ADDRESS_BOOK: &str = include_str!("../../../benches/address_book.sql");
 
 /// Tables that grow with the business.
 const BIG: &[&str] = &[
@@ -45,7 +47,7 @@ async fn reads(app: &TestApp) -> Vec<(String, i64)> {
 /// How often each of `tables` was read whole so far.
 async fn reads_of(app: &TestApp, tables: &[&str]) -> Vec<(String, i64)> {
     let mut all = Vec::new();
-    for _ in 0..CONNECTIONS {
+    for _ in 0..app.state.db.options().get_max_connections() {
         let mut one = app.state.db.acquire().await.unwrap();
         sqlx::query("select pg_stat_force_next_flush()").execute(&mut *one).await.unwrap();
         all.push(one);
@@ -64,7 +66,12 @@ const CONNECTIONS: u32 = 3;
 
 /// An application over a full address book.
 async fn full(db: &PgPool, contacts: &'static str) -> TestApp {
-    let few = PgPoolOptions::new().max_connections(CONNECTIONS);
+    filled(db, contacts, CONNECTIONS).await
+}
+
+/// The same with as many connections.
+async fn filled(db: &PgPool, contacts: &'static str, connections: u32) -> TestApp {
+    let few = PgPoolOptions::new().max_connections(connections);
     let only = few.connect_with((*db.connect_options()).clone()).await.unwrap();
     let mut filling = only.acquire().await.unwrap();
     sqlx::raw_sql(contacts).execute(&mut *filling).await.unwrap();
