@@ -108,12 +108,10 @@ macro_rules! cards {
     ($from:literal $(, $value:expr)*) => {
         sqlx::query_as!(
             CardRow,
-            r#"with edge as (select moved_at, contact_id from pipeline_cards where contact_id = $2),
-               page as (
+            r#"with page as (
                    select * from "# + $from + r#"
                    where p.stage_id = $1
-                       and ($2::bigint is null or (p.moved_at <= (select moved_at from edge)
-                           and (p.moved_at < (select moved_at from edge) or p.contact_id > $2)))
+                       and ($4::timestamptz is null or (p.moved_at <= $4 and (p.moved_at < $4 or p.contact_id > $2)))
                    order by p.moved_at desc, p.contact_id limit $3
                )
                select p.contact_id, p.stage_id, p.value, p.follow_up_on, p.moved_at, c.first_name, c.last_name, c.email,
