@@ -354,7 +354,7 @@ async fn the_next_page_goes_on_where_the_last_row_stood_though_it_moved_or_is_go
     for number in 1..=6 {
         create(&db, &draft(&format!("Nombre {number}"), &format!("p{number}@sur.example"))).await.unwrap();
     }
-    // The first three gave a sign of life, the sixth the latest of all; the others never did.
+    // The last three gave a sign of life, the sixth the latest of all; the others never did.
     let ids: Vec<i64> =
         sqlx::query_scalar("select id from contacts order by id").fetch_all(&db).await.unwrap();
     for (place, id) in [3_usize, 4, 5].into_iter().map(|it| (it, ids[it])) {
