@@ -331,7 +331,7 @@ impl Visitor {
 }
 
 /// Trusts whom browsers trust, whatever the machine at hand has installed.
-fn tls() -> Option<rustls::ClientConfig> {
+pub(super) fn tls() -> Option<rustls::ClientConfig> {
     let roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config =

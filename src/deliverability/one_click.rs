@@ -1,6 +1,6 @@
 //! Whether the one click of mail programs reaches us: the very request of RFC 8058, to our own public address.
 
-use super::{Finding, Level};
+use super::{Finding, Level, links::tls};
 use std::time::Duration;
 
 /// What the request names in place of a message: it takes nobody off anything.
@@ -18,9 +18,15 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Press the one click of an invented message at `public_url`.
 pub async fn press(public_url: &str) -> Finding {
     let address = format!("{public_url}/baja/{TOKEN}");
-    let client =
-        reqwest::Client::builder().timeout(PATIENCE).redirect(reqwest::redirect::Policy::none()).build();
-    let Ok(client) = client else {
+    let client = tls().and_then(|tls| {
+        reqwest::Client::builder()
+            .tls_backend_preconfigured(tls)
+            .timeout(PATIENCE)
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .ok()
+    });
+    let Some(client) = client else {
         return Finding::new(PART, Level::Unasked, "no se pudo preparar la prueba: repítela");
     };
     let asked = client
@@ -29,14 +35,11 @@ pub async fn press(public_url: &str) -> Finding {
         .body("List-Unsubscribe=One-Click")
         .send()
         .await;
-    let answer = match asked {
-        Ok(it) => it,
-        Err(_) => {
-            let text = format!(
-                "no se llegó a {address}: revisa que PUBLIC_URL sea la dirección por la que este panel se abre desde internet"
-            );
-            return Finding::new(PART, Level::Bad, text);
-        }
+    let Ok(answer) = asked else {
+        let text = format!(
+            "no se llegó a {address}: revisa que PUBLIC_URL sea la dirección por la que este panel se abre desde internet"
+        );
+        return Finding::new(PART, Level::Bad, text);
     };
     let status = answer.status();
     if status.is_redirection() {
@@ -69,7 +72,6 @@ mod tests {
 
     /// What is found where somebody answers with `answer`, and what they were asked.
     async fn found(answer: &'static str) -> (Finding, String) {
-        rustls::crypto::ring::default_provider().install_default().ok();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let server = tokio::spawn(async move {

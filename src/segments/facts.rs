@@ -8,6 +8,7 @@ use crate::{
     error::{Error, Result},
     ids::ContactId,
 };
+use chrono::NaiveDate;
 use sqlx::PgConnection;
 
 /// Messages looked at: nobody has had more.
@@ -109,17 +110,20 @@ pub async fn of(db: &mut PgConnection, contact: ContactId) -> Result<Facts> {
         )
         .fetch_all(&mut *db)
         .await?,
-        items: sqlx::query!(
-            r#"select item, max(occurred_on) as "on!" from history_entries where contact_id = $1 group by item order by item"#,
-            contact.0
-        )
-        .fetch_all(&mut *db)
-        .await?
-        .into_iter()
-        .map(|it| (it.item, it.on))
-        .collect(),
+        items: items(db, contact).await?,
         messages: messages(db, &people).await?,
     })
+}
+
+/// What they bought, visited or enrolled in, each with the last day.
+async fn items(db: &mut PgConnection, contact: ContactId) -> Result<Vec<(String, NaiveDate)>> {
+    let rows = sqlx::query!(
+        r#"select item, max(occurred_on) as "on!" from history_entries where contact_id = $1 group by item order by item"#,
+        contact.0
+    )
+    .fetch_all(db)
+    .await?;
+    Ok(rows.into_iter().map(|it| (it.item, it.on)).collect())
 }
 
 async fn messages(db: &mut PgConnection, people: &[i64]) -> Result<Vec<Letter>> {

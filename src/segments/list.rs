@@ -65,7 +65,7 @@ pub async fn get(db: impl PgExecutor<'_>, id: ListId) -> Result<List> {
                   (select count(*) from (
                        select from list_members m where m.list_id = lists.id and not exists (
                            select from contacts c where c.id = m.contact_id and c.merged_into is not null)
-                       limit 10001) counted) as "members!"
+                       order by m.id desc limit 10001) counted) as "members!"
            from lists where id = $1"#,
         id.0
     )
@@ -85,7 +85,7 @@ pub async fn all(db: impl PgExecutor<'_>) -> Result<Vec<List>> {
                   (select count(*) from (
                        select from list_members m where m.list_id = lists.id and not exists (
                            select from contacts c where c.id = m.contact_id and c.merged_into is not null)
-                       limit 10001) counted) as "members!"
+                       order by m.id desc limit 10001) counted) as "members!"
            from lists where deleted_at is null order by lower(name), id limit 1000"#
     )
     .fetch_all(db)

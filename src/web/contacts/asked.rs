@@ -400,7 +400,7 @@ mod tests {
         assert_eq!(asked.columns(), [Column::Email, Column::Phone]);
         assert_eq!(asked.filter().spent_from, Some(50_000));
         assert_eq!((asked.filter().interests, asked.filter().stage), (vec![7, 9], Some(StageId(4))));
-        assert_eq!(asked.chosen(), 9, "the interests are one filter");
+        assert_eq!(asked.chosen(), 10, "the interests are one filter");
         let again = Asked::of(&asked.shows());
         assert_eq!(again.shows(), asked.shows());
         assert_eq!(Asked::parse(&again.query()).unwrap().shows(), asked.shows());
