@@ -45,6 +45,7 @@ enum Word {
 }
 
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a thing that somebody has or not")]
 struct Person {
     name: (&'static str, &'static str),
     has_email: bool,

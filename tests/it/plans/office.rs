@@ -185,15 +185,11 @@ async fn pages_of_the_daily_work_walk_no_index_from_end_to_end(db: PgPool) {
     // The measure sees what it should: without its index, each of these pages reads what is none of its business.
     for (index, page) in [
         ("import_rows_remarkable", page(format!("/imports/{waiting}"))),
-        ("import_rows_warned", page(format!("/imports/{waiting}/rows?verdict=WARNED&reason=Nada"))),
         ("list_members_by_list", page(format!("/lists/{few}"))),
-        ("duplicate_candidates_open", page("/duplicates")),
         ("pipeline_cards_by_stage", board(format!("/pipeline?stage={stage}&after={card}"))),
         ("contacts_by_owner", page(format!("/pipeline?owner={owner}"))),
         ("interactions_by_contact", page(format!("/contacts/{person}"))),
         ("tasks_by_contact", page(format!("/contacts/{person}"))),
-        ("tasks_open", page("/tasks")),
-        ("audit_events_by_kind", page("/audit?kind=contact")),
     ] {
         sqlx::raw_sql(sqlx::AssertSqlSafe(format!("drop index {index}")))
             .execute(&app.state.db)
