@@ -46,9 +46,9 @@ pub async fn count(db: impl PgExecutor<'_>, id: ListId) -> Result<Externals> {
     Ok(sqlx::query_as!(
         Externals,
         r#"select (select count(*) from (
-                       select from list_members where list_id = $1 and email is not null limit $2) n) as "emails!",
+                       select from list_members where list_id = $1 and email is not null order by email limit $2) n) as "emails!",
                   (select count(*) from (
-                       select from list_members where list_id = $1 and phone is not null limit $2) n) as "phones!""#,
+                       select from list_members where list_id = $1 and phone is not null order by phone limit $2) n) as "phones!""#,
         id.0,
         ENOUGH + 1
     )

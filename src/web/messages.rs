@@ -107,7 +107,7 @@ async fn list(State(state): State<AppState>, shell: Shell, Query(asked): Query<A
     let waits = asked.status == Status::Unconfirmed.code() && rows.len() > 1;
     let undecided = waits && shell.may(Permission::DecideMessages);
     let chips = chips(&asked);
-    html::page(&ListPage { shell, chips, asked, narrowed, rows, newer, older, is_filtered, undecided })
+    html::page(&ListPage { shell, asked, chips, narrowed, rows, newer, older, is_filtered, undecided })
 }
 
 /// The people whom `typed` may mean, by their name, address, telephone or RUT; none: nothing to look for was typed.

@@ -785,7 +785,8 @@ async fn told_of_each(db: &PgPool, changed: i64) {
     .await
     .unwrap();
     let (there, back) = told.split_at(told.len() / 2);
-    assert_eq!((there.len(), back.len()), (changed as usize, changed as usize));
+    let changed = usize::try_from(changed).unwrap();
+    assert_eq!((there.len(), back.len()), (changed, changed));
     assert!(told.iter().all(|it| it.1.is_some()), "in the name of who asked");
     let facts = |it: &Told| (it.0, it.3.clone(), it.4.clone());
     let turned = |it: &Told| (it.0, it.4.clone(), it.3.clone());
