@@ -29,7 +29,7 @@ const WORK: &[&str] = &[
 const MOST: i64 = 3_000;
 
 /// The same where a page counts up to ten thousand.
-const COUNTED: i64 = 10_001 + 1_000;
+const COUNTED: i64 = 10_001 + MOST;
 
 /// What a page may read.
 struct Page {
