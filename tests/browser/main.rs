@@ -27,5 +27,6 @@ mod proposals;
 mod selections;
 mod signing_in;
 mod templates;
+mod unconfirmed;
 mod value_segments;
 mod variants;
