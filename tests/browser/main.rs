@@ -24,6 +24,7 @@ mod mending;
 mod people;
 mod preferences;
 mod proposals;
+mod retries;
 mod selections;
 mod signing_in;
 mod templates;
