@@ -31,3 +31,4 @@ mod templates;
 mod unconfirmed;
 mod value_segments;
 mod variants;
+mod why;
