@@ -13,6 +13,7 @@ mod within;
 mod board;
 mod campaign;
 mod consents;
+mod deliverability;
 mod drafts;
 mod history;
 mod holding;
