@@ -26,6 +26,7 @@ mod people;
 mod preferences;
 mod proposals;
 mod retries;
+mod returned;
 mod selections;
 mod signing_in;
 mod templates;
