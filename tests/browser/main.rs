@@ -25,6 +25,7 @@ mod mending;
 mod people;
 mod preferences;
 mod proposals;
+mod results;
 mod retries;
 mod returned;
 mod selections;
