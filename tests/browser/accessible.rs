@@ -51,6 +51,12 @@ async fn judged(window: &Window, theme: &str) -> Vec<String> {
     window.ask(ASK).await
 }
 
+/// The page as it stands breaks no rule. Of a journey, for pages and parts that no link of the demo leads to.
+pub(crate) async fn holds(window: &Window) {
+    let faults = judged(window, "light").await;
+    assert!(faults.is_empty(), "{}:\n{}", window.path().await, faults.join("\n"));
+}
+
 async fn walk(size: (u32, u32), themes: &[&str]) {
     let app = App::start_with(&["serve", "--demo"], &[("ADMIN_EMAIL", ""), ("ADMIN_PASSWORD", "")]).await;
     let window = Window::open_at(&app.url, size).await;

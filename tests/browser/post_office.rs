@@ -54,8 +54,22 @@ impl PostOffice {
 
     /// From now on, take nothing of our sender; or take it again.
     pub(crate) fn refuse_the_sender(&self, refuses: bool) {
-        let file = self.folder.path().join("refuse");
-        if refuses { std::fs::write(file, "").unwrap() } else { std::fs::remove_file(file).unwrap() }
+        self.order("refuse", refuses);
+    }
+
+    /// From now on, cut the line before saying that a message was taken; or say it again.
+    pub(crate) fn cut_the_line(&self, cuts: bool) {
+        self.order("cut", cuts);
+    }
+
+    /// From now on, these mailboxes are full, and no others.
+    pub(crate) fn fill_up(&self, addresses: &[&str]) {
+        std::fs::write(self.folder.path().join("full"), addresses.join("\n")).unwrap();
+    }
+
+    fn order(&self, name: &str, stands: bool) {
+        let file = self.folder.path().join(name);
+        if stands { std::fs::write(file, "").unwrap() } else { std::fs::remove_file(file).unwrap() }
     }
 
     /// Every message taken so far, in the order it came.
