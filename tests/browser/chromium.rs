@@ -36,7 +36,7 @@ impl Window {
             "args": [
                 "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
                 "--disable-background-networking", "--disable-component-update", "--disable-sync",
-                "--no-first-run", "--lang=es-CL", format!("--window-size={width},{height}"),
+                "--no-first-run", "--lang=es-CL", "--force-prefers-reduced-motion", format!("--window-size={width},{height}"),
             ],
         });
         if width < 500 {

@@ -73,7 +73,6 @@ async fn a_test_is_said_to_have_arrived_numbers_lead_to_people_and_income_comes_
     window.sees("Quedó anotado: la prueba llegó.").await;
     window.sees_in("#checklist", "La prueba de este texto llegó.").await;
     assert!(!window.text().await.contains("Me llegó"), "it is said once");
-    accessible::holds(&window).await;
     let receipt = "select s.email from trial_receipts r join staff_users s on s.id = r.staff_user_id";
     assert_eq!(app.one::<String>(receipt).await, ADMIN.0);
 
@@ -107,7 +106,6 @@ async fn a_test_is_said_to_have_arrived_numbers_lead_to_people_and_income_comes_
         window.arrives_at("/messages?").await;
         assert_eq!(people(&window).await, names, "{table} {query}");
     }
-    accessible::holds(&window).await;
 
     // They buy: the page comes first, and what they bought after it.
     app.run(THEY_BUY).await;
@@ -121,7 +119,6 @@ async fn a_test_is_said_to_have_arrived_numbers_lead_to_people_and_income_comes_
     window.click("#income a").await;
     window.sees("Compraron después").await;
     assert_eq!(people(&window).await, ["Ana Soto", "Ida Rey"]);
-    accessible::holds(&window).await;
 
     // The same as a page of its own.
     window.open(&format!("{campaign}/income")).await;

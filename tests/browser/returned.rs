@@ -81,7 +81,6 @@ async fn an_answer_is_given_its_message_by_hand_and_what_is_not_ours_is_set_asid
     window.fill_in("#message", "99999").await;
     window.click("form:has([inputmode=numeric]) button").await;
     window.sees("No hay un mensaje enviado con ese número.").await;
-    accessible::holds(&window).await;
     assert_eq!(app.one::<String>(EVENTS).await, "a UNMATCHED, b UNMATCHED");
 
     // Hers is the one that is offered.
@@ -92,7 +91,6 @@ async fn an_answer_is_given_its_message_by_hand_and_what_is_not_ours_is_set_asid
     window.sees("El mensaje quedó como respondido").await;
     window.sees_in("aside[aria-label=Datos]", "a mano, por").await;
     assert!(!window.text().await.contains("¿De qué mensaje habla?"), "it is decided");
-    accessible::holds(&window).await;
     assert_eq!(app.one::<String>(EVENTS).await, format!("a APPLIED HAND {}, b UNMATCHED", ADMIN.0));
     assert_eq!(app.one::<String>(MESSAGES).await, "eva SENT, ida REPLIED");
 
@@ -100,13 +98,11 @@ async fn an_answer_is_given_its_message_by_hand_and_what_is_not_ours_is_set_asid
     window.press("Ida Rey").await;
     window.sees_in("#timeline", "Re: una idea").await;
     window.sees_in("#timeline", "¿cuánto cuesta para cuarenta personas?").await;
-    accessible::holds(&window).await;
     assert_eq!(app.one::<i64>("select count(*) from interactions").await, 1);
     window.open(&campaign).await;
     window.click("#live .bars a[href*='reached=REPLIED']").await;
     window.sees("Ida Rey").await;
     assert_eq!(window.texts_of("tbody tr").await.len(), 1);
-    accessible::holds(&window).await;
 
     // The other is nobody's here.
     window.open(UNMATCHED).await;
@@ -115,7 +111,6 @@ async fn an_answer_is_given_its_message_by_hand_and_what_is_not_ours_is_set_asid
     window.press("Descartar: no es de aquí").await;
     window.sees("Quedó descartado. No se borra").await;
     window.sees("Nada por aquí").await;
-    accessible::holds(&window).await;
     let stands = format!("a APPLIED HAND {who}, b SET_ASIDE {who}", who = ADMIN.0);
     assert_eq!(app.one::<String>(EVENTS).await, stands);
     assert_eq!(app.one::<i64>("select count(*) from suppressions").await, 0, "anybody can write a mail");

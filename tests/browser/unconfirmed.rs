@@ -59,7 +59,6 @@ async fn what_was_cut_off_is_decided_on_a_page_at_a_time_and_one_by_one() {
     // From the campaign to those in doubt.
     window.open(&campaign).await;
     window.sees_in("#live", "Por confirmar 5").await;
-    accessible::holds(&window).await;
     window.click("#live a.tile[href*='status=UNCONFIRMED']").await;
     window.sees("Decide por los 5 de esta página").await;
     window.sees("puede que salieran").await;
@@ -86,7 +85,6 @@ async fn what_was_cut_off_is_decided_on_a_page_at_a_time_and_one_by_one() {
     window.press("No llegó: enviarlo de nuevo").await;
     window.sees("Volvió a la cola").await;
     window.sees("Está en la cola").await;
-    accessible::holds(&window).await;
     let stands = "asoto SENT, avera SENT, emora UNCONFIRMED, epaz UNCONFIRMED, irey PENDING";
     assert_eq!(app.one::<String>(STANDS).await, stands);
     office.cut_the_line(false);

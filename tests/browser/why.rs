@@ -79,7 +79,6 @@ async fn a_contact_tells_what_was_decided_what_would_happen_and_when_they_are_fr
     window.click("#why ul.used:last-of-type a[href^='/messages/']").await;
     window.sees("Espera por «Horas de silencio de la persona».").await;
     window.sees("Se vuelve a intentar desde el 23-11-2026 14:00").await;
-    accessible::holds(&window).await;
 
     // Eva never agreed: nothing that is promoted leaves for her, and no day is told.
     look_at(&window, "Eva Paz").await;
