@@ -62,7 +62,10 @@ impl Found {
                 .push(" union select o.contact_id from former_owners o where o.address = ")
                 .push_bind(address.clone());
         }
-        let ids: Vec<i64> = query.build_query_scalar().fetch_all(db).await?;
+        let mut ids: Vec<i64> = query.build_query_scalar().fetch_all(&mut *db).await?;
+        if ids.is_empty() {
+            ids = across(db, &search).await?;
+        }
         let few = i64::try_from(ids.len()).is_ok_and(|it| it <= FEW);
         Ok(if few { Found::Rows(ids) } else { Found::Many(search) })
     }
@@ -92,6 +95,37 @@ impl Found {
             }
         }
     }
+}
+
+/// The rows of people who bear some of the words, and their company the others: "ana lechería". Of a word that more
+/// than [`FEW`] bear, so many are looked at.
+async fn across(db: &mut PgConnection, search: &Search) -> Result<Vec<i64>> {
+    let apart = search.apart();
+    if apart.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut query = QueryBuilder::new("");
+    for (place, (word, others)) in apart.iter().enumerate() {
+        query.push(if place > 0 { " union " } else { "" });
+        query.push("(select c.id from (select k.id, k.name_key from companies k where ");
+        word.push_indexed(&mut query, "k.name_key");
+        query
+            .push(format!(" limit {FEW}"))
+            .push(") k join contacts c on c.company_id = k.id where c.merged_into is null and ");
+        others.push_either(&mut query, ("c.search_key", "k.name_key"));
+        query
+            .push(format!(" limit {FEW}"))
+            .push(") union (select c.id from (select w.contact_id from contact_words w where ");
+        word.push_indexed(&mut query, "w.words");
+        query.push(format!(" limit {FEW}")).push(
+            ") w join contacts c on c.id = w.contact_id join companies k on k.id = c.company_id where c.merged_into is null and ",
+        );
+        others.push_either(&mut query, ("c.search_key", "k.name_key"));
+        query.push(format!(" limit {FEW})"));
+    }
+    // Planned anew for what is asked, as likeness is.
+    let ids: Vec<i64> = query.build_query_scalar().persistent(false).fetch_all(db).await?;
+    Ok(ids.into_iter().take(usize::try_from(FEW).unwrap_or(usize::MAX)).collect())
 }
 
 /// Most people who are shown ahead of the others.

@@ -6,6 +6,8 @@ use sqlx::{Postgres, QueryBuilder};
 
 /// Words beyond this are not looked at: nobody types them.
 const MAX_WORDS: usize = 8;
+/// Words that are looked for one by one, each beside the others.
+const MAX_APART: usize = 4;
 /// Letters that a word needs before what looks like it means anything.
 const LONG_ENOUGH: usize = 4;
 /// Most letters of a word whose neighbours are looked at as swapped.
@@ -78,6 +80,38 @@ impl Search {
                 }
                 None => push_word(query, column, word),
             }
+        }
+        query.push(")");
+    }
+
+    /// Each word that an index can be asked for, with the others; nothing where it is the only one.
+    pub(super) fn apart(&self) -> Vec<(Search, Search)> {
+        if self.words.len() < 2 {
+            return Vec::new();
+        }
+        let of = |words: Vec<String>| Search { words, ..Search::default() };
+        let long = self.words.iter().enumerate().filter(|(_, word)| word.chars().count() > 2);
+        long.take(MAX_APART)
+            .map(|(at, word)| {
+                let others = self.words.iter().enumerate().filter(|(other, _)| *other != at);
+                (of(vec![word.clone()]), of(others.map(|(_, it)| it.clone()).collect()))
+            })
+            .collect()
+    }
+
+    /// Every word occurs in the one column or in the other.
+    pub(super) fn push_either(
+        &self,
+        query: &mut QueryBuilder<Postgres>,
+        (one, other): (&'static str, &'static str),
+    ) {
+        query.push("(");
+        for (place, word) in self.words.iter().enumerate() {
+            query.push(if place > 0 { " and (" } else { "(" });
+            push_word(query, one, word);
+            query.push(" or ");
+            push_word(query, other, word);
+            query.push(")");
         }
         query.push(")");
     }
@@ -280,6 +314,21 @@ mod tests {
 
     fn words(text: &str) -> Vec<String> {
         Search::parse(text).map(|it| it.words).unwrap_or_default()
+    }
+
+    #[test]
+    fn words_are_taken_apart_where_there_are_several() {
+        let apart = |text: &str| -> Vec<(Vec<String>, Vec<String>)> {
+            let all = Search::parse(text).unwrap().apart();
+            all.into_iter().map(|(one, others)| (one.words, others.words)).collect()
+        };
+        let of = |words: &[&str]| words.iter().map(|it| (*it).to_owned()).collect::<Vec<_>>();
+        assert!(apart("ñadi").is_empty());
+        assert_eq!(
+            apart("Ana de Ñadi"),
+            [(of(&["ana"]), of(&["de", "nadi"])), (of(&["nadi"]), of(&["ana", "de"]))]
+        );
+        assert_eq!(apart("uno dos tres cuatro cinco").len(), 4);
     }
 
     #[test]

@@ -214,22 +214,6 @@ pub async fn get(db: impl PgExecutor<'_>, id: TaskId) -> Result<Task> {
     task(&row)
 }
 
-/// Open tasks of `owner` due on `until` or before, counted up to `enough`.
-///
-/// # Errors
-/// When the database fails.
-pub async fn waiting(db: impl PgExecutor<'_>, owner: StaffId, until: NaiveDate, enough: i64) -> Result<i64> {
-    Ok(sqlx::query_scalar!(
-        r#"select count(*) as "n!" from (
-               select from tasks where done_at is null and owner_id = $1 and due_on <= $2 limit $3) found"#,
-        owner.0,
-        until,
-        enough
-    )
-    .fetch_one(db)
-    .await?)
-}
-
 /// Write a task down.
 ///
 /// # Errors

@@ -72,12 +72,20 @@ pub enum Outcome {
 /// # Errors
 /// When the database fails.
 pub async fn is_open(db: impl PgExecutor<'_>) -> Result<bool> {
-    /// The last hash that was looked at, and whether it is of [`PASSWORD`]: judging one takes a while by design.
-    static JUDGED: Mutex<Option<(String, bool)>> = Mutex::new(None);
     let hash =
         sqlx::query_scalar!("select password_hash from staff_users where email = $1 and active", EMAIL)
             .fetch_optional(db)
             .await?;
+    opens(hash).await
+}
+
+/// Whether an account with this password's hash opens with the published one; none: there is no such account.
+///
+/// # Errors
+/// When the hash is none.
+pub async fn opens(hash: Option<String>) -> Result<bool> {
+    /// The last hash that was looked at, and whether it is of [`PASSWORD`]: judging one takes a while by design.
+    static JUDGED: Mutex<Option<(String, bool)>> = Mutex::new(None);
     let Some(hash) = hash else { return Ok(false) };
     let known = JUDGED.lock().ok().and_then(|it| it.clone()).filter(|(judged, _)| *judged == hash);
     if let Some((_, open)) = known {

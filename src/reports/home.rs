@@ -161,10 +161,7 @@ pub async fn attention(db: &mut PgConnection, now: DateTime<Utc>) -> Result<Atte
 }
 
 /// Messages of which nobody knows if they left, counted up to `enough`.
-///
-/// # Errors
-/// When the database fails.
-pub async fn unconfirmed(db: &mut PgConnection, enough: i64) -> Result<i64> {
+async fn unconfirmed(db: &mut PgConnection, enough: i64) -> Result<i64> {
     Ok(sqlx::query_scalar!(
         r#"select count(*) as "n!" from (
                select from communication_logs where status = 'UNCONFIRMED' limit $1) found"#,

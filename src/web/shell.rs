@@ -10,11 +10,9 @@ use crate::{
     accounts::session::Session,
     channels::Channel,
     chile::time,
-    contacts::tasks,
     demo,
     error::Error,
-    messaging::inbound::ledger,
-    reports::home,
+    reports::waiting::{Waiting, waiting},
     state::AppState,
 };
 use axum::{
@@ -22,7 +20,6 @@ use axum::{
     http::{HeaderMap, Uri, request::Parts},
 };
 use axum_extra::extract::CookieJar;
-use sqlx::PgConnection;
 use std::sync::Arc;
 
 /// Light or dark, as the person chose, else as their system is.
@@ -113,25 +110,11 @@ pub(super) struct Shell {
 /// What the frame counts, up to this.
 const ENOUGH: i64 = 100;
 
-/// What the frame asks the database, over one connection.
-#[derive(Default)]
-struct Counts {
-    demo_is_open: bool,
-    unconfirmed: i64,
-    unmatched: i64,
-    tasks: i64,
-}
-
-impl Counts {
-    async fn of(db: &mut PgConnection, state: &AppState, session: &Session) -> Counts {
-        let today = time::local_date(state.clock.now());
-        Counts {
-            demo_is_open: demo::is_open(&mut *db).await.unwrap_or_default(),
-            unconfirmed: home::unconfirmed(&mut *db, ENOUGH).await.unwrap_or_default(),
-            unmatched: ledger::waiting(&mut *db, ENOUGH).await.unwrap_or_default(),
-            tasks: tasks::waiting(&mut *db, session.staff, today, ENOUGH).await.unwrap_or_default(),
-        }
-    }
+/// What waits for the person of `session`. A frame without its counts is better than no page.
+async fn counts(state: &AppState, session: &Session) -> Waiting {
+    let Ok(mut db) = state.db.acquire().await else { return Waiting::default() };
+    let today = time::local_date(state.clock.now());
+    waiting(&mut db, session.staff, today, ENOUGH, demo::EMAIL).await.unwrap_or_default()
 }
 
 impl Shell {
@@ -142,11 +125,7 @@ impl Shell {
             .find(|(key, _)| key == "q")
             .map(|(_, value)| value.into_owned())
             .unwrap_or_default();
-        // A frame without its counts is better than no page.
-        let counts = match state.db.acquire().await {
-            Ok(mut db) => Counts::of(&mut db, state, session).await,
-            Err(_) => Counts::default(),
-        };
+        let waiting = counts(state, session).await;
         Shell {
             name: session.name.clone(),
             email: session.email.clone(),
@@ -155,10 +134,10 @@ impl Shell {
             flash: None,
             theme: Theme::of(headers),
             email_is_simulated: state.senders.get(&Channel::Email).is_none_or(|it| !it.is_real()),
-            demo_is_open: counts.demo_is_open,
-            unconfirmed: counts.unconfirmed,
-            unmatched: counts.unmatched,
-            tasks: counts.tasks,
+            demo_is_open: demo::opens(waiting.password_hash).await.unwrap_or_default(),
+            unconfirmed: waiting.unconfirmed,
+            unmatched: waiting.unmatched,
+            tasks: waiting.tasks,
             path: uri.path().to_owned(),
             query,
         }

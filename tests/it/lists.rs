@@ -85,6 +85,9 @@ async fn whatever_is_pasted_into_the_box_finds_the_person(db: PgPool) {
         ("76.086.428-5", "Rosa González"),
         ("76086428", "Rosa González"),
         ("salmones quellon", "Rosa González"),
+        // Some words are the person's, others their company's.
+        ("rosa quellon", "Rosa González"),
+        ("quell gonz", "Rosa González"),
         ("@sur.cl", "Pedro Pérez"),
         ("pedro@sur", "Pedro Pérez"),
     ] {

@@ -51,10 +51,8 @@ fn ordered(folder: &Path, moment: &Moment<'_>) -> Action {
         }
         Stage::Rcpt => {
             let full = std::fs::read_to_string(folder.join("full")).unwrap_or_default();
-            match full.lines().any(|it| moment.line.contains(&format!("<{it}>"))) {
-                true => Action::Say("552 5.2.2 Mailbox full"),
-                false => Action::Usual,
-            }
+            let is_full = full.lines().any(|it| moment.line.contains(&format!("<{it}>")));
+            if is_full { Action::Say("552 5.2.2 Mailbox full") } else { Action::Usual }
         }
         Stage::Taken if folder.join("cut").exists() => Action::Cut,
         _ => Action::Usual,

@@ -17,7 +17,7 @@ use crate::{
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
-use sqlx::{PgConnection, PgExecutor};
+use sqlx::PgConnection;
 
 /// Which events to list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -156,20 +156,6 @@ pub async fn is_empty(db: &mut PgConnection) -> Result<bool> {
     Ok(sqlx::query_scalar!(r#"select not exists (select from inbound_events) as "empty!""#)
         .fetch_one(db)
         .await?)
-}
-
-/// How many wait for a person, counted up to `most`.
-///
-/// # Errors
-/// When the database fails.
-pub async fn waiting(db: impl PgExecutor<'_>, most: i64) -> Result<i64> {
-    Ok(sqlx::query_scalar!(
-        r#"select count(*) as "count!" from (
-               select from inbound_events where status = 'UNMATCHED' and kind not in ('DELIVERED', 'DEFERRED') limit $1) counted"#,
-        most
-    )
-    .fetch_one(db)
-    .await?)
 }
 
 /// An event, whole.

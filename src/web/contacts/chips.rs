@@ -2,10 +2,10 @@
 
 use super::asked::Asked;
 use crate::{
-    accounts::staff::StaffUser,
     chile::{comunas, format},
     contacts::{contact_filter::Owner, contact_list::Filter, interests::Interest},
     ids::StageId,
+    reports::choices::Owner as Account,
 };
 
 /// Names that the words of a chip need.
@@ -13,7 +13,7 @@ pub(super) struct Names<'a> {
     pub(super) company: &'a str,
     pub(super) segment: &'a str,
     pub(super) list: &'a str,
-    pub(super) owners: &'a [StaffUser],
+    pub(super) owners: &'a [Account],
     pub(super) interests: &'a [Interest],
     pub(super) stages: &'a [(StageId, String)],
 }

@@ -3,7 +3,6 @@
 use super::{asked::Asked, chips::Names};
 use crate::{
     access::Actor,
-    accounts::staff::{self, StaffUser},
     chile::{
         comunas,
         format::{self, MONTHS},
@@ -11,16 +10,16 @@ use crate::{
     },
     contacts::{
         columns::{Choice as _, Column},
-        company, company_list,
+        company,
         contact_list::{self, Sort},
-        interests::{self, Interest},
-        pipeline::stages,
+        interests::Interest,
         views::{self, View},
         vocabulary::{Kind, Lifecycle, Source},
     },
     db::keyset::Place,
     error::Result,
     ids::StageId,
+    reports::choices::{Choices, Owner, choices},
     segments::{list, segment, whom},
     state::AppState,
     web::{
@@ -68,7 +67,7 @@ struct ListPage {
     is_changed: bool,
     narrowed: Vec<(String, String)>,
     industries: Vec<String>,
-    owners: Vec<StaffUser>,
+    owners: Vec<Owner>,
     interests: Vec<Interest>,
     stages: Vec<(StageId, String)>,
     rows: Vec<Row>,
@@ -114,10 +113,7 @@ pub(super) async fn all(
         (page, count) =
             contact_list::page_and_count(&mut db, alike, Sort::Given, Place::First, PAGE, most).await?;
     }
-    let industries = company_list::industries(&mut db).await?;
-    let interests = interests::list(&mut *db).await?;
-    let stages = stages::names(&mut *db).await?;
-    let mut owners = staff::list(&mut *db).await?;
+    let Choices { industries, interests, stages, mut owners } = choices(&mut db).await?;
     owners.retain(|it| it.active || it.id.to_string() == asked.owner);
     let company = match filter.company {
         Some(id) => company::get(&mut *db, id).await.map_or_else(|_| "no existe".to_owned(), |it| it.name),

@@ -1,9 +1,21 @@
 //! What holds for every file: each row has one fate, and a second time there is nothing new.
 
-use super::{Attempt, fates};
+use super::{Attempt, fates, now, run};
 use crate::imports::KindArg;
-use llovizna::cli::import::Outcome;
-use proptest::{prelude::*, strategy::ValueTree, test_runner::TestRunner};
+use chrono::TimeDelta;
+use llovizna::{
+    access::Actor,
+    cli::import::Outcome,
+    clock::Clock,
+    contacts::{bulk::OnDuplicate, search_index},
+    ids::ImportId,
+    imports::{self, Status, run as engine, undo},
+};
+use proptest::{
+    prelude::*,
+    strategy::ValueTree,
+    test_runner::{Config, RngAlgorithm, TestRng, TestRunner},
+};
 use sqlx::PgPool;
 
 /// Files tried of each kind.
@@ -23,13 +35,14 @@ fn rows() -> impl Strategy<Value = Vec<Vec<String>>> {
     let rut = one_of(&["", "76.086.428-5", "76086428-1", "12531909-2", "k"]);
     let day = one_of(&["", "1-2-2025", "45000", "ayer", "31/12/2199"]);
     let amount = one_of(&["", "$15.990", "0", "-1", "mucho"]);
-    let row = (email, phone, name, company, rut, day, amount)
-        .prop_map(|(a, b, c, d, e, f, g)| vec![a, b, c, d, e, f, g]);
+    let accepts = one_of(&["", "", "sí", "no", "quizás"]);
+    let row = (email, phone, name, company, rut, day, amount, accepts)
+        .prop_map(|(a, b, c, d, e, f, g, h)| vec![a, b, c, d, e, f, g, h]);
     proptest::collection::vec(row, 1..40)
 }
 
 fn csv(rows: &[Vec<String>]) -> String {
-    let mut text = "correo;telefono;nombre;empresa;rut empresa;fecha;monto\n".to_owned();
+    let mut text = "correo;telefono;nombre;empresa;rut empresa;fecha;monto;acepta\n".to_owned();
     for row in rows {
         text.push_str(&row.join(";"));
         text.push('\n');
@@ -77,4 +90,107 @@ async fn every_row_of_any_file_has_one_fate(db: PgPool) {
             }
         }
     }
+}
+
+/// Files that are written and taken back.
+const TAKEN_BACK: u8 = 30;
+
+/// What the base holds, without what imports keep of themselves.
+async fn base(db: &PgPool) -> serde_json::Value {
+    search_index::tidy(db).await.unwrap();
+    sqlx::query_scalar(
+        "select jsonb_build_object(
+            -- When a row was last written is told anew.
+            'contacts', (select jsonb_agg(to_jsonb(t) - 'updated_at' order by id) from contacts t),
+            'companies', (select jsonb_agg(to_jsonb(t) - 'updated_at' order by id) from companies t),
+            'words', (select jsonb_agg(to_jsonb(t) order by contact_id) from contact_words t),
+            'history', (select jsonb_agg(to_jsonb(t) order by id) from history_entries t),
+            'interests', (select jsonb_agg(to_jsonb(t) order by contact_id, interest_id) from contact_interests t),
+            -- No row means zeros.
+            'metrics', (select jsonb_agg(to_jsonb(t) order by contact_id) from contact_metrics t
+                where visits + purchases + enrolments + spent > 0 or first_activity_at is not null),
+            'lists', (select jsonb_agg(to_jsonb(t) order by list_id, contact_id) from list_members t),
+            -- Nothing is taken out of the ledger: what counts is whether the last word of each is a no.
+            'noes', (select jsonb_agg(jsonb_build_array(id, channel, (select basis = 'WITHDRAWN' from consent_events e
+                    where e.contact_id = c.id and e.communication_type = channel order by e.id desc limit 1) is true) order by id, channel)
+                from contacts c, unnest(array['EMAIL', 'SMS', 'WHATSAPP']) channel))",
+    )
+    .fetch_one(db)
+    .await
+    .unwrap()
+}
+
+/// How many rows of `import` have each fate, by what is kept of them.
+async fn decided(db: &PgPool, import: i64) -> (i64, i64, i64, i64, i64, i64) {
+    let of = sqlx::query_as::<_, (i64, i64, i64, i64, i64, i64)>(
+        "with fates as (
+             select row_number, verdict from import_rows where import_id = $1
+             union all
+             select unnest(row_numbers), verdict from import_quiet_rows where import_id = $1
+         )
+         select count(distinct row_number), count(*) filter (where verdict = 'CREATED'), count(*) filter (where verdict = 'UPDATED'),
+             count(*) filter (where verdict = 'UNCHANGED'), count(*) filter (where verdict = 'DUPLICATE'),
+             count(*) filter (where verdict = 'REJECTED')
+         from fates",
+    );
+    of.bind(import).fetch_one(db).await.unwrap()
+}
+
+/// A file, and how it is brought in.
+fn file() -> impl Strategy<Value = (KindArg, OnDuplicate, bool, Vec<Vec<String>>)> {
+    (
+        proptest::sample::select(vec![0u8, 1, 2]),
+        proptest::sample::select(vec![OnDuplicate::Skip, OnDuplicate::Fill, OnDuplicate::Overwrite]),
+        any::<bool>(),
+        rows(),
+    )
+        .prop_map(|(kind, way, consents, rows)| {
+            let kind = match kind {
+                0 => KindArg::Contacts,
+                1 => KindArg::Companies,
+                _ => KindArg::History,
+            };
+            (kind, way, consents && matches!(kind, KindArg::Contacts), rows)
+        })
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn any_file_is_counted_row_by_row_and_can_be_taken_back(db: PgPool) {
+    let (mut at, mut taken_back) = (now(), 0);
+    for seed in 0..TAKEN_BACK {
+        let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[seed; 32]);
+        let mut runner = TestRunner::new_with_rng(Config::default(), rng);
+        // Some files stay: what comes after meets them.
+        for stays in [seed % 3 == 0, false] {
+            let (kind, way, consents, rows) = file().new_tree(&mut runner).unwrap().current();
+            let text = csv(&rows);
+            let told = format!("seed {seed}, {kind:?}, {way:?}, {consents}:\n{text}");
+            let attempt =
+                Attempt::of(kind, "a.csv", text.as_bytes()).creating_people().on_duplicate(way).applied();
+            let attempt = if consents { attempt.with_consent("Feria") } else { attempt };
+            let before = base(&db).await;
+            at += TimeDelta::minutes(1);
+            let Ok(done) = run(&db, &Clock::fixed(at), &attempt.args).await else {
+                assert_eq!(base(&db).await, before, "nothing is written of a file that is refused: {told}");
+                continue;
+            };
+            check(&done, &rows, &told);
+            assert_eq!(decided(&db, done.import_id).await, fates(&done), "{told}");
+            if stays {
+                continue;
+            }
+            let mut tx = db.begin().await.unwrap();
+            undo::ask(&mut tx, at, &Actor::CommandLine, ImportId(done.import_id)).await.unwrap();
+            tx.commit().await.unwrap();
+            engine::run_once(&db, at).await.unwrap();
+            let import = imports::get(&db, ImportId(done.import_id)).await.unwrap();
+            assert_eq!(import.status, Status::Undone, "{:?}: {told}", import.failure);
+            let after = base(&db).await;
+            for (what, was) in before.as_object().unwrap() {
+                assert_eq!(after[what], *was, "{what}: {told}");
+            }
+            taken_back += 1;
+        }
+    }
+    assert!(taken_back >= usize::from(TAKEN_BACK), "{taken_back}");
 }
