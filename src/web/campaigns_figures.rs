@@ -24,6 +24,8 @@ const COLUMNS: usize = 60;
 /// Height and distance of columns, in units of their drawing.
 const TALL: i64 = 40;
 const WIDE: usize = 10;
+/// Columns that there is room for at least: a few moments are a few narrow ones.
+const FEW_COLUMNS: usize = 24;
 
 /// One number with the people behind it.
 pub(super) struct Figure {
@@ -122,7 +124,7 @@ pub(super) async fn of(
         tracks,
         by_hour,
         rows: drawings.iter().map(|it| row(*it, drawn)).collect(),
-        width: drawn.last().map_or(0, |it| (it.place + 1) * WIDE),
+        width: drawn.last().map_or(0, |it| (it.place + 1).max(FEW_COLUMNS) * WIDE),
         followed: (!followed.is_empty()).then(|| after(&drawings, followed)),
         moments: told.iter().rev().map(|it| moment(it, &what, by_hour, &base)).collect(),
         what: what.iter().map(|it| short(*it)).collect(),

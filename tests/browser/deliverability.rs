@@ -55,7 +55,7 @@ async fn the_report_comes_after_the_page_a_record_is_copied_and_mends_it_and_the
     assert_eq!(app.one::<i64>("select count(*) from domain_checks").await, 0);
     servers.let_go.add_permits(100);
     window.sees_in("#report", "SPF: Por corregir").await;
-    window.sees_in("#report", "deja enviar a cualquiera (+all)").await;
+    window.sees_in("#report", "El SPF de tinajasdelsur.cl deja enviar a cualquiera (+all)").await;
     window.sees_in("#report", "DMARC: Por corregir").await;
     window
         .sees_in(

@@ -47,6 +47,17 @@ struct DeliverabilityPage {
 }
 
 impl DeliverabilityPage {
+    /// `text` as a sentence: what begins with a domain stays as it is.
+    fn sentence(text: &str) -> String {
+        let mut letters = text.chars();
+        match letters.next() {
+            Some(first) if !text.split(' ').next().is_some_and(|it| it.contains('.')) => {
+                first.to_uppercase().chain(letters).collect()
+            }
+            _ => text.to_owned(),
+        }
+    }
+
     /// Word, tone and icon.
     fn mark(level: Level) -> (&'static str, &'static str, &'static str) {
         match level {
