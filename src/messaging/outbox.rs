@@ -308,7 +308,8 @@ pub(super) struct Start {
 
 /// PENDING -> SENDING, durable before anything is handed over. Gives the ids
 /// that may go: not those whose reservation was lost, whose campaign or mailing stopped,
-/// whose recipient said no since the gate let them go, or whose quiet hours have begun. `local`: the civil time.
+/// whose recipient said no or has another address since the gate let them go, or whose quiet hours have begun. `local`: the
+/// civil time.
 pub(super) async fn begin(
     tx: &mut Tx<'_>,
     run: DripRunId,
@@ -372,14 +373,16 @@ pub(super) async fn begin(
                         ) last
                         where asked.id = l.contact_id and (last.paused_until > $9
                             or (last.min_days is not null and last.at > held.reserved_at))))
-               and (l.origin = 'TEST' or l.contact_id is null or l.message_type <> all($7) or exists (
+               and (l.origin = 'TEST' or l.contact_id is null or exists (
                    select 1 from contacts asked join contacts c on c.id = coalesce(asked.merged_into, asked.id)
                    where asked.id = l.contact_id
-                     and (asked.merged_into is null or l.destination = case $6 when 'EMAIL' then c.email else c.phone end)
-                     and case $6 when 'EMAIL' then c.email_basis when 'SMS' then c.sms_basis else c.whatsapp_basis end is not null
-                     -- As `gate::quiet_until`: from a time up to another, perhaps over midnight.
-                     and not coalesce(case when c.quiet_from <= c.quiet_until then $10 >= c.quiet_from and $10 < c.quiet_until
-                         else $10 >= c.quiet_from or $10 < c.quiet_until end, false)))
+                     -- Who was corrected or joined since is written to where they are now, and once: the next run's gate sees to it.
+                     and l.destination = case $6 when 'EMAIL' then c.email else c.phone end
+                     and (l.message_type <> all($7)
+                         or case $6 when 'EMAIL' then c.email_basis when 'SMS' then c.sms_basis else c.whatsapp_basis end is not null
+                         -- As `gate::quiet_until`: from a time up to another, perhaps over midnight.
+                         and not coalesce(case when c.quiet_from <= c.quiet_until then $10 >= c.quiet_from and $10 < c.quiet_until
+                             else $10 >= c.quiet_from or $10 < c.quiet_until end, false))))
              returning l.id
          ), taken as (
              delete from communication_reservations r using begun where r.communication_log_id = begun.id

@@ -22,6 +22,7 @@ mod errors;
 mod evidence;
 mod failure;
 mod gate;
+mod gate_property;
 mod hold;
 mod home;
 mod imports;

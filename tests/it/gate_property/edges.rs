@@ -1,0 +1,43 @@
+//! What random sequences hardly come upon, held to the same model.
+
+use super::{
+    event::{Answer, Event, Handover, Word},
+    sequences::Sequence,
+};
+use llovizna::{db::MIGRATIONS, messaging::kinds::MessageType};
+use sqlx::PgPool;
+
+/// Tuesday 1 September 2026, 10:30.
+const START: &str = "2026-09-01T14:30:00Z";
+
+async fn nobody_is_wronged(db: PgPool, events: &[Event]) {
+    let mut sequence = Sequence::new(db, START).await;
+    for event in events {
+        sequence.happens(event).await;
+    }
+}
+
+/// A run whose first message is in hand for so long, and while it is, something is said.
+fn run(minutes: i64, said: Vec<(usize, Word)>) -> Event {
+    Event::Run(vec![Handover { answer: Answer::Taken, said, minutes }])
+}
+
+#[sqlx::test(migrator = "MIGRATIONS")]
+async fn a_message_that_left_late_in_the_evening_counts_for_that_local_day(db: PgPool) {
+    let again = [Event::At(7, (12, 0)), Event::Campaign(MessageType::Newsletter), Event::Run(Vec::new())];
+    let late = [Event::Campaign(MessageType::Promocional), run(12 * 60, Vec::new())];
+    nobody_is_wronged(db, &[&late[..], &again].concat()).await;
+}
+
+#[sqlx::test(migrator = "MIGRATIONS")]
+async fn a_cap_of_one_kind_holds_beside_those_of_all(db: PgPool) {
+    let once = [Event::Campaign(MessageType::Reactivation), Event::Run(Vec::new()), Event::Opening(8)];
+    nobody_is_wronged(db, &[&once[..], &once, &once].concat()).await;
+}
+
+#[sqlx::test(migrator = "MIGRATIONS")]
+async fn quiet_hours_that_are_set_while_a_message_is_in_hand_hold_for_it(db: PgPool) {
+    let quiet = (1..4).map(|who| (who, Word::Quiet(Some((9, 12))))).collect();
+    let events = [Event::Campaign(MessageType::Promocional), run(0, quiet), Event::Run(Vec::new())];
+    nobody_is_wronged(db, &events).await;
+}
