@@ -7,7 +7,7 @@ use proptest::{collection::vec, option, prelude::*, sample::select};
 pub(super) const PEOPLE: usize = 6;
 
 /// Single steps and weeks of one.
-const PARTS: usize = 50;
+const PARTS: usize = 60;
 
 /// What a person says, or what is said or known of them.
 #[derive(Clone, Debug)]

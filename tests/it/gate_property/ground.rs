@@ -35,7 +35,7 @@ use llovizna::{
         template,
     },
 };
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 use std::sync::{Arc, Mutex, MutexGuard};
 use uuid::Uuid;
 
@@ -96,13 +96,16 @@ impl Ground {
             Word::Excluded(all, reason, hashed) => {
                 self.exclude(who, Excluded { all, reason, hashed }, &address).await;
             }
+            // What a server has just said of the address may stand on the list by now, or not yet.
+            Word::Lifted(_) if self.model().people[who].found_dead => return,
             Word::Lifted(which) => {
+                let known = self.model().people[who].excluded.clone();
                 let held = suppression::of(&mut tx, EMAIL, &address).await.unwrap();
-                let known = self.model().people[who].excluded.len();
-                assert_eq!(held.len(), known, "{address} is excluded for what was said");
-                if let Some(entry) = held.get(which % known.max(1)) {
-                    suppression::lift(&mut tx, now, &WHO, entry.id).await.unwrap();
-                    self.model().people[who].excluded.remove(which % known);
+                assert_eq!(held.len(), known.len(), "{address} is excluded for what was said");
+                if let Some(it) = known.get(which % known.len().max(1)) {
+                    let entry = entry_of(&mut tx, &address, *it).await;
+                    suppression::lift(&mut tx, now, &WHO, entry).await.unwrap();
+                    self.model().people[who].excluded.retain(|other| other != it);
                 }
             }
             Word::Agreed(true) => {
@@ -327,7 +330,30 @@ impl Ground {
     }
 }
 
+/// The row of `it` on the list.
+async fn entry_of(db: &mut PgConnection, address: &str, it: Excluded) -> i64 {
+    sqlx::query_scalar(
+        "select id from suppressions where lifted_at is null and scope = $2 and reason = $3 and (destination is null) = $4
+             and (destination = $1 or address_hash = suppression_hash((select key from suppression_key), $1))",
+    )
+    .bind(address)
+    .bind(if it.all { "ALL" } else { "PROMOTIONAL" })
+    .bind(it.reason.code())
+    .bind(it.hashed)
+    .fetch_one(db)
+    .await
+    .unwrap()
+}
+
 impl Person {
+    /// What the last run had found out of their address is written down.
+    pub(super) fn settle(&mut self) {
+        if std::mem::take(&mut self.found_dead) {
+            self.exclude(Excluded { all: true, reason: SuppressionReason::HardBounce, hashed: false });
+        }
+        self.written = self.got.len();
+    }
+
     /// No more promotions, by their own hand.
     fn opts_out(&mut self) {
         self.exclude(Excluded { all: false, reason: SuppressionReason::Unsubscribed, hashed: false });

@@ -18,7 +18,7 @@ use llovizna::{
     ids::{CampaignId, MessageId},
     messaging::{
         drain::{self, Engine, Options, Run},
-        kinds::MessageType,
+        kinds::{MessageType, SuppressionReason},
         runs::Trigger,
     },
 };
@@ -41,7 +41,7 @@ async fn messages(app: &TestApp, campaign: CampaignId) -> Vec<(i64, String, Opti
 async fn a_no_reaches_messages_that_a_slow_campaign_has_in_hand_and_its_reason_is_told(db: PgPool) {
     let app = TestApp::with(db, &[BUSINESS, &[("EMAIL_DAILY_CAP", "0")]].concat());
     execute(&app, "delete from frequency_caps").await;
-    let ground = Ground::of(&app, people(&app, "sur", 8).await);
+    let ground = Ground::of(&app, people(&app, "sur", 11).await);
     ground.model().caps.clear();
     let post = Post::new(ground.clone());
     let (senders, config, clock) = (post.senders(), app.state.config.clone(), app.state.clock.clone());
@@ -54,24 +54,29 @@ async fn a_no_reaches_messages_that_a_slow_campaign_has_in_hand_and_its_reason_i
         }
     };
     ground.campaign(MessageType::Promocional, 0).await.unwrap();
-    assert_eq!(run().await, (8, 8));
+    assert_eq!(run().await, (11, 11));
     for person in &mut ground.model().people {
         person.written = 1;
     }
     let slow = ground.campaign(MessageType::Newsletter, 1).await.unwrap();
     let said = vec![
-        (1, Word::Told(News::Bounced, 0)),
-        (2, Word::Unsubscribed(0)),
-        (3, Word::Wanted(MessageType::Newsletter, false)),
-        (4, Word::Told(News::Complained, 0)),
-        (5, Word::Agreed(false)),
-        (6, Word::Rhythm(None, Some(10))),
+        (2, Word::Told(News::Bounced, 0)),
+        (3, Word::Unsubscribed(0)),
+        (4, Word::Wanted(MessageType::Newsletter, false)),
+        (5, Word::Told(News::Complained, 0)),
+        (6, Word::Agreed(false)),
+        (7, Word::Rhythm(None, Some(10))),
+        (8, Word::Rhythm(Some(5), None)),
+        (9, Word::Excluded(false, SuppressionReason::NoMolestar, true)),
     ];
-    post.next.lock().unwrap().push_back(Handover { answer: Answer::Taken, said, minutes: 0 });
-    assert_eq!(run().await, (8, 2), "the first, and the last, who said nothing");
+    let in_hand =
+        [(Vec::new(), 1), (said, 0)].map(|(said, minutes)| Handover { answer: Answer::Taken, said, minutes });
+    post.next.lock().unwrap().extend(in_hand);
+    assert_eq!(run().await, (11, 3), "the first two, and the last, who said nothing");
     assert!(ground.model().wrongs.is_empty(), "{:#?}", ground.model().wrongs);
     run().await;
     let told = [
+        ("SENT", None, ""),
         ("SENT", None, ""),
         ("BLOCKED", Some("SUPPRESSED"), "La dirección no recibe"),
         ("BLOCKED", Some("SUPPRESSED"), "Se dio de baja"),
@@ -79,6 +84,8 @@ async fn a_no_reaches_messages_that_a_slow_campaign_has_in_hand_and_its_reason_i
         ("BLOCKED", Some("SUPPRESSED"), "Marcó un mensaje como spam"),
         ("BLOCKED", Some("NO_CONSENT"), "Sin consentimiento"),
         ("PENDING", Some("PAUSED"), "La persona pidió una pausa"),
+        ("PENDING", Some("LESS_OFTEN"), "La persona pidió recibir menos seguido"),
+        ("BLOCKED", Some("SUPPRESSED"), "No Molestar (SERNAC)"),
         ("SENT", None, ""),
     ];
     for ((id, status, reason), told) in messages(&app, slow).await.into_iter().zip(told) {

@@ -62,6 +62,8 @@ pub(super) struct Person {
     pub(super) quiet: Option<(NaiveTime, NaiveTime)>,
     pub(super) deleted: bool,
     pub(super) got: Vec<Got>,
+    /// A server said that the address is dead, in a run that may not have written that down yet.
+    pub(super) found_dead: bool,
     /// How many of these were written down as sent: what comes back of the others must wait for that.
     pub(super) written: usize,
 }

@@ -4,13 +4,10 @@
 use super::{
     event::{Answer, Handover},
     ground::Ground,
-    person::{Excluded, Got},
+    person::Got,
 };
 use chrono::TimeDelta;
-use llovizna::{
-    channels::{Accepted, Channel, Checking, Outgoing, SendError, Sender, Senders, Sending},
-    messaging::kinds::SuppressionReason,
-};
+use llovizna::channels::{Accepted, Channel, Checking, Outgoing, SendError, Sender, Senders, Sending};
 use std::{
     collections::{HashMap, VecDeque},
     sync::{Arc, Mutex},
@@ -70,8 +67,7 @@ impl Sender for Post {
                 }
                 Answer::Later => Err(SendError::Temporary { answer: "451 4.7.1 Greylisted".to_owned() }),
                 Answer::Dead => {
-                    let reason = SuppressionReason::HardBounce;
-                    person.exclude(Excluded { all: true, reason, hashed: false });
+                    person.found_dead = true;
                     Err(SendError::Recipient { answer: "550 5.1.1 No existe".to_owned(), dead: true })
                 }
             }
