@@ -3,7 +3,7 @@
 use super::{ground::Ground, post::Post};
 use crate::{
     campaigns::{BUSINESS, execute, people},
-    support::TestApp,
+    support::{TestApp, until_waiting},
 };
 use chrono::TimeDelta;
 use llovizna::{
@@ -18,7 +18,7 @@ use llovizna::{
 };
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng, seq::SliceRandom as _};
 use sqlx::{PgPool, postgres::PgPoolOptions};
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 use tokio::{sync::Barrier, task::JoinHandle};
 
 /// Weeks that are tried, each with a seed of its own.
@@ -123,4 +123,31 @@ async fn of_two_senders_at_once_one_sends_to_each_person(db: PgPool) {
         }
         app.state.clock.advance(TimeDelta::days(7));
     }
+}
+
+#[sqlx::test(migrator = "MIGRATIONS")]
+async fn two_senders_decide_on_one_person_one_after_the_other(db: PgPool) {
+    let app = TestApp::with(db, BUSINESS);
+    let ground = Ground::of(&app, people(&app, "sur", 1).await);
+    let post = Post::new(ground.clone());
+    ground.campaign(MessageType::Promocional, 0).await.unwrap();
+    ground.mailing(1).await.unwrap();
+    let all = waiting(&app, 0, &mut StdRng::seed_from_u64(0)).await;
+    // Somebody holds the person until both senders have come as far as asking for them.
+    let mut held = app.state.db.begin().await.unwrap();
+    sqlx::query("select from contacts for no key update").execute(&mut *held).await.unwrap();
+    let both = Arc::new(Barrier::new(2));
+    let mut tasks = Vec::new();
+    for (id, _) in all {
+        tasks.push(Task::Only(vec![id]).begin(engine(&app, &post).await, both.clone(), 0));
+    }
+    tokio::time::timeout(Duration::from_secs(10), until_waiting(&app.state.db, 2))
+        .await
+        .expect("both wait for the person");
+    held.rollback().await.unwrap();
+    for task in tasks {
+        task.await.unwrap();
+    }
+    assert!(ground.model().wrongs.is_empty(), "{:#?}", ground.model().wrongs);
+    assert_eq!(ground.model().people[0].got.len(), 1);
 }
