@@ -129,8 +129,20 @@ pub async fn page(
     page_of(db, filter, &found, sort, place, size).await
 }
 
+/// A page of a list.
+#[derive(Clone, Debug)]
+pub struct Listed {
+    /// Its rows.
+    pub page: Page<Row>,
+    /// How many there are in all, counted up to what was asked.
+    pub count: i64,
+    /// Nobody is called as was searched for: these look like it.
+    pub is_alike: bool,
+}
+
 /// A page of at most `size` contacts, and how many there are in all, counted up to
-/// `most`: beyond it nobody needs the figure at the price of counting.
+/// `most`: beyond it nobody needs the figure at the price of counting. Where nobody is called as `filter` searches
+/// for, who looks like it.
 ///
 /// # Errors
 /// When the database fails.
@@ -141,36 +153,40 @@ pub async fn page_and_count(
     place: Place,
     size: usize,
     most: i64,
-) -> Result<(Page<Row>, i64)> {
+) -> Result<Listed> {
     let found = Found::search(db, &filter.q).await?;
+    if let Some(alike) = similar(db, filter, &found).await? {
+        let page = given(db, &alike, size).await?;
+        let count = count(db, &alike, &Found::All, most).await?;
+        return Ok(Listed { page, count, is_alike: true });
+    }
     let page = page_of(db, filter, &found, sort, place, size).await?;
+    let count = count(db, filter, &found, most).await?;
+    Ok(Listed { page, count, is_alike: false })
+}
+
+/// How many `filter` lets through of whom was `found`, counted up to `most`.
+async fn count(db: &mut PgConnection, filter: &Filter, found: &Found, most: i64) -> Result<i64> {
     if found.are_at_least(most) && filter.only_searches() {
-        return Ok((page, most));
+        return Ok(most);
     }
     let mut query =
         QueryBuilder::new("select count(*) from (select 1 from contacts c where c.merged_into is null");
     found.push(&mut query, false);
     filter.push(&mut query);
     query.push(format!(" limit {most}) counted"));
-    Ok((page, query.build_query_scalar().fetch_one(db).await?))
+    Ok(query.build_query_scalar().fetch_one(db).await?)
 }
 
 /// Most people offered for a search that finds nobody.
 const ALIKE: i64 = 50;
 
-/// Where nobody is called as `filter` searches for: the filter that lets through who looks like it, to be
-/// listed as [`Sort::Given`]. None: somebody is, or nobody looks like it either.
-///
-/// # Errors
-/// When the database fails.
-pub async fn similar(db: &mut PgConnection, filter: &Filter) -> Result<Option<Filter>> {
+/// Where nobody is called as `filter` searches for, by what was `found`: the filter that lets through who looks like
+/// it, to be listed as [`Sort::Given`]. None: somebody is, or nobody looks like it either.
+async fn similar(db: &mut PgConnection, filter: &Filter, found: &Found) -> Result<Option<Filter>> {
     // Where only certain rows are let through, none is let through for its likeness.
-    if filter.among.is_some() {
+    if filter.among.is_some() || !found.is_nobody() {
         return Ok(None);
-    }
-    match Found::search(db, &filter.q).await? {
-        Found::Rows(ids) if ids.is_empty() => {}
-        _ => return Ok(None),
     }
     let ids = found::alike(db, &filter.q, ALIKE).await?;
     let alike = Filter { q: String::new(), among: Some(ids), ..filter.clone() };
@@ -182,13 +198,11 @@ pub async fn similar(db: &mut PgConnection, filter: &Filter) -> Result<Option<Fi
 /// # Errors
 /// When the database fails.
 pub async fn first(db: &mut PgConnection, filter: &Filter, size: usize) -> Result<(Page<Row>, bool)> {
-    let found = page(db, filter, Sort::Newest, Place::First, size).await?;
-    if found.rows.is_empty()
-        && let Some(alike) = similar(db, filter).await?
-    {
+    let found = Found::search(db, &filter.q).await?;
+    if let Some(alike) = similar(db, filter, &found).await? {
         return Ok((given(db, &alike, size).await?, true));
     }
-    Ok((found, false))
+    Ok((page_of(db, filter, &found, Sort::Newest, Place::First, size).await?, false))
 }
 
 /// The first `size` of the rows that the filter lists, in its own order.
@@ -218,7 +232,7 @@ pub struct Matching {
 /// When the database fails.
 pub async fn matching(db: &mut PgConnection, filter: &Filter, sort: Sort) -> Result<Matching> {
     let found = Found::search(db, &filter.q).await?;
-    if let Some(alike) = similar(db, filter).await? {
+    if let Some(alike) = similar(db, filter, &found).await? {
         return Ok(Matching { filter: alike, found: Found::All, sort: Sort::Given });
     }
     Ok(Matching { filter: filter.clone(), found, sort })

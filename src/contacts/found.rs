@@ -70,6 +70,11 @@ impl Found {
         Ok(if few { Found::Rows(ids) } else { Found::Many(search) })
     }
 
+    /// Whether something was searched for and nobody bears it.
+    pub(super) fn is_nobody(&self) -> bool {
+        matches!(self, Found::Rows(ids) if ids.is_empty())
+    }
+
     /// Whether the search itself found so many.
     pub(super) fn are_at_least(&self, many: i64) -> bool {
         matches!(self, Found::Many(_)) && many <= FEW

@@ -82,7 +82,7 @@ pub async fn is_open(db: impl PgExecutor<'_>) -> Result<bool> {
 /// Whether an account with this password's hash opens with the published one; none: there is no such account.
 ///
 /// # Errors
-/// When the hash is none.
+/// When it is no hash that can be read.
 pub async fn opens(hash: Option<String>) -> Result<bool> {
     /// The last hash that was looked at, and whether it is of [`PASSWORD`]: judging one takes a while by design.
     static JUDGED: Mutex<Option<(String, bool)>> = Mutex::new(None);

@@ -11,12 +11,11 @@ use crate::{
     contacts::{
         columns::{Choice as _, Column},
         company,
-        contact_list::{self, Sort},
+        contact_list::{self, Listed},
         interests::Interest,
         views::{self, View},
         vocabulary::{Kind, Lifecycle, Source},
     },
-    db::keyset::Place,
     error::Result,
     ids::StageId,
     reports::choices::{Choices, Owner, choices},
@@ -106,13 +105,8 @@ pub(super) async fn all(
     // On request: beyond the first thousand it takes its time.
     let most = if asked.count == "all" { i64::MAX } else { COUNTED + 1 };
     let place = paging::place(&state.config, &asked.before, &asked.after)?;
-    let (mut page, mut count) =
+    let Listed { page, count, is_alike } =
         contact_list::page_and_count(&mut db, &filter, asked.sort(), place, PAGE, most).await?;
-    let alike = if count == 0 { contact_list::similar(&mut db, &filter).await? } else { None };
-    if let Some(alike) = &alike {
-        (page, count) =
-            contact_list::page_and_count(&mut db, alike, Sort::Given, Place::First, PAGE, most).await?;
-    }
     let Choices { industries, interests, stages, mut owners } = choices(&mut db).await?;
     owners.retain(|it| it.active || it.id.to_string() == asked.owner);
     let company = match filter.company {
@@ -180,7 +174,7 @@ pub(super) async fn all(
         rows: page.rows.into_iter().map(row).collect(),
         is_filtered: !filter.is_empty() || asked.unread().is_some(),
         is_vain: filter.is_vain(),
-        is_alike: alike.is_some(),
+        is_alike,
         now: state.clock.now(),
         asked,
     })
