@@ -58,7 +58,7 @@ pub async fn returned(db: &PgPool) -> Result<Returned> {
         r#"with sealed as (select coalesce(max(last_event), 0) as through from evidence_seals),
                 open as (select at from communication_events, sealed where id > sealed.through)
            select (select count(*) from inbound_events where status = 'NEW') as "waiting!",
-                  (select count(*) from inbound_events where status = 'UNMATCHED' and kind not in ('DELIVERED', 'DEFERRED')) as "unmatched!",
+                  (select count(*) from unmatched_inbound_events) as "unmatched!",
                   (select count(*) from open) as "unsealed!", (select min(at) from open) as since"#
     )
     .fetch_one(db)

@@ -33,8 +33,7 @@ pub async fn waiting(
         r#"select
                (select count(*) from (select from communication_logs where status = 'UNCONFIRMED' limit $3) found)
                    as "unconfirmed!",
-               (select count(*) from (select from inbound_events
-                   where status = 'UNMATCHED' and kind not in ('DELIVERED', 'DEFERRED') limit $3) found) as "unmatched!",
+               (select count(*) from (select from unmatched_inbound_events limit $3) found) as "unmatched!",
                (select count(*) from (select from tasks
                    where done_at is null and owner_id = $1 and due_on <= $2 limit $3) found) as "tasks!",
                (select password_hash from staff_users where email = $4 and active) as password_hash"#,

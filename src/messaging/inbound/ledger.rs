@@ -77,19 +77,16 @@ pub async fn list(db: &mut PgConnection, which: Which, before: Option<i64>, limi
     let before = before.unwrap_or(i64::MAX);
     // Each by an index that is in order already.
     let ids = match which {
-        Which::Returned => {
-            sqlx::query_scalar!(
-                "select id from inbound_events where kind <> 'DELIVERED' and id < $1 order by id desc limit $2",
-                before,
-                limit
-            )
-            .fetch_all(&mut *db)
-            .await?
-        }
+        Which::Returned => sqlx::query_scalar!(
+            "select id from inbound_events where kind <> 'DELIVERED' and id < $1 order by id desc limit $2",
+            before,
+            limit
+        )
+        .fetch_all(&mut *db)
+        .await?,
         Which::Unmatched => {
             sqlx::query_scalar!(
-                "select id from inbound_events
-                 where status = 'UNMATCHED' and kind not in ('DELIVERED', 'DEFERRED') and id < $1 order by id desc limit $2",
+                r#"select id as "id!" from unmatched_inbound_events where id < $1 order by id desc limit $2"#,
                 before,
                 limit
             )
