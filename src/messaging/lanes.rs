@@ -9,7 +9,8 @@ use super::{
     compose::{self, Identity, Sender},
     drain::{Engine, Options, Report},
     kinds::BlockReason,
-    outbox::{self, Finished, Outcome, Refusal, Start},
+    leaving::{self, Start},
+    outbox::{self, Finished, Outcome, Refusal},
     refusals::Fault,
     runs::Counts,
     streams::{self, Sendout},
@@ -407,7 +408,7 @@ impl Shared {
         }
         let local = time::local(now).naive_local();
         let begun: HashSet<i64> =
-            outbox::begin(&mut tx, self.run, self.channel, local, &starts).await?.into_iter().collect();
+            leaving::begin(&mut tx, self.run, self.channel, local, &starts).await?.into_iter().collect();
         tx.commit().await?;
         // The others go back when the run ends, and the gate says why the next time.
         ready.retain(|(it, _)| begun.contains(&it.id));

@@ -41,6 +41,7 @@ pub mod pace;
 pub mod claim;
 pub mod runs;
 mod lanes;
+mod leaving;
 mod paced;
 mod patience;
 pub mod refusals;

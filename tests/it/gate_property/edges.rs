@@ -36,6 +36,19 @@ async fn a_cap_of_one_kind_holds_beside_those_of_all(db: PgPool) {
 }
 
 #[sqlx::test(migrator = "MIGRATIONS")]
+async fn a_wish_for_fewer_holds_though_it_is_said_at_the_instant_of_the_claim(db: PgPool) {
+    let wish = (1..4).map(|who| (who, Word::Rhythm(Some(30), None))).collect();
+    let events = [
+        Event::Campaign(MessageType::Promocional),
+        Event::Run(Vec::new()),
+        Event::Opening(8),
+        Event::Campaign(MessageType::Newsletter),
+        run(0, wish),
+    ];
+    nobody_is_wronged(db, &events).await;
+}
+
+#[sqlx::test(migrator = "MIGRATIONS")]
 async fn quiet_hours_that_are_set_while_a_message_is_in_hand_hold_for_it(db: PgPool) {
     let quiet = (1..4).map(|who| (who, Word::Quiet(Some((9, 12))))).collect();
     let events = [Event::Campaign(MessageType::Promocional), run(0, quiet), Event::Run(Vec::new())];
