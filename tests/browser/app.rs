@@ -1,6 +1,7 @@
 //! The program itself, as someone would start it: its own process, port, data
 //! folder and freshly migrated database. It is ended by its process id.
 
+use crate::dairy;
 use nix::{sys::signal, unistd::Pid};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, postgres::PgConnectOptions};
 use std::{
@@ -106,6 +107,12 @@ impl App {
     pub(crate) async fn run(&self, sql: &'static str) {
         let mut db = PgConnection::connect(&self.database_url).await.unwrap();
         sqlx::raw_sql(sql).execute(&mut db).await.unwrap();
+    }
+
+    /// These people may be found in it, and written to if they agreed.
+    pub(crate) async fn employ(&self, people: &[dairy::Worker<'_>]) {
+        let mut db = PgConnection::connect(&self.database_url).await.unwrap();
+        dairy::employs(&mut db, people).await;
     }
 
     /// Keep others from writing in a table, until what this gives is closed.

@@ -51,6 +51,15 @@ pub(crate) async fn start(window: &Window, people: usize) {
     window.sees(&format!("0 de {people}")).await;
 }
 
+/// The campaign that comes ready, at all hours, started for so many `people`. Gives its page.
+pub(crate) async fn started(window: &Window, people: usize) -> String {
+    open_at_all_hours(window, "Prospección Los Lagos").await;
+    window.press("Guardar").await;
+    window.sees("Lista para iniciar").await;
+    start(window, people).await;
+    window.path().await
+}
+
 /// Press a button of the campaign's form in the very moment in which a preview comes back.
 async fn press_as_a_preview_arrives(window: &Window, text: &str) {
     let script = "const pressed = [...document.querySelectorAll('button')].find(it => it.textContent.includes(arguments[0]));

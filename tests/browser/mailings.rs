@@ -3,22 +3,21 @@
 use crate::{
     app::App,
     chromium::{LAPTOP, PHONE, Window},
+    dairy::Worker,
     post_office::PostOffice,
     signing_in::sign_in,
 };
 
-/// Three who may be written to and one who never agreed; email leaves at all hours, three messages a day.
-const PEOPLE: &str = r#"
-    with k as (
-        insert into companies (name, name_key, created_at, updated_at)
-        values ('Lechería Ñadi', 'lecheria nadi', now(), now()) returning id
-    )
-    insert into contacts (company_id, first_name, last_name, email, email_basis, search_key, created_at, updated_at)
-    select k.id, it.*, now(), now() from k, (values
-        ('Ana', 'Soto', 'ana@nadi.cl', 'CONSENT', 'ana soto'),
-        ('Eva', 'Paz', 'eva@nadi.cl', null, 'eva paz'),
-        ('Ida', 'Vera', 'ida@nadi.cl', 'CONSENT', 'ida vera'),
-        ('Luz', 'Mora', 'luz@nadi.cl', 'CONSENT', 'luz mora')) it;
+/// Three who may be written to and one who never agreed.
+const PEOPLE: &[Worker<'_>] = &[
+    ("Ana", "Soto", "ana@nadi.cl", true),
+    ("Eva", "Paz", "eva@nadi.cl", false),
+    ("Ida", "Vera", "ida@nadi.cl", true),
+    ("Luz", "Mora", "luz@nadi.cl", true),
+];
+
+/// Email leaves at all hours, three messages a day.
+const ALL_HOURS: &str = r#"
     insert into settings (name, value, updated_at) values ('email', '{
         "daily_cap": 3,
         "business_hours": {"days": [true, true, true, true, true, true, true], "opens": "00:00:00", "closes": "23:59:00", "skip_holidays": false}
@@ -42,7 +41,8 @@ const REACHED: &str = "select c.first_name || ' ' || c.last_name from communicat
 async fn those_who_were_marked_are_written_to_and_each_page_says_why_or_why_not() {
     let office = PostOffice::open();
     let app = App::start(&office.environment()).await;
-    app.run(PEOPLE).await;
+    app.employ(PEOPLE).await;
+    app.run(ALL_HOURS).await;
     let window = Window::open_at(&app.url, LAPTOP).await;
     sign_in(&window).await;
 

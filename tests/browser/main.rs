@@ -7,6 +7,7 @@
 mod accessible;
 mod app;
 mod chromium;
+mod dairy;
 mod post_office;
 mod within;
 

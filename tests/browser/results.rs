@@ -5,20 +5,16 @@ use crate::{
     app::{ADMIN, App},
     campaign::{open_at_all_hours, start},
     chromium::{LAPTOP, Window},
+    dairy::Worker,
     post_office::PostOffice,
     signing_in::sign_in,
 };
 
-const PEOPLE: &str = "
-    with k as (
-        insert into companies (name, name_key, created_at, updated_at)
-        values ('Lechería Ñadi', 'lecheria nadi', now(), now()) returning id
-    )
-    insert into contacts (company_id, first_name, last_name, email, email_basis, search_key, created_at, updated_at)
-    select k.id, it.*, now(), now() from k, (values
-        ('Ana', 'Soto', 'ana@nadi.cl', 'CONSENT', 'ana soto'),
-        ('Eva', 'Paz', 'eva@nadi.cl', 'CONSENT', 'eva paz'),
-        ('Ida', 'Rey', 'ida@sur.cl', 'CONSENT', 'ida rey')) it;";
+const PEOPLE: &[Worker<'_>] = &[
+    ("Ana", "Soto", "ana@nadi.cl", true),
+    ("Eva", "Paz", "eva@nadi.cl", true),
+    ("Ida", "Rey", "ida@sur.cl", true),
+];
 
 /// Ana and Eva opened it, and Ana followed its link.
 const THEY_READ: &str = "
@@ -51,7 +47,7 @@ async fn people(window: &Window) -> Vec<String> {
 async fn a_test_is_said_to_have_arrived_numbers_lead_to_people_and_income_comes_by_itself() {
     let office = PostOffice::open();
     let app = App::start(&[&office.environment()[..], &[("EMAIL_DAILY_CAP", "0")]].concat()).await;
-    app.run(PEOPLE).await;
+    app.employ(PEOPLE).await;
     let window = Window::open_at(&app.url, LAPTOP).await;
     sign_in(&window).await;
     open_at_all_hours(&window, "Prospección Los Lagos").await;

@@ -3,22 +3,18 @@
 use crate::{
     accessible,
     app::App,
-    campaign::{open_at_all_hours, start},
+    campaign::started,
     chromium::{LAPTOP, Window},
+    dairy::Worker,
     post_office::PostOffice,
     signing_in::sign_in,
 };
 
-const PEOPLE: &str = "
-    with k as (
-        insert into companies (name, name_key, created_at, updated_at)
-        values ('Lechería Ñadi', 'lecheria nadi', now(), now()) returning id
-    )
-    insert into contacts (company_id, first_name, last_name, email, email_basis, search_key, created_at, updated_at)
-    select k.id, it.*, now(), now() from k, (values
-        ('Ana', 'Soto', 'ana@nadi.cl', 'CONSENT', 'ana soto'),
-        ('Eva', 'Paz', 'eva@nadi.cl', 'CONSENT', 'eva paz'),
-        ('Ida', 'Rey', 'ida@nadi.cl', 'CONSENT', 'ida rey')) it;";
+const PEOPLE: &[Worker<'_>] = &[
+    ("Ana", "Soto", "ana@nadi.cl", true),
+    ("Eva", "Paz", "eva@nadi.cl", true),
+    ("Ida", "Rey", "ida@nadi.cl", true),
+];
 
 /// How each person's message stands, with how often it was tried since somebody decided.
 const STANDS: &str =
@@ -31,14 +27,10 @@ const CAMPAIGN: &str = "select status from campaigns where launched_at is not nu
 async fn those_that_failed_go_back_into_the_queue_together() {
     let office = PostOffice::open();
     let app = App::start(&[&office.environment()[..], &[("EMAIL_DAILY_CAP", "0")]].concat()).await;
-    app.run(PEOPLE).await;
+    app.employ(PEOPLE).await;
     let window = Window::open_at(&app.url, LAPTOP).await;
     sign_in(&window).await;
-    open_at_all_hours(&window, "Prospección Los Lagos").await;
-    window.press("Guardar").await;
-    window.sees("Lista para iniciar").await;
-    start(&window, 3).await;
-    let campaign = window.path().await;
+    let campaign = started(&window, 3).await;
 
     // Two mailboxes are full.
     office.fill_up(&["ana@nadi.cl", "ida@nadi.cl"]);

@@ -3,21 +3,14 @@
 use crate::{
     accessible,
     app::{ADMIN, App},
-    campaign::{open_at_all_hours, start},
+    campaign::started,
     chromium::{LAPTOP, Window},
+    dairy::Worker,
     post_office::PostOffice,
     signing_in::sign_in,
 };
 
-const PEOPLE: &str = "
-    with k as (
-        insert into companies (name, name_key, created_at, updated_at)
-        values ('Lechería Ñadi', 'lecheria nadi', now(), now()) returning id
-    )
-    insert into contacts (company_id, first_name, last_name, email, email_basis, search_key, created_at, updated_at)
-    select k.id, it.*, now(), now() from k, (values
-        ('Eva', 'Paz', 'eva@nadi.cl', 'CONSENT', 'eva paz'),
-        ('Ida', 'Rey', 'ida@nadi.cl', 'CONSENT', 'ida rey')) it;";
+const PEOPLE: &[Worker<'_>] = &[("Eva", "Paz", "eva@nadi.cl", true), ("Ida", "Rey", "ida@nadi.cl", true)];
 
 /// As a mailbox that was read leaves them: Ida's answer, which names no message of ours, and a bounce of somebody
 /// to whom nothing was ever sent.
@@ -44,17 +37,13 @@ const UNMATCHED: &str = "/inbound?kind=unmatched";
 async fn an_answer_is_given_its_message_by_hand_and_what_is_not_ours_is_set_aside() {
     let office = PostOffice::open();
     let app = App::start(&[&office.environment()[..], &[("EMAIL_DAILY_CAP", "0")]].concat()).await;
-    app.run(PEOPLE).await;
+    app.employ(PEOPLE).await;
     let window = Window::open_at(&app.url, LAPTOP).await;
     sign_in(&window).await;
     window.open("/inbound").await;
     window.sees("Aún no ha vuelto nada").await;
     accessible::holds(&window).await;
-    open_at_all_hours(&window, "Prospección Los Lagos").await;
-    window.press("Guardar").await;
-    window.sees("Lista para iniciar").await;
-    start(&window, 2).await;
-    let campaign = window.path().await;
+    let campaign = started(&window, 2).await;
     assert_eq!(app.drip().await.sent, 2);
     app.run(STRAYS).await;
 

@@ -3,24 +3,20 @@
 use crate::{
     accessible,
     app::App,
-    campaign::{open_at_all_hours, start},
+    campaign::started,
     chromium::{LAPTOP, Window},
+    dairy::Worker,
     post_office::PostOffice,
     signing_in::sign_in,
 };
 
-const PEOPLE: &str = "
-    with k as (
-        insert into companies (name, name_key, created_at, updated_at)
-        values ('Lechería Ñadi', 'lecheria nadi', now(), now()) returning id
-    )
-    insert into contacts (company_id, first_name, last_name, email, email_basis, search_key, created_at, updated_at)
-    select k.id, it.*, now(), now() from k, (values
-        ('Ana', 'Soto', 'asoto@nadi.cl', 'CONSENT', 'ana soto asoto nadi cl'),
-        ('Ana', 'Vera', 'avera@nadi.cl', 'CONSENT', 'ana vera avera nadi cl'),
-        ('Eva', 'Paz', 'epaz@nadi.cl', 'CONSENT', 'eva paz epaz nadi cl'),
-        ('Eva', 'Mora', 'emora@nadi.cl', 'CONSENT', 'eva mora emora nadi cl'),
-        ('Ida', 'Rey', 'irey@nadi.cl', 'CONSENT', 'ida rey irey nadi cl')) it;";
+const PEOPLE: &[Worker<'_>] = &[
+    ("Ana", "Soto", "asoto@nadi.cl", true),
+    ("Ana", "Vera", "avera@nadi.cl", true),
+    ("Eva", "Paz", "epaz@nadi.cl", true),
+    ("Eva", "Mora", "emora@nadi.cl", true),
+    ("Ida", "Rey", "irey@nadi.cl", true),
+];
 
 /// How each person's message stands.
 const STANDS: &str =
@@ -38,14 +34,10 @@ async fn what_was_cut_off_is_decided_on_a_page_at_a_time_and_one_by_one() {
     let office = PostOffice::open();
     let alone = [("EMAIL_DAILY_CAP", "0"), ("EMAIL_CONNECTIONS", "1")];
     let app = App::start(&[&office.environment()[..], &alone].concat()).await;
-    app.run(PEOPLE).await;
+    app.employ(PEOPLE).await;
     let window = Window::open_at(&app.url, LAPTOP).await;
     sign_in(&window).await;
-    open_at_all_hours(&window, "Prospección Los Lagos").await;
-    window.press("Guardar").await;
-    window.sees("Lista para iniciar").await;
-    start(&window, 5).await;
-    let campaign = window.path().await;
+    let campaign = started(&window, 5).await;
 
     // The server takes each and hangs up before it says so. A line like that is left alone after three.
     office.cut_the_line(true);

@@ -4,17 +4,10 @@ use crate::{
     app::App,
     campaign::open_at_all_hours,
     chromium::{LAPTOP, PHONE, Window},
+    dairy::Worker,
     post_office::PostOffice,
     signing_in::sign_in,
 };
-
-const PEOPLE: &str = "
-    with k as (
-        insert into companies (name, name_key, created_at, updated_at)
-        values ('Lechería Ñadi', 'lecheria nadi', now(), now()) returning id
-    )
-    insert into contacts (company_id, first_name, email, email_basis, search_key, created_at, updated_at)
-    select k.id, 'Ana' || i, 'ana' || i || '@nadi.cl', 'CONSENT', 'ana' || i, now(), now() from k, generate_series(1, 40) i;";
 
 /// Everybody of the sample who got B followed its link.
 const THEY_CLICK: &str =
@@ -29,7 +22,11 @@ fn row(letter: &str) -> String {
 async fn several_texts_are_tried_and_a_person_chooses_the_one_for_the_rest() {
     let office = PostOffice::open();
     let app = App::start(&[&office.environment()[..], &[("EMAIL_DAILY_CAP", "0")]].concat()).await;
-    app.run(PEOPLE).await;
+    let addresses: Vec<(String, String)> =
+        (1..=40).map(|n| (format!("Ana{n}"), format!("ana{n}@nadi.cl"))).collect();
+    let people: Vec<Worker<'_>> =
+        addresses.iter().map(|(name, address)| (name.as_str(), "", address.as_str(), true)).collect();
+    app.employ(&people).await;
     let window = Window::open_at(&app.url, LAPTOP).await;
     sign_in(&window).await;
     open_at_all_hours(&window, "Prospección Los Lagos").await;

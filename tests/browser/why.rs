@@ -3,22 +3,22 @@
 use crate::{
     accessible,
     chromium::{LAPTOP, Window},
+    dairy::{self, Worker},
     signing_in::sign_in,
     within::{Nowhere, Within},
 };
 use chrono::TimeDelta;
 
-/// One who wants no messages before two, one who never agreed, one without a wish.
-const PEOPLE: &str = "
-    with k as (
-        insert into companies (name, name_key, created_at, updated_at)
-        values ('Lechería Ñadi', 'lecheria nadi', '2026-11-02', '2026-11-02') returning id
-    )
-    insert into contacts (company_id, first_name, last_name, email, email_basis, quiet_from, quiet_until, search_key, created_at, updated_at)
-    select k.id, it.*, '2026-11-02', '2026-11-02' from k, (values
-        ('Ana', 'Soto', 'ana@nadi.cl', 'CONSENT', time '11:00', time '14:00', 'ana soto'),
-        ('Eva', 'Paz', 'eva@nadi.cl', null, null, null, 'eva paz'),
-        ('Ida', 'Rey', 'ida@nadi.cl', 'CONSENT', null, null, 'ida rey')) it;";
+/// One without a wish of her own yet, one who never agreed, and one more.
+const PEOPLE: &[Worker<'_>] = &[
+    ("Ana", "Soto", "ana@nadi.cl", true),
+    ("Eva", "Paz", "eva@nadi.cl", false),
+    ("Ida", "Rey", "ida@nadi.cl", true),
+];
+
+/// Ana wants no messages before two.
+const QUIET: &str =
+    "update contacts set quiet_from = '11:00', quiet_until = '14:00' where first_name = 'Ana'";
 
 /// All that a decision writes.
 const WRITTEN: &str =
@@ -37,7 +37,8 @@ async fn look_at(window: &Window, name: &str) {
 #[tokio::test]
 async fn a_contact_tells_what_was_decided_what_would_happen_and_when_they_are_free() {
     let app = Within::start(Nowhere).await;
-    sqlx::raw_sql(PEOPLE).execute(&app.state.db).await.unwrap();
+    dairy::employs(&mut app.state.db.acquire().await.unwrap(), PEOPLE).await;
+    sqlx::query(QUIET).execute(&app.state.db).await.unwrap();
     let window = Window::open_at(&app.url, LAPTOP).await;
     sign_in(&window).await;
 
