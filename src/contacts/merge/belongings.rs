@@ -11,23 +11,31 @@ pub(super) struct Moved {
     interactions: Vec<i64>,
     history_entries: Vec<i64>,
     tasks: Vec<i64>,
-    interests: Vec<i64>,
-    declined: Vec<Kind>,
+    pub(super) interests: Vec<i64>,
+    pub(super) declined: Vec<Kind>,
     /// Kinds to which the kept one had said yes, since when.
     #[serde(default)]
-    turned: Vec<Turned>,
+    pub(super) turned: Vec<Turned>,
     /// Who was said to be somebody else than the one that goes.
     #[serde(default)]
-    told_apart: Vec<i64>,
+    pub(super) told_apart: Vec<i64>,
     /// That a person had said that the two were two.
     #[serde(default)]
-    said_two: Option<serde_json::Value>,
+    pub(super) said_two: Option<serde_json::Value>,
     /// Channels on which the other's no was written down.
     #[serde(default)]
     pub(super) noes: Vec<String>,
     joined_before: Vec<i64>,
-    card: bool,
-    left_card: Option<serde_json::Value>,
+    pub(super) card: bool,
+    pub(super) left_card: Option<serde_json::Value>,
+}
+
+/// What `kept` has no more of what a joining had brought.
+#[derive(Debug, Default)]
+pub(super) struct Parted {
+    pub(super) interests: Vec<i64>,
+    pub(super) told_apart: Vec<i64>,
+    pub(super) card: bool,
 }
 
 /// Give what is `gone`'s to `kept`.
@@ -196,13 +204,13 @@ async fn tell_apart(
     Ok((said_two, told_apart))
 }
 
-/// Give back to `gone` what was its own and still is `kept`'s since they were joined at `at`.
+/// Give back to `gone` what was its own and still is `kept`'s since they were joined at `at`. Gives what `kept` lost by it.
 pub(super) async fn move_back(
     tx: &mut Tx<'_>,
     (kept, gone): (ContactId, ContactId),
     at: DateTime<Utc>,
     moved: &Moved,
-) -> Result<()> {
+) -> Result<Parted> {
     sqlx::query!(
         "update interactions set contact_id = $2 where contact_id = $1 and id = any($3)",
         kept.0,
@@ -227,12 +235,12 @@ pub(super) async fn move_back(
     )
     .execute(&mut **tx)
     .await?;
-    sqlx::query!(
-        "delete from contact_interests where contact_id = $1 and interest_id = any($2)",
+    let interests = sqlx::query_scalar!(
+        "delete from contact_interests where contact_id = $1 and interest_id = any($2) returning interest_id",
         kept.0,
         &moved.interests
     )
-    .execute(&mut **tx)
+    .fetch_all(&mut **tx)
     .await?;
     // Before the preferences: their no is not of somebody who stays.
     sqlx::query!(
@@ -244,13 +252,14 @@ pub(super) async fn move_back(
     .execute(&mut **tx)
     .await?;
     part_preferences(tx, (kept, gone), at, moved).await?;
-    sqlx::query!(
-        "delete from duplicate_candidates
-         where dismissed_at is not null and (first_id = $1 and second_id = any($2) or second_id = $1 and first_id = any($2))",
+    let told_apart = sqlx::query_scalar!(
+        r#"delete from duplicate_candidates
+           where dismissed_at is not null and (first_id = $1 and second_id = any($2) or second_id = $1 and first_id = any($2))
+           returning case when first_id = $1 then second_id else first_id end as "other!""#,
         kept.0,
         &moved.told_apart
     )
-    .execute(&mut **tx)
+    .fetch_all(&mut **tx)
     .await?;
     if let Some(pair) = &moved.said_two {
         sqlx::query!(
@@ -264,24 +273,32 @@ pub(super) async fn move_back(
         .execute(&mut **tx)
         .await?;
     }
+    let mut left = false;
     if moved.card {
-        sqlx::query!("update pipeline_cards set contact_id = $2 where contact_id = $1", kept.0, gone.0)
-            .execute(&mut **tx)
-            .await?;
+        let card =
+            sqlx::query!("update pipeline_cards set contact_id = $2 where contact_id = $1", kept.0, gone.0);
+        left = card.execute(&mut **tx).await?.rows_affected() > 0;
     }
     if let Some(card) = &moved.left_card {
-        sqlx::query!(
-            // A column that was removed meanwhile takes no deal along: it stands in the first.
-            "insert into pipeline_cards (contact_id, stage_id, value, follow_up_on, moved_at)
-             select card.contact_id, stage.id, card.value, card.follow_up_on, card.moved_at
-             from jsonb_populate_record(null::pipeline_cards, $1) card
-             cross join lateral (select id from pipeline_stages order by id <> card.stage_id, position limit 1) stage
-             on conflict do nothing",
-            card
-        )
-        .execute(&mut **tx)
-        .await?;
+        put_card(tx, gone, card).await?;
     }
+    Ok(Parted { interests, told_apart, card: left })
+}
+
+/// Put a card that a joining had taken off the board back, for `contact`.
+pub(super) async fn put_card(tx: &mut Tx<'_>, contact: ContactId, card: &serde_json::Value) -> Result<()> {
+    sqlx::query!(
+        // A column that was removed meanwhile takes no deal along: it stands in the first.
+        "insert into pipeline_cards (contact_id, stage_id, value, follow_up_on, moved_at)
+         select $2, stage.id, card.value, card.follow_up_on, card.moved_at
+         from jsonb_populate_record(null::pipeline_cards, $1) card
+         cross join lateral (select id from pipeline_stages order by id <> card.stage_id, position limit 1) stage
+         on conflict do nothing",
+        card,
+        contact.0
+    )
+    .execute(&mut **tx)
+    .await?;
     Ok(())
 }
 
@@ -296,7 +313,13 @@ async fn part_preferences(
     sqlx::query!(
         "insert into contact_preferences (contact_id, communication_type, message_type, allowed, updated_at)
          select $2, communication_type, message_type, false, updated_at
-         from contact_preferences where contact_id = $1 and not allowed and updated_at > $3
+         from contact_preferences p
+         where contact_id = $1 and not allowed and updated_at > $3
+             -- What another brought who was joined since is that one's.
+             and not exists (select from contact_merges m where m.kept_id = $1 and m.undone_at is null and m.merged_at = p.updated_at
+                 and (m.moved->'declined' @> jsonb_build_array(jsonb_build_array(communication_type, message_type))
+                     or exists (select from jsonb_array_elements(m.moved->'turned') t
+                         where t->>0 = communication_type and t->>1 = message_type)))
          on conflict (contact_id, communication_type, message_type)
          do update set allowed = false, updated_at = excluded.updated_at",
         kept.0,

@@ -166,6 +166,9 @@ async fn refused_since(
         "select source from (
              select id, basis, source, lead(basis) over (order by id) as next from consent_events
              where contact_id = $1 and communication_type = $2 and id > $3
+                 -- What another brought who was joined since is that one's.
+                 and not exists (select from contact_merges m where m.kept_id = $1 and m.undone_at is null
+                     and consent_events.id > m.consent_before and consent_events.id <= m.consent_after)
          ) said
          where basis = 'WITHDRAWN' and next is distinct from 'REVERSED' order by id desc limit 1",
         contact.0,
@@ -214,7 +217,11 @@ async fn copy_proof(
              coalesce(proof.obtained_on, (proof.at at time zone 'America/Santiago')::date), $5::bigint, $6
          from (values (1)) as one left join (
              select source, obtained_on, at from consent_events
-             where contact_id = $7 and communication_type = $2 and basis = $3 and id <= $8 order by id desc limit 1
+             where contact_id = $7 and communication_type = $2 and basis = $3 and id <= $8
+                 -- What a joining wrote that was taken back proves nothing of theirs.
+                 and not exists (select from contact_merges m where m.kept_id = $7 and m.undone_at is not null
+                     and consent_events.id > m.consent_before and consent_events.id <= m.consent_after)
+             order by id desc limit 1
          ) proof on true",
         contact.0,
         channel,

@@ -10,6 +10,7 @@ use crate::{
 };
 use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::collections::BTreeSet;
 
 /// The columns that joining may change.
@@ -140,6 +141,38 @@ pub(super) fn restored(current: &Facts, after: &Facts, before: &Facts) -> serde_
     serde_json::from_value(result)
 }
 
+/// What one joining made of the one that stayed, field by field: as it was, and as it became.
+pub(super) struct Changes(Vec<(String, Value, Value)>);
+
+impl Changes {
+    pub(super) fn between(before: &Facts, after: &Facts) -> serde_json::Result<Changes> {
+        let (before, after) = (serde_json::to_value(before)?, serde_json::to_value(after)?);
+        let fields = after.as_object().into_iter().flatten();
+        let was = |name: &str| before.get(name).cloned().unwrap_or_default();
+        let changes = fields.map(|(name, it)| (name.clone(), was(name), it.clone()));
+        Ok(Changes(changes.filter(|(_, was, is)| was != is).collect()))
+    }
+
+    /// Take them out of what the next joining `found` and `left`. What somebody had changed before it, or the joining
+    /// changed itself, is nothing to those that came after.
+    pub(super) fn take_out(&mut self, found: &mut Facts, left: &mut Facts) -> serde_json::Result<()> {
+        let (mut before, mut after) = (serde_json::to_value(&*found)?, serde_json::to_value(&*left)?);
+        self.0.retain(|(name, was, is)| {
+            if before.get(name) != Some(is) {
+                return false;
+            }
+            before[name] = was.clone();
+            let stayed = after.get(name) == Some(is);
+            if stayed {
+                after[name] = was.clone();
+            }
+            stayed
+        });
+        (*found, *left) = (serde_json::from_value(before)?, serde_json::from_value(after)?);
+        Ok(())
+    }
+}
+
 /// The emails and telephones of `before` that nobody has `after`.
 pub(super) fn dropped(before: [&Facts; 2], after: &Facts) -> Vec<String> {
     let mut dropped: Vec<String> = before
@@ -155,7 +188,7 @@ pub(super) fn dropped(before: [&Facts; 2], after: &Facts) -> Vec<String> {
 }
 
 /// Facts as a joining keeps them.
-pub(super) fn read(merge: i64, it: serde_json::Value) -> Result<Facts> {
+pub(super) fn read(merge: i64, it: Value) -> Result<Facts> {
     serde_json::from_value(it).map_err(|_| Error::Internal(format!("merge {merge} can't be read")))
 }
 

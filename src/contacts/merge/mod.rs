@@ -3,6 +3,7 @@
 //! for; whatever else hangs on it goes over to the one that stays.
 
 mod belongings;
+mod carry;
 mod consents;
 mod facts;
 mod standing;
@@ -134,14 +135,7 @@ pub async fn merge(
     )
     .fetch_one(&mut **tx)
     .await?;
-    sqlx::query!(
-        "insert into former_addresses (address, merge_id, contact_id) select address, $2, $3 from unnest($1::text[]) as left_out (address)",
-        &facts::dropped([&before_kept, &before_gone], &after),
-        id,
-        kept.0
-    )
-    .execute(&mut **tx)
-    .await?;
+    carry::leave_out(tx, id, kept, &facts::dropped([&before_kept, &before_gone], &after)).await?;
     metrics::sum_up(tx, now, &[kept.0, gone.0]).await?;
     let change = audit::Change {
         action: "contact.merge",
@@ -185,7 +179,7 @@ pub async fn undo(
         ));
     }
     let before_kept = facts::read(id, it.before_kept)?;
-    let mut parted = facts::read(id, it.before_gone)?;
+    let mut of_gone = facts::read(id, it.before_gone)?;
     let after_kept = facts::read(id, it.after_kept)?;
     let moved: Moved =
         serde_json::from_value(it.moved).map_err(|_| Error::Internal(format!("merge {id} can't be read")))?;
@@ -199,21 +193,23 @@ pub async fn undo(
     }
     let joining = Joining { kept, gone, words: (it.consent_before, it.consent_after), noes: &moved.noes };
     let hand = Hand { now, actor, why: PARTED };
-    consents::part(tx, hand, &joining, &current, (&mut restored, &mut parted)).await?;
+    consents::part(tx, hand, &joining, &current, (&mut restored, &mut of_gone)).await?;
     facts::settle(tx, &mut restored).await?;
-    facts::settle(tx, &mut parted).await?;
+    facts::settle(tx, &mut of_gone).await?;
     facts::put(tx, now, kept, &restored).await?;
     tell_of_lifecycle(tx, now, actor, kept, (&current, &restored), "UNDONE").await?;
-    sqlx::query!("update contacts set merged_into = null, email = $2, phone = $3 where id = $1", gone.0, parted.email(), parted.phone())
+    sqlx::query!("update contacts set merged_into = null, email = $2, phone = $3 where id = $1", gone.0, of_gone.email(), of_gone.phone())
         .execute(&mut **tx)
         .await
         .on_constraint("contacts_email_once", || {
             Error::refused("No se deshizo: el correo de la otra ficha ya es de otro contacto. Nada cambió; corrige ese correo y prueba otra vez.")
         })?;
-    facts::put(tx, now, gone, &parted).await?;
-    tell_of_lifecycle(tx, now, actor, gone, (&emptied, &parted), "UNDONE").await?;
-    belongings::move_back(tx, (kept, gone), it.merged_at, &moved).await?;
-    sqlx::query!("delete from former_addresses where merge_id = $1", id).execute(&mut **tx).await?;
+    facts::put(tx, now, gone, &of_gone).await?;
+    tell_of_lifecycle(tx, now, actor, gone, (&emptied, &of_gone), "UNDONE").await?;
+    let parted = belongings::move_back(tx, (kept, gone), it.merged_at, &moved).await?;
+    carry::leave_out(tx, id, kept, &[]).await?;
+    let taken_back = carry::TakenBack { id, gone, at: it.merged_at, facts: (&before_kept, &after_kept), moved: &moved };
+    carry::forward(tx, kept, taken_back, parted).await?;
     metrics::sum_up(tx, now, &[kept.0, gone.0]).await?;
     let change = audit::Change {
         action: "contact.unmerge",
