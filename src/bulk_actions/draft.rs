@@ -15,7 +15,7 @@ use chrono::{DateTime, Utc};
 /// A change as a form asks for it.
 #[derive(Clone, Debug, Default)]
 pub struct Draft {
-    /// `TAG`, `UNTAG`, `OWNER`, `LIFECYCLE`, `STAGE` or `LIST`.
+    /// `TAG`, `UNTAG`, `OWNER`, `LIFECYCLE`, `STAGE`, `LIST` or `UNLIST`.
     pub action: String,
     /// Name of the interest to tag with; made where there is none.
     pub interest: String,
@@ -29,8 +29,10 @@ pub struct Draft {
     pub lifecycle: String,
     /// Row of the stage.
     pub stage: String,
-    /// Row of the list.
+    /// Row of the list that they are put on.
     pub to_list: String,
+    /// Row of the list that they are taken off.
+    pub from_list: String,
     /// How many people the form said that it is about; none: it said nothing.
     pub shown: Option<i64>,
 }
@@ -76,13 +78,23 @@ impl Draft {
             }
             "LIST" => {
                 let list = ListId(self.to_list.parse().unwrap_or(0));
-                match list::open(&mut **tx, list).await {
-                    Ok(name) => Ok((Change::List(list), name)),
-                    Err(Error::NotFound) => Err(choose("Elige a qué lista se agregan.")),
-                    Err(error) => Err(error),
-                }
+                let name = list::open(&mut **tx, list).await;
+                Ok((Change::List(list), name.map_err(|it| or_choose(it, "Elige a qué lista se agregan."))?))
+            }
+            "UNLIST" => {
+                let list = ListId(self.from_list.parse().unwrap_or(0));
+                let name = list::open(&mut **tx, list).await;
+                Ok((Change::Unlist(list), name.map_err(|it| or_choose(it, "Elige de qué lista se quitan."))?))
             }
             _ => Err(choose("Elige qué hacer con estas personas.")),
         }
+    }
+}
+
+/// What is not there was not chosen.
+fn or_choose(error: Error, message: &str) -> Error {
+    match error {
+        Error::NotFound => Error::invalid("action", message),
+        error => error,
     }
 }

@@ -101,17 +101,20 @@ pub fn action_label(action: &str) -> Option<&'static str> {
         "LIFECYCLE" => "Cambiar la etapa",
         "STAGE" => "Poner en el embudo",
         "LIST" => "Agregar a una lista",
+        "UNLIST" => "Quitar de una lista",
         _ => return None,
     })
 }
 
-/// What people are given.
+/// What is done to people.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// A fact of their own.
+    /// They are given a fact of their own.
     Fact(Edit),
-    /// A place on a list.
+    /// They are given a place on a list.
     List(ListId),
+    /// They lose their place on a list.
+    Unlist(ListId),
 }
 
 impl Change {
@@ -129,6 +132,9 @@ impl Change {
                 let added = list_bulk::attach(tx, now, actor, list, contacts).await?;
                 Ok(added.into_iter().map(|id| (id, serde_json::Value::Null)).collect())
             }
+            Change::Unlist(list) => {
+                Ok(list_bulk::take_off(tx, now, actor, list, contacts).await?.into_iter().collect())
+            }
         }
     }
 
@@ -143,6 +149,9 @@ impl Change {
         match self {
             Change::Fact(edit) => bulk_edit::restore(tx, now, actor, edit, stood).await,
             Change::List(list) => list_bulk::detach(tx, now, actor, list, &stood.ids).await,
+            Change::Unlist(list) => {
+                list_bulk::put_back(tx, now, actor, list, (&stood.ids, &stood.before)).await
+            }
         }
     }
 }
@@ -227,6 +236,7 @@ impl TryFrom<Stored> for BulkAction {
             "UNTAG" => Change::Fact(Edit::Untag(InterestId(target?))),
             "OWNER" => Change::Fact(Edit::Owner(it.target_id.map(StaffId))),
             "LIST" => Change::List(ListId(target?)),
+            "UNLIST" => Change::Unlist(ListId(target?)),
             "LIFECYCLE" => Change::Fact(Edit::Lifecycle(
                 it.target_code.as_deref().and_then(Lifecycle::from_code).ok_or_else(unreadable)?,
             )),
@@ -258,6 +268,7 @@ impl TryFrom<Stored> for BulkAction {
 fn title(change: Change, target: &str) -> String {
     let edit = match change {
         Change::List(_) => return format!("Agregar a la lista «{target}»"),
+        Change::Unlist(_) => return format!("Quitar de la lista «{target}»"),
         Change::Fact(edit) => edit,
     };
     match edit {
@@ -298,7 +309,7 @@ pub async fn create(
         Change::Fact(Edit::Owner(it)) => (it.map(|it| it.0), None),
         Change::Fact(Edit::Lifecycle(it)) => (None, Some(it.code())),
         Change::Fact(Edit::Stage(it)) => (Some(it), None),
-        Change::List(it) => (Some(it.0), None),
+        Change::List(it) | Change::Unlist(it) => (Some(it.0), None),
     };
     let id = sqlx::query_scalar!(
         "insert into bulk_actions (action, target_id, target_code, target_name, filter, created_at, created_by, created_by_name)

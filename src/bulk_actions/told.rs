@@ -49,8 +49,8 @@ pub(super) async fn each(
 
 fn verb(change: Change, way: Way) -> &'static str {
     match (change, way) {
-        (Change::List(_), Way::There) => "list.join",
-        (Change::List(_), Way::Back) => "list.leave",
+        (Change::List(_), Way::There) | (Change::Unlist(_), Way::Back) => "list.join",
+        (Change::List(_), Way::Back) | (Change::Unlist(_), Way::There) => "list.leave",
         (Change::Fact(Edit::Tag(_)), Way::There) | (Change::Fact(Edit::Untag(_)), Way::Back) => {
             "interest.add"
         }
@@ -67,6 +67,7 @@ fn verb(change: Change, way: Way) -> &'static str {
 fn was_so(action: &BulkAction, was: &Value) -> Value {
     match action.change {
         Change::List(_) | Change::Fact(Edit::Tag(_)) => json!({}),
+        Change::Unlist(_) => json!({ "list": action.target }),
         Change::Fact(Edit::Untag(_)) => json!({ "interest": action.target }),
         Change::Fact(Edit::Owner(_)) => json!({ "owner_id": was }),
         Change::Fact(Edit::Lifecycle(_)) => json!({ "lifecycle": was }),
@@ -79,7 +80,7 @@ fn made_so(action: &BulkAction) -> Value {
     match action.change {
         Change::List(_) => json!({ "list": action.target }),
         Change::Fact(Edit::Tag(_)) => json!({ "interest": action.target }),
-        Change::Fact(Edit::Untag(_)) => json!({}),
+        Change::Unlist(_) | Change::Fact(Edit::Untag(_)) => json!({}),
         Change::Fact(Edit::Owner(owner)) => json!({ "owner_id": owner }),
         Change::Fact(Edit::Lifecycle(to)) => json!({ "lifecycle": to }),
         Change::Fact(Edit::Stage(stage)) => json!({ "stage_id": stage }),

@@ -2,8 +2,8 @@
 
 use super::{
     contact_filter::Filter,
-    contact_list::{COLUMNS, JOINS_OF_PAGE, Row, row},
     found::Found,
+    list_row::{self, Beside, Row},
     silent,
 };
 use crate::{
@@ -20,7 +20,10 @@ pub(super) async fn by_activity(
     found: &Found,
     place: Place,
     size: usize,
+    beside: Beside,
 ) -> Result<Page<Row>> {
+    // What it is ordered by, the place of the next page is made of.
+    let beside = Beside { figures: true, ..beside };
     let place = place.sorted_by(|key| matches!(key, Key::At(_)));
     let edge = match place.edge().map(|it| (it.id, &it.key)) {
         Some((id, Key::At(at))) => Some((id, *at)),
@@ -38,7 +41,8 @@ pub(super) async fn by_activity(
         if !begun || missing <= 0 {
             continue;
         }
-        let mut query = QueryBuilder::new(COLUMNS);
+        let mut query = QueryBuilder::new("");
+        beside.push_columns(&mut query);
         query.push(" from (select c.id, ");
         // Whom nothing else singles out is looked for where somebody may be: nearly everybody may have given a sign.
         let by_block = !is_active && filter.is_empty() && matches!(found, Found::All);
@@ -75,9 +79,10 @@ pub(super) async fn by_activity(
         if by_block {
             query.push(format!(") c order by b.block{direction}, c.id{direction} limit {missing}"));
         }
-        query.push(") p join contacts c on c.id = p.id").push(JOINS_OF_PAGE);
+        query.push(") p join contacts c on c.id = p.id");
+        beside.push_joins_of_page(&mut query);
         query.push(format!(" order by p.at{direction}, p.id{direction}"));
-        rows.extend(query.build().try_map(|it| row(&it)).fetch_all(&mut *db).await?);
+        rows.extend(query.build().try_map(|it| list_row::read(&it)).fetch_all(&mut *db).await?);
     }
     Ok(Page::new(&place, size, rows))
 }

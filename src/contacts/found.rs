@@ -38,9 +38,12 @@ pub(super) enum Found {
     Many(Search),
 }
 
-/// Most rows that are taken by their ids. Limits are written into statements, not bound: so many rows at most is what
-/// the plan is chosen by.
-const FEW: i64 = 2000;
+/// Most rows that are taken by their ids: as many as a list counts, and one. Limits are written into statements, not
+/// bound: so many rows at most is what the plan is chosen by.
+const FEW: i64 = 1001;
+
+/// Of a word that more bear than this, so many are looked at beside the words of their company.
+const LOOKED_AT: i64 = 2000;
 
 impl Found {
     /// Look for the words first, by the trigrams alone. Left to itself, Postgres
@@ -49,7 +52,8 @@ impl Found {
         let Some(search) = Search::parse(q) else {
             return Ok(if Search::is_vain(q) { Found::Rows(Vec::new()) } else { Found::All });
         };
-        let mut query = QueryBuilder::new("(");
+        // One value, since each row that comes back costs as much as finding it.
+        let mut query = QueryBuilder::new("select coalesce(array_agg(id), '{}') from ((");
         push_people(&mut query, &search, Some(FEW + 1));
         query
             .push(format!(" limit {}", FEW + 1))
@@ -62,7 +66,8 @@ impl Found {
                 .push(" union select o.contact_id from former_owners o where o.address = ")
                 .push_bind(address.clone());
         }
-        let mut ids: Vec<i64> = query.build_query_scalar().fetch_all(&mut *db).await?;
+        query.push(") found");
+        let mut ids: Vec<i64> = query.build_query_scalar().fetch_one(&mut *db).await?;
         if ids.is_empty() {
             ids = across(db, &search).await?;
         }
@@ -103,7 +108,7 @@ impl Found {
 }
 
 /// The rows of people who bear some of the words, and their company the others: "ana lechería". Of a word that more
-/// than [`FEW`] bear, so many are looked at.
+/// than [`LOOKED_AT`] bear, so many are looked at.
 async fn across(db: &mut PgConnection, search: &Search) -> Result<Vec<i64>> {
     let apart = search.apart();
     if apart.is_empty() {
@@ -115,22 +120,22 @@ async fn across(db: &mut PgConnection, search: &Search) -> Result<Vec<i64>> {
         query.push("(select c.id from (select k.id, k.name_key from companies k where ");
         word.push_indexed(&mut query, "k.name_key");
         query
-            .push(format!(" limit {FEW}"))
+            .push(format!(" limit {LOOKED_AT}"))
             .push(") k join contacts c on c.company_id = k.id where c.merged_into is null and ");
         others.push_either(&mut query, ("c.search_key", "k.name_key"));
         query
-            .push(format!(" limit {FEW}"))
+            .push(format!(" limit {LOOKED_AT}"))
             .push(") union (select c.id from (select w.contact_id from contact_words w where ");
         word.push_indexed(&mut query, "w.words");
-        query.push(format!(" limit {FEW}")).push(
+        query.push(format!(" limit {LOOKED_AT}")).push(
             ") w join contacts c on c.id = w.contact_id join companies k on k.id = c.company_id where c.merged_into is null and ",
         );
         others.push_either(&mut query, ("c.search_key", "k.name_key"));
-        query.push(format!(" limit {FEW})"));
+        query.push(format!(" limit {LOOKED_AT})"));
     }
     // Planned anew for what is asked, as likeness is.
     let ids: Vec<i64> = query.build_query_scalar().persistent(false).fetch_all(db).await?;
-    Ok(ids.into_iter().take(usize::try_from(FEW).unwrap_or(usize::MAX)).collect())
+    Ok(ids.into_iter().take(usize::try_from(LOOKED_AT).unwrap_or(usize::MAX)).collect())
 }
 
 /// Most people who are shown ahead of the others.
@@ -153,7 +158,7 @@ pub(super) async fn called(db: &mut PgConnection, q: &str) -> Result<Vec<i64>> {
 }
 
 /// Most candidates whose likeness is weighed.
-const WEIGHED: i64 = 500;
+const WEIGHED: i64 = 200;
 
 /// The rows of the people who look like what `q` says, the likest first, at most
 /// `limit`: for when nobody is called so. Empty where nothing in `q` can be misspelt.

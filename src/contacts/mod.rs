@@ -39,6 +39,7 @@ pub mod deletion;
 mod by_activity;
 mod check;
 mod found;
+mod list_row;
 mod search;
 
 pub use check::MAX_NOTES;

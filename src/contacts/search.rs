@@ -152,21 +152,17 @@ impl Search {
         query.push(")");
     }
 
-    /// How much `column` looks like the words, the more the higher.
+    /// How much `column` looks like the words, the more the higher. Weighing is dear: what a slip explains is not weighed.
     pub(super) fn push_likeness(&self, query: &mut QueryBuilder<Postgres>, column: &'static str) {
         query.push("(0");
         for word in self.words.iter().filter(|it| is_name(it)) {
-            query.push(" + greatest(word_similarity(").push_bind(word.clone()).push(", ").push(column);
-            query.push(")");
+            query.push(" + case when ").push(column).push(" like ").push_bind(format!("%{word}%"));
+            query.push(" then 1");
             for pattern in slips(word) {
-                query
-                    .push(", case when ")
-                    .push(column)
-                    .push(" like ")
-                    .push_bind(pattern)
-                    .push(" then 0.9 end");
+                query.push(" when ").push(column).push(" like ").push_bind(pattern).push(" then 0.9");
             }
-            query.push(")");
+            query.push(" else word_similarity(").push_bind(word.clone()).push(", ").push(column);
+            query.push(") end");
         }
         query.push(")");
     }

@@ -34,10 +34,24 @@ pub async fn of(db: &mut PgConnection, import: &Import) -> Result<Vec<i64>> {
     .await?)
 }
 
-/// Of those, the ones to whom a basis that is stated for the file may be given: all of a file of contacts, unless it left
-/// those alone whom the base knew; of a file of history, whom it created.
+/// To whom a basis that is stated for a file may be given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Whom {
+    /// Everybody in it: the base knew some of them, and they are changed by it.
+    All,
+    /// Whom it created.
+    Created,
+}
+
+/// All of a file of contacts, unless it left those alone whom the base knew; of a file of history, whom it created.
+pub(super) fn whom_a_basis_may_be_given(import: &Import) -> Whom {
+    let changes_known = import.kind == Kind::Contacts && import.on_duplicate != OnDuplicate::Skip;
+    if changes_known { Whom::All } else { Whom::Created }
+}
+
+/// Those people.
 pub(super) async fn whom_a_basis_is_about(db: &mut PgConnection, import: &Import) -> Result<Vec<i64>> {
-    if import.kind == Kind::Contacts && import.on_duplicate != OnDuplicate::Skip {
+    if whom_a_basis_may_be_given(import) == Whom::All {
         return of(db, import).await;
     }
     Ok(sqlx::query_scalar!("select id from contacts where import_id = $1 order by id", import.id.0)

@@ -1,7 +1,12 @@
 //! The permission that a file's people come with: stated at upload, anew before confirming, or declared once they are
 //! written. Whom it reaches is decided by `contacts::bulk`, each time by the same rules.
 
-use super::{Import, Kind, Status, decisions, get, mapping::Field, people, validate};
+use super::{
+    Import, Kind, Status, decisions, get,
+    mapping::Field,
+    people::{self, Whom},
+    validate,
+};
 use crate::{
     access::{Actor, Permission},
     audit,
@@ -163,8 +168,37 @@ pub fn obstacle(import: &Import) -> Option<&'static str> {
 /// # Errors
 /// When the database fails.
 pub async fn lacking(db: &mut PgConnection, import: &Import) -> Result<i64> {
-    let people = people::whom_a_basis_is_about(&mut *db, import).await?;
-    lacking_among(db, &people).await
+    // Counted where they are: a file may hold a million, and its page is looked at often.
+    Ok(match people::whom_a_basis_may_be_given(import) {
+        Whom::Created => {
+            sqlx::query_scalar!(
+                r#"select count(*) as "count!" from contacts
+                   where import_id = $1 and merged_into is null
+                     and email_basis is null and sms_basis is null and whatsapp_basis is null"#,
+                import.id.0
+            )
+            .fetch_one(db)
+            .await?
+        }
+        Whom::All => {
+            sqlx::query_scalar!(
+                r#"with whom as (
+                       select subject_id from import_rows where import_id = $1 and verdict <> 'REJECTED'
+                       union
+                       select unnest(subject_ids) from import_quiet_rows where import_id = $1
+                       union
+                       select id from contacts where import_id = $1
+                   )
+                   select count(*) as "count!" from contacts
+                   where id in (select coalesce(c.merged_into, c.id) from whom join contacts c on c.id = whom.subject_id)
+                     and merged_into is null
+                     and email_basis is null and sms_basis is null and whatsapp_basis is null"#,
+                import.id.0
+            )
+            .fetch_one(db)
+            .await?
+        }
+    })
 }
 
 async fn lacking_among(db: &mut PgConnection, people: &[i64]) -> Result<i64> {

@@ -8,6 +8,7 @@ use crate::{
     ids::ListId,
 };
 use chrono::{DateTime, Utc};
+use serde_json::Value;
 
 /// Put `contacts` on the list; gives who was not on it.
 ///
@@ -62,6 +63,70 @@ pub async fn detach(
     .await?;
     touch(tx, now, list).await?;
     Ok(gone)
+}
+
+/// Take `contacts` off the list; gives who was on it, with the place that was theirs, for [`put_back`].
+///
+/// # Errors
+/// [`crate::error::Error::Forbidden`], [`crate::error::Error::NotFound`] when the list is gone, or the database's.
+pub async fn take_off(
+    tx: &mut Tx<'_>,
+    now: DateTime<Utc>,
+    actor: &Actor,
+    list: ListId,
+    contacts: &[i64],
+) -> Result<Vec<(i64, Value)>> {
+    actor.require(Permission::EditContacts)?;
+    super::list::open(&mut **tx, list).await?;
+    let gone = sqlx::query!(
+        r#"delete from list_members where list_id = $1 and contact_id = any ($2)
+           returning contact_id as "contact_id!",
+               jsonb_build_object('added_at', added_at, 'came_as', came_as, 'came_with', came_with) as "place!""#,
+        list.0,
+        contacts
+    )
+    .fetch_all(&mut **tx)
+    .await?;
+    touch(tx, now, list).await?;
+    Ok(gone.into_iter().map(|it| (it.contact_id, it.place)).collect())
+}
+
+/// Give `contacts` the places back that [`take_off`] told; who was joined into another since brings them to that one.
+/// Gives who has theirs again: not who is on the list by now.
+///
+/// # Errors
+/// [`crate::error::Error::Forbidden`], [`crate::error::Error::NotFound`] when the list is gone, or the database's.
+pub async fn put_back(
+    tx: &mut Tx<'_>,
+    now: DateTime<Utc>,
+    actor: &Actor,
+    list: ListId,
+    (contacts, places): (&[i64], &[Value]),
+) -> Result<Vec<i64>> {
+    actor.require(Permission::EditContacts)?;
+    super::list::open(&mut **tx, list).await?;
+    let back = sqlx::query_scalar!(
+        r#"with asked as (
+               select u.id, coalesce(c.merged_into, c.id) as contact_id, p.added_at, p.came_as, p.came_with
+               from unnest($2::bigint[], $3::jsonb[]) u (id, place) join contacts c on c.id = u.id
+               cross join lateral jsonb_to_record(u.place) p (added_at timestamptz, came_as text, came_with bigint)
+           ), added as (
+               insert into list_members (list_id, contact_id, added_at, came_as, came_with)
+               select $1, contact_id, added_at, came_as, (
+                   -- Only while they still are one.
+                   select gone.id from contacts gone where gone.id = came_with and gone.merged_into = asked.contact_id)
+               from asked order by contact_id
+               on conflict do nothing returning contact_id
+           )
+           select id as "id!" from asked where contact_id in (select contact_id from added) order by id"#,
+        list.0,
+        contacts,
+        places
+    )
+    .fetch_all(&mut **tx)
+    .await?;
+    touch(tx, now, list).await?;
+    Ok(back)
 }
 
 /// Note that the list changed.

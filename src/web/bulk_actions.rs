@@ -96,6 +96,7 @@ struct BulkForm {
     lifecycle: String,
     stage: String,
     to_list: String,
+    from_list: String,
     /// How many people the page said.
     shown: String,
 }
@@ -115,6 +116,7 @@ impl BulkForm {
             lifecycle: self.lifecycle.clone(),
             stage: self.stage.clone(),
             to_list: self.to_list.clone(),
+            from_list: self.from_list.clone(),
             shown: self.shown.parse().ok(),
         }
     }
@@ -166,6 +168,8 @@ async fn new(State(state): State<AppState>, shell: Shell, Query(whom): Query<Who
         id: whom.id.clone(),
         list: whom.list.clone(),
         action: "TAG".to_owned(),
+        // Of a list that is looked at, people are taken off that one.
+        from_list: Asked::parse(&whom.list).map(|it| it.of_list()).unwrap_or_default(),
         ..BulkForm::default()
     };
     let page = NewPage::load(&state, shell, form, Errors::default()).await?;

@@ -57,5 +57,18 @@ async fn a_list_takes_the_marked_and_the_pasted_and_gives_back_who_was_removed()
     window.sees("Volvió a la lista.").await;
     window.sees("4 integrantes").await;
     window.sees("Rosa Gallardo").await;
+
+    // All its people at once, and back: the bare address stays where it is.
+    window.open(&format!("/contacts?list={}", list.trim_start_matches("/lists/"))).await;
+    window.press("Cambiar a todos los que coinciden (3 contactos)").await;
+    window.fill("action", "UNLIST").await;
+    window.press("Cambiar a 3 personas").await;
+    window.sees("Quitar de la lista «Socios del convenio»").await;
+    window.sees("Deshacer").await;
+    assert_eq!(app.one::<i64>("select count(*) from list_members").await, 1);
+    window.press("Deshacer").await;
+    window.sees("Se deshizo en 3 personas").await;
+    window.open(&list).await;
+    window.sees("4 integrantes").await;
     window.close().await;
 }

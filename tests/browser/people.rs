@@ -72,7 +72,9 @@ async fn a_list_is_filtered_tagged_as_a_whole_taken_back_and_taken_out() {
     sign_in(&window).await;
 
     window.open("/contacts").await;
+    // The panel comes once it is opened.
     window.press("Filtros").await;
+    window.sees("Aplicar filtros").await;
     window.fill("kind", "B2B").await;
     window.press("Aplicar filtros").await;
     window.sees("3 contactos").await;

@@ -203,7 +203,7 @@ async fn choices_and_quiet_hours_are_kept_and_audited_once(db: PgPool) {
 
 async fn names(db: &mut PgConnection, filter: Filter) -> Vec<String> {
     let Listed { page, count, .. } =
-        contact_list::page_and_count(db, &filter, Sort::Name, Place::First, 50, 1000).await.unwrap();
+        contact_list::page_and_count(db, &filter, Sort::Name, Place::First, 50, 1000, &[]).await.unwrap();
     assert_eq!(count, i64::try_from(page.rows.len()).unwrap());
     page.rows.into_iter().map(|it| it.name).collect()
 }
@@ -298,7 +298,7 @@ async fn a_word_that_thousands_share_is_found_and_narrowed_too(db: PgPool) {
     let db = &mut *db.acquire().await.unwrap();
     let filter = Filter { q: "ana".to_owned(), ..Filter::default() };
     let Listed { page, count, .. } =
-        contact_list::page_and_count(db, &filter, Sort::Newest, Place::First, 50, 1001).await.unwrap();
+        contact_list::page_and_count(db, &filter, Sort::Newest, Place::First, 50, 1001, &[]).await.unwrap();
     assert_eq!((page.rows.len(), page.has_next, count), (50, true, 1001));
     let by_name = contact_list::page(db, &filter, Sort::Name, Place::First, 50).await.unwrap();
     assert_eq!(by_name.rows[1].email.as_deref(), Some("10@sur.example"));

@@ -706,7 +706,8 @@ async fn facts(db: &PgPool) -> Vec<(i64, String, Option<i64>, Option<i64>, i64, 
         "select c.id, c.lifecycle, c.owner_id, p.stage_id,
              (select count(*) from contact_interests t where t.contact_id = c.id),
              concat((select string_agg(t.at::text, ' ') from contact_interests t where t.contact_id = c.id), ' ',
-             (select string_agg(m.list_id::text, ' ') from list_members m where m.contact_id = c.id))
+             (select string_agg(concat_ws(' ', m.list_id, m.added_at, m.came_as, m.came_with), ' ')
+              from list_members m where m.contact_id = c.id))
          from contacts c left join pipeline_cards p on p.contact_id = c.id order by c.id",
     )
     .fetch_all(db)
@@ -748,7 +749,8 @@ async fn a_change_to_all_that_match_says_how_many_runs_and_is_taken_back(db: PgP
         .execute(&db)
         .await
         .unwrap();
-    sqlx::query("insert into list_members (list_id, contact_id, added_at) select l.id, c.id, now() from contacts c, lists l where c.id % 2 = 0").execute(&db).await.unwrap();
+    // One came as a bare address.
+    sqlx::query("insert into list_members (list_id, contact_id, added_at, came_as) select l.id, c.id, '2026-02-03T04:05:06Z', case when c.id % 100 = 0 then c.email end from contacts c, lists l where c.id % 2 = 0").execute(&db).await.unwrap();
     let list: i64 = one(&db, "select id from lists").await;
     let page = staff.get("/bulk-actions/new?scope=all&list=").await.text();
     assert!(page.contains("Cambiar a 2.500 personas") && page.contains("se puede deshacer"), "{page}");
@@ -763,6 +765,7 @@ async fn a_change_to_all_that_match_says_how_many_runs_and_is_taken_back(db: PgP
         (vec![("action", "LIFECYCLE"), ("lifecycle", "PROSPECTO")], 2500),
         (vec![("action", "STAGE"), ("stage", &stage)], 2500),
         (vec![("action", "LIST"), ("to_list", &list)], 1250),
+        (vec![("action", "UNLIST"), ("from_list", &list)], 1250),
     ] {
         let form: Vec<(&str, &str)> =
             [("scope", "all"), ("list", "")].into_iter().chain(fields.clone()).collect();
@@ -793,7 +796,24 @@ async fn a_change_to_all_that_match_says_how_many_runs_and_is_taken_back(db: PgP
             .unwrap();
     assert_eq!(moves, [("HAND".to_owned(), 2500), ("UNDONE".to_owned(), 2500)]);
     let audited: i64 = one(&db, "select count(*) from audit_events where subject_kind = 'bulk_action'").await;
-    assert_eq!(audited, 14);
+    assert_eq!(audited, 16);
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn the_panel_of_filters_comes_once_it_is_opened(db: PgPool) {
+    leads(&db, 3).await;
+    let app = TestApp::new(db.clone());
+    let reader = app.as_role(Role::ReadOnly).await;
+    let page = reader.get("/contacts?sort=name").await.body;
+    assert!(!page.contains("name=\"birth_month\"") && page.contains("hx-get=\"/contacts/filters?sort=name\""));
+    assert!(page.contains("href=\"/contacts?sort=name&#38;filters=open\""), "without JavaScript too");
+    for path in ["/contacts?sort=name&filters=open", "/contacts/filters?sort=name", "/contacts?birth_month=3"] {
+        assert!(reader.get(path).await.body.contains("name=\"birth_month\""), "{path}");
+    }
+    let open = reader.get("/contacts?filters=open").await.body;
+    assert!(open.contains("<details class=\"more-filters\" open>") && !open.contains("/contacts/filters"));
+    let part = reader.get("/contacts/filters?lifecycle=LEAD").await.body;
+    assert!(part.contains("value=\"LEAD\" selected") && !part.contains("<html"), "{part}");
 }
 
 /// The last bulk action told the audit of each of the `changed` what they were and became, and as much of its undoing.
@@ -827,6 +847,7 @@ async fn told_of_each(db: &PgPool, changed: i64) {
         "interest.remove" => assert_eq!((was, is), (&json!({ "interest": "Yoga" }), &json!({}))),
         "contact.lifecycle" => assert_eq!(is, &json!({ "lifecycle": "PROSPECTO" })),
         "list.join" => assert_eq!((was, is), (&json!({}), &json!({ "list": "Feria" }))),
+        "list.leave" => assert_eq!((was, is), (&json!({ "list": "Feria" }), &json!({}))),
         "contact.update" => assert_ne!(was["owner_id"], is["owner_id"]),
         "pipeline.move" => assert_ne!(was["stage_id"], is["stage_id"]),
         other => panic!("{other}"),

@@ -210,12 +210,7 @@ async fn refuse_anew(
 ///
 /// # Errors
 /// When the database fails.
-pub(super) async fn leave_out(
-    tx: &mut Tx<'_>,
-    id: i64,
-    kept: ContactId,
-    addresses: &[String],
-) -> Result<()> {
+pub(super) async fn leave_out(tx: &mut Tx<'_>, id: i64, kept: ContactId, addresses: &[String]) -> Result<()> {
     sqlx::query!("delete from former_addresses where merge_id = $1 and address <> all ($2)", id, addresses)
         .execute(&mut **tx)
         .await?;

@@ -12,6 +12,7 @@ use crate::{
     },
     error::{Error, Result},
     ids::{BulkActionId, CompanyId, ImportId, InterestId, ListId, SegmentId, StageId},
+    reports::choices::Owner as Account,
     web::views::Viewed,
 };
 use axum::http::Uri;
@@ -58,6 +59,8 @@ pub(in crate::web) struct Asked {
     pub(super) after: String,
     /// `all`: count them to the last one.
     pub(super) count: String,
+    /// `open`: the panel of filters is.
+    pub(super) filters: String,
 }
 
 impl Asked {
@@ -223,12 +226,32 @@ impl Asked {
         panel.iter().filter(|it| !it.is_empty()).count()
     }
 
+    /// The list whose people are asked for, as in the address.
+    pub(in crate::web) fn of_list(&self) -> String {
+        self.list.clone()
+    }
+
+    /// Whether the page comes with its panel of filters.
+    pub(super) fn shows_filters(&self) -> bool {
+        self.filters == "open" || self.chosen() > 0
+    }
+
+    /// The address of the same list with that panel, open.
+    pub(super) fn with_filters(&self) -> String {
+        format!("{}{}filters=open", self.address(), self.and())
+    }
+
     /// The interests that are asked for, each once.
     fn interests(&self) -> Vec<i64> {
         let mut ids: Vec<i64> = self.interest.iter().filter_map(|it| it.trim().parse().ok()).collect();
         ids.sort_unstable();
         ids.dedup();
         ids
+    }
+
+    /// Whether the panel offers what this one looks after: not of who has left, unless it was chosen.
+    pub(super) fn may_ask_for(&self, owner: &Account) -> bool {
+        owner.active || owner.id.to_string() == self.owner
     }
 
     /// Whether one of the interests that are asked for is `id`.
@@ -331,11 +354,14 @@ impl Asked {
         if query.is_empty() { "/contacts".to_owned() } else { format!("/contacts?{query}") }
     }
 
+    /// What a further pair follows in the address.
+    fn and(&self) -> char {
+        if self.address().contains('?') { '&' } else { '?' }
+    }
+
     /// The address of the same page with all of them counted.
     pub(super) fn counted(&self) -> String {
-        let address = self.address();
-        let and = if address.contains('?') { '&' } else { '?' };
-        format!("{address}{and}count=all")
+        format!("{}{}count=all", self.address(), self.and())
     }
 
     /// The address with one thing changed, from the first page.

@@ -3,9 +3,8 @@
 use super::asked::Asked;
 use crate::{
     chile::{comunas, format},
-    contacts::{contact_filter::Owner, contact_list::Filter, interests::Interest},
-    ids::StageId,
-    reports::choices::Owner as Account,
+    contacts::{contact_filter::Owner, contact_list::Filter},
+    reports::choices::Choices,
 };
 
 /// Names that the words of a chip need.
@@ -13,9 +12,18 @@ pub(super) struct Names<'a> {
     pub(super) company: &'a str,
     pub(super) segment: &'a str,
     pub(super) list: &'a str,
-    pub(super) owners: &'a [Account],
-    pub(super) interests: &'a [Interest],
-    pub(super) stages: &'a [(StageId, String)],
+    /// What the panel of filters offers, which is there where one of its filters is chosen.
+    pub(super) choices: Option<&'a Choices>,
+}
+
+impl Names<'_> {
+    fn among<'a, T>(
+        &'a self,
+        of: fn(&'a Choices) -> &'a Vec<T>,
+        is_it: impl Fn(&T) -> bool,
+    ) -> Option<&'a T> {
+        self.choices.and_then(|it| of(it).iter().find(|it| is_it(it)))
+    }
 }
 
 impl Asked {
@@ -101,14 +109,16 @@ impl Asked {
         match filter.owner {
             Some(Owner::Nobody) => link("Sin responsable".to_owned(), |it| it.owner.clear()),
             Some(Owner::Staff(id)) => {
-                let name = names.owners.iter().find(|it| it.id == id).map_or("no existe", |it| &it.name);
+                let name = names.among(|it| &it.owners, |it| it.id == id).map_or("no existe", |it| &it.name);
                 link(format!("Responsable: {name}"), |it| it.owner.clear());
             }
             None => {}
         }
         if !filter.interests.is_empty() {
             let called = |id: &i64| {
-                names.interests.iter().find(|it| it.id.0 == *id).map_or("no existe", |it| it.name.as_str())
+                names
+                    .among(|it| &it.interests, |it| it.id.0 == *id)
+                    .map_or("no existe", |it| it.name.as_str())
             };
             let label = match filter.interests.as_slice() {
                 [one] => format!("Interés: {}", called(one)),
@@ -120,7 +130,7 @@ impl Asked {
             link(label, |it| it.interest.clear());
         }
         if let Some(id) = filter.stage {
-            let name = names.stages.iter().find(|it| it.0 == id).map_or("no existe", |it| &it.1);
+            let name = names.among(|it| &it.stages, |it| it.0 == id).map_or("no existe", |it| &it.1);
             link(format!("Etapa del embudo: {name}"), |it| it.stage.clear());
         }
         links

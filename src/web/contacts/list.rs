@@ -12,13 +12,11 @@ use crate::{
         columns::{Choice as _, Column},
         company,
         contact_list::{self, Listed},
-        interests::Interest,
         views::{self, View},
         vocabulary::{Kind, Lifecycle, Source},
     },
     error::Result,
-    ids::StageId,
-    reports::choices::{Choices, Owner, choices},
+    reports::choices::{Choices, choices},
     segments::{list, segment, whom},
     state::AppState,
     web::{
@@ -65,10 +63,8 @@ struct ListPage {
     /// The saved view shows something else by now.
     is_changed: bool,
     narrowed: Vec<(String, String)>,
-    industries: Vec<String>,
-    owners: Vec<Owner>,
-    interests: Vec<Interest>,
-    stages: Vec<(StageId, String)>,
+    /// What the panel of filters offers; none: it is asked for once it is opened, which it seldom is.
+    choices: Option<Choices>,
     rows: Vec<Row>,
     count: String,
     /// Where all of them are counted; empty: they are.
@@ -106,9 +102,9 @@ pub(super) async fn all(
     let most = if asked.count == "all" { i64::MAX } else { COUNTED + 1 };
     let place = paging::place(&state.config, &asked.before, &asked.after)?;
     let Listed { page, count, is_alike } =
-        contact_list::page_and_count(&mut db, &filter, asked.sort(), place, PAGE, most).await?;
-    let Choices { industries, interests, stages, mut owners } = choices(&mut db).await?;
-    owners.retain(|it| it.active || it.id.to_string() == asked.owner);
+        contact_list::page_and_count(&mut db, &filter, asked.sort(), place, PAGE, most, &asked.columns())
+            .await?;
+    let choices = if asked.shows_filters() { Some(choices(&mut db).await?) } else { None };
     let company = match filter.company {
         Some(id) => company::get(&mut *db, id).await.map_or_else(|_| "no existe".to_owned(), |it| it.name),
         None => String::new(),
@@ -143,14 +139,7 @@ pub(super) async fn all(
     };
     let newer = edge(page.rows.first().filter(|_| page.has_previous))?;
     let older = edge(page.rows.last().filter(|_| page.has_next))?;
-    let names = Names {
-        company: &company,
-        segment: &segment,
-        list: &on_list,
-        owners: &owners,
-        interests: &interests,
-        stages: &stages,
-    };
+    let names = Names { company: &company, segment: &segment, list: &on_list, choices: choices.as_ref() };
     html::page(&ListPage {
         shell,
         columns: asked.columns(),
@@ -158,10 +147,7 @@ pub(super) async fn all(
         own_view: view.filter(|it| it.may_change(&actor)).cloned(),
         is_changed: view.is_some_and(|it| it.shows != asked.shows()),
         narrowed: asked.narrowed(&filter, &names),
-        industries,
-        owners,
-        interests,
-        stages,
+        choices,
         exactly: if count > COUNTED && most == COUNTED + 1 { asked.counted() } else { String::new() },
         gone,
         count: if count > COUNTED && most == COUNTED + 1 {
@@ -178,6 +164,19 @@ pub(super) async fn all(
         now: state.clock.now(),
         asked,
     })
+}
+
+#[derive(Template)]
+#[template(path = "contacts/filters_alone.html")]
+struct Panel {
+    asked: Asked,
+    choices: Choices,
+}
+
+/// The panel of filters, as a list that is looked at with these has it.
+pub(super) async fn filters(State(state): State<AppState>, Query(asked): Query<Asked>) -> Answer {
+    let choices = choices(&mut *state.db.acquire().await?).await?;
+    html::page(&Panel { asked, choices })
 }
 
 fn row(row: contact_list::Row) -> Row {

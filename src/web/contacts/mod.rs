@@ -29,6 +29,7 @@ pub(super) fn routes() -> Vec<Route> {
         Route::post("/contacts/views", View, views::create::<Asked>),
         Route::post("/contacts/views/{id}", View, views::update::<Asked>),
         Route::delete("/contacts/views/{id}", View, views::delete::<Asked>),
+        Route::get("/contacts/filters", View, list::filters),
         Route::get("/contacts/new", EditContacts, edit::new),
         Route::get("/contacts/{id}", View, show::show),
         Route::post("/contacts/{id}", EditContacts, edit::update),
