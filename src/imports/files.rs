@@ -21,8 +21,10 @@ use std::{
 use tempfile::NamedTempFile;
 use tokio::io::AsyncReadExt;
 
-/// Largest file, in bytes.
-pub const MAX_BYTES: i64 = 200 * 1024 * 1024;
+/// Largest file, in MB: a million rows of fifteen columns take 240.
+pub const MAX_MB: usize = 300;
+/// The same in bytes.
+pub const MAX_BYTES: usize = MAX_MB * 1024 * 1024;
 /// Size of a stored chunk.
 const CHUNK: usize = 1024 * 1024;
 
@@ -39,20 +41,22 @@ pub async fn store(
 ) -> Result<ImportId> {
     actor.require(Permission::RunImports)?;
     let mut file = tokio::fs::File::open(path).await?;
-    let size = i64::try_from(file.metadata().await?.len()).unwrap_or(i64::MAX);
+    let size = file.metadata().await?.len();
     if size == 0 {
         return Err(Error::invalid(
             "file",
             "El archivo está vacío. Revisa que guardaste la planilla antes de subirla.",
         ));
     }
-    if size > MAX_BYTES {
+    if size > MAX_BYTES as u64 {
         return Err(Error::invalid(
             "file",
-            "El archivo pesa más de 200 MB. No se guardó nada. Divídelo en partes y sube una a la vez.",
+            format!(
+                "El archivo pesa más de {MAX_MB} MB. No se guardó nada. Divídelo en partes y sube una a la vez."
+            ),
         ));
     }
-    let id = insert(tx, now, actor, order, size).await?;
+    let id = insert(tx, now, actor, order, i64::try_from(size).unwrap_or(i64::MAX)).await?;
     let mut digest = Sha256::new();
     let mut chunk = Vec::with_capacity(CHUNK);
     for seq in 0.. {

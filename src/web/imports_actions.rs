@@ -30,7 +30,7 @@ use std::collections::{BTreeMap, HashMap};
 /// What the multipart frame and the fields may add to a file, in bytes.
 const BESIDE_FILE: usize = 1024 * 1024;
 /// Largest upload, in bytes.
-const LIMIT: usize = 200 * 1024 * 1024 + BESIDE_FILE;
+const LIMIT: usize = files::MAX_BYTES + BESIDE_FILE;
 
 pub(super) fn routes() -> Vec<Route> {
     vec![

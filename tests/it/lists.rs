@@ -805,9 +805,12 @@ async fn the_panel_of_filters_comes_once_it_is_opened(db: PgPool) {
     let app = TestApp::new(db.clone());
     let reader = app.as_role(Role::ReadOnly).await;
     let page = reader.get("/contacts?sort=name").await.body;
-    assert!(!page.contains("name=\"birth_month\"") && page.contains("hx-get=\"/contacts/filters?sort=name\""));
+    assert!(
+        !page.contains("name=\"birth_month\"") && page.contains("hx-get=\"/contacts/filters?sort=name\"")
+    );
     assert!(page.contains("href=\"/contacts?sort=name&#38;filters=open\""), "without JavaScript too");
-    for path in ["/contacts?sort=name&filters=open", "/contacts/filters?sort=name", "/contacts?birth_month=3"] {
+    for path in ["/contacts?sort=name&filters=open", "/contacts/filters?sort=name", "/contacts?birth_month=3"]
+    {
         assert!(reader.get(path).await.body.contains("name=\"birth_month\""), "{path}");
     }
     let open = reader.get("/contacts?filters=open").await.body;

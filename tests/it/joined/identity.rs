@@ -530,12 +530,12 @@ enum Order {
 
 #[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
 async fn joining_and_taking_back_is_nothing_whoever_they_are(db: PgPool) {
-    is_nothing(&db, Order::Back).await;
+    Box::pin(is_nothing(&db, Order::Back)).await;
 }
 
 #[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
 async fn taking_back_in_another_order_is_nothing_whoever_they_are(db: PgPool) {
-    is_nothing(&db, Order::Other).await;
+    Box::pin(is_nothing(&db, Order::Other)).await;
 }
 
 async fn is_nothing(db: &PgPool, order: Order) {
