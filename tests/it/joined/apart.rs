@@ -8,7 +8,7 @@ use crate::{
 };
 use llovizna::{
     access::Actor,
-    contacts::{contact, duplicates, inactivity, vocabulary::Lifecycle},
+    contacts::{contact, duplicates, inactivity, merge::Field, vocabulary::Lifecycle},
     error::Error,
     ids::{ContactId, ListId},
     segments::{list, list_bulk, list_removals},
@@ -52,6 +52,42 @@ async fn places_on_lists_come_apart_again(db: PgPool) {
     assert_eq!(on(&db, three).await, [kept, gone, third], "as the third, who is still joined");
     separate(&db, second).await.unwrap();
     assert_eq!(on(&db, three).await, [gone, third]);
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn what_a_later_one_has_as_well_stays_while_they_are_joined(db: PgPool) {
+    let kept = person(&db, ("Ana", "Soto"), "ana@uno.example", "", "").await;
+    let first = person(&db, ("Ana", "S."), "ana@dos.example", "", "").await;
+    let second = person(&db, ("Anita", "Soto"), "ana@tres.example", "", "").await;
+    run(
+        &db,
+        format!(
+            "insert into interests (name, key, created_at) values ('Yoga', 'yoga', '2026-11-01'), ('Pesca', 'pesca', '2026-11-01');
+             insert into contact_interests select c, i.id, '2026-11-02' from unnest(array[{first}, {second}]) c, interests i
+                 where i.key = 'yoga' or c = {first};
+             insert into pipeline_cards (contact_id, stage_id, value, moved_at)
+                 select c, (select min(id) from pipeline_stages), c * 1000, '2026-11-03' from unnest(array[{first}, {second}]) c"
+        ),
+    )
+    .await;
+    let mail = [Field::Email];
+    let one = join(&db, kept, first, &mail).await.unwrap();
+    let other = join(&db, kept, second, &mail).await.unwrap();
+    separate(&db, one).await.unwrap();
+    let interests = format!("select count(*) from contact_interests where contact_id = {kept}");
+    let value = |who| format!("select coalesce(max(value), 0) from pipeline_cards where contact_id = {who}");
+    assert_eq!(number(&db, interests.clone()).await, 1, "yoga, of the one who is still joined");
+    assert_eq!(number(&db, value(kept)).await, second.0 * 1000, "and the deal");
+    assert_eq!(number(&db, value(first)).await, first.0 * 1000);
+    let former: Vec<String> =
+        sqlx::query_scalar("select address from former_addresses").fetch_all(&db).await.unwrap();
+    assert_eq!(former, ["ana@uno.example"], "left out for the other's");
+    separate(&db, other).await.unwrap();
+    assert_eq!(number(&db, interests).await, 0);
+    assert_eq!((number(&db, value(kept)).await, number(&db, value(second)).await), (0, second.0 * 1000));
+    let emails: Vec<String> =
+        sqlx::query_scalar("select email from contacts order by id").fetch_all(&db).await.unwrap();
+    assert_eq!(emails, ["ana@uno.example", "ana@dos.example", "ana@tres.example"]);
 }
 
 #[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
