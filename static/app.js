@@ -2,6 +2,9 @@
 (function () {
   "use strict";
 
+  // What only a script can answer is not shown without one.
+  document.querySelectorAll("[data-scripted]").forEach(function (it) { it.hidden = false; });
+
   function typing(target) {
     return target.closest("input, textarea, select, [contenteditable]") !== null;
   }

@@ -73,12 +73,13 @@ async fn a_letter_of_ready_blocks_is_seen_for_each_person_and_an_earlier_one_is_
     window.sees_in("#preview .letter-text", "Hola Rosa: guardamos leña seca para ti.").await;
     window.sees_in("#preview .letter-text", "Avenida Alemania 451").await;
     window.picture("template-telephone").await;
-    // Who lacks what the text tells of would not get it.
-    let eva = app.one::<String>("select id::text from contacts where first_name = 'Eva'").await;
-    window.fill("contact_id", &eva).await;
+    // Whoever is searched for: who lacks what the text tells of would not get it.
+    window.fill("person", "eva").await;
     window.sees_in("#preview", "Falta un dato: comuna de la persona o de su empresa").await;
     window.sees_in_frame(FRAME, "Este mensaje no saldría.").await;
-    window.fill("contact_id", "").await;
+    window.fill("person", "nadie se llama asi").await;
+    window.sees_in("#field-contact_id", "nadie se llama así: una persona de ejemplo").await;
+    window.sees_in("#preview", "Camila, se viene la lluvia").await;
 
     // A variable that there is not is told while it is typed, and is not saved.
     window.fill_in(TEXT, "Hola {{ nombre }}: guardamos leña seca para ti.").await;

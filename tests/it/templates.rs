@@ -317,3 +317,23 @@ async fn who_only_looks_writes_no_template(db: PgPool) {
     assert_eq!(reader.get("/templates/new").await.status, StatusCode::FORBIDDEN);
     assert_eq!(reader.post("/templates", LETTER).await.status, StatusCode::FORBIDDEN);
 }
+
+#[sqlx::test(migrator = "MIGRATIONS")]
+async fn a_text_is_tried_on_whoever_is_searched_for(db: PgPool) {
+    let app = app(db);
+    // More than are offered unasked.
+    people(&app, "vecina", 30).await;
+    execute(&app, "update contacts set first_name = 'Rosario' where email = 'vecina30@x.example'").await;
+    let id = made(&app.post("/templates", LETTER).await);
+    let page = app.get(&format!("/templates/{id}")).await.body;
+    assert!(!page.contains("Rosario"), "{page}");
+    let page = app.get(&format!("/templates/{id}?person=vecina30&contact=1")).await;
+    let rosario = "selected>Rosario";
+    assert!(page.body.contains(rosario) && page.text().contains("Hola Rosario"), "{}", page.text());
+    let options = app.get("/templates/people?person=vecina30").await.body;
+    assert!(options.contains(rosario) && options.matches("<option").count() == 2, "{options}");
+    let nobody = app.get("/templates/people?person=zzzzqqq").await.text();
+    assert!(nobody.contains("nadie se llama así: una persona de ejemplo"), "{nobody}");
+    let first = app.get("/templates/people?person=").await.body;
+    assert!(first.matches("<option").count() == 26 && !first.contains("selected"), "{first}");
+}

@@ -4,16 +4,16 @@ use super::{
     Errors, Flash, Form, Shell,
     campaigns_letter::{self, Tried},
     html::{self, Answer},
+    people::Wanted,
     text,
     typed::Typed,
 };
 use crate::{
     access::Actor,
     channels::Channel,
-    contacts::{contact_list::Filter, named::Named},
+    contacts::named::Named,
     error::{Error, Result},
     ids::LibraryId,
-    mailings,
     messaging::{
         blocks::{Block, BlockKind},
         library::{self, Draft, Kind},
@@ -43,8 +43,7 @@ struct FormPage {
 
 impl FormPage {
     async fn load(state: &AppState, shell: Shell, typed: Typed, errors: Errors) -> Result<FormPage> {
-        let mut db = state.db.acquire().await?;
-        let contacts = mailings::first_of(&mut db, state.clock.now(), &Filter::default()).await?;
+        let contacts = Wanted::default().found(state).await?;
         Ok(FormPage { contacts, ..FormPage::part(shell, typed, errors) })
     }
 

@@ -3,6 +3,7 @@
 mod form;
 mod list;
 mod measure;
+mod people;
 mod show;
 mod text;
 mod typed;
@@ -31,6 +32,7 @@ pub(super) fn routes() -> Vec<Route> {
     vec![
         Route::get("/templates", View, list::all),
         Route::get("/templates/new", EditCampaigns, form::new),
+        Route::get("/templates/people", View, people::find),
         Route::post("/templates", EditCampaigns, form::create),
         Route::post("/templates/blocks", EditCampaigns, form::build),
         Route::post("/templates/preview", EditCampaigns, form::preview),

@@ -7,15 +7,15 @@ use super::{
     html::{self, Answer},
     links,
     measure::Measured,
+    people::Wanted,
 };
 use crate::{
     access::Actor,
     campaigns::link_review::Review,
     channels::Channel,
-    contacts::{contact_list::Filter, named::Named},
+    contacts::named::Named,
     error::{Error, Result},
     ids::{ContactId, LibraryId, TemplateId},
-    mailings,
     messaging::{
         library::{self, Entry, Version},
         template::Source,
@@ -40,6 +40,7 @@ struct ShowPage {
     shown: TemplateId,
     contacts: Vec<Named>,
     contact: Option<ContactId>,
+    wanted: Wanted,
     tried: Tried,
     /// How long a text message is.
     measured: Option<Measured>,
@@ -66,10 +67,6 @@ impl ShowPage {
 
     fn language(code: &str) -> &str {
         whatsapp::LANGUAGES.iter().find(|it| it.0 == code).map_or(code, |it| it.1)
-    }
-
-    fn is_for(&self, id: ContactId) -> bool {
-        self.contact == Some(id)
     }
 
     fn is_shown(&self, id: TemplateId) -> bool {
@@ -115,15 +112,17 @@ pub(super) async fn show(
     shell: Shell,
     Path(id): Path<LibraryId>,
     Query(reader): Query<Reader>,
+    Query(wanted): Query<Wanted>,
 ) -> Answer {
     let (entry, versions, shown, source) = read(&state, id, &reader).await?;
-    let contact = reader.contact();
+    let contacts = wanted.found(&state).await?;
+    // Of those who are found, the one that is chosen; whoever was chosen before and is not among them was left.
+    let chosen = reader.contact().filter(|id| contacts.iter().any(|it| it.id == *id));
+    let contact = chosen.or_else(|| wanted.meant(&contacts));
     let channel = entry.draft.channel;
     let tried = campaigns_letter::fill_for(&state, channel, &source, contact).await?;
     let measured = Measured::of(&state, channel, &source, &tried).await?;
     let review = links::known(&state, &entry.draft.source).await?;
-    let mut db = state.db.acquire().await?;
-    let contacts = mailings::first_of(&mut db, state.clock.now(), &Filter::default()).await?;
     let now = state.clock.now();
     html::page(&ShowPage {
         shell,
@@ -132,6 +131,7 @@ pub(super) async fn show(
         shown,
         contacts,
         contact,
+        wanted,
         tried,
         measured,
         review,

@@ -5,13 +5,13 @@ use super::{
     campaigns_letter::{self, Tried},
     html::{self, Answer},
     measure::Measured,
+    people::Wanted,
     typed::Typed,
 };
 use crate::{
     channels::Channel,
-    contacts::{contact_list::Filter, named::Named},
+    contacts::named::Named,
     error::Result,
-    mailings,
     messaging::{
         library::Kind,
         values::VARIABLES,
@@ -35,9 +35,7 @@ struct TextPage {
 
 impl TextPage {
     async fn load(state: &AppState, shell: Shell, typed: Typed, errors: Errors) -> Result<TextPage> {
-        let mut db = state.db.acquire().await?;
-        let contacts = mailings::first_of(&mut db, state.clock.now(), &Filter::default()).await?;
-        drop(db);
+        let contacts = Wanted::default().found(state).await?;
         Ok(TextPage { errors, contacts, ..TextPage::bare(state, shell, typed).await? })
     }
 
@@ -51,10 +49,6 @@ impl TextPage {
 
     fn is_sms(&self) -> bool {
         self.typed.draft.channel == Channel::Sms
-    }
-
-    fn is_for(&self, person: &Named) -> bool {
-        self.typed.contact == Some(person.id)
     }
 }
 
