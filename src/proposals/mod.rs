@@ -79,6 +79,8 @@ pub struct Proposal {
     pub used_opening: Option<String>,
     /// The draft kept its own text, and tries this one beside it.
     pub tried_beside: bool,
+    /// The draft took it for the people of this industry alone.
+    pub used_industry: Option<String>,
     /// When it was decided.
     pub decided_at: Option<DateTime<Utc>>,
     /// By whom.
@@ -92,6 +94,8 @@ pub struct Request {
     pub id: CopyRequestId,
     /// Whom they are for, in words.
     pub about: String,
+    /// The industry that they were asked for.
+    pub industry: Option<String>,
     /// Where it stands.
     pub status: Status,
     /// How often the provider was asked.
@@ -124,7 +128,7 @@ impl Request {
 /// When the database fails.
 pub async fn list(db: &mut PgConnection, campaign: CampaignId, limit: i64) -> Result<Vec<Request>> {
     let rows = sqlx::query!(
-        r#"select r.id, r.about, r.status, r.tries, r.next_attempt_at, r.failure, r.created_at, r.created_by_name,
+        r#"select r.id, r.about, r.industry, r.status, r.tries, r.next_attempt_at, r.failure, r.created_at, r.created_by_name,
                   coalesce(l.from_cache, false) as "from_cache!"
            from copy_requests r left join copy_calls l on l.id = r.call_id
            where r.campaign_id = $1 order by r.id desc limit $2"#,
@@ -135,8 +139,8 @@ pub async fn list(db: &mut PgConnection, campaign: CampaignId, limit: i64) -> Re
     .await?;
     let ids: Vec<i64> = rows.iter().map(|it| it.id).collect();
     let proposals = sqlx::query!(
-        "select id, request_id, subject, opening, problem, caution, status, used_subject, used_opening, tried_beside, decided_at,
-                decided_by_name
+        "select id, request_id, subject, opening, problem, caution, status, used_subject, used_opening, tried_beside, used_industry,
+                decided_at, decided_by_name
          from copy_proposals where request_id = any ($1) order by request_id, position",
         &ids
     )
@@ -156,6 +160,7 @@ pub async fn list(db: &mut PgConnection, campaign: CampaignId, limit: i64) -> Re
                 used_subject: it.used_subject.clone(),
                 used_opening: it.used_opening.clone(),
                 tried_beside: it.tried_beside,
+                used_industry: it.used_industry.clone(),
                 decided_at: it.decided_at,
                 decided_by_name: it.decided_by_name.clone(),
             })
@@ -167,6 +172,7 @@ pub async fn list(db: &mut PgConnection, campaign: CampaignId, limit: i64) -> Re
             id: CopyRequestId(it.id),
             proposals: of(it.id),
             about: it.about,
+            industry: it.industry,
             status: Status::from_code(&it.status).unwrap_or(Status::Failed),
             tries: it.tries,
             next_attempt_at: it.next_attempt_at,

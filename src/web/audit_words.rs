@@ -110,6 +110,8 @@ fn verb(action: &str) -> Option<String> {
         ("proposal", "ask") => "pidió a la IA textos para",
         ("proposal", "approve") => "aprobó",
         ("campaign", "variants") => "cambió los textos en prueba de",
+        ("campaign", "own_text") => "cambió el texto de un rubro de",
+        ("campaign", "own_text_removal") => "quitó el texto de un rubro de",
         ("campaign", "winner") => "eligió el mejor texto de",
         ("campaign", "test_received") => "confirmó que llegó la prueba de",
         ("campaign", "test") => "envió un mensaje de prueba de",

@@ -24,7 +24,7 @@ use crate::{
     proposals::{
         self, Decision, Request,
         ask::{self, Plan, Wish},
-        decide::{self, Chosen},
+        decide::{self, Chosen, ForWhom},
         run::TRIES,
     },
     settings,
@@ -288,7 +288,18 @@ struct DecisionForm {
     subject: String,
     opening: String,
     take: Vec<String>,
-    beside: String,
+    /// Whom it is for; empty: everybody.
+    whom: String,
+}
+
+impl DecisionForm {
+    fn for_whom(&self) -> ForWhom {
+        match self.whom.as_str() {
+            "industry" => ForWhom::Industry,
+            "some" => ForWhom::Some,
+            _ => ForWhom::All,
+        }
+    }
 }
 
 async fn approve(
@@ -301,16 +312,19 @@ async fn approve(
     let chosen = Chosen {
         subject: takes("subject").then(|| form.subject.clone()),
         opening: takes("opening").then(|| form.opening.clone()),
-        beside: !form.beside.is_empty(),
+        for_whom: form.for_whom(),
     };
-    let said = if chosen.beside {
-        Flash::good(
+    let said = match chosen.for_whom {
+        ForWhom::Some => Flash::good(
             "El borrador probará la propuesta junto con su propio texto, en una parte de la audiencia.",
         )
-        .link("Ver los textos en prueba", format!("/campaigns/{id}/variants"))
-    } else {
-        Flash::good("El borrador tomó la propuesta. Revísalo antes de iniciar.")
-            .link("Ver la campaña", format!("/campaigns/{id}"))
+        .link("Ver los textos en prueba", format!("/campaigns/{id}/variants")),
+        ForWhom::Industry => Flash::good(
+            "El borrador tomó la propuesta solo para ese rubro; los demás reciben el texto de la campaña.",
+        )
+        .link("Ver los textos por rubro", format!("/campaigns/{id}#own-texts")),
+        ForWhom::All => Flash::good("El borrador tomó la propuesta. Revísalo antes de iniciar.")
+            .link("Ver la campaña", format!("/campaigns/{id}")),
     };
     let seen = form.seen.parse().unwrap_or_default();
     let mut tx = state.db.begin().await?;
