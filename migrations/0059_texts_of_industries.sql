@@ -27,9 +27,9 @@ comment on column communication_logs.variant is
 -- PROPOSED -> APPROVED, REFUSED;  APPROVED -> PROPOSED (what the draft took by itself is taken back)
 alter table copy_requests
     add column industry text,
-    add column replaces jsonb;
+    add column replaces bytea;
 comment on column copy_requests.industry is 'the one that it was asked for, as companies have it; never sent as it stands here';
-comment on column copy_requests.replaces is 'subject and opening that a proposal would replace, as they were when it was asked for';
+comment on column copy_requests.replaces is 'SHA-256 of what a proposal would replace, as that was when it was asked for; not the words, which may name people';
 alter table copy_proposals
     add column used_industry text,
     add column taken_by_itself boolean not null default false,

@@ -78,7 +78,7 @@ impl Measure {
 }
 
 /// What another text changes. Empty: as the campaign has it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Variant {
     /// Subject.
     pub subject: String,

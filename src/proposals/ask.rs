@@ -1,7 +1,7 @@
 //! Asking for proposals: what would be sent, shown before anybody presses, and the request, within the month's budget.
 
 use super::{
-    Scope, known,
+    Scope, by_itself, known,
     prompt::{self, HINTS, TEXT, Whom},
     run::PAID,
     scrub,
@@ -216,10 +216,11 @@ pub async fn ask(
         if reserved > 0 {
             budget::bear(tx, now, &terms, reserved).await?;
         }
+        let replaces = by_itself::digest_of_replaced(&mut *tx, &campaign, it.industry.as_deref()).await?;
         sqlx::query!(
             "insert into copy_requests (campaign_id, scope, about, instructions, prompt, prompt_hash, max_tokens,
-                 most_micro, reserved_micro, next_attempt_at, created_at, created_by, created_by_name, industry)
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10, $11, $12, $13)",
+                 most_micro, reserved_micro, next_attempt_at, created_at, created_by, created_by_name, industry, replaces)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10, $11, $12, $13, $14)",
             id.0,
             wish.scope().code(),
             it.about,
@@ -232,7 +233,8 @@ pub async fn ask(
             now,
             actor.staff_id().map(|it| it.0),
             actor.label(),
-            it.industry
+            it.industry,
+            replaces
         )
         .execute(&mut **tx)
         .await?;

@@ -23,6 +23,7 @@ use crate::{
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 use sqlx::{Connection as _, PgConnection};
 
 /// What taking a proposal back restores, and what must stand there until then.
@@ -34,30 +35,43 @@ enum PutBack {
     Own { before: Option<Variant>, after: Variant },
 }
 
-/// What a proposal for `industry`, or for everybody, would replace of `draft`: subject and opening, as they stand.
-///
-/// # Errors
-/// When the database fails.
-pub(super) async fn replaced(
+/// What a proposal for `industry`, or for everybody, would replace of `draft`, as it stands; none: an industry has no text.
+async fn replaced(
     db: &mut PgConnection,
     draft: &Campaign,
     industry: Option<&str>,
-) -> Result<Value> {
-    let words = match industry {
+) -> Result<Option<Variant>> {
+    Ok(match industry {
         Some(industry) => own_texts::words(db, draft.id, industry).await?,
         None => Some(Variant {
             subject: draft.source.subject.clone(),
             opening: opening::of(&draft.source).unwrap_or_default(),
         }),
-    };
-    Ok(json!(words))
+    })
+}
+
+fn digest(words: Option<&Variant>) -> Vec<u8> {
+    Sha256::digest(json!(words).to_string()).to_vec()
+}
+
+/// By what is known again whether somebody wrote since proposals for `industry`, or for everybody, were asked for: the
+/// SHA-256 of what one of them would replace of `draft`.
+///
+/// # Errors
+/// When the database fails.
+pub(super) async fn digest_of_replaced(
+    db: &mut PgConnection,
+    draft: &Campaign,
+    industry: Option<&str>,
+) -> Result<Vec<u8>> {
+    Ok(digest(replaced(db, draft, industry).await?.as_ref()))
 }
 
 /// A proposal that the draft may take.
 struct Candidate {
     campaign: CampaignId,
     industry: Option<String>,
-    replaces: Value,
+    replaces: Vec<u8>,
     created_by: Option<i64>,
     created_by_name: String,
     proposal: ProposalId,
@@ -89,8 +103,8 @@ pub(super) async fn take(db: &mut PgConnection, now: DateTime<Utc>, config: &Con
         may => may?,
     };
     let industry = it.industry.as_deref();
-    let as_it_was = replaced(&mut tx, &draft, industry).await? == it.replaces;
-    if draft.status != Status::Draft || !as_it_was {
+    let before = replaced(&mut tx, &draft, industry).await?;
+    if draft.status != Status::Draft || digest(before.as_ref()) != it.replaces {
         return Ok(());
     }
     let chosen = Chosen {
@@ -98,12 +112,12 @@ pub(super) async fn take(db: &mut PgConnection, now: DateTime<Utc>, config: &Con
         opening: Some(it.opening.clone()),
         for_whom: if industry.is_some() { ForWhom::Industry } else { ForWhom::All },
     };
-    // In one of its own: what is refused halfway leaves nothing behind.
+    // What is refused halfway leaves nothing behind: the transaction ends here.
     match decide::enter(&mut tx, now, &actor, config, &draft, &chosen, industry).await {
         Err(Error::Refused(_) | Error::Invalid(_)) => return Ok(()),
         entered => entered?,
     }
-    let put_back = put_back(&mut tx, &draft, &it).await?;
+    let put_back = put_back(&mut tx, &draft, &it, before).await?;
     let taken = sqlx::query!(
         "update copy_proposals set status = 'APPROVED', used_subject = subject, used_opening = opening, decided_at = $2,
              decided_by = $3, decided_by_name = $4, used_industry = $5, taken_by_itself = true, put_back = $6
@@ -152,7 +166,12 @@ async fn candidate(db: &mut PgConnection, id: i64) -> Result<Option<Candidate>> 
 }
 
 /// What was there before `it` entered, of `draft` as it was then.
-async fn put_back(tx: &mut Tx<'_>, draft: &Campaign, it: &Candidate) -> Result<PutBack> {
+async fn put_back(
+    tx: &mut Tx<'_>,
+    draft: &Campaign,
+    it: &Candidate,
+    before: Option<Variant>,
+) -> Result<PutBack> {
     let lost = || Error::Internal(format!("the text that campaign {} took is not there", it.campaign));
     match &it.industry {
         None => {
@@ -161,7 +180,7 @@ async fn put_back(tx: &mut Tx<'_>, draft: &Campaign, it: &Candidate) -> Result<P
         }
         Some(industry) => {
             let after = own_texts::words(tx, it.campaign, industry).await?.ok_or_else(lost)?;
-            Ok(PutBack::Own { before: serde_json::from_value(it.replaces.clone()).unwrap_or_default(), after })
+            Ok(PutBack::Own { before, after })
         }
     }
 }

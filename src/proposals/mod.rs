@@ -9,6 +9,7 @@ pub mod judge;
 pub mod ask;
 pub mod run;
 pub mod decide;
+pub mod by_itself;
 
 use crate::{
     codes::codes,
@@ -79,6 +80,8 @@ pub struct Proposal {
     pub used_opening: Option<String>,
     /// The draft kept its own text, and tries this one beside it.
     pub tried_beside: bool,
+    /// The draft took it by itself, and it can be taken back.
+    pub taken_by_itself: bool,
     /// The draft took it for the people of this industry alone.
     pub used_industry: Option<String>,
     /// When it was decided.
@@ -140,7 +143,7 @@ pub async fn list(db: &mut PgConnection, campaign: CampaignId, limit: i64) -> Re
     let ids: Vec<i64> = rows.iter().map(|it| it.id).collect();
     let proposals = sqlx::query!(
         "select id, request_id, subject, opening, problem, caution, status, used_subject, used_opening, tried_beside, used_industry,
-                decided_at, decided_by_name
+                taken_by_itself, decided_at, decided_by_name
          from copy_proposals where request_id = any ($1) order by request_id, position",
         &ids
     )
@@ -160,6 +163,7 @@ pub async fn list(db: &mut PgConnection, campaign: CampaignId, limit: i64) -> Re
                 used_subject: it.used_subject.clone(),
                 used_opening: it.used_opening.clone(),
                 tried_beside: it.tried_beside,
+                taken_by_itself: it.taken_by_itself,
                 used_industry: it.used_industry.clone(),
                 decided_at: it.decided_at,
                 decided_by_name: it.decided_by_name.clone(),

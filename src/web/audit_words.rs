@@ -109,6 +109,8 @@ fn verb(action: &str) -> Option<String> {
         ("mailing", "create") => "pidió",
         ("proposal", "ask") => "pidió a la IA textos para",
         ("proposal", "approve") => "aprobó",
+        ("proposal", "take") => "usó sin revisar",
+        ("proposal", "take_back") => "quitó del borrador",
         ("campaign", "variants") => "cambió los textos en prueba de",
         ("campaign", "own_text") => "cambió el texto de un rubro de",
         ("campaign", "own_text_removal") => "quitó el texto de un rubro de",
