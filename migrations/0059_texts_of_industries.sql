@@ -26,14 +26,14 @@ comment on column communication_logs.variant is
 
 -- PROPOSED -> APPROVED, REFUSED;  APPROVED -> PROPOSED (what the draft took by itself is taken back)
 alter table copy_requests
-    add column industry text,
+    add column industry bytea,
     add column replaces bytea;
-comment on column copy_requests.industry is 'the one that it was asked for, as companies have it; never sent as it stands here';
+comment on column copy_requests.industry is 'SHA-256 of the one that it was asked for, as companies have it; not the words, which may name people';
 comment on column copy_requests.replaces is 'SHA-256 of what a proposal would replace, as that was when it was asked for; not the words, which may name people';
 alter table copy_proposals
-    add column used_industry text,
+    add column for_industry boolean not null default false,
     add column taken_by_itself boolean not null default false,
     add column put_back jsonb;
-comment on column copy_proposals.used_industry is 'the draft took it for the people of this industry alone';
+comment on column copy_proposals.for_industry is 'the draft took it for the people of its request''s industry alone';
 comment on column copy_proposals.taken_by_itself is 'nobody looked at it before: the business does not ask for that';
 comment on column copy_proposals.put_back is 'what taking it back restores, and what must stand there until then';

@@ -1,7 +1,7 @@
 //! Asking for proposals: what would be sent, shown before anybody presses, and the request, within the month's budget.
 
 use super::{
-    Scope, by_itself, known,
+    Scope, by_itself, industry, known,
     prompt::{self, HINTS, TEXT, Whom},
     run::PAID,
     scrub,
@@ -233,7 +233,7 @@ pub async fn ask(
             now,
             actor.staff_id().map(|it| it.0),
             actor.label(),
-            it.industry,
+            it.industry.as_deref().map(industry::digest),
             replaces
         )
         .execute(&mut **tx)

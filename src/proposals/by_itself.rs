@@ -2,7 +2,10 @@
 //! first that nothing speaks against, in the name of who asked. Never over what a person wrote since they asked, never
 //! once the campaign was started, never what was asked for one person; and it can be taken back.
 
-use super::decide::{self, Chosen, ForWhom};
+use super::{
+    decide::{self, Chosen, ForWhom},
+    industry,
+};
 use crate::{
     access::{Actor, Permission},
     audit,
@@ -31,8 +34,8 @@ use sqlx::{Connection as _, PgConnection};
 enum PutBack {
     /// Versions of the campaign's own text.
     Text { before: TemplateId, after: TemplateId },
-    /// Texts of an industry; none: it had none.
-    Own { before: Option<Variant>, after: Variant },
+    /// Texts of an industry, at a place; none: it had none.
+    Own { place: i16, before: Option<Variant>, after: Variant },
 }
 
 /// What a proposal for `industry`, or for everybody, would replace of `draft`, as it stands; none: an industry has no text.
@@ -89,7 +92,7 @@ pub(super) async fn take(db: &mut PgConnection, now: DateTime<Utc>, config: &Con
     if terms.review_first {
         return Ok(());
     }
-    let Some(it) = candidate(db, id).await? else { return Ok(()) };
+    let Some(it) = candidate(&mut *db, id).await? else { return Ok(()) };
     let mut tx = db.begin().await?;
     // The campaign first, as everybody who decides on a proposal does.
     match campaign::hold(&mut tx, it.campaign, None).await {
@@ -120,13 +123,13 @@ pub(super) async fn take(db: &mut PgConnection, now: DateTime<Utc>, config: &Con
     let put_back = put_back(&mut tx, &draft, &it, before).await?;
     let taken = sqlx::query!(
         "update copy_proposals set status = 'APPROVED', used_subject = subject, used_opening = opening, decided_at = $2,
-             decided_by = $3, decided_by_name = $4, used_industry = $5, taken_by_itself = true, put_back = $6
+             decided_by = $3, decided_by_name = $4, for_industry = $5, taken_by_itself = true, put_back = $6
          where id = $1 and status = 'PROPOSED'",
         it.proposal.0,
         now,
         actor.staff_id().map(|it| it.0),
         actor.label(),
-        industry,
+        industry.is_some(),
         json!(put_back)
     )
     .execute(&mut *tx)
@@ -151,11 +154,21 @@ async fn candidate(db: &mut PgConnection, id: i64) -> Result<Option<Candidate>> 
            order by p.position limit 1"#,
         id
     )
-    .fetch_optional(db)
+    .fetch_optional(&mut *db)
     .await?;
-    Ok(found.map(|it| Candidate {
-        campaign: CampaignId(it.campaign_id),
-        industry: it.industry,
+    let Some(it) = found else { return Ok(None) };
+    let campaign = CampaignId(it.campaign_id);
+    let industry = match it.industry {
+        Some(digest) => match industry::named(db, campaign, &digest).await? {
+            // No company has it any more: its people are nobody.
+            None => return Ok(None),
+            known => known,
+        },
+        None => None,
+    };
+    Ok(Some(Candidate {
+        campaign,
+        industry,
         replaces: it.replaces,
         created_by: it.created_by,
         created_by_name: it.created_by_name,
@@ -179,8 +192,9 @@ async fn put_back(
             Ok(PutBack::Text { before: draft.template.ok_or_else(lost)?, after })
         }
         Some(industry) => {
-            let after = own_texts::words(tx, it.campaign, industry).await?.ok_or_else(lost)?;
-            Ok(PutBack::Own { before, after })
+            let all = own_texts::of(tx, it.campaign).await?;
+            let text = all.into_iter().find(|text| text.industry == *industry).ok_or_else(lost)?;
+            Ok(PutBack::Own { place: text.place, before, after: text.words })
         }
     }
 }
@@ -200,7 +214,7 @@ pub async fn take_back(
     actor.require(Permission::EditCampaigns)?;
     campaign::hold(tx, id, None).await?;
     let it = sqlx::query!(
-        "select p.put_back, p.used_industry, p.used_subject, p.used_opening
+        "select p.put_back, r.about, p.used_subject, p.used_opening
          from copy_proposals p join copy_requests r on r.id = p.request_id
          where p.id = $1 and r.campaign_id = $2 for update of p",
         proposal.0,
@@ -223,17 +237,17 @@ pub async fn take_back(
     }
     let put_back: PutBack = serde_json::from_value(put_back)
         .map_err(|_| Error::Internal(format!("what proposal {proposal} replaced can't be read")))?;
-    restore(tx, now, actor, config, (&draft, it.used_industry.as_deref()), put_back).await?;
+    restore(tx, now, actor, config, &draft, put_back).await?;
     sqlx::query!(
         "update copy_proposals set status = 'PROPOSED', used_subject = null, used_opening = null, decided_at = null,
-             decided_by = null, decided_by_name = null, used_industry = null, taken_by_itself = false, put_back = null
+             decided_by = null, decided_by_name = null, for_industry = false, taken_by_itself = false, put_back = null
          where id = $1",
         proposal.0
     )
     .execute(&mut **tx)
     .await?;
     let before = json!({
-        "campaign_id": id, "subject": it.used_subject, "opening": it.used_opening, "industry": it.used_industry,
+        "campaign_id": id, "subject": it.used_subject, "opening": it.used_opening, "about": it.about,
     });
     record(tx, now, actor, ("proposal.take_back", proposal), (before, None)).await
 }
@@ -243,7 +257,7 @@ async fn restore(
     now: DateTime<Utc>,
     actor: &Actor,
     config: &Config,
-    (draft, industry): (&Campaign, Option<&str>),
+    draft: &Campaign,
     put_back: PutBack,
 ) -> Result<()> {
     let changed = || {
@@ -251,8 +265,8 @@ async fn restore(
             "Alguien cambió ese texto después de que el borrador lo tomara, así que no se tocó: cámbialo a mano.",
         )
     };
-    match (put_back, industry) {
-        (PutBack::Text { before, after }, _) => {
+    match put_back {
+        PutBack::Text { before, after } => {
             if draft.template != Some(after) {
                 return Err(changed());
             }
@@ -260,16 +274,15 @@ async fn restore(
             let edit = Edit { source, ..Edit::of(draft) };
             campaign::update(tx, now, actor, config, draft.id, &edit).await
         }
-        (PutBack::Own { before, after }, Some(industry)) => {
+        PutBack::Own { place, before, after } => {
             let all = own_texts::of(tx, draft.id).await?;
-            let now_there = all.into_iter().find(|it| it.industry == industry && it.words == after);
+            let now_there = all.into_iter().find(|it| it.place == place && it.words == after);
             let text = now_there.ok_or_else(changed)?;
             match before {
-                Some(words) => own_texts::put(tx, now, actor, draft.id, industry, &words).await,
-                None => own_texts::remove(tx, now, actor, draft.id, text.place).await.map(drop),
+                Some(words) => own_texts::put(tx, now, actor, draft.id, &text.industry, &words).await,
+                None => own_texts::remove(tx, now, actor, draft.id, place).await.map(drop),
             }
         }
-        (PutBack::Own { .. }, None) => Err(changed()),
     }
 }
 

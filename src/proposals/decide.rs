@@ -1,5 +1,6 @@
 //! What people decide on a proposal: the draft takes it, as it is or as they edit it, or they want none of it.
 
+use super::industry;
 use crate::{
     access::{Actor, Permission},
     audit,
@@ -91,7 +92,9 @@ pub(super) async fn enter(
         }
         ForWhom::Industry => {
             let industry = industry.ok_or_else(|| {
-                Error::refused("Esa propuesta no se pidió para un rubro. No se cambió nada.")
+                Error::refused(
+                    "Esa propuesta no se pidió para un rubro, o ninguna empresa lo tiene ya. No se cambió nada.",
+                )
             })?;
             let had = own_texts::words(tx, draft.id, industry).await?.unwrap_or_default();
             let words = Variant {
@@ -127,7 +130,10 @@ async fn open(tx: &mut Tx<'_>, campaign: CampaignId, id: ProposalId) -> Result<O
         "PROPOSED" => Ok(Open {
             campaign,
             about: it.about,
-            industry: it.industry,
+            industry: match it.industry {
+                Some(digest) => industry::named(tx, campaign, &digest).await?,
+                None => None,
+            },
             subject: it.subject,
             opening: it.opening,
         }),
@@ -195,10 +201,10 @@ pub async fn approve(
         updated => updated?,
     }
     let beside = chosen.for_whom == ForWhom::Some;
-    let industry = open.industry.as_deref().filter(|_| chosen.for_whom == ForWhom::Industry);
+    let for_industry = chosen.for_whom == ForWhom::Industry;
     sqlx::query!(
         "update copy_proposals set status = 'APPROVED', used_subject = $2, used_opening = $3, decided_at = $4,
-             decided_by = $5, decided_by_name = $6, tried_beside = $7, used_industry = $8
+             decided_by = $5, decided_by_name = $6, tried_beside = $7, for_industry = $8
          where id = $1 and status = 'PROPOSED'",
         id.0,
         chosen.subject,
@@ -207,12 +213,13 @@ pub async fn approve(
         actor.staff_id().map(|it| it.0),
         actor.label(),
         beside,
-        industry
+        for_industry
     )
     .execute(&mut **tx)
     .await?;
     let after = json!({
-        "subject": chosen.subject, "opening": chosen.opening, "tried_beside": beside, "industry": industry,
+        "subject": chosen.subject, "opening": chosen.opening, "tried_beside": beside,
+        "industry": open.industry.as_ref().filter(|_| for_industry),
     });
     record(tx, now, actor, ("proposal.approve", id), &open, Some(after)).await
 }

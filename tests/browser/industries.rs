@@ -49,7 +49,7 @@ async fn a_proposal_for_an_industry_reaches_its_people_alone_and_is_counted_by_i
     window.picture("industries-proposals").await;
     window.click("article.proposal:nth-of-type(1) [name=whom][value=industry]").await;
     window.sees("El borrador tomó la propuesta solo para ese rubro").await;
-    window.sees_in("article.proposal:nth-of-type(1)", "Solo para el rubro Lechería").await;
+    window.sees_in("article.proposal:nth-of-type(1)", "Solo para ese rubro").await;
     window.press("Ver los textos por rubro").await;
     window.sees_in("#own-texts", "Lechería").await;
     window.sees_in("#own-texts", "Una semana sin apuro").await;
