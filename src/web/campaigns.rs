@@ -327,6 +327,11 @@ impl ShowPage {
         Some((left, format!("{}:{:02}", left / 60, left % 60)))
     }
 
+    /// Whether industries have texts of their own.
+    fn has_industries(&self) -> bool {
+        self.own.as_ref().is_some_and(|it| !it.rows.is_empty())
+    }
+
     /// Whether the message is shown as `contact` gets it.
     fn is_for(&self, contact: ContactId) -> bool {
         self.contact == Some(contact.0)

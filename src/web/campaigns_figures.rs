@@ -92,7 +92,8 @@ pub(super) struct Shown {
     /// What the columns of the tables by hour or day, by mail service and by text count.
     pub(super) what: Vec<&'static str>,
     pub(super) texts: Vec<Part>,
-    pub(super) texts_are_of_industries: bool,
+    /// Who got each text.
+    pub(super) who_got_texts: &'static str,
     pub(super) domains: Vec<Part>,
     pub(super) more_domains: bool,
     pub(super) links: Vec<Bar>,
@@ -131,7 +132,11 @@ pub(super) async fn of(
         moments: told.iter().rev().map(|it| moment(it, &what, by_hour, &base)).collect(),
         what: what.iter().map(|it| short(*it)).collect(),
         texts: texts(&figures, &wordings, &what, &base),
-        texts_are_of_industries: !wordings.own.is_empty(),
+        who_got_texts: if wordings.own.is_empty() {
+            "De todos los que lo recibieron: en la prueba o después."
+        } else {
+            "Del rubro que tenían al salirles; los demás recibieron el de la campaña."
+        },
         domains: figures.domains.iter().map(|(name, counts)| domain(name, counts, &what, &base)).collect(),
         more_domains: figures.more_domains,
         links: links(&figures, &base),

@@ -105,7 +105,7 @@ async fn each_gets_the_text_of_their_industry_and_the_others_the_campaigns(db: P
     }
     // The campaign's own text changes before it starts, and theirs with it.
     save(&app, id, |it| {
-        it.source.body = "Hola {{ first_name }}:\n\nComienzo común.\n\nHasta pronto.".to_owned()
+        it.source.body = "Hola {{ first_name }}:\n\nComienzo común.\n\nHasta pronto.".to_owned();
     })
     .await
     .unwrap();
@@ -199,12 +199,18 @@ async fn what_counts_is_the_industry_when_the_message_is_let_go(db: PgPool) {
     // Who was joined into somebody is where that one is.
     execute(
         &app,
-        "update contacts set merged_into = (select id from contacts where email = 'leche1@x.example'),
-             email = null where email = 'nada1@x.example'",
+        "with stays as (
+             insert into contacts (company_id, first_name, email, email_basis, search_key, created_at, updated_at)
+             select company_id, 'Quien', 'queda@x.example', 'CONSENT', 'queda', created_at, updated_at
+             from contacts where email = 'salmon1@x.example' returning id
+         )
+         update contacts set merged_into = stays.id, email = null from stays where email = 'nada1@x.example'",
     )
     .await;
     run(&app).await;
-    assert_eq!(with_subject(&app, "Para el salmón"), 2);
+    let letters = letters(&app).into_iter().filter(|it| it.1 == "Para el salmón");
+    let addresses: Vec<String> = letters.map(|it| it.0).collect();
+    assert_eq!(addresses, ["madera1@x.example", "queda@x.example", "salmon1@x.example"]);
 }
 
 #[sqlx::test(migrator = "MIGRATIONS")]
@@ -239,6 +245,8 @@ async fn the_texts_follow_the_campaigns_own_and_are_fixed_once_it_started(db: Pg
     assert_eq!(body, "Comienzo del salmón.\n\nDos nuevo.");
     let gone = save(&app, id, |it| it.source.body = String::new()).await;
     assert!(matches!(gone, Err(Error::Invalid(fields)) if fields[0].field == "body"));
+    let page = app.get(&format!("/campaigns/{id}")).await;
+    assert!(!page.body.contains("Probar varios textos"), "{}", page.body);
     // Writing one again changes it where it stands.
     let place = "select place::bigint from campaign_own_texts where industry = 'Lechería'";
     let before = number(&app, place).await;
@@ -257,6 +265,8 @@ async fn the_texts_follow_the_campaigns_own_and_are_fixed_once_it_started(db: Pg
     tx.commit().await.unwrap();
 
     start(&app, id).await.unwrap();
+    let form = app.get(&format!("/campaigns/{id}/edit")).await.text();
+    assert!(form.contains("2 rubros tienen asunto o comienzo propio"), "{form}");
     let late = put(&app, id, "Madera", "Para la madera", "").await;
     assert!(matches!(late, Err(Error::Refused(said)) if said.contains("ya no cambian")));
     let mut tx = app.state.db.begin().await.unwrap();

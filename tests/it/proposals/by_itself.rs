@@ -2,7 +2,7 @@
 
 use super::{
     ask, draft, newest, number,
-    provider::{Provider, Say},
+    provider::{Provider, Say, completion, proposals},
     refusal, settle, terms, turn, with_provider, write, writer,
 };
 use crate::{
@@ -124,6 +124,26 @@ async fn what_was_asked_for_an_industry_becomes_its_own_text(db: PgPool) {
     assert_eq!(app.post(&path, &[]).await.status, StatusCode::SEE_OTHER);
     assert_eq!(words(&app, id).await, Some(("A mano".into(), String::new())));
     assert!(app.get("/audit").await.text().contains("quitó del borrador la propuesta de la IA"));
+}
+
+#[sqlx::test(migrator = "MIGRATIONS")]
+async fn the_first_is_taken_that_nothing_speaks_against(db: PgPool) {
+    let (app, provider, id) = unseen(db).await;
+    let before = get(&app, id).await.source;
+    let doubtful = ("Con 30 % de descuento", "Solo esta semana.");
+    let broken = ("Mira https://otra.example", "Hola.");
+    provider.says([
+        completion(&proposals(&[broken, doubtful, ("Sin reparos", "Y un comienzo.")]), "stop"),
+        completion(&proposals(&[doubtful, broken]), "stop"),
+    ]);
+    ask(&app, id, Wish::Campaign).await.unwrap();
+    settle(&app).await;
+    assert_eq!(get(&app, id).await.source.subject, "Sin reparos");
+    assert_eq!(decisions(&app, id).await, [Decision::Unusable, Decision::Proposed, Decision::Approved]);
+    write(&app, id, &before.subject, &before.body).await;
+    ask(&app, id, Wish::Industries).await.unwrap();
+    settle(&app).await;
+    assert_eq!((words(&app, id).await, get(&app, id).await.source), (None, before), "it waits for a person");
 }
 
 #[sqlx::test(migrator = "MIGRATIONS")]
