@@ -20,10 +20,11 @@ use crate::{
 };
 use chrono::{DateTime, NaiveDate, Utc};
 use sqlx::{PgConnection, Postgres, QueryBuilder};
+use std::collections::HashMap;
 
 pub use crate::{
     contacts::named::Named,
-    messaging::foresight::{Person, Preview, Which},
+    messaging::foresight::{Otherwise, Person, Preview, Which},
 };
 
 /// Who belongs to an audience. Within one field any fits, between fields all must; an empty one asks nothing.
@@ -62,6 +63,8 @@ pub struct Question<'a> {
     pub message_type: MessageType,
     /// Personal variables that the text can't do without.
     pub required: &'a [&'a str],
+    /// The industries whose people get another text.
+    pub otherwise: &'a [Otherwise],
     /// When it is asked: days relative to it are counted from there.
     pub now: DateTime<Utc>,
 }
@@ -130,6 +133,7 @@ pub(super) async fn verdicts(
         channel: question.channel,
         message_type: question.message_type,
         required: question.required,
+        otherwise: question.otherwise,
     };
     Ok(foresight::verdicts(asked, |query| chosen.push(query, question.rule)))
 }
@@ -227,6 +231,27 @@ pub async fn industries(
     query.push(" group by k.industry order by count(*) desc, k.industry limit ").push_bind(limit);
     let rows: Vec<(String, i64)> = query.build_query_as().fetch_all(db).await?;
     Ok(rows.into_iter().map(|(value, people)| Choice { value, people }).collect())
+}
+
+/// How many of an audience work in each of `industries`; none: nobody.
+///
+/// # Errors
+/// When the database fails.
+pub async fn of_industries(
+    db: &mut PgConnection,
+    now: DateTime<Utc>,
+    rule: &Rule,
+    industries: &[&str],
+) -> Result<HashMap<String, i64>> {
+    let chosen = Chosen::read(db, now, rule).await?;
+    let mut query = QueryBuilder::new(
+        "select k.industry, count(*) from contacts c join companies k on k.id = c.company_id where k.industry = any (",
+    );
+    query.push_bind(industries.iter().map(|it| (*it).to_owned()).collect::<Vec<_>>()).push(") and ");
+    chosen.push(&mut query, rule);
+    query.push(" group by k.industry");
+    let rows: Vec<(String, i64)> = query.build_query_as().fetch_all(db).await?;
+    Ok(rows.into_iter().collect())
 }
 
 /// The first `limit` people of an audience, whoever the gate thinks of them.

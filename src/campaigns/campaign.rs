@@ -1,7 +1,7 @@
 //! A campaign as it is written: its text, audience and pace. Writes the
 //! `campaigns` table; the words themselves are versions kept by `messaging::versions`.
 
-use super::{audience::Rule, edit::Edit, fixed, text, variants};
+use super::{audience::Rule, edit::Edit, fixed, text, wordings};
 use crate::{
     access::{Actor, Permission},
     audit,
@@ -479,7 +479,7 @@ async fn save_text(
     sqlx::query!("update campaigns set template_id = $2 where id = $1", id.0, template.0)
         .execute(&mut **tx)
         .await?;
-    variants::follow(tx, now, actor, id, source).await
+    wordings::follow(tx, now, actor, id, source).await
 }
 
 fn refuse_problems(edit: &Edit) -> Result<()> {

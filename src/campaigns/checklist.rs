@@ -8,10 +8,10 @@ use super::{
     later::{self, Later},
     link_review,
     outlook::{self, Outlook, day_and_hour},
-    own_links, precheck,
+    own_links, own_texts_check, precheck,
     trial::{self, Arrival},
-    variants,
     variants_check::{self, Asked},
+    wordings::Wordings,
 };
 use crate::{
     chile::format,
@@ -151,14 +151,15 @@ pub async fn of(
     items.extend(text(campaign, &business, &edit));
     items.extend(manner(config, &business, &campaign.source, &edit));
     items.extend(opening(&mut *db, now, config, campaign).await?);
-    let plan = variants::plan(&mut *db, campaign.id).await?;
-    items.extend(own_links::of(config, &business, campaign, &plan));
-    let required = plan.required(&campaign.source);
+    let wordings = Wordings::of(&mut *db, campaign.id).await?;
+    items.extend(own_links::of(config, &business, campaign, &wordings.all(&campaign.source)));
+    let needs = wordings.needs(&campaign.source);
     let question = Question {
         rule: &campaign.audience,
         channel: campaign.channel,
         message_type: campaign.message_type,
-        required: &required,
+        required: &needs.required,
+        otherwise: &needs.otherwise,
         now,
     };
     let preview = audience::preview(&mut *db, question).await?;
@@ -182,10 +183,20 @@ pub async fn of(
     items.extend(
         variants_check::of(
             db,
-            Asked { now, config, business: &business, campaign, plan: &plan, outlook: &outlook, reachable },
+            Asked {
+                now,
+                config,
+                business: &business,
+                campaign,
+                plan: &wordings.plan,
+                outlook: &outlook,
+                reachable,
+            },
         )
         .await?,
     );
+    let asked = own_texts_check::Asked { now, config, business: &business, campaign, wordings: &wordings };
+    items.extend(own_texts_check::of(db, asked).await?);
     Ok(Checklist { items, preview, later, outlook })
 }
 
@@ -392,15 +403,15 @@ fn cap(campaign: &Campaign, daily_cap: Option<u32>, edit: &str) -> Item {
     }
 }
 
-/// Whether someone has sent themselves the text as it stands, and it arrived; `letter`: which of several.
+/// Whether someone has sent themselves the text as it stands, and it arrived; `which` of several, `del texto B`.
 pub(super) async fn tried(
     db: &mut PgConnection,
     config: &Config,
     campaign: &Campaign,
     text: Option<TemplateId>,
-    letter: Option<char>,
+    which: Option<&str>,
 ) -> Result<Item> {
-    let which = letter.map_or_else(|| "de este texto".to_owned(), |it| format!("del texto {it}"));
+    let which = which.unwrap_or("de este texto");
     let there = format!("/campaigns/{}#trial", campaign.id);
     Ok(match trial::arrival(db, campaign.id, text).await? {
         Arrival::Untried => Item::amber(

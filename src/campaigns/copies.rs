@@ -3,7 +3,7 @@
 use super::{
     campaign::{self, Status},
     edit::{Edit, NAME},
-    variants,
+    own_texts, variants,
 };
 use crate::{
     access::{Actor, Permission},
@@ -35,6 +35,9 @@ pub async fn duplicate(
     let plan = variants::plan(tx, id).await?;
     if !plan.variants.is_empty() {
         variants::save(tx, now, actor, copy, &plan).await?;
+    }
+    for it in own_texts::of(tx, id).await? {
+        own_texts::put(tx, now, actor, copy, &it.industry, &it.words).await?;
     }
     Ok(copy)
 }

@@ -1,6 +1,9 @@
 //! What of a started campaign's own text can't change any more, since several are compared or another won.
 
-use super::variants::{self, Variant, letter};
+use super::{
+    variants::{Variant, letter},
+    wordings::Wordings,
+};
 use crate::{
     db::Tx,
     error::{Error, FieldError, Result},
@@ -16,6 +19,8 @@ pub enum Fixed {
     Compared,
     /// The rest gets the text at this place, which does not take all of its words from the campaign's own.
     Won(usize, Variant),
+    /// Some industries, so many, have words of their own in its place.
+    OfIndustries(usize),
 }
 
 impl Fixed {
@@ -39,6 +44,13 @@ impl Fixed {
                     letter(*place)
                 )
             }
+            Fixed::OfIndustries(count) => format!(
+                "La campaña ya se inició: quienes faltan recibirán la versión nueva del texto. {}, que no cambia desde aquí.",
+                match count {
+                    1 => "Un rubro tiene asunto o comienzo propio".to_owned(),
+                    _ => format!("{count} rubros tienen asunto o comienzo propio"),
+                }
+            ),
         }
     }
 
@@ -59,6 +71,8 @@ impl Fixed {
                     ("footer", false),
                 ]
             }
+            // Who is of no such industry gets what it says.
+            Fixed::OfIndustries(_) => return Vec::new(),
         };
         found.into_iter().filter(|it| it.1).map(|it| it.0).collect()
     }
@@ -69,9 +83,9 @@ impl Fixed {
 /// # Errors
 /// [`Error::NotFound`], or the database's.
 pub async fn of(db: &mut PgConnection, id: CampaignId) -> Result<Option<Fixed>> {
-    let plan = variants::plan(&mut *db, id).await?;
+    let Wordings { plan, own } = Wordings::of(&mut *db, id).await?;
     if plan.variants.is_empty() {
-        return Ok(None);
+        return Ok(Some(own.len()).filter(|it| *it > 0).map(Fixed::OfIndustries));
     }
     let winner =
         sqlx::query_scalar!("select winner from campaigns where id = $1", id.0).fetch_one(db).await?;

@@ -180,6 +180,7 @@ pub async fn of_queue(db: &mut PgConnection, now: DateTime<Utc>, campaign: &Camp
         channel: campaign.channel,
         message_type: campaign.message_type,
         required: &[],
+        otherwise: &[],
         now,
     };
     counted(db, question, &caps, query, "select id, min(scheduled_at) as asked_for from verdicts group by id")

@@ -7,7 +7,8 @@ use super::{
     audience,
     campaign::{self, Status},
     checklist::{self, Checklist},
-    status, variants,
+    own_texts, status, variants,
+    wordings::Needs,
 };
 use crate::{
     access::{Actor, Permission, Role},
@@ -17,6 +18,7 @@ use crate::{
     error::{Error, Result},
     ids::{CampaignId, ContactId, StaffId, TemplateId},
     messaging::{
+        foresight::Otherwise,
         kinds::MessageType,
         outbox::{self, Draft, Enqueued, Origin},
         versions,
@@ -25,6 +27,7 @@ use crate::{
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 use sqlx::PgPool;
+use std::collections::{BTreeMap, HashMap};
 
 /// People queued in one transaction.
 const PAGE: i64 = 5000;
@@ -199,6 +202,11 @@ async fn enqueue_pages(db: &PgPool, now: DateTime<Utc>, id: CampaignId) -> Resul
     Ok(Some(page))
 }
 
+/// What the version `text` can't do without.
+async fn required(tx: &mut Tx<'_>, text: TemplateId) -> Result<Vec<&'static str>> {
+    Ok(versions::prepared(tx, text).await?.map(|it| it.required()).unwrap_or_default())
+}
+
 /// What is to be queued of one campaign, which is held from any change as long as the transaction lasts.
 struct Order {
     id: CampaignId,
@@ -206,7 +214,9 @@ struct Order {
     channel: Channel,
     message_type: MessageType,
     template: TemplateId,
-    required: Vec<&'static str>,
+    /// The versions of the texts of industries.
+    own: HashMap<String, TemplateId>,
+    needs: Needs,
     /// Who started the campaign asks for each message, also on later pages.
     asker: Actor,
     through: i64,
@@ -232,13 +242,19 @@ impl Order {
         };
         let unreadable = || Error::Internal(format!("campaign {id} can't be queued"));
         let template = it.template_id.map(TemplateId).ok_or_else(unreadable)?;
-        let mut required: Vec<&'static str> = Vec::new();
+        let mut needs = Needs::default();
         // Who lacks what one of several texts needs gets none of them: each is tried on the same kind of people.
         for text in std::iter::once(template).chain(variants::templates(tx, id).await?) {
-            required.extend(versions::prepared(tx, text).await?.map(|it| it.required()).unwrap_or_default());
+            needs.required.extend(required(tx, text).await?);
         }
-        required.sort_unstable();
-        required.dedup();
+        needs.required.sort_unstable();
+        needs.required.dedup();
+        let mut own = HashMap::new();
+        for it in own_texts::of(tx, id).await? {
+            let required = required(tx, it.template).await?;
+            needs.otherwise.push(Otherwise { industry: it.industry.clone(), required });
+            own.insert(it.industry, it.template);
+        }
         let asker = match (it.staff_id, it.staff_name, it.staff_role.as_deref().and_then(Role::from_code)) {
             (Some(staff), Some(name), Some(known)) => Actor::Staff { id: StaffId(staff), name, role: known },
             _ => Actor::System,
@@ -249,7 +265,8 @@ impl Order {
             channel: Channel::from_code(&it.communication_type).ok_or_else(unreadable)?,
             message_type: MessageType::from_code(&it.message_type).ok_or_else(unreadable)?,
             template,
-            required,
+            own,
+            needs,
             asker,
             through: it.enqueued_through,
         }))
@@ -272,18 +289,53 @@ impl Order {
     }
 
     async fn queue(&self, tx: &mut Tx<'_>, now: DateTime<Utc>, people: &[ContactId]) -> Result<Enqueued> {
-        if people.is_empty() {
-            return Ok(Enqueued::default());
+        let mut enqueued = Enqueued::default();
+        for (industry, people) in self.by_text(tx, people).await? {
+            let own = industry.as_ref().and_then(|it| self.own.get(it));
+            let draft = Draft {
+                origin: Origin::Campaign(self.id),
+                channel: self.channel,
+                message_type: self.message_type,
+                template: own.copied().unwrap_or(self.template),
+                required: self.needs.of(industry.as_deref()),
+                scheduled_at: now,
+            };
+            enqueued.add(&outbox::enqueue(tx, now, &self.asker, &draft, &people).await?);
         }
-        let draft = Draft {
-            origin: Origin::Campaign(self.id),
-            channel: self.channel,
-            message_type: self.message_type,
-            template: self.template,
-            required: &self.required,
-            scheduled_at: now,
-        };
-        outbox::enqueue(tx, now, &self.asker, &draft, people).await
+        Ok(enqueued)
+    }
+
+    /// `people`, by the industry whose text they would get now, each in their order; none: the campaign's own. Which they
+    /// do get is told when their message is let go.
+    async fn by_text(
+        &self,
+        tx: &mut Tx<'_>,
+        people: &[ContactId],
+    ) -> Result<BTreeMap<Option<String>, Vec<ContactId>>> {
+        let mut found: BTreeMap<Option<String>, Vec<ContactId>> = BTreeMap::new();
+        if people.is_empty() {
+            return Ok(found);
+        }
+        if self.own.is_empty() {
+            return Ok(BTreeMap::from([(None, people.to_vec())]));
+        }
+        let industries: Vec<String> = self.own.keys().cloned().collect();
+        let ids: Vec<i64> = people.iter().map(|it| it.0).collect();
+        let rows = sqlx::query!(
+            r#"select p.id as "id!", k.industry as "industry?"
+               from unnest($1::bigint[]) with ordinality as p (id, place)
+               left join contacts c on c.id = p.id
+               left join companies k on k.id = c.company_id and k.industry = any ($2)
+               order by p.place"#,
+            &ids,
+            &industries
+        )
+        .fetch_all(&mut **tx)
+        .await?;
+        for it in rows {
+            found.entry(it.industry).or_default().push(ContactId(it.id));
+        }
+        Ok(found)
     }
 
     /// `people`, of `limit` that were asked for, have their row.

@@ -1,7 +1,7 @@
 //! The links of a text, and what they answered when somebody last asked. What is asked, and how, is
 //! [`deliverability::links`](crate::deliverability::links).
 
-use super::{campaign::Campaign, precheck, trial, variants};
+use super::{campaign::Campaign, precheck, trial, wordings::Wordings};
 use crate::{
     chile::format,
     config::Config,
@@ -166,10 +166,9 @@ pub async fn links_of_campaign(
     config: &Config,
     campaign: &Campaign,
 ) -> Result<Vec<String>> {
-    let plan = variants::plan(db, campaign.id).await?;
     let mut links = Vec::new();
-    for source in plan.sources(&campaign.source) {
-        links.extend(links_of(db, config, &source).await?);
+    for text in Wordings::of(db, campaign.id).await?.all(&campaign.source) {
+        links.extend(links_of(db, config, &text.source).await?);
     }
     let mut known = HashSet::new();
     links.retain(|it| known.insert(it.clone()));

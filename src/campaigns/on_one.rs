@@ -1,7 +1,7 @@
 //! What would become of one person if a campaign were started now, or did: whether they belong to its audience, whether
 //! they have their message, and what the gate says.
 
-use super::{audience, campaign::Campaign, contest, variants};
+use super::{audience, campaign::Campaign, contest, wordings::Wordings};
 use crate::{
     config::Config,
     contacts::merge,
@@ -40,20 +40,30 @@ pub async fn of(
     contact: ContactId,
 ) -> Result<OnOne> {
     let next = audience::page(&mut *db, now, &campaign.audience, contact.0 - 1, 1).await?;
-    let required = variants::plan(&mut *db, campaign.id).await?.required(&campaign.source);
+    let needs = Wordings::of(&mut *db, campaign.id).await?.needs(&campaign.source);
+    let industry = industry(&mut *db, contact).await?;
     let frame = Frame::open(&mut *db, now, &config.first_values, campaign.channel)
         .await?
         .capped(campaign.daily_cap.map(|cap| (campaign.id, cap)));
     let question = Question {
         kind: campaign.message_type,
         origin: OriginKind::Campaign,
-        required: &required,
+        required: needs.of(industry.as_deref()),
         hours: campaign.business_hours.as_ref(),
     };
     let may_wait = contest::rest(&mut *db, campaign.id).await?.is_some();
     let message = message(&mut *db, campaign, contact).await?;
     let [answer] = why::ask(db, now, &frame, contact, [question]).await?;
     Ok(OnOne { belongs: next.first() == Some(&contact), message, may_wait, answer })
+}
+
+/// That of their company.
+async fn industry(db: &mut PgConnection, contact: ContactId) -> Result<Option<String>> {
+    let found = sqlx::query_scalar!(
+        "select k.industry from contacts c join companies k on k.id = c.company_id where c.id = $1",
+        contact.0
+    );
+    Ok(found.fetch_optional(db).await?.flatten())
 }
 
 async fn message(

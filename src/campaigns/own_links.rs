@@ -1,7 +1,7 @@
 //! Whether those who get a campaign can open what leads to us: the way out that the law asks for, and the links that are
 //! measured.
 
-use super::{campaign::Campaign, checklist::Item, trial, variants::Plan};
+use super::{campaign::Campaign, checklist::Item, trial, wordings::Wording};
 use crate::{
     config::{Config, Smtp},
     deliverability::links::Door,
@@ -14,8 +14,13 @@ use crate::{
 use std::net::IpAddr;
 
 /// What there is to say of it; nothing where no message of `campaign` leads to us.
-pub(super) fn of(config: &Config, business: &Business, campaign: &Campaign, plan: &Plan) -> Option<Item> {
-    if !leads_to_us(config, business, campaign, plan) {
+pub(super) fn of(
+    config: &Config,
+    business: &Business,
+    campaign: &Campaign,
+    texts: &[Wording],
+) -> Option<Item> {
+    if !leads_to_us(config, business, campaign, texts) {
         return None;
     }
     let url = &config.public_url;
@@ -48,12 +53,12 @@ pub(super) fn of(config: &Config, business: &Business, campaign: &Campaign, plan
 }
 
 /// Whether one of its texts leads to us, or every message does.
-fn leads_to_us(config: &Config, business: &Business, campaign: &Campaign, plan: &Plan) -> bool {
+fn leads_to_us(config: &Config, business: &Business, campaign: &Campaign, texts: &[Wording]) -> bool {
     campaign.tracks
         || campaign.message_type.is_promotional()
-        || plan.sources(&campaign.source).iter().any(|source| {
+        || texts.iter().any(|text| {
             let values = values::of(&Recipient::sample(), business, &trial::links(config));
-            let filled = template::compile(source).ok().and_then(|it| it.render(&values).ok());
+            let filled = template::compile(&text.source).ok().and_then(|it| it.render(&values).ok());
             filled.is_some_and(|it| {
                 it.html.contains(&config.public_url) || it.plain.contains(&config.public_url)
             })

@@ -1,6 +1,6 @@
 //! What the text of a campaign under way must hold, for what the gate blocks is blocked for good.
 
-use super::variants;
+use super::wordings::Wordings;
 use crate::{
     config::Config,
     error::{FieldError, Result},
@@ -36,8 +36,8 @@ pub(super) async fn stop_reason(
 ) -> Result<Option<String>> {
     let campaign = super::campaign::get(db, id).await?;
     let business: Business = settings::load(&mut *db, &config.first_values).await?;
-    let sources = variants::plan(db, id).await?.sources(&campaign.source);
+    let texts = Wordings::of(db, id).await?.all(&campaign.source);
     let problem =
-        sources.iter().flat_map(|source| legal::unsendable(source, campaign.message_type, &business)).next();
+        texts.iter().flat_map(|it| legal::unsendable(&it.source, campaign.message_type, &business)).next();
     Ok(problem.map(|it| format!("Se pausó antes de enviar: {}", it.message)))
 }

@@ -1,7 +1,7 @@
 //! A campaign's text tried out before it leaves: filled for one person, and sent
 //! to the member of the staff who asks.
 
-use super::{campaign, variants};
+use super::{campaign, own_texts, variants, wordings::Wordings};
 use crate::{
     access::{Actor, Permission},
     audit,
@@ -123,19 +123,17 @@ pub async fn send(
     actor: &Actor,
     config: &Config,
     id: CampaignId,
-    place: usize,
+    place: i16,
     address: &str,
 ) -> Result<MessageId> {
     actor.require(Permission::SendTests)?;
     let campaign = campaign::get(tx, id).await?;
     let business: Business = settings::load(&mut **tx, &config.first_values).await?;
-    let plan = variants::plan(tx, id).await?;
-    let source = plan.sources(&campaign.source).into_iter().nth(place).ok_or(Error::NotFound)?;
-    let template = match place {
-        0 => campaign.template,
-        _ => variants::templates(tx, id).await?.get(place - 1).copied(),
-    };
-    let (template, required) = ready(&source, template, &business)?;
+    let wordings = Wordings::of(tx, id).await?;
+    let texts = wordings.all(&campaign.source);
+    let text = texts.into_iter().find(|it| it.place == place).ok_or(Error::NotFound)?;
+    let template = wordings.template(tx, &campaign, place).await?;
+    let (template, required) = ready(&text.source, template, &business)?;
     let draft = Draft {
         origin: Origin::Campaign(id),
         channel: campaign.channel,
@@ -150,7 +148,7 @@ pub async fn send(
         subject_kind: "campaign",
         subject_id: Some(id.0),
         before: None,
-        after: Some(json!({ "message": message, "text": variants::letter(place) })),
+        after: Some(json!({ "message": message, "text": text.name })),
     };
     audit::record(tx, now, actor, change).await?;
     Ok(message)
@@ -201,6 +199,7 @@ pub async fn received(tx: &mut Tx<'_>, now: DateTime<Utc>, actor: &Actor, id: Ca
     actor.require(Permission::SendTests)?;
     let mut texts: Vec<i64> = campaign::get(tx, id).await?.template.map(|it| it.0).into_iter().collect();
     texts.extend(variants::templates(tx, id).await?.into_iter().map(|it| it.0));
+    texts.extend(own_texts::of(tx, id).await?.into_iter().map(|it| it.template.0));
     let new = sqlx::query!(
         "insert into trial_receipts (campaign_id, template_id, received_at, staff_user_id)
          select distinct $1::bigint, l.template_id, $3::timestamptz, $4::bigint from communication_logs l

@@ -1,7 +1,10 @@
 //! Other subjects and first paragraphs of a campaign, to be tried on a sample of its people: how they are written, and
 //! the whole texts that come of them. Writes `campaign_variants`; who wins is [`super::contest`]'s.
 
-use super::campaign::{self, Status};
+use super::{
+    campaign::{self, Status},
+    own_texts,
+};
 use crate::{
     access::{Actor, Permission},
     audit,
@@ -21,6 +24,10 @@ use sqlx::PgConnection;
 
 /// Texts beside the campaign's own, at most.
 pub const MOST: usize = 3;
+
+/// What is said of another first paragraph where the campaign's text has none.
+pub(super) const NO_OPENING: &str =
+    "El cuerpo de la campaña no tiene un primer párrafo que se pueda cambiar.";
 
 /// Fields of the form, by place.
 const SUBJECTS: [&str; MOST] = ["subject_1", "subject_2", "subject_3"];
@@ -71,7 +78,7 @@ impl Measure {
 }
 
 /// What another text changes. Empty: as the campaign has it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Variant {
     /// Subject.
     pub subject: String,
@@ -80,12 +87,12 @@ pub struct Variant {
 }
 
 impl Variant {
-    fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.subject.trim().is_empty() && self.opening.trim().is_empty()
     }
 
     /// The whole text that comes of it; none: it changes a first paragraph that `base` does not have.
-    fn applied(&self, base: &Source) -> Option<Source> {
+    pub(super) fn applied(&self, base: &Source) -> Option<Source> {
         let mut source = match self.opening.trim() {
             "" => base.clone(),
             opening => opening::replaced(base, opening)?,
@@ -155,8 +162,7 @@ impl Plan {
         let sources = self.sources(base);
         for (n, variant) in self.variants.iter().enumerate().take(MOST) {
             if variant.applied(base).is_none() {
-                let said = "El cuerpo de la campaña no tiene un primer párrafo que se pueda cambiar.";
-                found.push(FieldError::new(OPENINGS[n], said));
+                found.push(FieldError::new(OPENINGS[n], NO_OPENING));
                 continue;
             }
             if sources[..=n].contains(&sources[n + 1]) {
@@ -253,6 +259,12 @@ pub async fn save(
     }
     let written = plan.variants.iter().filter(|it| !it.is_empty()).cloned().collect();
     let plan = Plan { variants: written, ..plan.clone() };
+    if !plan.variants.is_empty() && !own_texts::of(tx, id).await?.is_empty() {
+        return Err(Error::refused(
+            "La campaña tiene textos por rubro, y no se puede además probar varios: nadie sabría cuál ganó. Quita los \
+             textos por rubro primero. No se cambió nada.",
+        ));
+    }
     let problems = plan.problems(&campaign.source);
     if !problems.is_empty() {
         return Err(Error::Invalid(problems));

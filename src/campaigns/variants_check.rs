@@ -46,7 +46,8 @@ pub(super) async fn of(db: &mut PgConnection, asked: Asked<'_>) -> Result<Vec<It
     items.extend(measure(plan, campaign, &form));
     items.extend(time(&asked, &form));
     for (n, template) in variants::templates(db, campaign.id).await?.into_iter().enumerate() {
-        items.push(checklist::tried(db, config, campaign, Some(template), Some(letter(n + 1))).await?);
+        let which = format!("del texto {}", letter(n + 1));
+        items.push(checklist::tried(db, config, campaign, Some(template), Some(&which)).await?);
     }
     Ok(items)
 }

@@ -1,4 +1,5 @@
-//! What the business lets the provider cost: budget, limits, and the prices by which a call is reckoned. Pure, but for
+//! What the business lets the provider cost and do: budget, limits, the prices by which a call is reckoned, and whether
+//! somebody looks at what comes before it is used. Pure, but for
 //! being a subject of settings.
 
 use crate::{
@@ -29,6 +30,8 @@ pub struct Terms {
     pub price_written: u32,
     /// Price of a yuan, in hundredths of a peso.
     pub rate: u32,
+    /// A person looks at what comes before a draft takes it; else the draft takes the first that nothing speaks against.
+    pub review_first: bool,
 }
 
 impl Default for Terms {
@@ -42,6 +45,7 @@ impl Default for Terms {
             price_cached: 400,
             price_written: 80_000,
             rate: 13_500,
+            review_first: true,
         }
     }
 }

@@ -208,7 +208,8 @@ async fn verdicts(
     required: &[&str],
 ) -> Result<QueryBuilder<Postgres>> {
     let everybody = whom::everybody(db, now, filter).await?;
-    let question = foresight::Question { now, channel: Channel::Email, message_type, required };
+    let question =
+        foresight::Question { now, channel: Channel::Email, message_type, required, otherwise: &[] };
     Ok(foresight::verdicts(question, |query| {
         query.push("c.id in (");
         everybody.push_ids(query);

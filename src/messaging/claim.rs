@@ -3,6 +3,7 @@
 use super::{
     addressee,
     gate::{self, Asked, Decision, Facts, Rules},
+    industry_texts,
     kinds::{BlockReason, DeferReason, MessageType, OriginKind},
     limits::{self, Cap, Counted},
     outbox::{self, Deferral, Refusal},
@@ -305,11 +306,7 @@ async fn decide_and_write(
     let again: Vec<i64> = due.iter().filter(|it| it.attempts > 0).map(|it| it.id).collect();
     let tried = patience::tried_since(tx, &again).await?;
     let caps = room::Caps { channel: book.channel_cap, campaign: stream.campaign.zip(stream.daily_cap) };
-    let sample = match stream.campaign.filter(|_| stream.tries) {
-        Some(campaign) => sample::of_campaign(tx, now, campaign).await?,
-        None => None,
-    };
-    let lots = Lots::of(tx, sample.as_ref(), &messages).await?;
+    let lots = lots(tx, now, stream, &messages).await?;
     let (mut channel_left, mut campaign_left) = room::held(tx, now, book.channel, caps).await?;
     // What this page itself lets go counts for the same person's next message.
     let mut let_go: HashMap<ContactId, Vec<Counted>> = HashMap::new();
@@ -384,6 +381,17 @@ async fn decide_and_write(
     lots.keep(tx, page.allowed.iter().map(|it| it.id)).await?;
     write(tx, now, run, &page, &deferrals, &refusals).await?;
     Ok(page)
+}
+
+/// Which of several texts of its campaign each of `messages` gets.
+async fn lots(tx: &mut Tx<'_>, now: DateTime<Utc>, stream: &Stream, messages: &[i64]) -> Result<Lots> {
+    let Some(campaign) = stream.campaign.filter(|_| stream.has_several_texts) else {
+        return Ok(Lots::default());
+    };
+    match sample::of_campaign(tx, now, campaign).await? {
+        Some(sample) => Lots::of(tx, &sample, messages).await,
+        None => industry_texts::lots(tx, campaign, messages).await,
+    }
 }
 
 fn claimed(

@@ -25,6 +25,17 @@ pub struct Question<'a> {
     pub message_type: MessageType,
     /// Personal variables that the text can't do without.
     pub required: &'a [&'a str],
+    /// The industries whose people get another text.
+    pub otherwise: &'a [Otherwise],
+}
+
+/// What the text of one industry can't do without, which is another than that of everybody else.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Otherwise {
+    /// As companies have it.
+    pub industry: String,
+    /// Personal variables.
+    pub required: Vec<&'static str>,
 }
 
 /// Where a variable that a text can't do without is lacking, in the order in which the gate looks.
@@ -75,8 +86,8 @@ pub fn verdicts(
              cross join lateral (select nullif(",
     );
     query.push(address).push(", '') as address) a cross join lateral (select case");
-    for (name, lacks) in LACKING.iter().filter(|it| question.required.contains(&it.0)) {
-        query.push(" when ").push(*lacks).push(" then ").push_bind(*name);
+    for (name, lacks) in LACKING {
+        push_lacking(&mut query, &question, name, lacks);
     }
     query.push(" when false then '' end as missing) m left join (select distinct destination from suppressions where communication_type = ");
     query.push_bind(question.channel.code()).push(" and destination is not null and lifted_at is null");
@@ -91,6 +102,27 @@ pub fn verdicts(
     whom(&mut query);
     query.push(")");
     query
+}
+
+/// ` when <lacks> then <name>` for those whose text can't do without it.
+fn push_lacking(
+    query: &mut QueryBuilder<Postgres>,
+    question: &Question<'_>,
+    name: &'static str,
+    lacks: &'static str,
+) {
+    let is_usual = question.required.contains(&name);
+    let differ = question.otherwise.iter().filter(|it| it.required.contains(&name) != is_usual);
+    let differ: Vec<String> = differ.map(|it| it.industry.clone()).collect();
+    if !is_usual && differ.is_empty() {
+        return;
+    }
+    query.push(" when ").push(lacks);
+    if !differ.is_empty() {
+        query.push(" and coalesce(k.industry, '') ").push(if is_usual { "<> all (" } else { "= any (" });
+        query.push_bind(differ).push(")");
+    }
+    query.push(" then ").push_bind(name);
 }
 
 /// How many people are asked about, and what would become of them.

@@ -36,6 +36,7 @@ mod addressee;
 pub mod room;
 mod texts;
 pub mod sample;
+mod industry_texts;
 pub mod streams;
 pub mod pace;
 pub mod claim;

@@ -1,5 +1,6 @@
 //! Which of its campaign's texts a message gets while several are tried on a sample, and which messages wait for the
 //! winner. What is drawn is drawn once: it is kept with the message, and a message that is tried again keeps its text.
+//! Where texts are of industries instead, [`super::industry_texts`] says which.
 
 use crate::{
     db::Tx,
@@ -35,7 +36,8 @@ pub(super) enum Lot {
 /// The lots of one page; empty for campaigns with one text.
 #[derive(Default)]
 pub(super) struct Lots {
-    texts: Vec<TemplateId>,
+    /// By place.
+    texts: HashMap<usize, TemplateId>,
     by_message: HashMap<i64, Lot>,
 }
 
@@ -56,9 +58,8 @@ impl Sample {
 }
 
 impl Lots {
-    /// What `messages` draw; nothing where their campaign has one text.
-    pub(super) async fn of(tx: &mut Tx<'_>, sample: Option<&Sample>, messages: &[i64]) -> Result<Lots> {
-        let Some(sample) = sample else { return Ok(Lots::default()) };
+    /// What `messages` draw.
+    pub(super) async fn of(tx: &mut Tx<'_>, sample: &Sample, messages: &[i64]) -> Result<Lots> {
         let kept = sqlx::query!(
             r#"select id, variant as "variant!", in_sample from communication_logs
                where id = any($1) and variant is not null"#,
@@ -71,13 +72,24 @@ impl Lots {
             .filter_map(|it| Some((it.id, (usize::try_from(it.variant).ok()?, it.in_sample))))
             .collect();
         let draw = |id: &i64| (*id, sample.draw(*id, kept.get(id).copied()));
-        Ok(Lots { texts: sample.texts.clone(), by_message: messages.iter().map(draw).collect() })
+        let texts = sample.texts.iter().copied().enumerate().collect();
+        Ok(Lots { texts, by_message: messages.iter().map(draw).collect() })
+    }
+
+    /// Each of `given`, a message, gets the text at its place, and waits for nothing.
+    pub(super) fn given(given: impl Iterator<Item = (i64, usize, TemplateId)>) -> Lots {
+        let mut lots = Lots::default();
+        for (message, place, text) in given {
+            lots.texts.insert(place, text);
+            lots.by_message.insert(message, Lot::Text { place, in_sample: false });
+        }
+        lots
     }
 
     /// The text that the message drew; none: its campaign's own.
     pub(super) fn text(&self, message: i64) -> Option<TemplateId> {
         match self.by_message.get(&message)? {
-            Lot::Text { place, .. } => self.texts.get(*place).copied(),
+            Lot::Text { place, .. } => self.texts.get(place).copied(),
             Lot::Waits(_) => None,
         }
     }

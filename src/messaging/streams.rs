@@ -45,8 +45,8 @@ pub(super) struct Stream {
     pub(super) mailing: Option<MailingId>,
     /// The campaign's text as it stands now; none: each message's own.
     pub(super) template: Option<TemplateId>,
-    /// It tries several texts: which of them a message gets is asked anew for each page.
-    pub(super) tries: bool,
+    /// It tries several texts, or has some for industries: which of them a message gets is asked anew for each page.
+    pub(super) has_several_texts: bool,
     /// Its messages tell of openings and clicks.
     pub(super) tracks: bool,
     /// Messages that may leave in this run.
@@ -64,7 +64,7 @@ impl Stream {
             campaign: None,
             mailing: None,
             template: None,
-            tries: false,
+            has_several_texts: false,
             tracks: false,
             batch,
             daily_cap: None,
@@ -152,14 +152,17 @@ async fn campaigns(
     batch: Option<u32>,
 ) -> Result<Vec<Stream>> {
     let campaigns = sqlx::query!(
-        "select id, template_id, sample_percent, tracks, batch_size, daily_cap, spacing_seconds, business_hours from campaigns c
+        r#"select id, template_id, tracks, batch_size, daily_cap, spacing_seconds, business_hours,
+             (sample_percent is not null or exists (select from campaign_own_texts o where o.campaign_id = c.id))
+                 as "has_several_texts!"
+         from campaigns c
          where status = 'RUNNING' and communication_type = $1
            and exists (select 1 from communication_logs l
                        where l.communication_type = $1 and l.campaign_id = c.id and l.status = 'PENDING'
                          and l.origin <> 'TEST' and l.next_attempt_at <= $2 and (
                              select drip_run_id from communication_reservations where communication_log_id = l.id
                          ) is null)
-         order by id",
+         order by id"#,
         channel.code(),
         now
     )
@@ -179,7 +182,7 @@ async fn campaigns(
         streams.push(Stream {
             campaign: Some(CampaignId(it.id)),
             template: it.template_id.map(TemplateId),
-            tries: it.sample_percent.is_some(),
+            has_several_texts: it.has_several_texts,
             tracks: it.tracks,
             daily_cap: it.daily_cap.map(int),
             hours,

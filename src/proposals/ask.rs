@@ -1,7 +1,7 @@
 //! Asking for proposals: what would be sent, shown before anybody presses, and the request, within the month's budget.
 
 use super::{
-    Scope, known,
+    Scope, by_itself, industry, known,
     prompt::{self, HINTS, TEXT, Whom},
     run::PAID,
     scrub,
@@ -62,6 +62,8 @@ impl Wish {
 pub struct Prepared {
     /// Whom it is for, in words.
     pub about: String,
+    /// The industry that it is for, as companies have it.
+    pub industry: Option<String>,
     /// What is asked, word for word.
     pub prompt: String,
     /// The most that asking once may cost, in millionths of a peso.
@@ -124,9 +126,14 @@ pub async fn plan(
     let instructions = prompt::instructions();
     let mut questions = Vec::new();
     for whom in all {
+        let mut of = None;
         let whom = match whom {
             Whom::All => Whom::All,
-            Whom::Industry(industry) => Whom::Industry(clean(&industry)),
+            Whom::Industry(industry) => {
+                let cleaned = clean(&industry);
+                of = Some(industry);
+                Whom::Industry(cleaned)
+            }
             Whom::Person { industry, comuna, lifecycle } => {
                 Whom::Person { industry: clean(&industry), comuna, lifecycle }
             }
@@ -140,7 +147,7 @@ pub async fn plan(
             None => false,
         };
         let most = terms.most(&instructions, &prompt);
-        questions.push(Prepared { about: whom.label(), prompt, most, is_cached });
+        questions.push(Prepared { about: whom.label(), industry: of, prompt, most, is_cached });
     }
     Ok(Plan { instructions, questions, is_cut })
 }
@@ -209,10 +216,11 @@ pub async fn ask(
         if reserved > 0 {
             budget::bear(tx, now, &terms, reserved).await?;
         }
+        let replaces = by_itself::digest_of_replaced(&mut *tx, &campaign, it.industry.as_deref()).await?;
         sqlx::query!(
             "insert into copy_requests (campaign_id, scope, about, instructions, prompt, prompt_hash, max_tokens,
-                 most_micro, reserved_micro, next_attempt_at, created_at, created_by, created_by_name)
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10, $11, $12)",
+                 most_micro, reserved_micro, next_attempt_at, created_at, created_by, created_by_name, industry, replaces)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10, $11, $12, $13, $14)",
             id.0,
             wish.scope().code(),
             it.about,
@@ -224,7 +232,9 @@ pub async fn ask(
             reserved,
             now,
             actor.staff_id().map(|it| it.0),
-            actor.label()
+            actor.label(),
+            it.industry.as_deref().map(industry::digest),
+            replaces
         )
         .execute(&mut **tx)
         .await?;

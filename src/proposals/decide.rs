@@ -1,11 +1,13 @@
 //! What people decide on a proposal: the draft takes it, as it is or as they edit it, or they want none of it.
 
+use super::industry;
 use crate::{
     access::{Actor, Permission},
     audit,
     campaigns::{
-        campaign::{self, Status},
+        campaign::{self, Campaign, Status},
         edit::Edit,
+        own_texts,
         variants::{self, Variant},
     },
     chile::text::{tidy, tidy_lines},
@@ -25,12 +27,23 @@ pub struct Chosen {
     pub subject: Option<String>,
     /// Its opening; none: the draft keeps its own.
     pub opening: Option<String>,
-    /// The draft keeps its text, and tries this one beside it on a part of its people.
-    pub beside: bool,
+    /// For whom.
+    pub for_whom: ForWhom,
 }
 
-/// Where an approved proposal enters a campaign, and the only place where it does: `edit` with what was chosen as its
-/// subject and first paragraph.
+/// Whom a text is for that the draft takes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ForWhom {
+    /// Everybody: it replaces the draft's own.
+    #[default]
+    All,
+    /// A part of them: the draft keeps its text, and tries this one beside it.
+    Some,
+    /// The people of the industry that it was asked for: the others get the draft's own.
+    Industry,
+}
+
+/// `edit` with what was chosen as its subject and first paragraph.
 ///
 /// # Errors
 /// [`Error::Refused`] when the text has no first paragraph to be found.
@@ -51,9 +64,52 @@ pub fn adopted(edit: Edit, chosen: &Chosen) -> Result<Edit> {
     Ok(Edit { source, ..edit })
 }
 
+/// Where a proposal enters a campaign, and the only place where it does: `draft`, which the caller holds, takes what is
+/// `chosen`, for the people of `industry` where it is for them alone.
+///
+/// # Errors
+/// [`Error::Refused`] and [`Error::Invalid`] where the draft can't take it, or the database's.
+pub(super) async fn enter(
+    tx: &mut Tx<'_>,
+    now: DateTime<Utc>,
+    actor: &Actor,
+    config: &Config,
+    draft: &Campaign,
+    chosen: &Chosen,
+    industry: Option<&str>,
+) -> Result<()> {
+    match chosen.for_whom {
+        ForWhom::All => {
+            let edit = adopted(Edit::of(draft), chosen)?;
+            campaign::update(tx, now, actor, config, draft.id, &edit).await
+        }
+        ForWhom::Some => {
+            let variant = Variant {
+                subject: chosen.subject.clone().unwrap_or_default(),
+                opening: chosen.opening.clone().unwrap_or_default(),
+            };
+            variants::add(tx, now, actor, draft.id, variant).await
+        }
+        ForWhom::Industry => {
+            let industry = industry.ok_or_else(|| {
+                Error::refused(
+                    "Esa propuesta no se pidió para un rubro, o ninguna empresa lo tiene ya. No se cambió nada.",
+                )
+            })?;
+            let had = own_texts::words(tx, draft.id, industry).await?.unwrap_or_default();
+            let words = Variant {
+                subject: chosen.subject.clone().unwrap_or(had.subject),
+                opening: chosen.opening.clone().unwrap_or(had.opening),
+            };
+            own_texts::put(tx, now, actor, draft.id, industry, &words).await
+        }
+    }
+}
+
 struct Open {
     campaign: CampaignId,
     about: String,
+    industry: Option<String>,
     subject: String,
     opening: String,
 }
@@ -61,7 +117,7 @@ struct Open {
 /// Hold a proposal of `campaign` that nobody has decided.
 async fn open(tx: &mut Tx<'_>, campaign: CampaignId, id: ProposalId) -> Result<Open> {
     let it = sqlx::query!(
-        "select p.subject, p.opening, p.status, p.problem, p.decided_by_name, r.about
+        "select p.subject, p.opening, p.status, p.problem, p.decided_by_name, r.about, r.industry
          from copy_proposals p join copy_requests r on r.id = p.request_id
          where p.id = $1 and r.campaign_id = $2 for update of p",
         id.0,
@@ -71,7 +127,16 @@ async fn open(tx: &mut Tx<'_>, campaign: CampaignId, id: ProposalId) -> Result<O
     .await?
     .ok_or(Error::NotFound)?;
     match it.status.as_str() {
-        "PROPOSED" => Ok(Open { campaign, about: it.about, subject: it.subject, opening: it.opening }),
+        "PROPOSED" => Ok(Open {
+            campaign,
+            about: it.about,
+            industry: match it.industry {
+                Some(digest) => industry::named(tx, campaign, &digest).await?,
+                None => None,
+            },
+            subject: it.subject,
+            opening: it.opening,
+        }),
         "UNUSABLE" => Err(Error::refused(format!(
             "Esa propuesta no se puede usar, y no se cambió nada. {}",
             it.problem.unwrap_or_default()
@@ -128,26 +193,18 @@ pub async fn approve(
             "Lo que apruebas está en blanco. No se cambió nada: escríbelo o desmárcalo.",
         ));
     }
-    let taken = if chosen.beside {
-        let variant = Variant {
-            subject: chosen.subject.clone().unwrap_or_default(),
-            opening: chosen.opening.clone().unwrap_or_default(),
-        };
-        variants::add(tx, now, actor, campaign, variant).await
-    } else {
-        let edit = adopted(Edit::of(&draft), &chosen)?;
-        campaign::update(tx, now, actor, config, campaign, &edit).await
-    };
-    match taken {
+    match enter(tx, now, actor, config, &draft, &chosen, open.industry.as_deref()).await {
         Err(Error::Invalid(wrong)) => {
             let said: Vec<String> = wrong.into_iter().map(|it| it.message).collect();
             return Err(Error::refused(format!("No se cambió nada. {}", said.join(" "))));
         }
         updated => updated?,
     }
+    let beside = chosen.for_whom == ForWhom::Some;
+    let for_industry = chosen.for_whom == ForWhom::Industry;
     sqlx::query!(
         "update copy_proposals set status = 'APPROVED', used_subject = $2, used_opening = $3, decided_at = $4,
-             decided_by = $5, decided_by_name = $6, tried_beside = $7
+             decided_by = $5, decided_by_name = $6, tried_beside = $7, for_industry = $8
          where id = $1 and status = 'PROPOSED'",
         id.0,
         chosen.subject,
@@ -155,12 +212,15 @@ pub async fn approve(
         now,
         actor.staff_id().map(|it| it.0),
         actor.label(),
-        chosen.beside
+        beside,
+        for_industry
     )
     .execute(&mut **tx)
     .await?;
-    let after =
-        json!({ "subject": chosen.subject, "opening": chosen.opening, "tried_beside": chosen.beside });
+    let after = json!({
+        "subject": chosen.subject, "opening": chosen.opening, "tried_beside": beside,
+        "industry": open.industry.as_ref().filter(|_| for_industry),
+    });
     record(tx, now, actor, ("proposal.approve", id), &open, Some(after)).await
 }
 

@@ -8,7 +8,9 @@ pub mod prompt;
 pub mod judge;
 pub mod ask;
 pub mod run;
+mod industry;
 pub mod decide;
+pub mod by_itself;
 
 use crate::{
     codes::codes,
@@ -79,6 +81,10 @@ pub struct Proposal {
     pub used_opening: Option<String>,
     /// The draft kept its own text, and tries this one beside it.
     pub tried_beside: bool,
+    /// The draft took it by itself, and it can be taken back.
+    pub taken_by_itself: bool,
+    /// The draft took it for the people of its request's industry alone.
+    pub for_industry: bool,
     /// When it was decided.
     pub decided_at: Option<DateTime<Utc>>,
     /// By whom.
@@ -92,6 +98,8 @@ pub struct Request {
     pub id: CopyRequestId,
     /// Whom they are for, in words.
     pub about: String,
+    /// They were asked for one industry.
+    pub is_of_industry: bool,
     /// Where it stands.
     pub status: Status,
     /// How often the provider was asked.
@@ -124,7 +132,7 @@ impl Request {
 /// When the database fails.
 pub async fn list(db: &mut PgConnection, campaign: CampaignId, limit: i64) -> Result<Vec<Request>> {
     let rows = sqlx::query!(
-        r#"select r.id, r.about, r.status, r.tries, r.next_attempt_at, r.failure, r.created_at, r.created_by_name,
+        r#"select r.id, r.about, r.industry is not null as "is_of_industry!", r.status, r.tries, r.next_attempt_at, r.failure, r.created_at, r.created_by_name,
                   coalesce(l.from_cache, false) as "from_cache!"
            from copy_requests r left join copy_calls l on l.id = r.call_id
            where r.campaign_id = $1 order by r.id desc limit $2"#,
@@ -135,8 +143,8 @@ pub async fn list(db: &mut PgConnection, campaign: CampaignId, limit: i64) -> Re
     .await?;
     let ids: Vec<i64> = rows.iter().map(|it| it.id).collect();
     let proposals = sqlx::query!(
-        "select id, request_id, subject, opening, problem, caution, status, used_subject, used_opening, tried_beside, decided_at,
-                decided_by_name
+        "select id, request_id, subject, opening, problem, caution, status, used_subject, used_opening, tried_beside, for_industry,
+                taken_by_itself, decided_at, decided_by_name
          from copy_proposals where request_id = any ($1) order by request_id, position",
         &ids
     )
@@ -156,6 +164,8 @@ pub async fn list(db: &mut PgConnection, campaign: CampaignId, limit: i64) -> Re
                 used_subject: it.used_subject.clone(),
                 used_opening: it.used_opening.clone(),
                 tried_beside: it.tried_beside,
+                taken_by_itself: it.taken_by_itself,
+                for_industry: it.for_industry,
                 decided_at: it.decided_at,
                 decided_by_name: it.decided_by_name.clone(),
             })
@@ -167,6 +177,7 @@ pub async fn list(db: &mut PgConnection, campaign: CampaignId, limit: i64) -> Re
             id: CopyRequestId(it.id),
             proposals: of(it.id),
             about: it.about,
+            is_of_industry: it.is_of_industry,
             status: Status::from_code(&it.status).unwrap_or(Status::Failed),
             tries: it.tries,
             next_attempt_at: it.next_attempt_at,

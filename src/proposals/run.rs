@@ -1,7 +1,7 @@
 //! The engine: takes what was asked for, asks the provider, and writes down what came. It waits for an answer outside any
 //! transaction; a call that is cut off is told by its lock, and what it was for is taken up again, once.
 
-use super::judge;
+use super::{by_itself, judge};
 use crate::{
     access::{Actor, Permission},
     campaigns::campaign,
@@ -102,10 +102,15 @@ pub async fn run_once(db: &PgPool, clock: &Clock, config: &Config, stop: &Cancel
                 duration_ms = u64::try_from(reply.latency.as_millis()).unwrap_or(u64::MAX),
                 "DeepSeek was asked"
             );
-            finish(&mut connection, clock.now(), config, &request, call, &reply).await.map(|()| true)
+            match finish(&mut connection, clock.now(), config, &request, call, &reply).await {
+                Ok(()) => by_itself::take(&mut connection, clock.now(), config, request.id).await,
+                Err(error) => Err(error),
+            }
+            .map(|()| true)
         }
         (Ok(Taken::Nothing), _) => Ok(false),
-        (Ok(_), _) => Ok(true),
+        (Ok(Taken::Settled(id)), _) => by_itself::take(&mut connection, now, config, id).await.map(|()| true),
+        (Ok(Taken::Call(..)), _) => Ok(true),
         (Err(error), _) => Err(error),
     };
     connection.close().await.ok();
@@ -116,8 +121,8 @@ pub async fn run_once(db: &PgPool, clock: &Clock, config: &Config, stop: &Cancel
 enum Taken {
     /// Somebody else took it.
     Nothing,
-    /// It has its answer, or its failure.
-    Settled,
+    /// It, by its row, has its answer, or its failure.
+    Settled(i64),
     /// The provider is to be asked: the request, and the row of the call.
     Call(Box<Request>, i64),
 }
@@ -150,7 +155,7 @@ async fn take(connection: &mut PgConnection, now: DateTime<Utc>, config: &Config
     let taken = match refusal(&mut tx, config, &request).await? {
         Some(why) => {
             fail(&mut tx, now, request.id, &why).await?;
-            Taken::Settled
+            Taken::Settled(request.id)
         }
         None => begin(&mut tx, now, config, request).await?,
     };
@@ -189,7 +194,7 @@ async fn begin(tx: &mut Tx<'_>, now: DateTime<Utc>, config: &Config, request: Re
         let call = calls::reuse(tx, now, about, &answer).await?;
         let proposals = judge::read(&answer, &request.prompt).unwrap_or_default();
         settle(tx, now, request.id, call, &proposals).await?;
-        return Ok(Taken::Settled);
+        return Ok(Taken::Settled(request.id));
     }
     // It was to come from what is there, and that is too old by now.
     if request.reserved < request.most
@@ -197,7 +202,7 @@ async fn begin(tx: &mut Tx<'_>, now: DateTime<Utc>, config: &Config, request: Re
     {
         let Error::Refused(why) = error else { return Err(error) };
         fail(tx, now, request.id, &why).await?;
-        return Ok(Taken::Settled);
+        return Ok(Taken::Settled(request.id));
     }
     let call = calls::start(tx, now, about, request.most).await?;
     sqlx::query!(

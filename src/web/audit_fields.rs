@@ -64,6 +64,7 @@ const FIELDS: &[(&str, &str)] = &[
     ("tried_beside", "se prueba junto al texto propio"),
     ("about", "para quién"),
     ("campaign_id", "campaña"),
+    ("review_first", "revisar antes de usar"),
     ("monthly_budget", "presupuesto mensual"),
     ("max_tokens", "tokens por respuesta"),
     ("cache_days", "días que se guarda una respuesta"),

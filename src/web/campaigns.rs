@@ -5,7 +5,7 @@ use super::{
     campaigns_calendar::{self, Calendar},
     campaigns_figures, campaigns_form, campaigns_income,
     campaigns_letter::{self, Tried},
-    campaigns_list, campaigns_variants, filters,
+    campaigns_list, campaigns_own_texts, campaigns_variants, filters,
     html::{self, Answer},
     routes::Route,
     shell::Shell,
@@ -18,7 +18,7 @@ use crate::{
         checklist::{self, Checklist, Level},
         outlook,
         progress::{self, Progress},
-        variants,
+        wordings::{Wording, Wordings},
     },
     channels::Channel,
     chile::{comunas, format},
@@ -53,6 +53,7 @@ pub(super) fn routes() -> Vec<Route> {
     all.extend(campaigns_form::routes());
     all.extend(campaigns_letter::routes());
     all.extend(campaigns_variants::routes());
+    all.extend(campaigns_own_texts::routes());
     all.extend(campaigns_actions::routes());
     all
 }
@@ -301,10 +302,12 @@ struct ShowPage {
     trial: Option<campaigns_variants::Shown>,
     /// The texts that a draft tries.
     drafted: Option<campaigns_variants::Shown>,
-    /// Letters of the texts to look at; none: there is one.
-    letters: Vec<char>,
-    /// Which of them is shown.
-    variant: usize,
+    /// The texts of industries; none: there are none, and the reader may not write any.
+    own: Option<campaigns_own_texts::Shown>,
+    /// The texts to look at; none: there is one.
+    texts: Vec<Wording>,
+    /// Place of the one that is shown.
+    variant: i16,
     /// What holds for a draft takes a look at each person: it comes after the page.
     checklist_follows: bool,
     contacts: Vec<Named>,
@@ -322,6 +325,11 @@ impl ShowPage {
     fn hold(&self) -> Option<(i64, String)> {
         let left = (self.campaign.hold(self.now)? - self.now).num_seconds().max(1);
         Some((left, format!("{}:{:02}", left / 60, left % 60)))
+    }
+
+    /// Whether industries have texts of their own.
+    fn has_industries(&self) -> bool {
+        self.own.as_ref().is_some_and(|it| !it.rows.is_empty())
     }
 
     /// Whether the message is shown as `contact` gets it.
@@ -372,12 +380,19 @@ async fn show(
     } else if campaign.hold(now).is_none() {
         trial = campaigns_variants::followed(&mut db, now, &campaign).await?;
     }
-    let sources = variants::plan(&mut db, id).await?.sources(&campaign.source);
+    let wordings = Wordings::of(&mut db, id).await?;
+    let own = campaigns_own_texts::of(&mut db, now, &campaign, &wordings, &shell).await?;
     drop(db);
     let contact = query.contact.parse().ok();
-    let variant = query.variant.parse().ok().filter(|it| *it < sources.len()).unwrap_or_default();
-    let letters = (0..sources.len()).map(variants::letter).filter(|_| sources.len() > 1).collect();
-    let tried = Some(campaigns_letter::fill(&state, &sources[variant], contact.map(ContactId)).await?);
+    let mut texts = wordings.all(&campaign.source);
+    let asked: i16 = query.variant.parse().unwrap_or_default();
+    let text = texts.iter().find(|it| it.place == asked);
+    let variant = text.map_or(0, |it| it.place);
+    let source = text.map_or(&campaign.source, |it| &it.source);
+    let tried = Some(campaigns_letter::fill(&state, source, contact.map(ContactId)).await?);
+    if texts.len() == 1 {
+        texts.clear();
+    }
     html::page(&ShowPage {
         shell,
         now,
@@ -388,7 +403,8 @@ async fn show(
         live,
         trial,
         drafted,
-        letters,
+        own,
+        texts,
         variant,
         checklist_follows,
         contacts,
@@ -445,7 +461,8 @@ async fn live(
         live: Some(live),
         trial: None,
         drafted: None,
-        letters: Vec::new(),
+        own: None,
+        texts: Vec::new(),
         variant: 0,
         checklist_follows: false,
         contacts: Vec::new(),

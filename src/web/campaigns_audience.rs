@@ -12,7 +12,7 @@ use crate::{
         audience::{self, Person, Preview, Question, Which},
         campaign::{self, Campaign},
         later::{self, Later, Waiting},
-        variants,
+        wordings::{Needs, Wordings},
     },
     chile::format,
     ids::{CampaignId, ContactId},
@@ -34,16 +34,13 @@ pub(super) fn route() -> Route {
     Route::get("/campaigns/{id}/audience", Permission::View, people)
 }
 
-pub(super) fn question<'a>(
-    campaign: &'a Campaign,
-    required: &'a [&'a str],
-    now: DateTime<Utc>,
-) -> Question<'a> {
+pub(super) fn question<'a>(campaign: &'a Campaign, needs: &'a Needs, now: DateTime<Utc>) -> Question<'a> {
     Question {
         rule: &campaign.audience,
         channel: campaign.channel,
         message_type: campaign.message_type,
-        required,
+        required: &needs.required,
+        otherwise: &needs.otherwise,
         now,
     }
 }
@@ -115,7 +112,7 @@ async fn people(
 ) -> Answer {
     let mut db = state.db.acquire().await?;
     let campaign = campaign::get(&mut db, id).await?;
-    let required = variants::plan(&mut db, id).await?.required(&campaign.source);
+    let needs = Wordings::of(&mut db, id).await?.needs(&campaign.source);
     let which = match query.reason.as_str() {
         "reachable" => Shown::These(Which::Reachable),
         "later" => Shown::Later,
@@ -123,7 +120,7 @@ async fn people(
         code => Shown::These(BlockReason::from_code(code).map_or(Which::All, Which::LeftOut)),
     };
     let now = state.clock.now();
-    let asked = question(&campaign, &required, now);
+    let asked = question(&campaign, &needs, now);
     let preview = audience::preview(&mut db, asked).await?;
     let later = later::of_audience(&mut db, asked).await?;
     let after = query.after.map(ContactId);

@@ -17,7 +17,8 @@ use crate::{
         forecast::{Day, Forecast},
         later::{self, Group, Later},
         outlook::{self, Outlook},
-        progress, variants,
+        progress,
+        wordings::Wordings,
     },
     chile::format,
     error::Result,
@@ -142,8 +143,8 @@ async fn show(
     let from = held.unwrap_or(now);
     let is_ahead = campaign.status == Status::Draft || held.is_some();
     let coming = if is_ahead {
-        let required = variants::plan(&mut db, campaign.id).await?.required(&campaign.source);
-        let asked = question(&campaign, &required, from);
+        let needs = Wordings::of(&mut db, campaign.id).await?.needs(&campaign.source);
+        let asked = question(&campaign, &needs, from);
         let preview = audience::preview(&mut db, asked).await?;
         of_audience(&campaign, &preview, later::of_audience(&mut db, asked).await?)
     } else {

@@ -6,7 +6,7 @@ use crate::{
         campaign::Campaign,
         figures::{self, Counts, Figures, TOLD},
         progress::Progress,
-        variants,
+        wordings::Wordings,
     },
     chile::{format, time},
     error::Result,
@@ -92,6 +92,8 @@ pub(super) struct Shown {
     /// What the columns of the tables by hour or day, by mail service and by text count.
     pub(super) what: Vec<&'static str>,
     pub(super) texts: Vec<Part>,
+    /// Who got each text.
+    pub(super) who_got_texts: &'static str,
     pub(super) domains: Vec<Part>,
     pub(super) more_domains: bool,
     pub(super) links: Vec<Bar>,
@@ -103,10 +105,11 @@ pub(super) async fn of(
     campaign: &Campaign,
     progress: &Progress,
 ) -> Result<Option<Shown>> {
-    let figures = figures::of(db, campaign.id).await?;
+    let figures = figures::of(&mut *db, campaign.id).await?;
     if figures.total(Milestone::Sent) == 0 {
         return Ok(None);
     }
+    let wordings = Wordings::of(db, campaign.id).await?;
     let base = format!("/messages?campaign={}", campaign.id);
     // What was measured before somebody chose not to measure any more is still shown.
     let tracks = campaign.tracks || figures.total(Milestone::Opened) + figures.total(Milestone::Clicked) > 0;
@@ -128,7 +131,12 @@ pub(super) async fn of(
         followed: (!followed.is_empty()).then(|| after(&drawings, followed)),
         moments: told.iter().rev().map(|it| moment(it, &what, by_hour, &base)).collect(),
         what: what.iter().map(|it| short(*it)).collect(),
-        texts: figures.texts.iter().map(|(place, counts)| text(*place, counts, &what, &base)).collect(),
+        texts: texts(&figures, &wordings, &what, &base),
+        who_got_texts: if wordings.own.is_empty() {
+            "De todos los que lo recibieron: en la prueba o después."
+        } else {
+            "Del rubro que tenían al salirles; los demás recibieron el de la campaña."
+        },
         domains: figures.domains.iter().map(|(name, counts)| domain(name, counts, &what, &base)).collect(),
         more_domains: figures.more_domains,
         links: links(&figures, &base),
@@ -271,9 +279,12 @@ fn domain(name: &str, counts: &Counts, what: &[Milestone], base: &str) -> Part {
     Part { name: name.to_owned(), cells: cells(counts, what, &format!("{base}&domain={query}")) }
 }
 
-fn text(place: i16, counts: &Counts, what: &[Milestone], base: &str) -> Part {
-    let letter = variants::letter(usize::try_from(place).unwrap_or_default());
-    Part { name: letter.to_string(), cells: cells(counts, what, &format!("{base}&variant=text{place}")) }
+fn texts(figures: &Figures, wordings: &Wordings, what: &[Milestone], base: &str) -> Vec<Part> {
+    let text = |(place, counts): (&i16, &Counts)| Part {
+        name: wordings.name(*place),
+        cells: cells(counts, what, &format!("{base}&variant=text{place}")),
+    };
+    figures.texts.iter().map(text).collect()
 }
 
 fn cells(counts: &Counts, what: &[Milestone], base: &str) -> Vec<Figure> {

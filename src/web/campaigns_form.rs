@@ -18,7 +18,7 @@ use crate::{
         campaign::{self, Campaign, Status},
         edit::Edit,
         fixed,
-        variants::{self, Plan},
+        wordings::{Needs, Wordings},
     },
     channels::Channel,
     chile::{business_hours::BusinessHours, comunas},
@@ -208,8 +208,15 @@ async fn page(
     })
 }
 
-fn question<'a>(edit: &'a Edit, required: &'a [&'a str], now: DateTime<Utc>) -> Question<'a> {
-    Question { rule: &edit.audience, channel: Channel::Email, message_type: edit.message_type, required, now }
+fn question<'a>(edit: &'a Edit, needs: &'a Needs, now: DateTime<Utc>) -> Question<'a> {
+    Question {
+        rule: &edit.audience,
+        channel: Channel::Email,
+        message_type: edit.message_type,
+        required: &needs.required,
+        otherwise: &needs.otherwise,
+        now,
+    }
 }
 
 /// How many `edit` would reach, with whatever other texts `campaign` tries.
@@ -219,12 +226,12 @@ async fn counted(
     campaign: Option<CampaignId>,
     edit: &Edit,
 ) -> crate::error::Result<Count> {
-    let plan = match campaign {
-        Some(id) => variants::plan(&mut *db, id).await?,
-        None => Plan::default(),
+    let wordings = match campaign {
+        Some(id) => Wordings::of(&mut *db, id).await?,
+        None => Wordings::default(),
     };
-    let required = plan.required(&edit.source);
-    let preview = audience::preview(db, question(edit, &required, state.clock.now())).await?;
+    let needs = wordings.needs(&edit.source);
+    let preview = audience::preview(db, question(edit, &needs, state.clock.now())).await?;
     let int = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
     let known = match preview.total {
         0 => people::all_known(&mut *db, &edit.audience.import_ids).await?,

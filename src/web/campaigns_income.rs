@@ -12,7 +12,7 @@ use crate::{
     campaigns::{
         campaign::{self, Campaign},
         income::{self, Sum},
-        variants,
+        wordings::Wordings,
     },
     chile::format,
     ids::CampaignId,
@@ -62,11 +62,12 @@ async fn show(
     let mut db = state.db.acquire().await?;
     let campaign = campaign::get(&mut db, id).await?;
     let income = income::of(&mut *db, id).await?;
+    let wordings = Wordings::of(&mut db, id).await?;
     let base = format!("/messages?campaign={id}&bought=1");
-    let texts = income.texts.iter().map(|(place, sum)| {
-        let letter = variants::letter(usize::try_from(*place).unwrap_or_default());
-        line(letter.to_string(), sum, format!("{base}&variant=text{place}"))
-    });
+    let texts = income
+        .texts
+        .iter()
+        .map(|(place, sum)| line(wordings.name(*place), sum, format!("{base}&variant=text{place}")));
     let page = IncomePage {
         shell,
         campaign,

@@ -3,7 +3,7 @@
 use super::{html::Answer, letter_frame, routes::Route, security};
 use crate::{
     access::Permission,
-    campaigns::{campaign, trial, variants},
+    campaigns::{campaign, trial, wordings::Wordings},
     channels::Channel,
     error::{Error, FieldError},
     ids::{CampaignId, ContactId},
@@ -40,11 +40,12 @@ async fn saved_preview(
 ) -> Answer {
     let mut db = state.db.acquire().await?;
     let campaign = campaign::get(&mut db, id).await?;
-    let sources = variants::plan(&mut db, id).await?.sources(&campaign.source);
+    let texts = Wordings::of(&mut db, id).await?.all(&campaign.source);
     drop(db);
     let contact = reader.contact.parse().ok().map(ContactId);
-    let source = reader.variant.parse::<usize>().ok().and_then(|it| sources.get(it));
-    Ok(frame(&fill(&state, source.unwrap_or(&campaign.source), contact).await?))
+    let place: i16 = reader.variant.parse().unwrap_or_default();
+    let source = texts.iter().find(|it| it.place == place).map_or(&campaign.source, |it| &it.source);
+    Ok(frame(&fill(&state, source, contact).await?))
 }
 
 /// `source` filled for `contact`, or for a person of example.

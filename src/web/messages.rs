@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     access::{Actor, Permission},
-    campaigns::{campaign, variants},
+    campaigns::{campaign, wordings::Wordings},
     channels::outbox as captured,
     chile::format,
     contacts::{
@@ -20,7 +20,7 @@ use crate::{
     },
     db::keyset::Place,
     error::{Error, Result},
-    ids::{ContactId, MessageId},
+    ids::{CampaignId, ContactId, MessageId},
     mailings,
     messaging::{
         kinds::{BlockReason, DeferReason, EventKind, Status},
@@ -179,10 +179,11 @@ async fn narrowed(db: &mut PgConnection, asked: &Asked, now: DateTime<Utc>) -> R
         found.push((format!("Siguieron el enlace {target}"), without(&|it| it.link.clear())));
     }
     if let Some(drawn) = filter.variant {
+        let wordings = wordings(&mut *db, filter.campaign).await?;
         let label = match drawn {
-            Drawn::InSample(place) => format!("Prueba con el texto {}", text_letter(place)),
+            Drawn::InSample(place) => format!("Prueba con {}", wordings.phrase(place)),
             Drawn::Winner => "Con el texto ganador".to_owned(),
-            Drawn::Any(place) => format!("Con el texto {}", text_letter(place)),
+            Drawn::Any(place) => format!("Con {}", wordings.phrase(place)),
         };
         found.push((label, without(&|it| it.variant.clear())));
     }
@@ -198,9 +199,28 @@ async fn narrowed(db: &mut PgConnection, asked: &Asked, now: DateTime<Utc>) -> R
     Ok(found)
 }
 
-/// As the campaign's page calls the text at `place`.
-fn text_letter(place: i16) -> char {
-    variants::letter(usize::try_from(place).unwrap_or_default())
+/// As the page of `campaign` calls its texts.
+async fn wordings(db: &mut PgConnection, campaign: Option<CampaignId>) -> Result<Wordings> {
+    match campaign {
+        Some(id) => match Wordings::of(db, id).await {
+            Err(Error::NotFound) => Ok(Wordings::default()),
+            found => found,
+        },
+        None => Ok(Wordings::default()),
+    }
+}
+
+/// Which of several texts a message carries, and why that one; empty: its campaign has one.
+async fn text_of(db: &mut PgConnection, message: &Message) -> Result<String> {
+    let Some((place, in_sample)) = message.variant else { return Ok(String::new()) };
+    let wordings = wordings(db, message.line.campaign).await?;
+    let name = wordings.name(place);
+    Ok(match (wordings.own.is_empty(), in_sample) {
+        (true, true) => format!("{name}, de la prueba"),
+        (true, false) => format!("{name}, el ganador"),
+        (false, _) if place == 0 => format!("{name}: no era de un rubro con texto propio"),
+        (false, _) => name,
+    })
 }
 
 /// The states to choose from.
@@ -286,10 +306,7 @@ async fn show(State(state): State<AppState>, shell: Shell, Path(id): Path<i64>) 
     let may_decide = decidable && shell.may(Permission::DecideMessages);
     html::page(&ShowPage {
         meaning: meaning(&message, outbox.is_some()),
-        variant: message.variant.map_or_else(String::new, |(place, in_sample)| {
-            let why = if in_sample { "de la prueba" } else { "el ganador" };
-            format!("{}, {why}", text_letter(place))
-        }),
+        variant: text_of(&mut db, &message).await?,
         created: format::datetime(message.line.created_at),
         sent: message.line.sent_at.map(format::datetime).unwrap_or_default(),
         shell,

@@ -36,6 +36,7 @@ mod campaigns_form;
 mod campaigns_income;
 mod campaigns_letter;
 mod campaigns_list;
+mod campaigns_own_texts;
 mod campaigns_variants;
 mod health;
 mod companies;

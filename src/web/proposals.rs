@@ -24,7 +24,8 @@ use crate::{
     proposals::{
         self, Decision, Request,
         ask::{self, Plan, Wish},
-        decide::{self, Chosen},
+        by_itself,
+        decide::{self, Chosen, ForWhom},
         run::TRIES,
     },
     settings,
@@ -49,6 +50,7 @@ pub(super) fn routes() -> Vec<Route> {
         Route::post("/campaigns/{id}/proposals/preview", Permission::EditCampaigns, preview),
         Route::get("/campaigns/{id}/proposals/live", Permission::View, live),
         Route::post("/campaigns/{id}/proposals/{proposal}/approval", Permission::EditCampaigns, approve),
+        Route::delete("/campaigns/{id}/proposals/{proposal}/approval", Permission::EditCampaigns, take_back),
         Route::post("/campaigns/{id}/proposals/{proposal}/refusal", Permission::EditCampaigns, refuse),
         Route::delete("/copy-calls/pause", Permission::EditCampaigns, lift),
     ]
@@ -109,6 +111,8 @@ struct ProposalsPage {
     requests: Vec<Request>,
     /// The paragraph that another beginning replaces.
     replaces: Option<String>,
+    /// Nothing changes before somebody approves.
+    review_first: bool,
 }
 
 impl ProposalsPage {
@@ -182,6 +186,7 @@ async fn page(state: &AppState, shell: Shell, id: CampaignId, form: AskForm) -> 
     let deepseek = state.config.deepseek.as_ref();
     Ok(ProposalsPage {
         replaces: opening::of(&campaign.source),
+        review_first: terms.review_first,
         can_be_lifted: standing.can_be_lifted(),
         off: standing.why_off(),
         host: deepseek.map(crate::config::DeepSeek::host).unwrap_or_default(),
@@ -240,6 +245,7 @@ async fn live(
         seen: query.seen,
         campaign,
         off: None,
+        review_first: true,
         can_be_lifted: false,
         host: String::new(),
         model: String::new(),
@@ -263,6 +269,7 @@ async fn ask_for(
     let campaign = campaign::get(&mut tx, id).await?;
     let contacts = campaigns::some_people(&mut tx, now, &campaign).await?;
     let wish = form.wish(&contacts);
+    let terms: Terms = settings::load(&mut *tx, &state.config.first_values).await?;
     let asked = match ask::ask(&mut tx, now, &actor, &state.config, id, wish, &form.hints).await {
         Ok(asked) => asked,
         Err(Error::Refused(sentence)) => return Ok(Flash::bad(sentence).to(&page_of(id))),
@@ -272,10 +279,14 @@ async fn ask_for(
     let said = if asked == 0 {
         Flash::plain("Ya estaba pedido: la respuesta viene en camino.")
     } else {
-        Flash::good(
-            "Pedido. Las propuestas aparecen abajo en cuanto lleguen; el borrador no cambia hasta que apruebes una.",
-        )
-        .link("Ir a las propuestas", "#requests")
+        let then = match wish {
+            Wish::Campaign | Wish::Industries if !terms.review_first => {
+                "el borrador toma por sí solo la primera que sirva"
+            }
+            _ => "el borrador no cambia hasta que apruebes una",
+        };
+        Flash::good(format!("Pedido. Las propuestas aparecen abajo en cuanto lleguen; {then}."))
+            .link("Ir a las propuestas", "#requests")
     };
     Ok(said.to(&page_of(id)))
 }
@@ -288,7 +299,18 @@ struct DecisionForm {
     subject: String,
     opening: String,
     take: Vec<String>,
-    beside: String,
+    /// Whom it is for; empty: everybody.
+    whom: String,
+}
+
+impl DecisionForm {
+    fn for_whom(&self) -> ForWhom {
+        match self.whom.as_str() {
+            "industry" => ForWhom::Industry,
+            "some" => ForWhom::Some,
+            _ => ForWhom::All,
+        }
+    }
 }
 
 async fn approve(
@@ -301,16 +323,19 @@ async fn approve(
     let chosen = Chosen {
         subject: takes("subject").then(|| form.subject.clone()),
         opening: takes("opening").then(|| form.opening.clone()),
-        beside: !form.beside.is_empty(),
+        for_whom: form.for_whom(),
     };
-    let said = if chosen.beside {
-        Flash::good(
+    let said = match chosen.for_whom {
+        ForWhom::Some => Flash::good(
             "El borrador probará la propuesta junto con su propio texto, en una parte de la audiencia.",
         )
-        .link("Ver los textos en prueba", format!("/campaigns/{id}/variants"))
-    } else {
-        Flash::good("El borrador tomó la propuesta. Revísalo antes de iniciar.")
-            .link("Ver la campaña", format!("/campaigns/{id}"))
+        .link("Ver los textos en prueba", format!("/campaigns/{id}/variants")),
+        ForWhom::Industry => Flash::good(
+            "El borrador tomó la propuesta solo para ese rubro; los demás reciben el texto de la campaña.",
+        )
+        .link("Ver los textos por rubro", format!("/campaigns/{id}#own-texts")),
+        ForWhom::All => Flash::good("El borrador tomó la propuesta. Revísalo antes de iniciar.")
+            .link("Ver la campaña", format!("/campaigns/{id}")),
     };
     let seen = form.seen.parse().unwrap_or_default();
     let mut tx = state.db.begin().await?;
@@ -320,6 +345,22 @@ async fn approve(
         tx.commit().await?;
     }
     done_or_refused(done, said, &page_of(id))
+}
+
+/// What the draft took by itself is taken out of it.
+async fn take_back(
+    State(state): State<AppState>,
+    Extension(actor): Extension<Actor>,
+    Path((id, proposal)): Path<(CampaignId, ProposalId)>,
+) -> Answer {
+    let mut tx = state.db.begin().await?;
+    let of = (id, proposal);
+    let done = by_itself::take_back(&mut tx, state.clock.now(), &actor, &state.config, of).await;
+    if done.is_ok() {
+        tx.commit().await?;
+    }
+    let said = Flash::good("Quitada: el borrador tiene otra vez el texto de antes.");
+    done_or_refused(done, said.link("Ir a las propuestas", "#requests"), &page_of(id))
 }
 
 async fn refuse(

@@ -19,6 +19,7 @@ mod drafts;
 mod history;
 mod holding;
 mod importing;
+mod industries;
 mod letters;
 mod lists;
 mod mailings;

@@ -8,7 +8,7 @@ use crate::{
 
 #[expect(dead_code, reason = "what goes wrong with it is asked without a browser")]
 #[path = "../it/proposals/provider.rs"]
-mod provider;
+pub(crate) mod provider;
 
 use provider::Provider;
 

@@ -83,6 +83,7 @@ const OWNERS: &[(&str, &[&str])] = &[
         &[
             "campaigns",
             "campaign_variants",
+            "campaign_own_texts",
             "campaign_tallies",
             "campaign_figures",
             "link_checks",

@@ -28,7 +28,14 @@ use sqlx::PgPool;
 use std::collections::BTreeMap;
 
 fn question(rule: &audience::Rule, now: DateTime<Utc>) -> Question<'_> {
-    Question { rule, channel: Channel::Email, message_type: MessageType::Promocional, required: &[], now }
+    Question {
+        rule,
+        channel: Channel::Email,
+        message_type: MessageType::Promocional,
+        required: &[],
+        otherwise: &[],
+        now,
+    }
 }
 
 /// A promotion of the past to each contact whose number (`sur7`) leaves `rest` by `by`.

@@ -281,6 +281,7 @@ async fn what_is_foretold_is_what_the_gate_does(db: PgPool) {
         channel: Channel::Email,
         message_type: MessageType::Promocional,
         required: &["first_name"],
+        otherwise: &[],
         now: app.now(),
     };
     let mut db = app.state.db.acquire().await.unwrap();
@@ -316,6 +317,7 @@ async fn people_are_paged_by_their_ids(db: PgPool) {
         channel: Channel::Email,
         message_type: MessageType::Promocional,
         required: &[],
+        otherwise: &[],
         now: app.now(),
     };
     let mut db = app.state.db.acquire().await.unwrap();

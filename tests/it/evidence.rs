@@ -50,7 +50,7 @@ async fn pass(app: &TestApp) -> Pass {
 }
 
 /// Everything. The server's own tidying holds the same lock now and then.
-async fn sealed(app: &TestApp) -> usize {
+pub(crate) async fn sealed(app: &TestApp) -> usize {
     let mut all = 0;
     loop {
         match pass(app).await {
@@ -61,7 +61,7 @@ async fn sealed(app: &TestApp) -> usize {
     }
 }
 
-async fn verified(app: &TestApp) -> Verified {
+pub(crate) async fn verified(app: &TestApp) -> Verified {
     verify::all(&app.state.db, &key(app), &Question::default()).await.unwrap()
 }
 

@@ -40,6 +40,7 @@ mod mailings_stopped;
 mod messaging;
 mod messages;
 mod outbox;
+mod own_texts;
 mod pace;
 mod refusals;
 mod people;

@@ -1,4 +1,4 @@
-//! What the artificial intelligence may cost, and the prices by which it is reckoned.
+//! What the artificial intelligence may cost, the prices by which it is reckoned, and who looks at what it writes.
 
 use super::{
     Shell, filters,
@@ -78,6 +78,8 @@ struct TermsForm {
     price_cached: String,
     price_written: String,
     rate: String,
+    /// `no`: drafts take what comes by themselves. Whoever says nothing looks first.
+    review: String,
 }
 
 impl TermsForm {
@@ -90,7 +92,12 @@ impl TermsForm {
             price_cached: decimal(terms.price_cached, 4),
             price_written: decimal(terms.price_written, 4),
             rate: decimal(terms.rate, 2),
+            review: if terms.review_first { "yes" } else { "no" }.to_owned(),
         }
+    }
+
+    fn reviews_first(&self) -> bool {
+        self.review != "no"
     }
 
     fn read(&self) -> Result<Terms> {
@@ -111,6 +118,7 @@ impl TermsForm {
             price_cached: or_wrong("price_cached", scaled(&self.price_cached, 4), price),
             price_written: or_wrong("price_written", scaled(&self.price_written, 4), price),
             rate: or_wrong("rate", scaled(&self.rate, 2), "Escribe pesos por yuan, como 135 o 135,5."),
+            review_first: self.reviews_first(),
         };
         if wrong.is_empty() { terms.checked() } else { Err(Error::Invalid(wrong)) }
     }
@@ -193,5 +201,9 @@ mod tests {
         );
         let terms = Terms::default();
         assert_eq!(TermsForm::of(&terms).read().unwrap(), terms);
+        let terms = Terms { review_first: false, ..terms };
+        assert_eq!(TermsForm::of(&terms).read().unwrap(), terms);
+        let silent = TermsForm { review: String::new(), ..TermsForm::of(&terms) };
+        assert!(silent.read().unwrap().review_first, "whoever says nothing looks first");
     }
 }

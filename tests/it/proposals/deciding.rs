@@ -2,19 +2,19 @@
 
 use super::{ask, draft, first, newest, refusal, settle, with_provider, write, writer};
 use crate::{
-    campaigns::{execute, get},
+    campaigns::{execute, get, people},
     support::TestApp,
 };
 use llovizna::{
     access::Role,
-    campaigns::variants,
+    campaigns::{own_texts, variants},
     db::MIGRATIONS,
     error::Error,
     ids::{CampaignId, ProposalId},
     proposals::{
         Decision,
         ask::Wish,
-        decide::{self, Chosen},
+        decide::{self, Chosen, ForWhom},
     },
 };
 use sqlx::PgPool;
@@ -34,7 +34,7 @@ async fn approve(
 }
 
 fn both(subject: &str, opening: &str) -> Chosen {
-    Chosen { subject: Some(subject.into()), opening: Some(opening.into()), beside: false }
+    Chosen { subject: Some(subject.into()), opening: Some(opening.into()), for_whom: ForWhom::All }
 }
 
 async fn proposed(app: &TestApp) -> (CampaignId, ProposalId) {
@@ -130,7 +130,7 @@ async fn an_approved_proposal_may_be_tried_beside_the_text_of_the_draft(db: PgPo
     let (app, _provider) = with_provider(db).await;
     let (id, proposal) = proposed(&app).await;
     let before = get(&app, id).await.source;
-    let beside = Chosen { beside: true, ..both("Una semana sin apuro", "Otro comienzo.") };
+    let beside = Chosen { for_whom: ForWhom::Some, ..both("Una semana sin apuro", "Otro comienzo.") };
     approve(&app, id, proposal, beside).await.unwrap();
     assert_eq!(get(&app, id).await.source, before);
     let plan = variants::plan(&mut app.state.db.acquire().await.unwrap(), id).await.unwrap();
@@ -140,4 +140,44 @@ async fn an_approved_proposal_may_be_tried_beside_the_text_of_the_draft(db: PgPo
     assert!(kept.decision == Decision::Approved && kept.tried_beside);
     let page = app.get(&format!("/campaigns/{id}/proposals")).await.text();
     assert!(page.contains("Se prueba junto al texto propio"), "{page}");
+}
+
+#[sqlx::test(migrator = "MIGRATIONS")]
+async fn a_proposal_for_an_industry_may_be_for_those_people_alone(db: PgPool) {
+    let (app, _provider) = with_provider(db).await;
+    people(&app, "sur", 2).await;
+    let id = draft(&app).await;
+    ask(&app, id, Wish::Industries).await.unwrap();
+    settle(&app).await;
+    let before = get(&app, id).await.source;
+    let page = app.get(&format!("/campaigns/{id}/proposals")).await;
+    // Enter in a field presses the first button of its form.
+    let first_button =
+        page.body.find("<button class=\"btn btn-primary\" type=\"submit\" name=\"whom\"").unwrap();
+    assert!(
+        page.body[first_button..].starts_with(
+            "<button class=\"btn btn-primary\" type=\"submit\" name=\"whom\" value=\"industry\""
+        )
+    );
+    let proposals = newest(&app, id).await.proposals;
+    let only = |subject: Option<&str>, opening: Option<&str>| Chosen {
+        subject: subject.map(str::to_owned),
+        opening: opening.map(str::to_owned),
+        for_whom: ForWhom::Industry,
+    };
+    approve(&app, id, proposals[0].id, only(Some("Para la leche"), Some("Comienzo."))).await.unwrap();
+    assert_eq!(get(&app, id).await.source, before, "the others get the campaign's own");
+    let kept = newest(&app, id).await.proposals.remove(0);
+    assert!(kept.decision == Decision::Approved && kept.for_industry);
+    // Another takes its place; of what is not chosen, what they had stays.
+    approve(&app, id, proposals[1].id, only(Some("Otra leche"), None)).await.unwrap();
+    let words = own_texts::words(&mut app.state.db.acquire().await.unwrap(), id, "Lechería").await.unwrap();
+    assert_eq!(words.map(|it| (it.subject, it.opening)), Some(("Otra leche".into(), "Comienzo.".into())));
+    let page = app.get(&format!("/campaigns/{id}/proposals")).await.text();
+    assert!(page.contains("Solo para ese rubro el asunto"), "{page}");
+    // One that was asked for everybody is for no industry.
+    ask(&app, id, Wish::Campaign).await.unwrap();
+    settle(&app).await;
+    let wrong = approve(&app, id, first(&app, id).await, only(Some("x"), None)).await;
+    assert!(refusal(wrong).contains("no se pidió para un rubro"));
 }

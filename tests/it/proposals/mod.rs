@@ -1,6 +1,7 @@
 //! Texts proposed by an artificial intelligence: what leaves the house, what comes back, what it costs, who decides.
 
 mod asking;
+mod by_itself;
 mod deciding;
 mod failing;
 mod pages;

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
+    sync::{OwnedRwLockWriteGuard, RwLock},
 };
 
 /// What it answers.
@@ -41,6 +42,7 @@ pub(crate) struct Provider {
     pub(crate) url: String,
     asked: Arc<Mutex<Vec<Asked>>>,
     answers: Arc<Mutex<Vec<Say>>>,
+    gate: Arc<RwLock<()>>,
 }
 
 impl Provider {
@@ -52,6 +54,7 @@ impl Provider {
             url: format!("http://{}", listener.local_addr().unwrap()),
             asked: Arc::default(),
             answers: Arc::default(),
+            gate: Arc::default(),
         };
         let own = it.clone();
         tokio::spawn(async move {
@@ -80,6 +83,11 @@ impl Provider {
         }
     }
 
+    /// It answers nobody while the guard lives.
+    pub(crate) async fn hold(&self) -> OwnedRwLockWriteGuard<()> {
+        self.gate.clone().write_owned().await
+    }
+
     async fn serve(&self, mut stream: TcpStream) {
         let mut got = Vec::new();
         let (head, body) = loop {
@@ -99,6 +107,7 @@ impl Provider {
             }
         };
         self.asked.lock().unwrap().push(Asked { head, body });
+        drop(self.gate.read().await);
         let say = {
             let mut answers = self.answers.lock().unwrap();
             if answers.is_empty() { good() } else { answers.remove(0) }

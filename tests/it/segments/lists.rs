@@ -150,6 +150,7 @@ async fn a_campaign_to_a_segment_reaches_private_people_and_the_gate_agrees(db: 
         channel: Channel::Email,
         message_type: MessageType::Promocional,
         required: &["company"],
+        otherwise: &[],
         now: app.now(),
     };
     let foretold = audience::preview(&mut connection, question).await.unwrap();
