@@ -12,7 +12,7 @@ use super::{
 use crate::{
     access::{Actor, Permission},
     campaigns::{campaign, wordings::Wordings},
-    channels::outbox as captured,
+    channels::{Channel, outbox as captured},
     chile::format,
     contacts::{
         contact, contact_filter,
@@ -25,9 +25,11 @@ use crate::{
     messaging::{
         kinds::{BlockReason, DeferReason, EventKind, Status},
         outbox::{self, Verdict},
+        pace,
         story::{self, Deferred, Drawn, Event, Filter, Line, Message},
         tracking::targets,
     },
+    settings::{self, EmailChannel},
     state::AppState,
 };
 use askama::Template;
@@ -305,7 +307,7 @@ async fn show(State(state): State<AppState>, shell: Shell, Path(id): Path<i64>) 
     let decidable = matches!(message.line.status, Status::Unconfirmed | Status::Failed);
     let may_decide = decidable && shell.may(Permission::DecideMessages);
     html::page(&ShowPage {
-        meaning: meaning(&message, outbox.is_some()),
+        meaning: meaning(&message, outbox.is_some()) + &held_up(&mut db, &state, &message).await?,
         variant: text_of(&mut db, &message).await?,
         created: format::datetime(message.line.created_at),
         sent: message.line.sent_at.map(format::datetime).unwrap_or_default(),
@@ -339,6 +341,25 @@ fn step(event: Event) -> Step {
         },
         event,
     }
+}
+
+/// What else a message waits for that nothing but the queue holds: the channel's rate. Empty: it has none.
+async fn held_up(db: &mut PgConnection, state: &AppState, message: &Message) -> Result<String> {
+    let line = &message.line;
+    if line.status != Status::Pending || line.defer_reason.is_some() {
+        return Ok(String::new());
+    }
+    if let Some(it) = pace::slowed(&mut *db, line.channel).await? {
+        let most = format::count(i64::from(it.per_run), "mensaje", "mensajes");
+        return Ok(format!(
+            " El canal va más lento por ahora, porque un servidor lo pidió: salen hasta {most} por corrida."
+        ));
+    }
+    let email: EmailChannel = settings::load(&mut *db, &state.config.first_values).await?;
+    let set = email.per_minute.filter(|_| line.channel == Channel::Email);
+    Ok(set.map_or_else(String::new, |it| {
+        format!(" Salen hasta {} por minuto.", format::count(i64::from(it), "mensaje", "mensajes"))
+    }))
 }
 
 /// What the state means and what follows, in a sentence.

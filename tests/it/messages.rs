@@ -2,7 +2,11 @@
 
 use crate::support::TestApp;
 use axum::http::StatusCode;
-use llovizna::{access::Role, contacts::contact::search_key};
+use llovizna::{
+    access::Role,
+    contacts::contact::search_key,
+    settings::{self, EmailChannel},
+};
 use sqlx::PgPool;
 
 /// One message in each of three states, with its events: pending and put off, refused, and unconfirmed.
@@ -79,6 +83,35 @@ async fn a_message_tells_its_story_and_escapes_what_servers_say(db: PgPool) {
     let page = app.get(&format!("/messages/{unconfirmed}")).await;
     assert!(!page.body.contains("<b>la línea</b>"));
     assert_eq!(app.get("/messages/999999").await.status, StatusCode::NOT_FOUND);
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn what_only_waits_its_turn_says_how_fast_the_channel_goes(db: PgPool) {
+    let [pending, ..] = three_messages(&db).await;
+    let app = TestApp::new(db.clone());
+    let path = format!("/messages/{pending}");
+    let execute = async |sql: &'static str| {
+        sqlx::raw_sql(sql).execute(&db).await.unwrap();
+    };
+    let slow =
+        "El canal va más lento por ahora, porque un servidor lo pidió: salen hasta 2 mensajes por corrida.";
+    execute("insert into channel_paces values ('EMAIL', 2, '421', '2026-11-23', '2026-11-23')").await;
+    let page = app.get(&path).await.text();
+    assert!(
+        page.contains("Tope de frecuencia") && !page.contains(slow),
+        "it waits for something else: {page}"
+    );
+    execute("update communication_logs set defer_reason = null where status = 'PENDING'").await;
+    let page = app.get(&path).await.text();
+    assert!(page.contains(slow), "{page}");
+    execute("delete from channel_paces").await;
+    assert!(!app.get(&path).await.text().contains("Salen hasta"), "it has no rate");
+    let channel = EmailChannel { per_minute: Some(60), ..EmailChannel::default() };
+    let mut tx = db.begin().await.unwrap();
+    settings::save(&mut tx, app.now(), None, &channel).await.unwrap();
+    tx.commit().await.unwrap();
+    let page = app.get(&path).await.text();
+    assert!(page.contains("Salen hasta 60 mensajes por minuto."), "{page}");
 }
 
 #[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
