@@ -5,6 +5,20 @@
   // What only a script can answer is not shown without one.
   document.querySelectorAll("[data-scripted]").forEach(function (it) { it.hidden = false; });
 
+  // A file that is let go anywhere over the box is the one that the box asks for.
+  ["dragover", "drop"].forEach(function (kind) {
+    document.addEventListener(kind, function (event) {
+      var box = event.target instanceof Element ? event.target.closest(".drop") : null;
+      var field = box && box.querySelector("input[type=file]");
+      if (!field || event.target === field || !event.dataTransfer.types.includes("Files")) return;
+      event.preventDefault();
+      if (kind === "drop" && event.dataTransfer.files.length) {
+        field.files = event.dataTransfer.files;
+        field.dispatchEvent(new Event("change", { bubbles: true }));
+      }
+    });
+  });
+
   function typing(target) {
     return target.closest("input, textarea, select, [contenteditable]") !== null;
   }
@@ -25,7 +39,7 @@
       return;
     }
     if (event.key === "Escape") {
-      document.querySelectorAll("details.menu[open]").forEach(function (menu) {
+      document.querySelectorAll("details.menu[open], details.more-filters[open]").forEach(function (menu) {
         menu.removeAttribute("open");
         if (menu.contains(target)) menu.querySelector("summary").focus();
       });
@@ -350,7 +364,8 @@
   document.addEventListener("change", reveal);
   document.addEventListener("DOMContentLoaded", reveal);
 
-  // A fact that is changed where it is read: a press opens it, Enter or leaving saves it, Escape leaves it.
+  // A fact that is changed where it is read: a press opens it, Enter or leaving saves it, Escape leaves it. What was
+  // emptied goes only by Enter or its button: who just leaves may not have meant to lose it.
   document.addEventListener("click", function (event) {
     var target = event.target instanceof Element ? event.target : null;
     var fact = target && target.closest("[data-fact]");
@@ -380,7 +395,7 @@
     // Longer than htmx takes to look at what it put in: before, a submit would leave the page.
     setTimeout(function () {
       if (!form.isConnected || form === pressedIn || form.contains(document.activeElement)) return;
-      if (isChanged(form)) form.requestSubmit();
+      if (isChanged(form) && !isEmptied(form)) form.requestSubmit();
       else form.querySelector("[data-fact-leave]").click();
     }, 60);
   });
@@ -390,6 +405,12 @@
       if (!(it instanceof HTMLSelectElement)) return "defaultValue" in it && it.value !== it.defaultValue;
       var stood = it.querySelector("option[selected]") || it.options[0];
       return stood && it.value !== stood.value;
+    });
+  }
+  // Whether something that a field said is said no more, and nothing stands in its place.
+  function isEmptied(form) {
+    return Array.from(form.elements).some(function (it) {
+      return !(it instanceof HTMLSelectElement) && it.defaultValue && it.type !== "hidden" && it.value.trim() === "";
     });
   }
   // Who lost the focus to a swap gets it back: in the field, or where it can be opened again.

@@ -24,6 +24,11 @@ pub(crate) fn csv_in(folder: &Path) -> PathBuf {
     path
 }
 
+/// Let a file with that name go over the words of the box.
+const LET_GO: &str = "const held = new DataTransfer(); held.items.add(new File(['Nombre'], arguments[0]));
+    const over = { bubbles: true, cancelable: true, dataTransfer: held };
+    document.querySelector('.drop p').dispatchEvent(new DragEvent('drop', over));";
+
 /// Upload `file` of contacts who agreed to be written to, and see the simulation end.
 pub(crate) async fn simulate(window: &Window, file: &Path) {
     window.open("/imports/new").await;
@@ -53,6 +58,12 @@ async fn files_come_in_and_their_bad_rows_go_out_to_be_corrected() {
     let app = App::start(&[]).await;
     let window = Window::open_at(&app.url, LAPTOP).await;
     sign_in(&window).await;
+
+    // A file that is let go beside the field, anywhere in the box, is taken.
+    window.open("/imports/new").await;
+    window.run(LET_GO, "suelta.csv").await;
+    let taken = window.ask("return [document.getElementById('field-file').files[0].name]").await;
+    assert_eq!(taken, ["suelta.csv"]);
 
     // The simulation says what would happen, and writes nobody.
     simulate(&window, &csv_in(folder.path())).await;

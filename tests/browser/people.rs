@@ -163,6 +163,17 @@ async fn a_customer_is_called_planned_for_and_corrected_on_their_page() {
         "+56911112222"
     );
 
+    // What was emptied and left is not lost.
+    window.click("#fact-phone [data-fact-edit]").await;
+    window.sees_in("#fact-phone", "Guardar").await;
+    window.key(&Key::Delete.to_string()).await;
+    window.click("#timeline-title").await;
+    window.sees_in("#fact-phone:not(.is-open)", "+56 9 1111 2222").await;
+    assert_eq!(
+        app.one::<String>("select phone from contacts where first_name = 'Rosa'").await,
+        "+56911112222"
+    );
+
     // Escape leaves it as it was.
     window.click("#fact-email [data-fact-edit]").await;
     window.sees_in("#fact-email", "Guardar").await;

@@ -13,7 +13,7 @@ pub(super) use standing::hold;
 pub use standing::{all_of, hold_survivor, survivor};
 pub use told::{LeftOut, Record, Weight, left_out, of, weight};
 
-use super::metrics;
+use super::{contact::full_name, metrics};
 use crate::{
     access::{Actor, Permission},
     audit,
@@ -198,6 +198,9 @@ pub async fn undo(
     facts::settle(tx, &mut of_gone).await?;
     facts::put(tx, now, kept, &restored).await?;
     tell_of_lifecycle(tx, now, actor, kept, (&current, &restored), "UNDONE").await?;
+    if let Some(email) = of_gone.email() {
+        refuse_another_owner(tx, gone, email).await?;
+    }
     sqlx::query!("update contacts set merged_into = null, email = $2, phone = $3 where id = $1", gone.0, of_gone.email(), of_gone.phone())
         .execute(&mut **tx)
         .await
@@ -248,6 +251,24 @@ async fn lock_rows(tx: &mut Tx<'_>, kept: ContactId, gone: ContactId) -> Result<
     )
     .fetch_all(&mut **tx)
     .await?)
+}
+
+/// The address that `gone` gets back may be somebody else's by now: who it is, is said.
+async fn refuse_another_owner(tx: &mut Tx<'_>, gone: ContactId, email: &str) -> Result<()> {
+    let owner = sqlx::query!(
+        "select id, first_name, last_name from contacts where email = $1 and id <> $2",
+        email,
+        gone.0
+    )
+    .fetch_optional(&mut **tx)
+    .await?;
+    let Some(owner) = owner else { return Ok(()) };
+    let name = full_name(&owner.first_name, &owner.last_name, Some(email), None);
+    Err(Error::refused(format!(
+        "No se deshizo: el correo {email}, de la otra ficha, ya es de {name} (contacto {}). Nada cambió; corrige ese \
+         correo y prueba otra vez.",
+        owner.id
+    )))
 }
 
 /// `gone` is nobody any more: no address, no company, found by no word.

@@ -184,12 +184,21 @@ pub(super) async fn reaches(
             None => Vec::new(),
         };
         let rhythm = rhythm::of(&mut *db, channel, contact.id).await?.on(today);
-        reaches.push(reach(contact, channel, suppressions, rhythm));
+        // Whoever has no basis may have said no, themselves or as one who was joined into them.
+        let said_no = contact.basis(channel).is_none()
+            && consent::said_no(&mut *db, contact.id, channel.code()).await?;
+        reaches.push(reach(contact, channel, suppressions, rhythm, said_no));
     }
     Ok(reaches)
 }
 
-fn reach(contact: &Contact, channel: Channel, suppressions: Vec<Suppression>, rhythm: Rhythm) -> Reach {
+fn reach(
+    contact: &Contact,
+    channel: Channel,
+    suppressions: Vec<Suppression>,
+    rhythm: Rhythm,
+    said_no: bool,
+) -> Reach {
     let basis = contact.basis(channel);
     let destination = match (channel, contact.destination(channel)) {
         (_, None) => String::new(),
@@ -218,7 +227,11 @@ fn reach(contact: &Contact, channel: Channel, suppressions: Vec<Suppression>, rh
         };
         (badge, format!("Base legal: {}.{}", basis.label().to_lowercase(), asked_for(rhythm)))
     } else {
-        let meaning = "Sin consentimiento ni otra base legal: solo recibe mensajes de servicio.";
+        let meaning = if said_no {
+            "Dijo que no quiere promociones: solo recibe mensajes de servicio."
+        } else {
+            "Sin consentimiento ni otra base legal: solo recibe mensajes de servicio."
+        };
         (badge("Sin promociones", "secondary", "circle-x"), meaning.to_owned())
     };
     let icon = match channel {

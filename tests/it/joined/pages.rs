@@ -1,7 +1,7 @@
 //! What the pages say of people who are here twice.
 
 use crate::{
-    duplicates::{join, twice},
+    duplicates::{join, person, twice},
     support::{TestApp, monday_noon},
 };
 use llovizna::{access::Role, contacts::duplicates};
@@ -108,4 +108,41 @@ async fn an_address_that_joining_left_out_finds_who_stays(db: PgPool) {
     }
     let other = app.get("/contacts?q=maria@dos.example").await.body;
     assert!(!other.contains(&format!("href=\"/contacts/{kept}\"")), "only the whole address");
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn a_no_of_who_was_joined_is_told_as_a_no(db: PgPool) {
+    let (kept, gone) = twice(&db).await;
+    super::agree(&db, kept, monday_noon()).await;
+    super::refuse(&db, gone, monday_noon()).await;
+    let app = TestApp::new(db.clone());
+    let path = format!("/contacts/{kept}/consents");
+    let said = "Dijo que no quiere promociones: solo recibe mensajes de servicio.";
+    assert!(!app.get(&path).await.text().contains(said));
+    join(&db, kept, gone, &[]).await.unwrap();
+    let page = app.get(&path).await.text();
+    assert!(page.contains(said), "{page}");
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn who_has_the_address_by_now_is_named(db: PgPool) {
+    let (kept, gone) = twice(&db).await;
+    let id = join(&db, kept, gone, &[]).await.unwrap();
+    let other = person(&db, ("Eva", "Paz"), "anamaria@dos.example", "", "").await;
+    let app = TestApp::new(db.clone());
+    let staff = app.as_role(Role::Staff).await;
+    let back = staff.post(&format!("/merges/{id}/undoing"), &[]).await;
+    let page = staff.get(back.location()).await.text();
+    let said = format!("anamaria@dos.example, de la otra ficha, ya es de Eva Paz (contacto {other})");
+    assert!(page.contains(&said), "{page}");
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn the_notes_of_both_are_kept_unless_it_is_said_otherwise(db: PgPool) {
+    let (kept, gone) = twice(&db).await;
+    sqlx::query("update contacts set notes = 'Nota ' || id").execute(&db).await.unwrap();
+    let app = TestApp::new(db.clone());
+    let page = app.as_role(Role::Staff).await.get(&format!("/duplicates/{kept}/{gone}")).await.body;
+    assert!(page.contains("name=\"notes\" value=\"gone\" checked"), "{page}");
+    assert!(page.contains("name=\"email\" value=\"kept\" checked"), "{page}");
 }
