@@ -62,7 +62,7 @@ async fn files_come_in_and_their_bad_rows_go_out_to_be_corrected() {
     // A file that is let go beside the field, anywhere in the box, is taken.
     window.open("/imports/new").await;
     window.run(LET_GO, "suelta.csv").await;
-    let taken = window.ask("return [document.getElementById('field-file').files[0].name]").await;
+    let taken = window.ask("arguments[0]([document.getElementById('field-file').files[0].name])").await;
     assert_eq!(taken, ["suelta.csv"]);
 
     // The simulation says what would happen, and writes nobody.
