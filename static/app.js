@@ -365,7 +365,7 @@
   document.addEventListener("DOMContentLoaded", reveal);
 
   // A fact that is changed where it is read: a press opens it, Enter or leaving saves it, Escape leaves it. What was
-  // emptied goes only by Enter or its button: who just leaves may not have meant to lose it.
+  // emptied goes only by Enter or its button: who just leaves may not have meant to lose it. Beside other changes it stays open.
   document.addEventListener("click", function (event) {
     var target = event.target instanceof Element ? event.target : null;
     var fact = target && target.closest("[data-fact]");
@@ -395,23 +395,22 @@
     // Longer than htmx takes to look at what it put in: before, a submit would leave the page.
     setTimeout(function () {
       if (!form.isConnected || form === pressedIn || form.contains(document.activeElement)) return;
-      if (isChanged(form) && !isEmptied(form)) form.requestSubmit();
-      else form.querySelector("[data-fact-leave]").click();
+      var changed = changedIn(form);
+      var emptied = changed.filter(isEmptied);
+      if (emptied.length === changed.length) form.querySelector("[data-fact-leave]").click();
+      else if (!emptied.length) form.requestSubmit();
     }, 60);
   });
-  // Whether a field says something else than when it came.
-  function isChanged(form) {
-    return Array.from(form.elements).some(function (it) {
+  // The fields that say something else than when they came.
+  function changedIn(form) {
+    return Array.from(form.elements).filter(function (it) {
       if (!(it instanceof HTMLSelectElement)) return "defaultValue" in it && it.value !== it.defaultValue;
       var stood = it.querySelector("option[selected]") || it.options[0];
       return stood && it.value !== stood.value;
     });
   }
-  // Whether something that a field said is said no more, and nothing stands in its place.
-  function isEmptied(form) {
-    return Array.from(form.elements).some(function (it) {
-      return !(it instanceof HTMLSelectElement) && it.defaultValue && it.type !== "hidden" && it.value.trim() === "";
-    });
+  function isEmptied(field) {
+    return !(field instanceof HTMLSelectElement) && field.value.trim() === "";
   }
   // Who lost the focus to a swap gets it back: in the field, or where it can be opened again.
   document.addEventListener("htmx:afterSwap", function (event) {

@@ -36,7 +36,9 @@ pub async fn duplicate(
     if !plan.variants.is_empty() {
         variants::save(tx, now, actor, copy, &plan).await?;
     }
-    for it in own_texts::of(tx, id).await? {
+    // The campaign's own text may have become what that of an industry said.
+    let differs = |it: &own_texts::OwnText| it.source(&original.source) != original.source;
+    for it in own_texts::of(tx, id).await?.into_iter().filter(differs) {
         own_texts::put(tx, now, actor, copy, &it.industry, &it.words).await?;
     }
     Ok(copy)

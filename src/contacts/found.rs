@@ -67,9 +67,10 @@ impl Found {
                 .push_bind(address.clone());
         }
         query.push(") found");
-        let mut ids: Vec<i64> = query.build_query_scalar().fetch_one(&mut *db).await?;
+        let ids: Vec<i64> = query.build_query_scalar().fetch_one(&mut *db).await?;
         if ids.is_empty() {
-            ids = across(db, &search).await?;
+            // However many: none of them bears all of the words, so that no walk would meet one.
+            return Ok(Found::Rows(across(db, &search).await?));
         }
         let few = i64::try_from(ids.len()).is_ok_and(|it| it <= FEW);
         Ok(if few { Found::Rows(ids) } else { Found::Many(search) })

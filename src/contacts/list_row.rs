@@ -131,18 +131,15 @@ impl Beside {
     }
 }
 
-/// The limits keep Postgres from reading all of the list of exclusion into a table of its own. Nearly nobody stands there
-/// without an address, and hashing everybody's to find out is spared where nobody does.
+/// The limits keep Postgres from reading all of the list of exclusion into a table of its own.
 const OWN: &str =
     "select c.id, c.first_name, c.last_name, c.job_title, c.email, c.phone, c.company_id, k.name as company,
     k.rut as company_rut, coalesce(c.comuna, k.comuna) as comuna, c.lifecycle, c.email_basis is not null as has_basis,
     coalesce((select true from suppressions s where s.communication_type = 'EMAIL' and s.destination = c.email
               and s.lifted_at is null limit 1),
-             case when exists (select from suppressions s where s.communication_type = 'EMAIL' and s.destination is null
-                               and s.lifted_at is null) then
              (select true from suppressions s where s.communication_type = 'EMAIL' and s.destination is null
               and s.address_hash = suppression_hash((select key from suppression_key), c.email)
-              and s.lifted_at is null limit 1) end, false) as excluded,
+              and s.lifted_at is null limit 1), false) as excluded,
     c.source, o.name as owner, c.birth_date, c.created_at, c.search_key";
 
 const FIGURES: &str = ", coalesce(m.visits, 0) as visits, coalesce(m.spent, 0) as spent, m.last_activity_at";

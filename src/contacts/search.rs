@@ -156,8 +156,17 @@ impl Search {
     pub(super) fn push_likeness(&self, query: &mut QueryBuilder<Postgres>, column: &'static str) {
         query.push("(0");
         for word in self.words.iter().filter(|it| is_name(it)) {
-            query.push(" + case when ").push(column).push(" like ").push_bind(format!("%{word}%"));
-            query.push(" then 1");
+            query
+                .push(" + case when (' ' || ")
+                .push(column)
+                .push(" || ' ') like ")
+                .push_bind(format!("% {word} %"));
+            query
+                .push(" then 1 when ")
+                .push(column)
+                .push(" like ")
+                .push_bind(format!("%{word}%"))
+                .push(" then 0.95");
             for pattern in slips(word) {
                 query.push(" when ").push(column).push(" like ").push_bind(pattern).push(" then 0.9");
             }

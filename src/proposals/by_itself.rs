@@ -12,7 +12,7 @@ use crate::{
     campaigns::{
         campaign::{self, Campaign, Status},
         edit::Edit,
-        own_texts,
+        own_texts::{self, OwnText},
         variants::Variant,
     },
     config::Config,
@@ -214,7 +214,7 @@ pub async fn take_back(
     actor.require(Permission::EditCampaigns)?;
     campaign::hold(tx, id, None).await?;
     let it = sqlx::query!(
-        "select p.put_back, r.about, p.used_subject, p.used_opening
+        "select p.put_back, r.about, r.industry, p.used_subject, p.used_opening
          from copy_proposals p join copy_requests r on r.id = p.request_id
          where p.id = $1 and r.campaign_id = $2 for update of p",
         proposal.0,
@@ -237,7 +237,15 @@ pub async fn take_back(
     }
     let put_back: PutBack = serde_json::from_value(put_back)
         .map_err(|_| Error::Internal(format!("what proposal {proposal} replaced can't be read")))?;
-    restore(tx, now, actor, config, &draft, put_back).await?;
+    let restored = restore(tx, now, actor, config, &draft, (put_back, it.industry.as_deref())).await;
+    // What stood there before may be no text by now.
+    restored.map_err(|error| match error {
+        Error::Invalid(wrong) => {
+            let said: Vec<String> = wrong.into_iter().map(|it| it.message).collect();
+            Error::refused(format!("No se quitó. {}", said.join(" ")))
+        }
+        error => error,
+    })?;
     sqlx::query!(
         "update copy_proposals set status = 'PROPOSED', used_subject = null, used_opening = null, decided_at = null,
              decided_by = null, decided_by_name = null, for_industry = false, taken_by_itself = false, put_back = null
@@ -258,7 +266,7 @@ async fn restore(
     actor: &Actor,
     config: &Config,
     draft: &Campaign,
-    put_back: PutBack,
+    (put_back, of): (PutBack, Option<&[u8]>),
 ) -> Result<()> {
     let changed = || {
         Error::refused(
@@ -276,7 +284,13 @@ async fn restore(
         }
         PutBack::Own { place, before, after } => {
             let all = own_texts::of(tx, draft.id).await?;
-            let now_there = all.into_iter().find(|it| it.place == place && it.words == after);
+            // A place is given again once its text is gone.
+            let is_it = |it: &OwnText| {
+                it.place == place
+                    && it.words == after
+                    && Some(industry::digest(&it.industry).as_slice()) == of
+            };
+            let now_there = all.into_iter().find(is_it);
             let text = now_there.ok_or_else(changed)?;
             match before {
                 Some(words) => own_texts::put(tx, now, actor, draft.id, &text.industry, &words).await,

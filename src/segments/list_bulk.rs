@@ -91,8 +91,9 @@ pub async fn take_off(
     Ok(gone.into_iter().map(|it| (it.contact_id, it.place)).collect())
 }
 
-/// Give `contacts` the places back that [`take_off`] told; who was joined into another since brings them to that one.
-/// Gives who has theirs again: not who is on the list by now.
+/// Give `contacts` the places back that [`take_off`] told. A place that was of somebody joined is theirs alone if they
+/// parted since; who was joined into another since has it for both. Gives whose place is there again: not of who is on the
+/// list by now.
 ///
 /// # Errors
 /// [`crate::error::Error::Forbidden`], [`crate::error::Error::NotFound`] when the list is gone, or the database's.
@@ -107,18 +108,26 @@ pub async fn put_back(
     super::list::open(&mut **tx, list).await?;
     let back = sqlx::query_scalar!(
         r#"with asked as (
-               select u.id, coalesce(c.merged_into, c.id) as contact_id, p.added_at, p.came_as, p.came_with
+               select u.id, c.merged_into, p.added_at, p.came_as, p.came_with, g.id as stood_for,
+                   g.merged_into is not distinct from u.id as is_joined
                from unnest($2::bigint[], $3::jsonb[]) u (id, place) join contacts c on c.id = u.id
                cross join lateral jsonb_to_record(u.place) p (added_at timestamptz, came_as text, came_with bigint)
+               left join contacts g on g.id = p.came_with
+           ), places as (
+               select id as asked, id as contact_id, added_at, came_as, null::bigint as came_with
+               from asked where came_with is null
+               union all
+               select id, merged_into, added_at, null, id from asked where came_with is null and merged_into is not null
+               union all
+               select id, id, added_at, came_as, came_with from asked where is_joined
+               union all
+               select id, stood_for, added_at, came_as, null from asked where stood_for is not null and not is_joined
            ), added as (
                insert into list_members (list_id, contact_id, added_at, came_as, came_with)
-               select $1, contact_id, added_at, came_as, (
-                   -- Only while they still are one.
-                   select gone.id from contacts gone where gone.id = came_with and gone.merged_into = asked.contact_id)
-               from asked order by contact_id
+               select $1, contact_id, added_at, came_as, came_with from places order by contact_id
                on conflict do nothing returning contact_id
            )
-           select id as "id!" from asked where contact_id in (select contact_id from added) order by id"#,
+           select distinct asked as "id!" from places where contact_id in (select contact_id from added) order by 1"#,
         list.0,
         contacts,
         places

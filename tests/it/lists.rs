@@ -1191,3 +1191,71 @@ async fn a_download_that_stalls_lets_its_connection_go(db: PgPool) {
         .await
         .unwrap();
 }
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn so_many_across_person_and_company_are_shown(db: PgPool) {
+    leads(&db, 1).await;
+    sqlx::raw_sql(
+        "insert into companies (name, name_key, created_at, updated_at) values ('Ulmos', 'ulmos', now(), now());
+         insert into contacts (first_name, last_name, company_id, email, search_key, created_at, updated_at)
+         select 'Nadia', '', (select id from companies where name = 'Ulmos'), 'n' || n || '@x.example', 'nadia n' || n, now(), now()
+         from generate_series(1, 1100) n;
+         insert into contact_words select id, search_key from contacts on conflict do nothing",
+    )
+    .execute(&db)
+    .await
+    .unwrap();
+    let mut db = db.acquire().await.unwrap();
+    let page = contact_list::page(&mut db, &q("nadia ulmos"), Sort::Newest, Place::First, 20).await.unwrap();
+    assert_eq!(page.rows.len(), 20, "not by a walk that meets nobody");
+    let all = contact_list::matching(&mut db, &q("nadia ulmos"), Sort::Newest).await.unwrap();
+    assert_eq!(all.count(&mut db, i64::MAX).await.unwrap(), 1100);
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn places_come_back_to_whose_they_were(db: PgPool) {
+    use crate::duplicates::{join, person, separate};
+    let app = TestApp::new(db.clone());
+    let staff = app.as_role(Role::Staff).await;
+    let x = person(&db, ("Ana", "Uno"), "x@x.example", "", "").await;
+    let y = person(&db, ("Ana", "Dos"), "y@x.example", "", "").await;
+    sqlx::raw_sql("insert into lists (name, created_at, updated_at) values ('Feria', now(), now())")
+        .execute(&db)
+        .await
+        .unwrap();
+    let put_on = async |who: i64| {
+        sqlx::query("insert into list_members (list_id, contact_id, added_at) values (1, $1, '2026-02-03')")
+            .bind(who)
+            .execute(&db)
+            .await
+            .unwrap();
+    };
+    let take_off = async |who: i64| -> String {
+        let who = who.to_string();
+        let form = [("scope", "selected"), ("id", &*who), ("action", "UNLIST"), ("from_list", "1")];
+        let asked = staff.post("/bulk-actions", &form).await;
+        settle(&app).await;
+        asked.location().to_owned()
+    };
+    let on = async || -> Vec<i64> {
+        sqlx::query_scalar("select contact_id from list_members order by 1").fetch_all(&db).await.unwrap()
+    };
+    // Joined into another since: the place is of both, and goes with whose it was.
+    put_on(x.0).await;
+    let path = take_off(x.0).await;
+    assert_eq!(on().await, [0; 0]);
+    let joined = join(&db, y, x, &[]).await.unwrap();
+    staff.post(&format!("{path}/undo"), &[]).await;
+    settle(&app).await;
+    assert_eq!(on().await, [x.0, y.0]);
+    separate(&db, joined).await.unwrap();
+    assert_eq!(on().await, [x.0]);
+    // Parted since: the place is of who left.
+    let joined = join(&db, y, x, &[]).await.unwrap();
+    let path = take_off(y.0).await;
+    separate(&db, joined).await.unwrap();
+    assert_eq!(on().await, [0; 0]);
+    staff.post(&format!("{path}/undo"), &[]).await;
+    settle(&app).await;
+    assert_eq!(on().await, [x.0]);
+}

@@ -330,6 +330,15 @@ async fn a_text_is_tried_on_whoever_is_searched_for(db: PgPool) {
     let page = app.get(&format!("/templates/{id}?person=vecina30&contact=1")).await;
     let rosario = "selected>Rosario";
     assert!(page.body.contains(rosario) && page.text().contains("Hola Rosario"), "{}", page.text());
+    // Who was found is left for the example, or for another, while the search stands.
+    let example = app.get(&format!("/templates/{id}?person=vecina30&searched=vecina30&contact=")).await;
+    assert!(
+        !example.body.contains("selected>") && example.text().contains("Hola Camila"),
+        "{}",
+        example.text()
+    );
+    let other = app.get(&format!("/templates/{id}?person=vecina30&searched=vecina30&contact=7")).await.text();
+    assert!(other.contains("Hola Vecina7"), "{other}");
     let options = app.get("/templates/people?person=vecina30").await.body;
     assert!(options.contains(rosario) && options.matches("<option").count() == 2, "{options}");
     let nobody = app.get("/templates/people?person=zzzzqqq").await.text();

@@ -1,6 +1,6 @@
 //! Joinings into the same one that came after one that is taken back: what they found there of the one who parts they
-//! forget, so that taking them back too leaves nothing of that one behind. What a later one has as well stays, and came
-//! with that one from now on.
+//! forget, so that taking them back too leaves nothing of that one behind. Interests, a deal, a no that a later one has
+//! as well stay, and came with that one from now on; facts go back to what they were before.
 
 use super::{
     belongings::{self, Moved, Parted},
@@ -23,6 +23,8 @@ pub(super) struct TakenBack<'a> {
     /// Who parts.
     pub(super) gone: ContactId,
     pub(super) at: DateTime<Utc>,
+    /// The last word in the ledger that it wrote.
+    pub(super) last_word: i64,
     /// Of the one that stayed: before it and after it.
     pub(super) facts: (&'a Facts, &'a Facts),
     pub(super) moved: &'a Moved,
@@ -48,6 +50,12 @@ pub(super) async fn forward(
     .await?;
     let unreadable = |id| move |_| Error::Internal(format!("merge {id} can't be read"));
     let mut changes = facts::Changes::between(it.facts.0, it.facts.1).map_err(unreadable(it.id))?;
+    for channel in consents::CHANNELS {
+        // Who refused since has no yes to go back to, whoever parts.
+        if consents::refused_since(tx, kept, channel, it.last_word).await?.is_some() {
+            changes.leave_basis(channel);
+        }
+    }
     let mut noes = noes_that_stand(tx, kept, it).await?;
     for later in later {
         let (id, gone) = (later.id, ContactId(later.gone_id));
@@ -95,7 +103,9 @@ struct Noes {
 async fn noes_that_stand(tx: &mut Tx<'_>, kept: ContactId, it: TakenBack<'_>) -> Result<Noes> {
     let mut noes = Noes::default();
     for channel in &it.moved.noes {
-        if consent::said_no(tx, kept, channel).await? {
+        // Said again since, it is the person's own.
+        let own = consents::refused_since(tx, kept, channel, it.last_word).await?.is_some();
+        if !own && consent::said_no(tx, kept, channel).await? {
             noes.channels.push(channel.clone());
         }
     }

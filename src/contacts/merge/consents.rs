@@ -156,7 +156,7 @@ pub(super) async fn part(
 }
 
 /// The words of the last no of `contact` above the entry `since` that was not itself taken back at once.
-async fn refused_since(
+pub(super) async fn refused_since(
     tx: &mut Tx<'_>,
     contact: ContactId,
     channel: &str,

@@ -153,6 +153,12 @@ impl Changes {
         Ok(Changes(changes.filter(|(_, was, is)| was != is).collect()))
     }
 
+    /// The basis for promotions on this channel is no change of theirs.
+    pub(super) fn leave_basis(&mut self, channel: &str) {
+        let field = format!("{}_basis", channel.to_lowercase());
+        self.0.retain(|(name, ..)| *name != field);
+    }
+
     /// Take them out of what the next joining `found` and `left`. What somebody had changed before it, or the joining
     /// changed itself, is nothing to those that came after.
     pub(super) fn take_out(&mut self, found: &mut Facts, left: &mut Facts) -> serde_json::Result<()> {

@@ -211,8 +211,14 @@ pub async fn undo(
     tell_of_lifecycle(tx, now, actor, gone, (&emptied, &of_gone), "UNDONE").await?;
     let parted = belongings::move_back(tx, (kept, gone), it.merged_at, &moved).await?;
     carry::leave_out(tx, id, kept, &[]).await?;
-    let taken_back =
-        carry::TakenBack { id, gone, at: it.merged_at, facts: (&before_kept, &after_kept), moved: &moved };
+    let taken_back = carry::TakenBack {
+        id,
+        gone,
+        at: it.merged_at,
+        last_word: it.consent_after,
+        facts: (&before_kept, &after_kept),
+        moved: &moved,
+    };
     carry::forward(tx, kept, taken_back, parted).await?;
     metrics::sum_up(tx, now, &[kept.0, gone.0]).await?;
     let change = audit::Change {

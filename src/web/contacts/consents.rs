@@ -228,7 +228,7 @@ fn reach(
         (badge, format!("Base legal: {}.{}", basis.label().to_lowercase(), asked_for(rhythm)))
     } else {
         let meaning = if said_no {
-            "Dijo que no quiere promociones: solo recibe mensajes de servicio."
+            "Hay un no a las promociones, suyo o de una ficha unida: solo recibe mensajes de servicio."
         } else {
             "Sin consentimiento ni otra base legal: solo recibe mensajes de servicio."
         };

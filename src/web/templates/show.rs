@@ -13,7 +13,7 @@ use crate::{
     access::Actor,
     campaigns::link_review::Review,
     channels::Channel,
-    contacts::named::Named,
+    contacts::named::{self, Named},
     error::{Error, Result},
     ids::{ContactId, LibraryId, TemplateId},
     messaging::{
@@ -115,10 +115,13 @@ pub(super) async fn show(
     Query(wanted): Query<Wanted>,
 ) -> Answer {
     let (entry, versions, shown, source) = read(&state, id, &reader).await?;
-    let contacts = wanted.found(&state).await?;
-    // Of those who are found, the one that is chosen; whoever was chosen before and is not among them was left.
-    let chosen = reader.contact().filter(|id| contacts.iter().any(|it| it.id == *id));
-    let contact = chosen.or_else(|| wanted.meant(&contacts));
+    let mut contacts = wanted.found(&state).await?;
+    let found = contacts.first().map(|it| it.id);
+    let contact = if wanted.is_new() { found } else { reader.contact() };
+    if let Some(id) = contact.filter(|id| contacts.iter().all(|it| it.id != *id)) {
+        let mut db = state.db.acquire().await?;
+        contacts.extend(named::named(&mut db, &[id.0]).await?);
+    }
     let channel = entry.draft.channel;
     let tried = campaigns_letter::fill_for(&state, channel, &source, contact).await?;
     let measured = Measured::of(&state, channel, &source, &tried).await?;

@@ -245,3 +245,20 @@ async fn unsubscribing_while_they_are_joined_is_told_of_who_stays(db: PgPool) {
     tx.commit().await.unwrap();
     assert_eq!((words(&db, kept).await, words(&db, gone).await), (vec!["WITHDRAWN".to_owned()], vec![]));
 }
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn a_no_of_ones_own_between_two_joinings_stays_whoever_parts(db: PgPool) {
+    let kept = person(&db, ("Ana", "Soto"), "ana@uno.example", "", "").await;
+    let first = person(&db, ("Ana", "S."), "ana@dos.example", "", "").await;
+    let second = person(&db, ("Anita", "Soto"), "ana@tres.example", "", "").await;
+    agree(&db, kept, monday_noon()).await;
+    refuse(&db, first, monday_noon()).await;
+    refuse(&db, second, monday_noon()).await;
+    let one = join(&db, kept, first, &[]).await.unwrap();
+    refuse(&db, kept, later(2)).await;
+    let other = join(&db, kept, second, &[]).await.unwrap();
+    separate(&db, one).await.unwrap();
+    separate(&db, other).await.unwrap();
+    assert_eq!(basis(&db, kept).await, None, "{:?}", words(&db, kept).await);
+    assert_eq!(words(&db, kept).await.last().map(String::as_str), Some("WITHDRAWN"));
+}

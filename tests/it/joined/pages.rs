@@ -117,7 +117,7 @@ async fn a_no_of_who_was_joined_is_told_as_a_no(db: PgPool) {
     super::refuse(&db, gone, monday_noon()).await;
     let app = TestApp::new(db.clone());
     let path = format!("/contacts/{kept}/consents");
-    let said = "Dijo que no quiere promociones: solo recibe mensajes de servicio.";
+    let said = "Hay un no a las promociones, suyo o de una ficha unida: solo recibe mensajes de servicio.";
     assert!(!app.get(&path).await.text().contains(said));
     join(&db, kept, gone, &[]).await.unwrap();
     let page = app.get(&path).await.text();
