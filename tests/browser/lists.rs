@@ -60,6 +60,7 @@ async fn a_list_takes_the_marked_and_the_pasted_and_gives_back_who_was_removed()
 
     // All its people at once, and back: the bare address stays where it is.
     window.open(&format!("/contacts?list={}", list.trim_start_matches("/lists/"))).await;
+    window.click("[data-bulk-item]").await;
     window.press("Cambiar a todos los que coinciden (3 contactos)").await;
     window.fill("action", "UNLIST").await;
     window.press("Cambiar a 3 personas").await;
