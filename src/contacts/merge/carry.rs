@@ -50,13 +50,14 @@ pub(super) async fn forward(
     .await?;
     let unreadable = |id| move |_| Error::Internal(format!("merge {id} can't be read"));
     let mut changes = facts::Changes::between(it.facts.0, it.facts.1).map_err(unreadable(it.id))?;
+    let mut noes = noes_that_stand(tx, kept, it).await?;
     for channel in consents::CHANNELS {
-        // Who refused since has no yes to go back to, whoever parts.
+        // Who refused since has no yes to go back to, whoever parts; and that no is nobody else's.
         if consents::refused_since(tx, kept, channel, it.last_word).await?.is_some() {
             changes.leave_basis(channel);
+            noes.channels.retain(|it| it != channel);
         }
     }
-    let mut noes = noes_that_stand(tx, kept, it).await?;
     for later in later {
         let (id, gone) = (later.id, ContactId(later.gone_id));
         let mut moved: Moved = serde_json::from_value(later.moved).map_err(unreadable(id))?;
@@ -103,9 +104,7 @@ struct Noes {
 async fn noes_that_stand(tx: &mut Tx<'_>, kept: ContactId, it: TakenBack<'_>) -> Result<Noes> {
     let mut noes = Noes::default();
     for channel in &it.moved.noes {
-        // Said again since, it is the person's own.
-        let own = consents::refused_since(tx, kept, channel, it.last_word).await?.is_some();
-        if !own && consent::said_no(tx, kept, channel).await? {
+        if consent::said_no(tx, kept, channel).await? {
             noes.channels.push(channel.clone());
         }
     }
