@@ -1,6 +1,9 @@
 //! Taking somebody off a list, and putting them back.
 
-use super::list::{open, touched};
+use super::{
+    list::{open, touched},
+    list_bulk,
+};
 use crate::{
     access::{Actor, Permission},
     db::Tx,
@@ -44,7 +47,8 @@ pub async fn remove(
     Ok(gone.id)
 }
 
-/// Put back whom [`remove`] took off a list. An address that is somebody's by now brings them; who is on it again stays once.
+/// Put back whom [`remove`] took off a list: a contact by the rules of [`list_bulk::put_back`]. An address that is
+/// somebody's by now brings them; who is on it again stays once.
 ///
 /// # Errors
 /// [`Error::Forbidden`], [`Error::NotFound`] when it was put back already, or the database's.
@@ -57,34 +61,40 @@ pub async fn put_back(
 ) -> Result<()> {
     actor.require(Permission::EditContacts)?;
     open(&mut **tx, id).await?;
-    let contact = sqlx::query_scalar!(
-        r#"with back as (
-             delete from list_removals where id = $1 and list_id = $2
-             returning contact_id, email, phone, added_at, came_as, came_with
-         ), who as (
-             select coalesce((select coalesce(merged_into, id) from contacts where id = b.contact_id),
-                 (select id from contacts where email = b.email)) as contact_id,
-                 b.email, b.phone, b.added_at, b.came_as, (
-                     -- Only while they still are one.
-                     select gone.id from contacts gone join contacts own on own.id = b.contact_id
-                     where gone.id = b.came_with and gone.merged_into = coalesce(own.merged_into, own.id)
-                 ) as came_with
-             from back b
-         ), added as (
-             insert into list_members (list_id, contact_id, email, phone, added_at, came_as, came_with)
-             select $2, contact_id, case when contact_id is null then email end,
-                 case when contact_id is null then phone end, added_at,
-                 case when contact_id is not null then coalesce(came_as, email, phone) end, came_with
-             from who
-             on conflict do nothing
-         )
-         select contact_id from who"#,
+    let it = sqlx::query!(
+        "delete from list_removals where id = $1 and list_id = $2
+         returning contact_id, email, phone, added_at, came_as, came_with",
         removal,
         id.0
     )
     .fetch_optional(&mut **tx)
     .await?
     .ok_or(Error::NotFound)?;
+    let contact = if let Some(contact) = it.contact_id {
+        let place = json!({ "added_at": it.added_at, "came_as": it.came_as, "came_with": it.came_with });
+        list_bulk::put_back(tx, now, actor, id, (&[contact], &[place])).await?;
+        Some(contact)
+    } else {
+        sqlx::query_scalar!(
+            r#"with who as (
+                 select (select id from contacts where email = $2) as contact_id
+             ), added as (
+                 insert into list_members (list_id, contact_id, email, phone, added_at, came_as)
+                 select $1, contact_id, case when contact_id is null then $2 end,
+                     case when contact_id is null then $3 end, $4::timestamptz,
+                     case when contact_id is not null then coalesce($2, $3) end
+                 from who
+                 on conflict do nothing
+             )
+             select contact_id from who"#,
+            id.0,
+            it.email,
+            it.phone,
+            it.added_at
+        )
+        .fetch_one(&mut **tx)
+        .await?
+    };
     touched(tx, now, actor, "list.put_back", id, json!({ "contact_id": contact })).await
 }
 

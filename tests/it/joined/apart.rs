@@ -55,6 +55,24 @@ async fn places_on_lists_come_apart_again(db: PgPool) {
 }
 
 #[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn who_is_put_back_one_by_one_has_a_place_that_comes_apart_too(db: PgPool) {
+    let (kept, gone) = twice(&db).await;
+    let list = list_of(&db, "Del otro", &[gone]).await;
+    let member = number(&db, format!("select id from list_members where contact_id = {gone}")).await;
+    let mut tx = db.begin().await.unwrap();
+    let removal =
+        list_removals::remove(&mut tx, monday_noon(), &Actor::CommandLine, list, member).await.unwrap();
+    tx.commit().await.unwrap();
+    let id = join(&db, kept, gone, &[]).await.unwrap();
+    let mut tx = db.begin().await.unwrap();
+    list_removals::put_back(&mut tx, later(1), &Actor::CommandLine, list, removal).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(on(&db, list).await, [kept, gone]);
+    separate(&db, id).await.unwrap();
+    assert_eq!(on(&db, list).await, [gone], "whose it was");
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
 async fn what_a_later_one_has_as_well_stays_while_they_are_joined(db: PgPool) {
     let kept = person(&db, ("Ana", "Soto"), "ana@uno.example", "", "").await;
     let first = person(&db, ("Ana", "S."), "ana@dos.example", "", "").await;
