@@ -21,13 +21,7 @@ pub async fn of(db: &mut PgConnection, import: &Import) -> Result<Vec<i64>> {
         return Ok(Vec::new());
     }
     Ok(sqlx::query_scalar!(
-        r#"select distinct coalesce(c.merged_into, c.id) as "id!" from (
-               select subject_id from import_rows where import_id = $1 and verdict <> 'REJECTED'
-               union all
-               select unnest(subject_ids) from import_quiet_rows where import_id = $1
-               union all
-               select id from contacts where import_id = $1
-           ) whom join contacts c on c.id = whom.subject_id order by 1"#,
+        r#"select distinct contact_id as "id!" from import_people where import_id = $1 order by 1"#,
         import.id.0
     )
     .fetch_all(db)

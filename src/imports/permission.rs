@@ -182,16 +182,8 @@ pub async fn lacking(db: &mut PgConnection, import: &Import) -> Result<i64> {
         }
         Whom::All => {
             sqlx::query_scalar!(
-                r#"with whom as (
-                       select subject_id from import_rows where import_id = $1 and verdict <> 'REJECTED'
-                       union
-                       select unnest(subject_ids) from import_quiet_rows where import_id = $1
-                       union
-                       select id from contacts where import_id = $1
-                   )
-                   select count(*) as "count!" from contacts
-                   where id in (select coalesce(c.merged_into, c.id) from whom join contacts c on c.id = whom.subject_id)
-                     and merged_into is null
+                r#"select count(*) as "count!" from contacts
+                   where id in (select contact_id from import_people where import_id = $1) and merged_into is null
                      and email_basis is null and sms_basis is null and whatsapp_basis is null"#,
                 import.id.0
             )
@@ -199,17 +191,6 @@ pub async fn lacking(db: &mut PgConnection, import: &Import) -> Result<i64> {
             .await?
         }
     })
-}
-
-async fn lacking_among(db: &mut PgConnection, people: &[i64]) -> Result<i64> {
-    Ok(sqlx::query_scalar!(
-        r#"select count(*) as "count!" from contacts
-           where id = any ($1) and merged_into is null
-             and email_basis is null and sms_basis is null and whatsapp_basis is null"#,
-        people
-    )
-    .fetch_one(db)
-    .await?)
 }
 
 /// What became of a declaration.
@@ -285,7 +266,7 @@ pub async fn declare(
         after: Some(after),
     };
     audit::record(tx, now, actor, change).await?;
-    Ok(Declared { permitted, left: lacking_among(tx, &people).await? })
+    Ok(Declared { permitted, left: lacking(tx, &import).await? })
 }
 
 async fn set(tx: &mut Tx<'_>, id: ImportId, consent: Option<&Consent>) -> Result<()> {
