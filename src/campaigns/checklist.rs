@@ -29,6 +29,7 @@ use crate::{
 };
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
+use std::collections::HashMap;
 
 /// How an item stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
@@ -100,6 +101,8 @@ pub struct Checklist {
     pub later: Later,
     /// The window and the caps that its messages would leave under.
     pub outlook: Outlook,
+    /// How many of the audience work in each industry that has a text of its own; not there: nobody.
+    pub of_industries: HashMap<String, i64>,
 }
 
 impl Checklist {
@@ -196,8 +199,9 @@ pub async fn of(
         .await?,
     );
     let asked = own_texts_check::Asked { now, config, business: &business, campaign, wordings: &wordings };
-    items.extend(own_texts_check::of(db, asked).await?);
-    Ok(Checklist { items, preview, later, outlook })
+    let (of_own_texts, of_industries) = own_texts_check::of(db, asked).await?;
+    items.extend(of_own_texts);
+    Ok(Checklist { items, preview, later, outlook, of_industries })
 }
 
 /// Who sends, and by which server.

@@ -77,7 +77,7 @@ pub fn problems(words: &Variant, base: &Source) -> Vec<FieldError> {
 pub async fn of(db: &mut PgConnection, id: CampaignId) -> Result<Vec<OwnText>> {
     let rows = sqlx::query!(
         "select place, industry, subject, opening, template_id from campaign_own_texts
-         where campaign_id = $1 order by industry",
+         where campaign_id = $1 and removed_at is null order by industry",
         id.0
     )
     .fetch_all(db)
@@ -137,15 +137,23 @@ pub async fn put(
             "La campaña ya tiene textos para {MOST} rubros: quita uno antes de agregar otro. No se cambió nada."
         )));
     }
-    let next = all.iter().map(|it| it.place + 1).max().unwrap_or(FIRST);
-    let place = before.map_or(next, |it| it.place);
+    let place = sqlx::query_scalar!(
+        r#"select coalesce(max(place) filter (where industry = $2), (max(place) + 1)::smallint, $3) as "place!"
+           from campaign_own_texts where campaign_id = $1"#,
+        id.0,
+        industry,
+        FIRST
+    )
+    .fetch_one(&mut **tx)
+    .await?;
     let source = words.applied(&campaign.source).unwrap_or_else(|| campaign.source.clone());
     let text = keep(tx, now, actor, (id, place), &source).await?;
     sqlx::query!(
         "insert into campaign_own_texts (campaign_id, place, industry, subject, opening, template_id)
          values ($1, $2, $3, $4, $5, $6)
          on conflict (campaign_id, industry) do update
-         set subject = excluded.subject, opening = excluded.opening, template_id = excluded.template_id",
+         set subject = excluded.subject, opening = excluded.opening, template_id = excluded.template_id,
+             removed_at = null",
         id.0,
         place,
         industry,
@@ -190,7 +198,7 @@ pub async fn add(
     put(tx, now, actor, id, industry, words).await
 }
 
-/// The people of one industry get the campaign's own text again. Gives which industry that is.
+/// The people of one industry get the campaign's own text again. Gives which industry that is. [`put_back`] undoes it.
 ///
 /// # Errors
 /// [`Error::Forbidden`], [`Error::NotFound`], [`Error::Refused`] for a campaign that is no draft, or the database's.
@@ -203,12 +211,52 @@ pub async fn remove(
 ) -> Result<String> {
     open(tx, actor, id).await?;
     let gone = of(tx, id).await?.into_iter().find(|it| it.place == place).ok_or(Error::NotFound)?;
-    sqlx::query!("delete from campaign_own_texts where campaign_id = $1 and place = $2", id.0, place)
-        .execute(&mut **tx)
-        .await?;
+    sqlx::query!(
+        "update campaign_own_texts set removed_at = $3 where campaign_id = $1 and place = $2",
+        id.0,
+        place,
+        now
+    )
+    .execute(&mut **tx)
+    .await?;
     touch(tx, now, id).await?;
     let before = document(&gone.industry, &gone.words);
     record(tx, now, actor, id, ("campaign.own_text_removal", Some(before), None)).await?;
+    Ok(gone.industry)
+}
+
+/// Put back the text at `place`, which was removed, over what the campaign says by now. Gives whose it is. One that was
+/// written anew since stays as it is.
+///
+/// # Errors
+/// As [`put`]; [`Error::Refused`] also where the campaign says by now what the text said.
+pub async fn put_back(
+    tx: &mut Tx<'_>,
+    now: DateTime<Utc>,
+    actor: &Actor,
+    id: CampaignId,
+    place: i16,
+) -> Result<String> {
+    open(tx, actor, id).await?;
+    let gone = sqlx::query!(
+        "select industry, subject, opening, removed_at from campaign_own_texts where campaign_id = $1 and place = $2",
+        id.0,
+        place
+    )
+    .fetch_optional(&mut **tx)
+    .await?
+    .ok_or(Error::NotFound)?;
+    if gone.removed_at.is_some() {
+        let words = Variant { subject: gone.subject, opening: gone.opening };
+        put(tx, now, actor, id, &gone.industry, &words).await.map_err(|wrong| match wrong {
+            Error::Invalid(fields) => Error::refused(format!(
+                "El texto de «{}» no vuelve sobre el que la campaña tiene ahora. {}",
+                gone.industry,
+                fields.into_iter().map(|it| it.message).collect::<Vec<_>>().join(" ")
+            )),
+            other => other,
+        })?;
+    }
     Ok(gone.industry)
 }
 

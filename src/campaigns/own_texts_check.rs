@@ -10,6 +10,7 @@ use super::{
 use crate::{chile::format, config::Config, error::Result, messaging::legal, settings::Business};
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
+use std::collections::HashMap;
 
 /// What is looked at.
 #[derive(Clone, Copy)]
@@ -21,11 +22,11 @@ pub(super) struct Asked<'a> {
     pub(super) wordings: &'a Wordings,
 }
 
-/// All that there is to say; nothing of a campaign without such texts.
-pub(super) async fn of(db: &mut PgConnection, asked: Asked<'_>) -> Result<Vec<Item>> {
+/// All that there is to say, and how many of the audience work in each industry; nothing of a campaign without such texts.
+pub(super) async fn of(db: &mut PgConnection, asked: Asked<'_>) -> Result<(Vec<Item>, HashMap<String, i64>)> {
     let Asked { now, config, campaign, wordings, .. } = asked;
     if wordings.own.is_empty() {
-        return Ok(Vec::new());
+        return Ok(Default::default());
     }
     let industries: Vec<&str> = wordings.own.iter().map(|it| it.industry.as_str()).collect();
     let people = audience::of_industries(&mut *db, now, &campaign.audience, &industries).await?;
@@ -53,7 +54,7 @@ pub(super) async fn of(db: &mut PgConnection, asked: Asked<'_>) -> Result<Vec<It
         let which = format!("d{}", wordings.phrase(it.place));
         items.push(checklist::tried(&mut *db, config, campaign, Some(it.template), Some(&which)).await?);
     }
-    Ok(items)
+    Ok((items, people))
 }
 
 /// One text by itself; what the campaign's own text has in common with it is told of that alone.

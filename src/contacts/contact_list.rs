@@ -18,7 +18,7 @@ use crate::{
 };
 use futures_util::{Stream, TryStreamExt as _};
 use serde::{Deserialize, Serialize};
-use sqlx::{PgConnection, Postgres, QueryBuilder};
+use sqlx::{PgConnection, Postgres, QueryBuilder, Row as _, postgres::PgRow};
 
 /// In which order.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,7 +59,8 @@ pub async fn page(
     size: usize,
 ) -> Result<Page<Row>> {
     let found = Found::search(db, &filter.q).await?;
-    page_of(db, filter, &found, sort, place, size, Beside::ALL).await
+    let look = Look { filter, found: &found, sort, place, size, beside: Beside::ALL, counts_to: None };
+    Ok(look.page(db).await?.0)
 }
 
 /// A page of a list.
@@ -95,22 +96,49 @@ pub async fn page_and_count(
         let count = count(db, &alike, &Found::All, most).await?;
         return Ok(Listed { page, count, is_alike: true });
     }
-    let page = page_of(db, filter, &found, sort, place, size, beside).await?;
-    let count = count(db, filter, &found, most).await?;
+    let is_known = found.are_at_least(most) && filter.only_searches();
+    // Of what narrows a list Postgres is to plan the count by itself: what serves one serves the other badly.
+    let counts_to = Some(most).filter(|_| is_everybody(filter, &found));
+    let is_first = place == Place::First;
+    let (page, counted) =
+        Look { filter, found: &found, sort, place, size, beside, counts_to }.page(db).await?;
+    let count = match counted {
+        _ if is_known => most,
+        // All of them are there to be seen.
+        _ if is_first && !page.has_next => i64::try_from(page.rows.len()).unwrap_or(i64::MAX),
+        Some(counted) => counted,
+        None => count(db, filter, &found, most).await?,
+    };
     Ok(Listed { page, count, is_alike: false })
+}
+
+/// Whether nothing narrows the list.
+fn is_everybody(filter: &Filter, found: &Found) -> bool {
+    filter.is_empty() && matches!(found, Found::All)
 }
 
 /// How many `filter` lets through of whom was `found`, counted up to `most`.
 async fn count(db: &mut PgConnection, filter: &Filter, found: &Found, most: i64) -> Result<i64> {
-    if found.are_at_least(most) && filter.only_searches() {
-        return Ok(most);
-    }
-    let mut query =
-        QueryBuilder::new("select count(*) from (select 1 from contacts c where c.merged_into is null");
-    found.push(&mut query, false);
-    filter.push(&mut query);
-    query.push(format!(" limit {most}) counted"));
+    let mut query = QueryBuilder::new("select ");
+    push_count(&mut query, filter, found, most);
     Ok(query.build_query_scalar().fetch_one(db).await?)
+}
+
+/// The same as an expression.
+fn push_count(query: &mut QueryBuilder<Postgres>, filter: &Filter, found: &Found, most: i64) {
+    let is_everybody = is_everybody(filter, found);
+    // Where Postgres knows of a hundred times as many, nobody needs to be counted to tell that they are more.
+    if is_everybody && most < i64::MAX {
+        query.push("case when (select reltuples from pg_class where oid = 'contacts'::regclass) / 100 > ");
+        query.push_bind(most).push(" then ").push_bind(most).push(" else ");
+    }
+    query.push("(select count(*) from (select 1 from contacts c where c.merged_into is null");
+    found.push(query, false);
+    filter.push(query);
+    query.push(format!(" limit {most}) counted)"));
+    if is_everybody && most < i64::MAX {
+        query.push(" end");
+    }
 }
 
 /// Most people offered for a search that finds nobody.
@@ -138,7 +166,9 @@ pub async fn first(db: &mut PgConnection, filter: &Filter, size: usize) -> Resul
     if let Some(alike) = similar(db, filter, &found).await? {
         return Ok((given(db, &alike, size, Beside::NONE).await?, true));
     }
-    Ok((page_of(db, filter, &found, Sort::Newest, Place::First, size, Beside::NONE).await?, false))
+    let (sort, place, beside) = (Sort::Newest, Place::First, Beside::NONE);
+    let look = Look { filter, found: &found, sort, place, size, beside, counts_to: None };
+    Ok((look.page(db).await?.0, false))
 }
 
 /// The first `size` of the rows that the filter lists, in its own order.
@@ -255,95 +285,105 @@ impl Whole {
     }
 }
 
-async fn page_of(
-    db: &mut PgConnection,
-    filter: &Filter,
-    found: &Found,
+/// A look at a page.
+struct Look<'a> {
+    filter: &'a Filter,
+    found: &'a Found,
     sort: Sort,
     place: Place,
     size: usize,
     beside: Beside,
-) -> Result<Page<Row>> {
-    match sort {
-        Sort::Given => given(db, filter, size, beside).await,
-        Sort::Activity => by_activity(db, filter, found, place, size, beside).await,
-        Sort::Newest if !matches!(found, Found::All) => {
-            called_first(db, filter, found, place, size, beside).await
-        }
-        Sort::Newest | Sort::Name => by_row(db, filter, found, sort, (place, size), &[], beside).await,
-    }
+    /// How far they are counted on the way, where that spares a statement.
+    counts_to: Option<i64>,
 }
 
-/// What was searched for, newest first, but ahead of all who is called so.
-async fn called_first(
-    db: &mut PgConnection,
-    filter: &Filter,
-    found: &Found,
-    place: Place,
-    size: usize,
-    beside: Beside,
-) -> Result<Page<Row>> {
-    let called = found::called(db, &filter.q).await?;
-    if called.is_empty() {
-        return by_row(db, filter, found, Sort::Newest, (place, size), &[], beside).await;
+impl Look<'_> {
+    /// The page, and how many there are in all where they were counted on the way.
+    async fn page(self, db: &mut PgConnection) -> Result<(Page<Row>, Option<i64>)> {
+        let Look { filter, found, sort, size, beside, .. } = self;
+        match sort {
+            Sort::Given => Ok((given(db, filter, size, beside).await?, None)),
+            Sort::Activity => Ok((by_activity(db, filter, found, self.place, size, beside).await?, None)),
+            Sort::Newest if !matches!(found, Found::All) => Ok((self.called_first(db).await?, None)),
+            Sort::Newest | Sort::Name => self.by_row(db, &[]).await,
+        }
     }
-    let among = Filter { q: String::new(), among: Some(called.clone()), ..filter.clone() };
-    let first = given(db, &among, size, beside).await?.rows;
-    // All that follows the first page is without them, so that nobody is listed twice.
-    let rest = if place == Place::First { size.saturating_sub(first.len()) } else { size };
-    let mut page = by_row(db, filter, found, Sort::Newest, (place, rest), &called, beside).await?;
-    if !page.has_previous {
-        page.rows.splice(0..0, first);
-    }
-    Ok(page)
-}
 
-/// A page newest first, or by name, without `except`.
-async fn by_row(
-    db: &mut PgConnection,
-    filter: &Filter,
-    found: &Found,
-    sort: Sort,
-    (place, size): (Place, usize),
-    except: &[i64],
-    beside: Beside,
-) -> Result<Page<Row>> {
-    let place = place.sorted_by(|key| (sort == Sort::Name) == matches!(key, Key::Text(_)));
-    // By name reads up, newest first reads down; backward turns either around.
-    let up = (sort == Sort::Name) != place.is_backward();
-    let order = match (sort, up) {
-        (Sort::Name, true) => " order by search_key, id",
-        (Sort::Name, false) => " order by search_key desc, id desc",
-        (_, true) => " order by id",
-        (_, false) => " order by id desc",
-    };
-    // What has one word in common crowds together by name: sorting it costs less
-    // than walking to it, so its conditions are fenced off from the order.
-    let fenced = sort == Sort::Name && matches!(found, Found::Many(_));
-    // The joins are made for the rows of the page alone.
-    let mut query = QueryBuilder::new("");
-    beside.push_columns(&mut query);
-    query.push(" from (select id, search_key from (select c.id, c.search_key from contacts c where c.merged_into is null");
-    found.push(&mut query, fenced);
-    filter.push(&mut query);
-    if !except.is_empty() {
-        query.push(" and c.id <> all (").push_bind(except.to_vec()).push(")");
-    }
-    match place.edge() {
-        Some(Edge { id, key: Key::Text(name) }) => {
-            query.push(if up { " and (c.search_key, c.id) > (" } else { " and (c.search_key, c.id) < (" });
-            query.push_bind(name.clone()).push(", ").push_bind(*id).push(")");
+    /// What was searched for, newest first, but ahead of all who is called so.
+    async fn called_first(self, db: &mut PgConnection) -> Result<Page<Row>> {
+        let Look { filter, size, beside, .. } = self;
+        let called = found::called(db, &filter.q).await?;
+        let mut first = Vec::new();
+        if !called.is_empty() {
+            let among = Filter { q: String::new(), among: Some(called.clone()), ..filter.clone() };
+            first = given(db, &among, size, beside).await?.rows;
         }
-        Some(edge) => {
-            query.push(if up { " and c.id > " } else { " and c.id < " }).push_bind(edge.id);
+        // All that follows the first page is without them, so that nobody is listed twice.
+        let size = if self.place == Place::First { size.saturating_sub(first.len()) } else { size };
+        let (mut page, _) = Look { size, counts_to: None, ..self }.by_row(db, &called).await?;
+        if !page.has_previous {
+            page.rows.splice(0..0, first);
         }
-        None => {}
+        Ok(page)
     }
-    query.push(if fenced { " offset 0) matching" } else { ") matching" }).push(order);
-    query.push(format!(" limit {}", size.saturating_add(1)));
-    query.push(") p join contacts c on c.id = p.id");
-    beside.push_joins_of_page(&mut query);
-    query.push(order.replace("search_key", "p.search_key").replace(" id", " p.id"));
-    let rows = query.build().try_map(|it| list_row::read(&it)).fetch_all(db).await?;
-    Ok(Page::new(&place, size, rows))
+
+    /// A page newest first, or by name, without `except`.
+    async fn by_row(self, db: &mut PgConnection, except: &[i64]) -> Result<(Page<Row>, Option<i64>)> {
+        let Look { filter, found, sort, size, beside, counts_to, .. } = self;
+        let place = self.place.sorted_by(|key| (sort == Sort::Name) == matches!(key, Key::Text(_)));
+        // By name reads up, newest first reads down; backward turns either around.
+        let up = (sort == Sort::Name) != place.is_backward();
+        let order = match (sort, up) {
+            (Sort::Name, true) => " order by c.search_key, c.id",
+            (Sort::Name, false) => " order by c.search_key desc, c.id desc",
+            (_, true) => " order by c.id",
+            (_, false) => " order by c.id desc",
+        };
+        // What has one word in common crowds together by name: sorting it costs less
+        // than walking to it, so its conditions are fenced off from the order.
+        let fenced = sort == Sort::Name && matches!(found, Found::Many(_));
+        // The joins are made for the rows of the page alone.
+        let mut query = QueryBuilder::new("");
+        beside.push_columns(&mut query);
+        if let Some(most) = counts_to {
+            query.push(", ");
+            push_count(&mut query, filter, found, most);
+            query.push(" as counted");
+        }
+        query.push(" from (select c.* from ");
+        query.push(if fenced { "(select c.* from contacts c" } else { "contacts c" });
+        query.push(" where c.merged_into is null");
+        found.push(&mut query, fenced);
+        filter.push(&mut query);
+        if !except.is_empty() {
+            query.push(" and c.id <> all (").push_bind(except.to_vec()).push(")");
+        }
+        match place.edge() {
+            Some(Edge { id, key: Key::Text(name) }) => {
+                query.push(if up {
+                    " and (c.search_key, c.id) > ("
+                } else {
+                    " and (c.search_key, c.id) < ("
+                });
+                query.push_bind(name.clone()).push(", ").push_bind(*id).push(")");
+            }
+            Some(edge) => {
+                query.push(if up { " and c.id > " } else { " and c.id < " }).push_bind(edge.id);
+            }
+            None => {}
+        }
+        query.push(if fenced { " offset 0) c" } else { "" }).push(order);
+        query.push(format!(" limit {}) c", size.saturating_add(1)));
+        beside.push_joins_of_page(&mut query);
+        query.push(order);
+        let mut counted = None;
+        let read = |it: PgRow| {
+            if counts_to.is_some() {
+                counted = it.try_get("counted")?;
+            }
+            list_row::read(&it)
+        };
+        let rows = query.build().try_map(read).fetch_all(db).await?;
+        Ok((Page::new(&place, size, rows), counted))
+    }
 }

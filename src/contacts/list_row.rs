@@ -8,7 +8,7 @@ use super::{
 };
 use crate::ids::{CompanyId, ContactId};
 use chrono::{DateTime, NaiveDate, Utc};
-use sqlx::{Postgres, QueryBuilder, Row as _, postgres::PgRow};
+use sqlx::{Decode, Postgres, QueryBuilder, Row as _, Type, postgres::PgRow};
 
 /// A contact in a list.
 #[derive(Clone, Debug)]
@@ -153,33 +153,51 @@ const INTERESTS: &str = ",
 const JOINS: &str =
     " left join companies k on k.id = c.company_id left join staff_users o on o.id = c.owner_id";
 
-/// A row of what [`Beside::push_columns`] selects.
+/// A row of what [`Beside::push_columns`] selects, read in its order: a thousand columns looked up by their names show in
+/// what a page costs.
 pub(super) fn read(it: &PgRow) -> sqlx::Result<Row> {
-    let (first_name, last_name): (String, String) = (it.try_get("first_name")?, it.try_get("last_name")?);
-    let (email, phone): (Option<String>, Option<String>) = (it.try_get("email")?, it.try_get("phone")?);
+    let mut cells = Cells { row: it, next: 0 };
+    let id = ContactId(cells.next()?);
+    let (first_name, last_name): (String, String) = (cells.next()?, cells.next()?);
+    let job_title = cells.next()?;
+    let (email, phone): (Option<String>, Option<String>) = (cells.next()?, cells.next()?);
     Ok(Row {
-        id: ContactId(it.try_get("id")?),
+        id,
         name: full_name(&first_name, &last_name, email.as_deref(), phone.as_deref()),
-        job_title: it.try_get("job_title")?,
-        email,
-        phone,
-        company_id: it.try_get::<Option<i64>, _>("company_id")?.map(CompanyId),
-        company: it.try_get("company")?,
-        company_rut: it.try_get("company_rut")?,
-        comuna: it.try_get("comuna")?,
-        lifecycle: Lifecycle::from_code(it.try_get("lifecycle")?).unwrap_or(Lifecycle::Lead),
-        has_basis: it.try_get("has_basis")?,
-        excluded: it.try_get("excluded")?,
-        source: Source::from_code(it.try_get("source")?).unwrap_or(Source::Other),
-        owner: it.try_get("owner")?,
-        interests: it.try_get("interests")?,
-        birth_date: it.try_get("birth_date")?,
-        created_at: it.try_get("created_at")?,
-        visits: it.try_get("visits")?,
-        spent: it.try_get("spent")?,
-        last_activity_at: it.try_get("last_activity_at")?,
-        search_key: it.try_get("search_key")?,
         first_name,
         last_name,
+        job_title,
+        email,
+        phone,
+        company_id: cells.next::<Option<i64>>()?.map(CompanyId),
+        company: cells.next()?,
+        company_rut: cells.next()?,
+        comuna: cells.next()?,
+        lifecycle: Lifecycle::from_code(cells.next()?).unwrap_or(Lifecycle::Lead),
+        has_basis: cells.next()?,
+        excluded: cells.next()?,
+        source: Source::from_code(cells.next()?).unwrap_or(Source::Other),
+        owner: cells.next()?,
+        birth_date: cells.next()?,
+        created_at: cells.next()?,
+        search_key: cells.next()?,
+        visits: cells.next()?,
+        spent: cells.next()?,
+        last_activity_at: cells.next()?,
+        interests: cells.next()?,
     })
+}
+
+/// The columns of a row, one after another.
+struct Cells<'r> {
+    row: &'r PgRow,
+    next: usize,
+}
+
+impl<'r> Cells<'r> {
+    fn next<T: Decode<'r, Postgres> + Type<Postgres>>(&mut self) -> sqlx::Result<T> {
+        let at = self.next;
+        self.next += 1;
+        self.row.try_get(at)
+    }
 }

@@ -24,9 +24,10 @@ pub(super) async fn lots(tx: &mut Tx<'_>, campaign: CampaignId, messages: &[i64]
            left join contacts c on c.id = coalesce(asked.merged_into, asked.id)
            left join companies k on k.id = c.company_id
            left join campaign_own_texts o on o.campaign_id = g.id and o.industry = k.industry
+               and o.removed_at is null
            left join campaign_own_texts t on t.campaign_id = g.id and t.place = coalesce(l.variant, o.place)
            where g.id = $1 and l.id = any ($2) and g.template_id is not null
-             and exists (select from campaign_own_texts where campaign_id = g.id)"#,
+             and exists (select from campaign_own_texts where campaign_id = g.id and removed_at is null)"#,
         campaign.0,
         messages
     )

@@ -153,8 +153,9 @@ async fn campaigns(
 ) -> Result<Vec<Stream>> {
     let campaigns = sqlx::query!(
         r#"select id, template_id, tracks, batch_size, daily_cap, spacing_seconds, business_hours,
-             (sample_percent is not null or exists (select from campaign_own_texts o where o.campaign_id = c.id))
-                 as "has_several_texts!"
+             (sample_percent is not null or exists (
+                 select from campaign_own_texts o where o.campaign_id = c.id and o.removed_at is null
+             )) as "has_several_texts!"
          from campaigns c
          where status = 'RUNNING' and communication_type = $1
            and exists (select 1 from communication_logs l

@@ -2,6 +2,7 @@
 
 use super::error::Trouble;
 use crate::state::AppState;
+use askama::{FastWritable, filters::HtmlSafe};
 use axum::{
     Router,
     extract::Path,
@@ -10,7 +11,7 @@ use axum::{
     routing::get,
 };
 use sha2::{Digest, Sha256};
-use std::{collections::HashMap, sync::LazyLock};
+use std::{collections::HashMap, fmt, sync::LazyLock};
 
 macro_rules! files {
     ($($path:literal),* $(,)?) => {
@@ -48,10 +49,36 @@ pub(super) fn url(path: &str) -> &'static str {
     URLS.get(path).map_or("", String::as_str)
 }
 
-/// The address of an icon's drawing.
-pub(super) fn icon(name: &str) -> String {
-    format!("{}#{name}", url("vendor/tabler-icons-3.51.0/icons.svg"))
+/// The file of all icons.
+const ICONS: &str = "vendor/tabler-icons-3.51.0/icons.svg";
+
+/// The address of an icon's drawing; `name` is one of ours and needs no escaping.
+pub(super) fn icon(name: &str) -> Icon<'_> {
+    static FILE: LazyLock<&'static str> = LazyLock::new(|| url(ICONS));
+    Icon { file: &FILE, name }
 }
+
+/// An icon's address, written into a page as it is: a page of a list has hundreds.
+pub(super) struct Icon<'a> {
+    file: &'static str,
+    name: &'a str,
+}
+
+impl fmt::Display for Icon<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        FastWritable::write_into(self, f, askama::NO_VALUES).map_err(|_| fmt::Error)
+    }
+}
+
+impl FastWritable for Icon<'_> {
+    fn write_into(&self, dest: &mut dyn fmt::Write, _: &dyn askama::Values) -> askama::Result<()> {
+        dest.write_str(self.file)?;
+        dest.write_char('#')?;
+        Ok(dest.write_str(self.name)?)
+    }
+}
+
+impl HtmlSafe for Icon<'_> {}
 
 pub(super) fn routes() -> Router<AppState> {
     Router::new()

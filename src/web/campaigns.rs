@@ -381,7 +381,7 @@ async fn show(
         trial = campaigns_variants::followed(&mut db, now, &campaign).await?;
     }
     let wordings = Wordings::of(&mut db, id).await?;
-    let own = campaigns_own_texts::of(&mut db, now, &campaign, &wordings, &shell).await?;
+    let own = campaigns_own_texts::of(&campaign, &wordings, checklist.as_ref(), &shell);
     drop(db);
     let contact = query.contact.parse().ok();
     let mut texts = wordings.all(&campaign.source);

@@ -10,8 +10,8 @@ use super::{
 use crate::{
     access::{Actor, Permission},
     campaigns::{
-        audience,
         campaign::{self, Campaign, Status},
+        checklist::Checklist,
         own_texts::{self, OwnText},
         variants::Variant,
         wordings::Wordings,
@@ -34,52 +34,50 @@ pub(super) fn routes() -> Vec<Route> {
         Route::post("/campaigns/{id}/own-texts", Permission::EditCampaigns, add),
         Route::post("/campaigns/{id}/own-texts/{place}", Permission::EditCampaigns, change),
         Route::delete("/campaigns/{id}/own-texts/{place}", Permission::EditCampaigns, remove),
+        Route::post("/campaigns/{id}/own-texts/{place}/back", Permission::EditCampaigns, put_back),
     ]
 }
 
 /// One of them.
 pub(super) struct Row {
     pub(super) text: OwnText,
-    /// People of the audience who get it; none: it was started, and the figures tell.
+    /// People of the audience who get it; none: they are counted later.
     pub(super) people: Option<i64>,
 }
 
 /// All of them, for the campaign's page.
 pub(super) struct Shown {
     pub(super) rows: Vec<Row>,
+    /// It is a draft: how many get each is told. Once it was started, the figures tell.
+    pub(super) is_counted: bool,
     /// Texts are tried, so that there can be none of industries.
     pub(super) is_tried: bool,
     pub(super) may_edit: bool,
 }
 
-/// The texts of industries of `campaign`; none: there are none, and `shell`'s reader can't write any.
-pub(super) async fn of(
-    db: &mut PgConnection,
-    now: DateTime<Utc>,
+/// The texts of industries of `campaign`, with how many get each where its `checklist` counted them; none: there are none,
+/// and `shell`'s reader can't write any.
+pub(super) fn of(
     campaign: &Campaign,
     wordings: &Wordings,
+    checklist: Option<&Checklist>,
     shell: &Shell,
-) -> Result<Option<Shown>> {
+) -> Option<Shown> {
     let is_draft = campaign.status == Status::Draft;
     let may_edit = is_draft && shell.may(Permission::EditCampaigns);
     if wordings.own.is_empty() && !may_edit {
-        return Ok(None);
+        return None;
     }
-    let industries: Vec<&str> = wordings.own.iter().map(|it| it.industry.as_str()).collect();
-    let people = if industries.is_empty() || !is_draft {
-        None
-    } else {
-        Some(audience::of_industries(db, now, &campaign.audience, &industries).await?)
-    };
     let row = |text: &OwnText| Row {
-        people: people.as_ref().map(|it| it.get(&text.industry).copied().unwrap_or_default()),
+        people: checklist.map(|it| it.of_industries.get(&text.industry).copied().unwrap_or_default()),
         text: text.clone(),
     };
-    Ok(Some(Shown {
+    Some(Shown {
         rows: wordings.own.iter().map(row).collect(),
+        is_counted: is_draft,
         is_tried: !wordings.plan.variants.is_empty(),
         may_edit,
-    }))
+    })
 }
 
 /// What a text says, as it was typed.
@@ -251,6 +249,24 @@ async fn remove(
         Ok(industry) => {
             tx.commit().await?;
             format!("Quitado. Quienes son del rubro «{industry}» reciben el texto de la campaña.")
+        }
+        Err(_) => String::new(),
+    };
+    let undo = format!("/campaigns/{id}/own-texts/{place}/back");
+    done_or_refused(done.map(drop), Flash::good(said).undo(undo), &list_of(id))
+}
+
+async fn put_back(
+    State(state): State<AppState>,
+    Extension(actor): Extension<Actor>,
+    Path((id, place)): Path<(CampaignId, i16)>,
+) -> Answer {
+    let mut tx = state.db.begin().await?;
+    let done = own_texts::put_back(&mut tx, state.clock.now(), &actor, id, place).await;
+    let said = match &done {
+        Ok(industry) => {
+            tx.commit().await?;
+            format!("Vuelve a estar. Quienes son del rubro «{industry}» reciben ese texto.")
         }
         Err(_) => String::new(),
     };

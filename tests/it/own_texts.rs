@@ -27,6 +27,9 @@ use llovizna::{
 use sqlx::PgPool;
 use std::collections::BTreeMap;
 
+/// How many texts of industries there are.
+const THERE: &str = "select count(*) from campaign_own_texts where removed_at is null";
+
 /// `n` people at a company called `name`, of `industry`.
 async fn at(app: &TestApp, name: &str, industry: Option<&str>, n: i64) {
     people(app, name, n).await;
@@ -109,6 +112,9 @@ async fn each_gets_the_text_of_their_industry_and_the_others_the_campaigns(db: P
     })
     .await
     .unwrap();
+    // One that was taken away is nobody's.
+    put(&app, id, "Madera", "Para la madera", "").await.unwrap();
+    execute(&app, "update campaign_own_texts set removed_at = now() where industry = 'Madera'").await;
     start(&app, id).await.unwrap();
     // By now somebody works nowhere.
     execute(&app, "update contacts set company_id = null where id % 7 = 0").await;
@@ -225,11 +231,11 @@ async fn a_campaign_has_texts_of_industries_or_tries_some_but_not_both(db: PgPoo
     );
     // What asks for none of them is no trial.
     try_texts(&app, id, &Plan::default()).await.unwrap();
-    execute(&app, "delete from campaign_own_texts").await;
+    execute(&app, "update campaign_own_texts set removed_at = now()").await;
     try_texts(&app, id, &plan).await.unwrap();
     let both = put(&app, id, "Lechería", "Para la leche", "").await;
     assert!(matches!(&both, Err(Error::Refused(said)) if said.contains("prueba varios textos")), "{both:?}");
-    assert_eq!(number(&app, "select count(*) from campaign_own_texts").await, 0);
+    assert_eq!(number(&app, THERE).await, 0);
     let page = app.get(&format!("/campaigns/{id}")).await.text();
     assert!(page.contains("no se puede además tener uno por rubro"), "{page}");
 }
@@ -273,7 +279,7 @@ async fn the_texts_follow_the_campaigns_own_and_are_fixed_once_it_started(db: Pg
     let late = own_texts::remove(&mut tx, app.now(), &Actor::CommandLine, id, 10).await;
     assert!(matches!(late, Err(Error::Refused(_))));
     drop(tx);
-    assert_eq!(number(&app, "select count(*) from campaign_own_texts").await, 2);
+    assert_eq!(number(&app, THERE).await, 2);
 }
 
 #[sqlx::test(migrator = "MIGRATIONS")]
@@ -361,6 +367,12 @@ async fn people_write_them_by_form_and_only_those_who_may(db: PgPool) {
     let id = draft(&app, 3).await;
     let path = format!("/campaigns/{id}/own-texts");
     let page = app.get(&format!("/campaigns/{id}")).await;
+    assert!(
+        page.text().contains("Lechería Para la leche …"),
+        "they are counted with the rest: {}",
+        page.text()
+    );
+    let page = app.get(&format!("/campaigns/{id}?checklist=1")).await;
     assert!(page.text().contains("Lechería Para la leche 3"), "how many get it: {}", page.text());
     let form = app.get(&path).await;
     assert!(
@@ -403,7 +415,23 @@ async fn people_write_them_by_form_and_only_those_who_may(db: PgPool) {
     assert_eq!(reader.post(&format!("{one}?_method=DELETE"), &[]).await.status, StatusCode::FORBIDDEN);
     assert_eq!(writer.post(&format!("{one}?_method=DELETE"), &[]).await.status, StatusCode::SEE_OTHER);
     assert_eq!(writer.post(&format!("{one}?_method=DELETE"), &[]).await.status, StatusCode::NOT_FOUND);
-    assert_eq!(number(&app, "select count(*) from campaign_own_texts").await, 2);
+    assert_eq!(number(&app, THERE).await, 2);
+    // Nobody gets it meanwhile; put back, it is what it was, also twice.
+    assert!(!app.get(&format!("/campaigns/{id}")).await.text().contains("Madera Otra"));
+    let back = format!("{one}/back");
+    assert_eq!(reader.post(&back, &[]).await.status, StatusCode::FORBIDDEN);
+    for _ in 0..2 {
+        assert_eq!(writer.post(&back, &[]).await.status, StatusCode::SEE_OTHER);
+        assert!(app.get(&format!("/campaigns/{id}")).await.text().contains("Madera Otra"));
+        assert_eq!(number(&app, THERE).await, 3);
+    }
+    assert_eq!(writer.post(&format!("{path}/99/back"), &[]).await.status, StatusCode::NOT_FOUND);
+    // Written anew for the same industry, the old words do not come over it.
+    assert_eq!(writer.post(&format!("{one}?_method=DELETE"), &[]).await.status, StatusCode::SEE_OTHER);
+    let anew = [("industry", "Madera"), ("subject", "Nueva")];
+    assert_eq!(writer.post(&path, &anew).await.status, StatusCode::SEE_OTHER);
+    assert_eq!(writer.post(&back, &[]).await.status, StatusCode::SEE_OTHER);
+    assert!(app.get(&format!("/campaigns/{id}")).await.text().contains("Madera Nueva"));
     let audit = app.get("/audit").await.text();
     assert!(audit.contains("cambió el texto de un rubro de la campaña"), "{audit}");
     assert!(audit.contains("quitó el texto de un rubro de la campaña"), "{audit}");
