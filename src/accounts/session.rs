@@ -10,7 +10,7 @@ use crate::{
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 
 /// A session unused for this long is over.
 pub const IDLE: TimeDelta = TimeDelta::hours(12);
@@ -104,7 +104,7 @@ pub async fn start(tx: &mut Tx<'_>, now: DateTime<Utc>, staff: StaffId, user_age
 ///
 /// # Errors
 /// When the database fails.
-pub async fn find(db: &PgPool, now: DateTime<Utc>, token: &str) -> Result<Lookup> {
+pub async fn find(db: &mut PgConnection, now: DateTime<Utc>, token: &str) -> Result<Lookup> {
     let row = sqlx::query!(
         "select s.id, s.staff_user_id, s.csrf_token, s.notice, s.last_seen_at, s.expires_at,
                 u.name, u.email, u.role, u.active
@@ -112,7 +112,7 @@ pub async fn find(db: &PgPool, now: DateTime<Utc>, token: &str) -> Result<Lookup
          where s.token_hash = $1",
         &digest(token),
     )
-    .fetch_optional(db)
+    .fetch_optional(&mut *db)
     .await?;
     let Some(row) = row else { return Ok(Lookup::Unknown) };
     let over = row.expires_at <= now || row.last_seen_at + IDLE <= now || !row.active;

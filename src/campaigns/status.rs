@@ -27,6 +27,9 @@ impl Status {
     }
 }
 
+/// Why a campaign rests that somebody paused without saying why.
+pub const BY_SOMEBODY: &str = "La pausó una persona del equipo.";
+
 /// RUNNING -> PAUSED by a person.
 ///
 /// # Errors
@@ -40,7 +43,7 @@ pub async fn pause(
 ) -> Result<()> {
     actor.require(Permission::SendCampaigns)?;
     let reason = match reason.trim() {
-        "" => "La pausó una persona del equipo.",
+        "" => BY_SOMEBODY,
         reason => reason,
     };
     if set_paused(tx, now, actor, id, reason).await? {

@@ -5,7 +5,7 @@
 use super::{Accepted, Checking, Email, Outgoing, SendError, Sender, Sending, email::readable_headers};
 use crate::error::{Error, Result};
 use chrono::{DateTime, Utc};
-use sqlx::PgPool;
+use sqlx::{PgExecutor, PgPool};
 
 /// Captures messages instead of sending them.
 pub struct Outbox {
@@ -122,7 +122,7 @@ impl Letter {
 ///
 /// # Errors
 /// When the database fails.
-pub async fn of_message(db: &PgPool, id: i64) -> Result<Option<i64>> {
+pub async fn of_message(db: impl PgExecutor<'_>, id: i64) -> Result<Option<i64>> {
     let captured =
         sqlx::query_scalar!("select id from outbox_messages where communication_log_id = $1 limit 1", id);
     Ok(captured.fetch_optional(db).await?)

@@ -199,7 +199,7 @@ async fn run(cli: Cli, mut config: Config) -> Result<Said> {
             opened::with_state(config, async |state| job::run(state, command, as_json).await).await
         }
         Command::Audit { command } => {
-            opened::with_state(config, async |state| audit::run(state, command, as_json).await).await
+            opened::with_what_is_there(config, async |state| audit::run(state, command, as_json).await).await
         }
         Command::Import(args) => {
             opened::with_state(config, async |state| {

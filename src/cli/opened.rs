@@ -162,6 +162,31 @@ pub(super) async fn with_state<T>(
     end
 }
 
+/// The same on a database that is there already: of one that was made for the question, whatever is said of it would be true.
+pub(super) async fn with_what_is_there<T>(
+    mut config: Config,
+    work: impl AsyncFnOnce(&AppState) -> Result<T>,
+) -> Result<T> {
+    settle(&mut config)?;
+    if config.database_url.is_none() && !embedded::is_made(&config)? {
+        return Err(Error::refused(format!(
+            "No hay una base de datos en {}. No se creó ninguna: ejecuta esto en la carpeta de la instalación, o define LLOVIZNA_HOME o DATABASE_URL.",
+            config.home.display()
+        )));
+    }
+    if config.database_url.is_some() {
+        let pool = Database::open(&config).await?.pool(1).await?;
+        let is_made = db::is_migrated(&pool).await;
+        close_pool(&pool).await;
+        if !is_made {
+            return Err(Error::refused(
+                "La base de datos de DATABASE_URL no es de Llovizna, o es de una versión anterior. No se cambió nada: revisa la dirección, o ejecuta antes «llovizna migrate».",
+            ));
+        }
+    }
+    with_state(config, work).await
+}
+
 /// Connections that are lent out come back soon, or are cut with the process.
 pub(super) async fn close_pool(db: &PgPool) {
     let _ = tokio::time::timeout(Duration::from_secs(5), db.close()).await;

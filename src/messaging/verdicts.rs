@@ -11,6 +11,25 @@ use crate::{
 };
 use chrono::{DateTime, Utc};
 use serde_json::json;
+use sqlx::PgConnection;
+
+/// Whether the list of exclusion forbids the message `id`, whoever decides to try it again.
+///
+/// # Errors
+/// When the database fails.
+pub async fn is_excluded(db: &mut PgConnection, id: MessageId) -> Result<bool> {
+    Ok(sqlx::query_scalar!(
+        r#"select exists (
+               select from communication_logs l join suppressions s
+                 on s.communication_type = l.communication_type and s.destination = l.destination
+               where l.id = $1 and s.lifted_at is null and (s.scope = 'ALL' or l.message_type = any($2))
+           ) as "is!""#,
+        id.0,
+        &MessageType::promotional_codes()
+    )
+    .fetch_one(db)
+    .await?)
+}
 
 /// FAILED -> PENDING for all of a campaign whose address is not excluded, by a person's decision. Returns how many.
 ///
@@ -88,6 +107,11 @@ pub async fn settle(
     verdict: Verdict,
 ) -> Result<()> {
     if settle_all(tx, now, actor, &[id], verdict).await? == 0 {
+        if verdict == Verdict::Again && is_excluded(tx, id).await? {
+            return Err(Error::refused(
+                "No se puede: la dirección está en la lista de exclusión, y no se le escribe más. No se cambió nada.",
+            ));
+        }
         return Err(Error::refused(
             "No se puede: el mensaje ya no espera esa decisión, es una prueba, o su campaña o envío ya terminó. No se cambió nada; vuelve a abrirlo para ver cómo está.",
         ));
@@ -95,7 +119,7 @@ pub async fn settle(
     Ok(())
 }
 
-/// The same for each of `ids` that waits for it; gives how many did.
+/// The same for each of `ids` that waits for it; gives how many did. None to an excluded address goes back.
 ///
 /// # Errors
 /// [`Error::Forbidden`], or the database's.
@@ -131,6 +155,11 @@ pub async fn settle_all(
                    where c.id = communication_logs.campaign_id and c.status in ('RUNNING', 'PAUSED', 'FINISHED'))))
                and ($2 <> 'PENDING' or mailing_id is null or exists (
                    select 1 from mailings m where m.id = communication_logs.mailing_id and m.status <> 'CANCELLED'))
+               and ($2 <> 'PENDING' or not exists (
+                   select 1 from suppressions s
+                   where s.communication_type = communication_logs.communication_type
+                     and s.destination = communication_logs.destination and s.lifted_at is null
+                     and (s.scope = 'ALL' or communication_logs.message_type = any($6))))
              returning id, case when status in ('SENT', 'CANCELLED') then message_proof(communication_logs) end as facts
          ), told as (
              insert into communication_events (communication_log_id, at, kind, staff_user_id, facts)
@@ -141,7 +170,8 @@ pub async fn settle_all(
         status,
         now,
         kind,
-        actor.staff_id().map(|it| it.0)
+        actor.staff_id().map(|it| it.0),
+        &MessageType::promotional_codes()
     )
     .fetch_all(&mut **tx)
     .await?;

@@ -82,6 +82,8 @@ pub struct Answer {
     /// The first moment at which a message would go, if nothing else happens; none: never. How many others leave before
     /// is not known of later days.
     pub free_at: Option<DateTime<Utc>>,
+    /// What holds it back last, until [`Answer::free_at`] or for ever; none: nothing does.
+    pub held_last: Option<Decision>,
 }
 
 /// Ask the gate of messages to `contact`; it answers in the order of `questions`.
@@ -126,13 +128,14 @@ fn answer(question: Question<'_>, facts: &Facts, mut rules: Rules<'_>, now: Date
     let first = decide(&rules, now);
     rules.channel_left = None;
     rules.campaign_left = None;
-    let (mut at, mut decision, mut free_at) = (now, first.clone(), None);
+    let (mut at, mut decision, mut free_at, mut held_last) = (now, first.clone(), None, None);
     for _ in 0..STEPS {
+        if decision == Decision::Allow {
+            free_at = Some(at);
+            break;
+        }
+        held_last = Some(decision.clone());
         at = match decision {
-            Decision::Allow => {
-                free_at = Some(at);
-                break;
-            }
             Decision::Defer { until, .. } => until,
             // The wish ends, though not before this message would be old.
             Decision::Block { reason: BlockReason::Paused | BlockReason::LessOften, .. } => {
@@ -141,11 +144,11 @@ fn answer(question: Question<'_>, facts: &Facts, mut rules: Rules<'_>, now: Date
                     None => break,
                 }
             }
-            Decision::Block { .. } => break,
+            Decision::Allow | Decision::Block { .. } => break,
         };
         decision = decide(&rules, at);
     }
-    Answer { now: first, free_at }
+    Answer { now: first, free_at, held_last }
 }
 
 #[cfg(test)]

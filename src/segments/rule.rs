@@ -221,6 +221,16 @@ impl Group {
         found
     }
 
+    /// What was written in its conditions and can't be read, in Spanish; what is blank is only to be completed.
+    #[must_use]
+    pub fn unread(&self, today: NaiveDate) -> Vec<String> {
+        let written = |it: &&Condition| it.values.iter().any(|value| !value.trim().is_empty());
+        let faults = self.conditions().into_iter().filter(written).filter_map(|it| {
+            Meaning::of(it, today).err().map(|reason| format!("En «{}»: {reason}", it.field.label()))
+        });
+        faults.collect()
+    }
+
     /// The rule without the conditions that are still to be completed, and how many those are.
     #[must_use]
     pub fn complete(&self, today: NaiveDate) -> (Group, usize) {
@@ -321,6 +331,21 @@ mod tests {
         ]);
         let (complete, lacking) = rule.complete(today());
         assert_eq!((complete.items.len(), lacking), (1, 2));
+        assert_eq!(rule.unread(today()), Vec::<String>::new());
+    }
+
+    #[test]
+    fn what_was_written_and_cannot_be_read_is_told_apart_from_what_is_blank() {
+        let inner = Group::all([Condition::with(Field::Spent, Op::AtLeast, &["mucho"])]);
+        let mut rule = Group::all([
+            Condition::with(Field::Comuna, Op::Is, &["10109"]),
+            Condition::with(Field::BirthDate, Op::Since, &["30-02-1990"]),
+            Condition::new(Field::Visits),
+        ]);
+        rule.items.push(Node::Group(inner));
+        let unread = rule.unread(today());
+        let fields: Vec<_> = unread.iter().filter_map(|it| it.split('»').next()).collect();
+        assert_eq!(fields, ["En «fecha de nacimiento", "En «gasto"], "{unread:?}");
     }
 
     #[test]

@@ -5,7 +5,9 @@ use super::{
     campaigns_calendar::{self, Calendar},
     campaigns_figures, campaigns_form, campaigns_income,
     campaigns_letter::{self, Tried},
-    campaigns_list, campaigns_own_texts, campaigns_variants, filters,
+    campaigns_list, campaigns_own_texts, campaigns_variants,
+    connection::Db,
+    filters,
     html::{self, Answer},
     routes::Route,
     shell::Shell,
@@ -147,7 +149,10 @@ async fn live_of(
     let waits = campaign.status == Status::Running && progress.open() > 0;
     let sentence = if waits {
         let later = DeferReason::OF_THE_PERSON.iter().filter_map(|it| progress.deferred.get(it)).sum();
-        outlook.sentence(campaign, progress.open(), later, now)
+        let said = outlook.sentence(campaign, progress.open(), later, now);
+        said.map(|it| {
+            format!("{it} Quien deba esperar por su propio tope puede tardar más: el calendario lo cuenta.")
+        })
     } else {
         None
     };
@@ -349,10 +354,10 @@ struct ShowQuery {
 async fn show(
     State(state): State<AppState>,
     shell: Shell,
+    Db(mut db): Db,
     Path(id): Path<CampaignId>,
     Query(query): Query<ShowQuery>,
 ) -> Answer {
-    let mut db = state.db.acquire().await?;
     let now = state.clock.now();
     let campaign = campaign::get(&mut db, id).await?;
     let names = Names::load(&mut db, [&campaign.audience.chosen()]).await?;
@@ -439,10 +444,10 @@ struct LiveQuery {
 async fn live(
     State(state): State<AppState>,
     shell: Shell,
+    Db(mut db): Db,
     Path(id): Path<CampaignId>,
     Query(query): Query<LiveQuery>,
 ) -> Answer {
-    let mut db = state.db.acquire().await?;
     let campaign = campaign::get(&mut db, id).await?;
     let now = state.clock.now();
     let changed = campaign.status.code() != query.status || campaign.hold(now).is_some() != query.held;

@@ -1,6 +1,7 @@
 //! What is done to a campaign: start, pause, resume, cancel, try out, retry.
 
 use super::{
+    connection::Db,
     filters,
     flash::{Flash, done_or_refused},
     form::Form,
@@ -71,8 +72,12 @@ struct LaunchPage {
 }
 
 /// The one question before it starts, with the number of people it touches.
-async fn ask_launch(State(state): State<AppState>, shell: Shell, Path(id): Path<CampaignId>) -> Answer {
-    let mut db = state.db.acquire().await?;
+async fn ask_launch(
+    State(state): State<AppState>,
+    shell: Shell,
+    Db(mut db): Db,
+    Path(id): Path<CampaignId>,
+) -> Answer {
     let now = state.clock.now();
     let campaign = campaign::get(&mut db, id).await?;
     if campaign.status != Status::Draft {
@@ -187,8 +192,7 @@ struct CancellationPage {
     left: i64,
 }
 
-async fn ask_cancellation(State(state): State<AppState>, shell: Shell, Path(id): Path<CampaignId>) -> Answer {
-    let mut db = state.db.acquire().await?;
+async fn ask_cancellation(shell: Shell, Db(mut db): Db, Path(id): Path<CampaignId>) -> Answer {
     let campaign = campaign::get(&mut db, id).await?;
     let progress = progress::of(&mut *db, id).await?;
     let int = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
@@ -259,8 +263,7 @@ struct DeletionPage {
     campaign: Campaign,
 }
 
-async fn ask_deletion(State(state): State<AppState>, shell: Shell, Path(id): Path<CampaignId>) -> Answer {
-    let mut db = state.db.acquire().await?;
+async fn ask_deletion(shell: Shell, Db(mut db): Db, Path(id): Path<CampaignId>) -> Answer {
     let campaign = campaign::get(&mut db, id).await?;
     html::page(&DeletionPage { shell, campaign })
 }
@@ -287,10 +290,20 @@ async fn retry(
     let result = outbox::retry_failed(&mut tx, now, &actor, id).await;
     let back = i64::try_from(*result.as_ref().unwrap_or(&0)).unwrap_or(i64::MAX);
     let result = commit(tx, result.map(drop)).await;
+    let mut text = format!("{} de vuelta en la cola.", format::count(back, "mensaje", "mensajes"));
     if result.is_ok() {
         life::settle(&state.db, now).await?;
+        let left = progress::of(&state.db, id).await?.count(MessageStatus::Failed);
+        if left > 0 {
+            let left = i64::try_from(left).unwrap_or(i64::MAX);
+            let (out, whose) = if left == 1 {
+                ("Quedó", "su dirección está")
+            } else {
+                ("Quedaron", "sus direcciones están")
+            };
+            text = format!("{text} {out} fuera {}: {whose} en la lista de exclusión.", format::number(left));
+        }
     }
-    let text = format!("{} de vuelta en la cola.", format::count(back, "mensaje", "mensajes"));
     done_or_refused(result, Flash::good(text), &page_of(id))
 }
 

@@ -1,6 +1,7 @@
 //! Whom a campaign is for, one by one, and why some would be left out.
 
 use super::{
+    connection::Db,
     filters,
     html::{self, Answer},
     routes::Route,
@@ -107,10 +108,10 @@ impl PeoplePage {
 async fn people(
     State(state): State<AppState>,
     shell: Shell,
+    Db(mut db): Db,
     Path(id): Path<CampaignId>,
     Query(query): Query<PeopleQuery>,
 ) -> Answer {
-    let mut db = state.db.acquire().await?;
     let campaign = campaign::get(&mut db, id).await?;
     let needs = Wordings::of(&mut db, id).await?.needs(&campaign.source);
     let which = match query.reason.as_str() {

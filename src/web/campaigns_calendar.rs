@@ -3,6 +3,7 @@
 
 use super::{
     campaigns_audience::question,
+    connection::Db,
     filters, guard,
     html::{self, Answer},
     routes::Route,
@@ -124,7 +125,13 @@ impl Calendar {
             }
             Some(Forecast { ends: Some(ends), days, .. }) => {
                 let span = format::count(i64::try_from(days.len()).unwrap_or(i64::MAX), "día", "días");
-                format!("{count} en {span}: termina el {}.", outlook::day_and_hour(*ends))
+                let ends = outlook::day_and_hour(*ends);
+                if self.status == Status::Paused {
+                    return format!(
+                        "Está en pausa. Si se reanuda ahora, {count} en {span}: termina el {ends}."
+                    );
+                }
+                format!("{count} en {span}: termina el {ends}.")
             }
         }
     }
@@ -133,10 +140,10 @@ impl Calendar {
 async fn show(
     State(state): State<AppState>,
     shell: Shell,
+    Db(mut db): Db,
     headers: HeaderMap,
     Path(id): Path<CampaignId>,
 ) -> Answer {
-    let mut db = state.db.acquire().await?;
     let now = state.clock.now();
     let campaign = campaign::get(&mut db, id).await?;
     let held = campaign.hold(now);

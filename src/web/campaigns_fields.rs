@@ -88,7 +88,9 @@ impl CampaignForm {
             let Some(text) = text.as_deref().map(plain_number) else { return };
             match text.parse() {
                 Ok(it) => *to = it,
-                Err(_) => wrong.push(FieldError::new(field, "Escribe un número entero.")),
+                Err(_) => {
+                    wrong.push(FieldError::new(field, "Escribe un número entero, de cero en adelante."));
+                }
             }
         };
         number("batch_size", &self.batch_size, &mut edit.batch_size);

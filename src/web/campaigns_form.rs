@@ -4,6 +4,7 @@
 use super::{
     campaigns_fields::CampaignForm,
     campaigns_letter::{self, Tried},
+    connection::Db,
     filters,
     flash::Flash,
     form::{Errors, Form},
@@ -268,8 +269,12 @@ impl NewQuery {
     }
 }
 
-async fn new(State(state): State<AppState>, shell: Shell, Query(query): Query<NewQuery>) -> Answer {
-    let mut db = state.db.acquire().await?;
+async fn new(
+    State(state): State<AppState>,
+    shell: Shell,
+    Db(mut db): Db,
+    Query(query): Query<NewQuery>,
+) -> Answer {
     let email: EmailChannel = settings::load(&mut *db, &state.config.first_values).await?;
     let mut edit = Edit { tracks: email.tracks, ..Edit::default() };
     edit.audience.segment_ids.extend(query.segment);
@@ -288,8 +293,12 @@ async fn new(State(state): State<AppState>, shell: Shell, Query(query): Query<Ne
     html::page(&FormPage { templates, query, ..page })
 }
 
-async fn edit(State(state): State<AppState>, shell: Shell, Path(id): Path<CampaignId>) -> Answer {
-    let mut db = state.db.acquire().await?;
+async fn edit(
+    State(state): State<AppState>,
+    shell: Shell,
+    Db(mut db): Db,
+    Path(id): Path<CampaignId>,
+) -> Answer {
     let campaign = campaign::get(&mut db, id).await?;
     if !campaign.status.is_editable() {
         let text =

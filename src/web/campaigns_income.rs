@@ -2,6 +2,7 @@
 
 use super::{
     campaigns_figures::Figure,
+    connection::Db,
     filters, guard,
     html::{self, Answer},
     routes::Route,
@@ -17,13 +18,9 @@ use crate::{
     chile::format,
     ids::CampaignId,
     messaging::story::BUYS_WITHIN_DAYS,
-    state::AppState,
 };
 use askama::Template;
-use axum::{
-    extract::{Path, State},
-    http::HeaderMap,
-};
+use axum::{extract::Path, http::HeaderMap};
 
 pub(super) fn route() -> Route {
     Route::get("/campaigns/{id}/income", Permission::View, show)
@@ -53,13 +50,7 @@ fn line(name: String, sum: &Sum, href: String) -> Line {
     Line { name, amount: format::money(sum.amount), purchases: sum.purchases, people }
 }
 
-async fn show(
-    State(state): State<AppState>,
-    shell: Shell,
-    headers: HeaderMap,
-    Path(id): Path<CampaignId>,
-) -> Answer {
-    let mut db = state.db.acquire().await?;
+async fn show(shell: Shell, Db(mut db): Db, headers: HeaderMap, Path(id): Path<CampaignId>) -> Answer {
     let campaign = campaign::get(&mut db, id).await?;
     let income = income::of(&mut *db, id).await?;
     let wordings = Wordings::of(&mut db, id).await?;

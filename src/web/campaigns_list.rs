@@ -1,6 +1,7 @@
 //! The list of campaigns.
 
 use super::{
+    connection::Db,
     filters,
     html::{self, Answer},
     routes::Route,
@@ -53,10 +54,14 @@ struct ListPage {
     filtered: bool,
 }
 
-async fn list(State(state): State<AppState>, shell: Shell, Query(query): Query<ListQuery>) -> Answer {
+async fn list(
+    State(state): State<AppState>,
+    shell: Shell,
+    Db(mut db): Db,
+    Query(query): Query<ListQuery>,
+) -> Answer {
     let status = Status::from_code(&query.status);
     let before = query.before.map(CampaignId);
-    let mut db = state.db.acquire().await?;
     let mut campaigns = campaign::list(&mut *db, status, before, ASKED).await?;
     let more = campaigns.len() > PAGE;
     campaigns.truncate(PAGE);

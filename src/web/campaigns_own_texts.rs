@@ -1,6 +1,7 @@
 //! The texts of a campaign for the people of one industry: what each says and how many get it, and writing them.
 
 use super::{
+    connection::Db,
     flash::{Flash, done_or_refused},
     form::{Errors, Form},
     html::{self, Answer},
@@ -13,7 +14,7 @@ use crate::{
         campaign::{self, Campaign, Status},
         checklist::Checklist,
         own_texts::{self, OwnText},
-        variants::Variant,
+        variants::{self, Variant},
         wordings::Wordings,
     },
     contacts::company_list,
@@ -153,15 +154,18 @@ struct EditQuery {
 
 /// The form of a new text, or of the one at a place.
 async fn edit(
-    State(state): State<AppState>,
     shell: Shell,
+    Db(mut db): Db,
     Path(id): Path<CampaignId>,
     Query(query): Query<EditQuery>,
 ) -> Answer {
-    let mut db = state.db.acquire().await?;
     let campaign = campaign::get(&mut db, id).await?;
     if campaign.status != Status::Draft {
         let said = format!("{}: los textos por rubro ya no cambian.", campaign.status.why_fixed());
+        return Ok(Flash::plain(said).to(&page_of(id)));
+    }
+    if !variants::plan(&mut db, id).await?.variants.is_empty() {
+        let said = "La campaña compara varios textos: quítalos para tener uno por rubro.";
         return Ok(Flash::plain(said).to(&page_of(id)));
     }
     let form = match query.place {

@@ -3,6 +3,7 @@
 use super::{
     campaigns::HEARS,
     campaigns_figures::{Figure, percent},
+    connection::Db,
     filters,
     flash::{Flash, done_or_refused},
     form::{Errors, Form},
@@ -16,6 +17,7 @@ use crate::{
         campaign::{self, Campaign, Status},
         contest::{self, Contest},
         outlook::day_and_hour,
+        own_texts,
         progress::{self, Progress},
         variants::{self, MOST, Measure, Plan, Variant, letter},
     },
@@ -147,8 +149,12 @@ struct TrialPage {
 }
 
 /// What the texts came to, alone, for the page that asks again.
-async fn trial(State(state): State<AppState>, shell: Shell, Path(id): Path<CampaignId>) -> Answer {
-    let mut db = state.db.acquire().await?;
+async fn trial(
+    State(state): State<AppState>,
+    shell: Shell,
+    Db(mut db): Db,
+    Path(id): Path<CampaignId>,
+) -> Answer {
     let campaign = campaign::get(&mut db, id).await?;
     match followed(&mut db, state.clock.now(), &campaign).await? {
         Some(contest) => html::page(&TrialPage { shell, campaign, contest }),
@@ -265,7 +271,7 @@ impl VariantsForm {
         let mut wrong = Vec::new();
         let mut number = |field: &'static str, text: &str| {
             text.trim().parse().unwrap_or_else(|_| {
-                wrong.push(FieldError::new(field, "Escribe un número entero."));
+                wrong.push(FieldError::new(field, "Escribe un número entero, de cero en adelante."));
                 1
             })
         };
@@ -308,11 +314,15 @@ fn page_of(id: CampaignId) -> String {
     format!("/campaigns/{id}")
 }
 
-async fn edit(State(state): State<AppState>, shell: Shell, Path(id): Path<CampaignId>) -> Answer {
-    let mut db = state.db.acquire().await?;
+async fn edit(shell: Shell, Db(mut db): Db, Path(id): Path<CampaignId>) -> Answer {
     let campaign = campaign::get(&mut db, id).await?;
     if campaign.status != Status::Draft {
         let said = format!("{}: los textos que se comparan ya no cambian.", campaign.status.why_fixed());
+        return Ok(Flash::plain(said).to(&page_of(id)));
+    }
+    if !own_texts::of(&mut db, id).await?.is_empty() {
+        let said =
+            "La campaña tiene textos por rubro: quítalos para comparar varios en una parte de la audiencia.";
         return Ok(Flash::plain(said).to(&page_of(id)));
     }
     let plan = variants::plan(&mut db, id).await?;

@@ -2,6 +2,7 @@
 //! budget.
 
 use super::{
+    connection::Db,
     filters,
     html::{self, Answer},
     routes::Route,
@@ -103,12 +104,11 @@ fn paged(mut calls: Vec<Call>) -> (Vec<Call>, Option<i64>) {
 }
 
 async fn of_campaign(
-    State(state): State<AppState>,
     shell: Shell,
+    Db(mut db): Db,
     Path(id): Path<CampaignId>,
     Query(query): Query<CallsQuery>,
 ) -> Answer {
-    let mut db = state.db.acquire().await?;
     let campaign = campaign::get(&mut db, id).await?;
     let (calls, last) = paged(calls::list(&mut db, Which::Campaign(id), query.before, ASKED).await?);
     let here = format!("/campaigns/{id}/copy-calls");
@@ -133,8 +133,12 @@ fn in_address(month: NaiveDate) -> String {
     month.format("%Y-%m").to_string()
 }
 
-async fn of_month(State(state): State<AppState>, shell: Shell, Query(query): Query<CallsQuery>) -> Answer {
-    let mut db = state.db.acquire().await?;
+async fn of_month(
+    State(state): State<AppState>,
+    shell: Shell,
+    Db(mut db): Db,
+    Query(query): Query<CallsQuery>,
+) -> Answer {
     let now = state.clock.now();
     let this = budget::month(now);
     let asked = format!("{}-01", query.month.trim()).parse::<NaiveDate>().ok();

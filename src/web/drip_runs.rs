@@ -2,6 +2,7 @@
 
 use super::{
     badges::{self, Badge},
+    connection::Db,
     filters,
     html::{self, Answer},
     routes::Route,
@@ -15,7 +16,7 @@ use crate::{
     state::AppState,
 };
 use askama::Template;
-use axum::extract::{Path, State};
+use axum::extract::Path;
 
 /// Runs of one page.
 const PAGE: i64 = 50;
@@ -112,8 +113,7 @@ struct RunPage {
     run: Shown,
 }
 
-async fn show(State(state): State<AppState>, shell: Shell, Path(id): Path<i64>) -> Answer {
-    let mut db = state.db.acquire().await?;
+async fn show(shell: Shell, Db(mut db): Db, Path(id): Path<i64>) -> Answer {
     // The newest below the next number is the run itself, if there is one.
     let next = id.checked_add(1).ok_or(Error::NotFound)?;
     let found = runs::list(&mut db, Some(next), 1).await?.pop().filter(|it| it.id.0 == id);

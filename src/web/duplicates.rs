@@ -1,6 +1,7 @@
 //! Contacts that may be one person: the pairs, two side by side, joining and its way back.
 
 use super::{
+    connection::Db,
     filters,
     flash::Flash,
     form::Form,
@@ -75,8 +76,7 @@ struct ListPage {
     older: String,
 }
 
-async fn list(State(state): State<AppState>, shell: Shell, Query(asked): Query<Asked>) -> Answer {
-    let mut db = state.db.acquire().await?;
+async fn list(shell: Shell, Db(mut db): Db, Query(asked): Query<Asked>) -> Answer {
     let limit = i64::try_from(PAGE).unwrap_or(i64::MAX) + 1;
     let mut pairs = duplicates::open(&mut db, asked.after(), limit).await?;
     let more = pairs.len() > PAGE;
@@ -114,12 +114,11 @@ struct ChoosePage {
 
 /// Look for the other ficha of somebody, where nothing proposed it.
 async fn choose(
-    State(state): State<AppState>,
     shell: Shell,
+    Db(mut db): Db,
     Path(id): Path<ContactId>,
     Query(sought): Query<Sought>,
 ) -> Answer {
-    let mut db = state.db.acquire().await?;
     let contact = contact::get(&mut *db, id).await?;
     let q = sought.q.trim().to_owned();
     let filter = Filter { q: q.clone(), ..Filter::default() };
@@ -223,12 +222,7 @@ fn value(it: &Contact, field: Field) -> String {
     }
 }
 
-async fn show(
-    State(state): State<AppState>,
-    shell: Shell,
-    Path((kept, gone)): Path<(ContactId, ContactId)>,
-) -> Answer {
-    let mut db = state.db.acquire().await?;
+async fn show(shell: Shell, Db(mut db): Db, Path((kept, gone)): Path<(ContactId, ContactId)>) -> Answer {
     if kept == gone {
         return Err(Error::NotFound.into());
     }

@@ -213,11 +213,10 @@ async fn framed(
     if machine || wants_json(headers) || guard::is_htmx(headers) || trouble.status.is_server_error() {
         return None;
     }
-    let Found::Live(session) = session::find(state, &CookieJar::from_headers(headers)).await.ok()? else {
-        return None;
-    };
+    let found = session::find_and_keep(state, &CookieJar::from_headers(headers)).await.ok()?;
+    let (Found::Live(session), mut db) = found else { return None };
     let page = FramedPage {
-        shell: Shell::around(state, &session, uri, headers).await,
+        shell: Shell::around(state, &session, uri, headers, db.as_deref_mut()).await,
         status: trouble.status.as_u16(),
         title: title(trouble.status),
         sentence: trouble.sentence.clone(),

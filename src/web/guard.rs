@@ -1,7 +1,7 @@
 //! The one gate in front of every route: session, permission, forged forms, size, time.
 
 use super::{
-    csrf,
+    connection, csrf,
     error::{Joined, Trouble, WebError},
     flash::{self, Flash},
     routes::{Access, Body, Route},
@@ -92,10 +92,10 @@ async fn guest(state: &AppState, rule: Rule, mut request: Request, next: Next) -
 
 async fn staff(state: &AppState, rule: Rule, mut request: Request, next: Next) -> Response {
     let jar = CookieJar::from_headers(request.headers());
-    let session = match session::find(state, &jar).await {
-        Ok(Found::Live(it)) => it,
-        Ok(Found::Expired) => return sign_in_first(&request, true),
-        Ok(Found::Nobody) => return sign_in_first(&request, false),
+    let (session, db) = match session::find_and_keep(state, &jar).await {
+        Ok((Found::Live(it), db)) => (it, db),
+        Ok((Found::Expired, _)) => return sign_in_first(&request, true),
+        Ok((Found::Nobody, _)) => return sign_in_first(&request, false),
         Err(error) => return WebError::from(error).into_response(),
     };
     let actor = session.actor();
@@ -104,11 +104,16 @@ async fn staff(state: &AppState, rule: Rule, mut request: Request, next: Next) -
     {
         return WebError::from(Error::Forbidden).into_response();
     }
+    // Of a form nobody knows how long it takes to arrive: it waits without a connection.
+    let db = db.filter(|_| is_safe(request.method()));
     if !is_safe(request.method()) {
         request = match csrf::check(&state.config, request, &session.csrf_token, rule.body).await {
             Ok(it) => it,
             Err(trouble) => return trouble.into_response(),
         };
+    }
+    if let Some(db) = db {
+        request.extensions_mut().insert(connection::Waiting::new(db));
     }
     let id = session.id;
     let session = Arc::new(session);

@@ -1,6 +1,7 @@
 //! The first page, and the theme that is chosen on every page.
 
 use super::{
+    connection::Db,
     filters,
     form::Form,
     html::{self, Answer},
@@ -63,10 +64,9 @@ impl HomePage {
     }
 }
 
-async fn show(State(state): State<AppState>, actor: Actor, shell: Shell) -> Answer {
+async fn show(State(state): State<AppState>, actor: Actor, shell: Shell, Db(mut db): Db) -> Answer {
     let now = state.clock.now();
     let first = &state.config.first_values;
-    let mut db = state.db.acquire().await?;
     let attention = home::attention(&mut db, now).await?;
     let queue = home::queue(&mut db, now, first).await?;
     let start = home::start(&mut db, first).await?;

@@ -1,6 +1,7 @@
 //! Why an import can't be taken back: those who were worked with since, each with a link.
 
 use super::{
+    connection::Db,
     html::{self, Answer},
     routes::Route,
     shell::Shell,
@@ -14,7 +15,7 @@ use crate::{
     state::AppState,
 };
 use askama::Template;
-use axum::extract::{Path, State};
+use axum::extract::Path;
 
 /// Those named of one reason.
 const NAMED: i64 = 50;
@@ -41,8 +42,7 @@ struct ObstaclesPage {
     reasons: Vec<(String, Vec<Obstacle>)>,
 }
 
-async fn show(State(state): State<AppState>, shell: Shell, Path(id): Path<ImportId>) -> Answer {
-    let mut db = state.db.acquire().await?;
+async fn show(shell: Shell, Db(mut db): Db, Path(id): Path<ImportId>) -> Answer {
     let import = imports::get(&mut *db, id).await?;
     let reasons = undo::obstacles(&mut db, &import, NAMED).await?;
     html::page(&ObstaclesPage { shell, import, reasons })

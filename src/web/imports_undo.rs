@@ -1,6 +1,7 @@
 //! Taking an import back: the one question before, with what goes and what stays.
 
 use super::{
+    connection::Db,
     error::WebError,
     filters,
     flash::{Flash, done_or_refused},
@@ -39,8 +40,13 @@ struct UndoPage {
     obstacles: Option<String>,
 }
 
-async fn ask(State(state): State<AppState>, actor: Actor, shell: Shell, Path(id): Path<ImportId>) -> Answer {
-    let mut db = state.db.acquire().await?;
+async fn ask(
+    State(state): State<AppState>,
+    actor: Actor,
+    shell: Shell,
+    Db(mut db): Db,
+    Path(id): Path<ImportId>,
+) -> Answer {
     let import = imports::get(&mut *db, id).await?;
     if !undo::may(&actor, &import) {
         return Err(Error::Forbidden.into());

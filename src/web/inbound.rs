@@ -3,6 +3,7 @@
 
 use super::{
     badges::{self, Badge},
+    connection::Db,
     filters,
     flash::{Flash, done_or_refused},
     form::Form,
@@ -93,8 +94,7 @@ fn address(kind: &str, before: Option<i64>) -> String {
     if query.is_empty() { "/inbound".to_owned() } else { format!("/inbound?{query}") }
 }
 
-async fn list(State(state): State<AppState>, shell: Shell, Query(asked): Query<Asked>) -> Answer {
-    let mut db = state.db.acquire().await?;
+async fn list(shell: Shell, Db(mut db): Db, Query(asked): Query<Asked>) -> Answer {
     let view = VIEWS.iter().find(|it| it.0 == asked.kind).unwrap_or(&VIEWS[0]);
     let before: Option<i64> = asked.before.parse().ok();
     let limit = i64::try_from(PAGE).unwrap_or(i64::MAX) + 1;

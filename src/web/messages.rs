@@ -2,6 +2,7 @@
 
 use super::{
     badges::{self, Badge},
+    connection::Db,
     flash::Flash,
     form::Form,
     html::{self, Answer},
@@ -85,8 +86,12 @@ struct ListPage {
     undecided: bool,
 }
 
-async fn list(State(state): State<AppState>, shell: Shell, Query(asked): Query<Asked>) -> Answer {
-    let mut db = state.db.acquire().await?;
+async fn list(
+    State(state): State<AppState>,
+    shell: Shell,
+    Db(mut db): Db,
+    Query(asked): Query<Asked>,
+) -> Answer {
     let now = state.clock.now();
     let asked = asked.understood(now);
     let before = asked.before.parse().ok().map(MessageId);
@@ -291,6 +296,8 @@ struct ShowPage {
     /// What is said of the state: what it means and what follows.
     meaning: String,
     may_decide: bool,
+    /// Its address is on the list of exclusion: it can't be tried again.
+    is_excluded: bool,
     /// Which of several texts it carries, in words; empty: its campaign has one.
     variant: String,
     outbox: Option<i64>,
@@ -298,11 +305,10 @@ struct ShowPage {
     sent: String,
 }
 
-async fn show(State(state): State<AppState>, shell: Shell, Path(id): Path<i64>) -> Answer {
-    let mut db = state.db.acquire().await?;
+async fn show(State(state): State<AppState>, shell: Shell, Db(mut db): Db, Path(id): Path<i64>) -> Answer {
     let message = story::message(&mut db, MessageId(id)).await?;
     let steps = story::events(&mut db, MessageId(id)).await?.into_iter().map(step).collect();
-    let outbox = captured::of_message(&state.db, id).await?;
+    let outbox = captured::of_message(&mut *db, id).await?;
     let badge = badges::message(message.line.status, message.line.defer_reason);
     let decidable = matches!(message.line.status, Status::Unconfirmed | Status::Failed);
     let may_decide = decidable && shell.may(Permission::DecideMessages);
@@ -316,6 +322,7 @@ async fn show(State(state): State<AppState>, shell: Shell, Path(id): Path<i64>) 
         badge,
         steps,
         may_decide,
+        is_excluded: decidable && outbox::is_excluded(&mut db, MessageId(id)).await?,
         outbox,
     })
 }
@@ -393,7 +400,8 @@ fn meaning(message: &Message, is_simulated: bool) -> String {
             None => "Volvió sin entregarse.".to_owned(),
         },
         Status::Replied => "La persona lo respondió. Su respuesta está en su ficha.".to_owned(),
-        Status::Opened | Status::Clicked => "La persona lo abrió.".to_owned(),
+        Status::Opened => "La persona lo abrió.".to_owned(),
+        Status::Clicked => "La persona lo abrió y siguió un enlace.".to_owned(),
         Status::Delivered => "Llegó a la casilla de la persona.".to_owned(),
         _ if is_simulated => {
             "El correo está simulado: el mensaje quedó en la bandeja de salida y nada salió a internet.".to_owned()

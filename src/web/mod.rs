@@ -4,6 +4,7 @@
 mod assets;
 mod badges;
 mod bearer;
+mod connection;
 mod csrf;
 mod drip_runs;
 mod error;

@@ -1,7 +1,9 @@
 //! Subjects and openings proposed for a draft: what would be sent and to whom, asking, watching, deciding.
 
 use super::{
-    campaigns, filters,
+    campaigns,
+    connection::Db,
+    filters,
     flash::{Flash, done_or_refused},
     form::Form,
     html::{self, Answer},
@@ -228,10 +230,10 @@ struct LiveQuery {
 async fn live(
     State(state): State<AppState>,
     shell: Shell,
+    Db(mut db): Db,
     Path(id): Path<CampaignId>,
     Query(query): Query<LiveQuery>,
 ) -> Answer {
-    let mut db = state.db.acquire().await?;
     let campaign = campaign::get(&mut db, id).await?;
     let mut requests = proposals::list(&mut db, id, SHOWN).await?;
     requests.retain(|it| it.id == CopyRequestId(query.request));

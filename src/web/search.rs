@@ -2,6 +2,7 @@
 //! A page of its own, and what the palette of Ctrl-K fetches while one types.
 
 use super::{
+    connection::Db,
     guard,
     html::{self, Answer},
     routes::{self, Route},
@@ -17,13 +18,9 @@ use crate::{
     },
     db::keyset::Place,
     error::Result,
-    state::AppState,
 };
 use askama::Template;
-use axum::{
-    extract::{Query, State},
-    http::HeaderMap,
-};
+use axum::{extract::Query, http::HeaderMap};
 use serde::Deserialize;
 use sqlx::PgConnection;
 
@@ -93,16 +90,10 @@ const CALLED_TOO: &[(&str, &str)] = &[
     ("/duplicates", "repetidos unir fichas"),
 ];
 
-async fn search(
-    State(state): State<AppState>,
-    headers: HeaderMap,
-    shell: Shell,
-    Query(asked): Query<Asked>,
-) -> Answer {
+async fn search(headers: HeaderMap, shell: Shell, Db(mut db): Db, Query(asked): Query<Asked>) -> Answer {
     let q = asked.q.trim().to_owned();
     let mut groups = vec![pages(&shell, &q)];
     if !q.is_empty() {
-        let mut db = state.db.acquire().await?;
         groups.push(contacts(&mut db, &q).await?);
         groups.push(companies(&mut db, &q).await?);
         groups.push(campaigns(&mut db, &q).await?);

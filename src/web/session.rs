@@ -16,6 +16,7 @@ use axum_extra::extract::{
     CookieJar,
     cookie::{Cookie, SameSite},
 };
+use sqlx::{Postgres, pool::PoolConnection};
 use std::{
     net::{IpAddr, SocketAddr},
     sync::Arc,
@@ -32,12 +33,24 @@ pub(super) enum Found {
 
 /// The session of the request's cookie.
 pub(super) async fn find(state: &AppState, jar: &CookieJar) -> Result<Found> {
-    let Some(cookie) = jar.get(&session_cookie_name(&state.config)) else { return Ok(Found::Nobody) };
-    Ok(match session::find(&state.db, state.clock.now(), cookie.value()).await? {
+    Ok(find_and_keep(state, jar).await?.0)
+}
+
+/// The same, and the connection that was asked; none: nobody had to be asked.
+pub(super) async fn find_and_keep(
+    state: &AppState,
+    jar: &CookieJar,
+) -> Result<(Found, Option<PoolConnection<Postgres>>)> {
+    let Some(cookie) = jar.get(&session_cookie_name(&state.config)) else {
+        return Ok((Found::Nobody, None));
+    };
+    let mut db = state.db.acquire().await?;
+    let found = match session::find(&mut db, state.clock.now(), cookie.value()).await? {
         Lookup::Live(session) => Found::Live(session),
         // The browser still has a cookie that once was ours: it ended, whoever ended it.
         Lookup::Expired | Lookup::Unknown => Found::Expired,
-    })
+    };
+    Ok((found, Some(db)))
 }
 
 /// Name of the session's cookie: with HTTPS the browser itself refuses it over HTTP and from other hosts.

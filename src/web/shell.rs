@@ -1,6 +1,7 @@
 //! What `layout.html` needs to draw the frame around a page.
 
 use super::{
+    connection,
     error::WebError,
     flash::{Flash, Shown},
     routes,
@@ -20,6 +21,7 @@ use axum::{
     http::{HeaderMap, Uri, request::Parts},
 };
 use axum_extra::extract::CookieJar;
+use sqlx::PgConnection;
 use std::sync::Arc;
 
 /// Light or dark, as the person chose, else as their system is.
@@ -111,21 +113,29 @@ pub(super) struct Shell {
 const ENOUGH: i64 = 100;
 
 /// What waits for the person of `session`. A frame without its counts is better than no page.
-async fn counts(state: &AppState, session: &Session) -> Waiting {
-    let Ok(mut db) = state.db.acquire().await else { return Waiting::default() };
+async fn counts(db: &mut PgConnection, state: &AppState, session: &Session) -> Waiting {
     let today = time::local_date(state.clock.now());
-    waiting(&mut db, session.staff, today, ENOUGH, demo::EMAIL).await.unwrap_or_default()
+    waiting(db, session.staff, today, ENOUGH, demo::EMAIL).await.unwrap_or_default()
 }
 
 impl Shell {
     /// The frame around the page at `uri`, for the person of `session`. What is to be said once
     /// is left for a page that was asked for.
-    pub(super) async fn around(state: &AppState, session: &Session, uri: &Uri, headers: &HeaderMap) -> Shell {
+    pub(super) async fn around(
+        state: &AppState,
+        session: &Session,
+        uri: &Uri,
+        headers: &HeaderMap,
+        db: Option<&mut PgConnection>,
+    ) -> Shell {
         let query = url::form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes())
             .find(|(key, _)| key == "q")
             .map(|(_, value)| value.into_owned())
             .unwrap_or_default();
-        let waiting = counts(state, session).await;
+        let waiting = match db {
+            Some(db) => counts(db, state, session).await,
+            None => Waiting::default(),
+        };
         Shell {
             name: session.name.clone(),
             email: session.email.clone(),
@@ -159,7 +169,12 @@ impl FromRequestParts<AppState> for Shell {
             shown.mark();
         }
         let flash = session.notice.clone().and_then(|it| serde_json::from_value(it).ok());
-        Ok(Shell { flash, ..Shell::around(state, &session, &parts.uri, &parts.headers).await })
+        let mut db = connection::borrow(parts, state).await.ok();
+        let frame = Shell::around(state, &session, &parts.uri, &parts.headers, db.as_deref_mut()).await;
+        if let Some(db) = db {
+            connection::give_back(parts, db);
+        }
+        Ok(Shell { flash, ..frame })
     }
 }
 

@@ -24,6 +24,7 @@ mod letters;
 mod lists;
 mod mailings;
 mod mending;
+mod menu;
 mod people;
 mod preferences;
 mod proposals;

@@ -158,15 +158,24 @@ async fn whoever_has_a_dead_address_is_not_retried(db: PgPool) {
     run(&app).await;
     let (retries, page) = (format!("/campaigns/{id}/retries"), format!("/campaigns/{id}"));
     let admin = app.admin().await;
+    let dead =
+        "select id from communication_logs where destination in (select destination from suppressions)";
+    let dead: i64 = sqlx::query_scalar(dead).fetch_one(&app.state.db).await.unwrap();
+    let message = admin.get(&format!("/messages/{dead}")).await;
+    assert!(message.text().contains("Su dirección está en la lista de exclusión"), "{}", message.text());
+    assert!(!message.body.contains("value=\"again\""), "{}", message.body);
+    let told = admin.post(&format!("/messages/{dead}/decision"), &[("verdict", "again")]).await.text();
+    assert!(told.contains("No se puede: la dirección está en la lista de exclusión"), "{told}");
     admin.post(&retries, &[]).await;
     let state = "select status from communication_logs order by status";
     let states: Vec<String> = sqlx::query_scalar(state).fetch_all(&app.state.db).await.unwrap();
     assert_eq!(states, ["FAILED", "PENDING"]);
     let told = admin.get(&page).await.text();
     assert!(told.contains("1 mensaje de vuelta en la cola."), "{told}");
+    assert!(told.contains("Quedó fuera 1: su dirección está en la lista de exclusión."), "{told}");
     admin.post(&retries, &[]).await;
     let told = admin.get(&page).await.text();
-    assert!(told.contains("están en la lista de exclusión"), "{told}");
+    assert!(told.contains("están en la lista de exclusión. No se cambió nada."), "{told}");
 }
 
 #[sqlx::test(migrator = "MIGRATIONS")]

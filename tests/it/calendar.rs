@@ -253,6 +253,10 @@ async fn the_page_tells_the_days_and_leads_to_the_people(db: PgPool) {
         text.contains("martes 24-11-2026 12 09:00") && text.contains("viernes 27-11-2026 7 09:00"),
         "{text}"
     );
+    app.post(&format!("{path}/pause"), &[]).await;
+    let rests = app.get(&format!("{path}/calendar")).await.text();
+    assert!(rests.contains("Está en pausa. Si se reanuda ahora, 39 mensajes en 3 días"), "{rests}");
+    app.post(&format!("{path}/resume"), &[]).await;
     // A second one shares the cap of the days to come, after it; who of the first waits for a day of their own is not counted.
     app.state.clock.advance(TimeDelta::minutes(10));
     run(&app).await;

@@ -247,6 +247,19 @@ async fn jobs_are_listed_and_run(db: PgPool) {
     assert!(shell.refusal("job run nada").contains("drip"));
 }
 
+#[test]
+fn nothing_is_said_of_a_log_that_is_not_there() {
+    let shell = Shell::new();
+    assert!(shell.refusal("audit verify").contains("No se creó ninguna"));
+    assert_eq!(std::fs::read_dir(shell.path()).unwrap().count(), 0, "and none is made to say it");
+}
+
+#[sqlx::test(migrations = false)]
+async fn nothing_is_said_of_the_log_of_a_database_that_is_not_ours(db: PgPool) {
+    sqlx::raw_sql("drop schema public cascade; create schema public").execute(&db).await.unwrap();
+    assert!(Shell::on(&db).refusal("audit verify").contains("no es de Llovizna"));
+}
+
 #[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
 async fn what_was_altered_in_the_log_of_messages_is_told_with_status_one(db: PgPool) {
     let shell = Shell::on(&db);

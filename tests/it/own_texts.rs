@@ -229,10 +229,14 @@ async fn a_campaign_has_texts_of_industries_or_tries_some_but_not_both(db: PgPoo
         matches!(&both, Err(Error::Refused(said)) if said.contains("tiene textos por rubro")),
         "{both:?}"
     );
+    let led = app.get(&format!("/campaigns/{id}/variants")).await;
+    assert_eq!(led.status, StatusCode::SEE_OTHER, "to write some would be for nothing");
     // What asks for none of them is no trial.
     try_texts(&app, id, &Plan::default()).await.unwrap();
     execute(&app, "update campaign_own_texts set removed_at = now()").await;
     try_texts(&app, id, &plan).await.unwrap();
+    let led = app.get(&format!("/campaigns/{id}/own-texts")).await;
+    assert_eq!(led.status, StatusCode::SEE_OTHER);
     let both = put(&app, id, "Lechería", "Para la leche", "").await;
     assert!(matches!(&both, Err(Error::Refused(said)) if said.contains("prueba varios textos")), "{both:?}");
     assert_eq!(number(&app, THERE).await, 0);

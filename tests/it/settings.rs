@@ -153,8 +153,10 @@ async fn holidays_are_the_laws_with_the_businesss_corrections(db: PgPool) {
     let extra = [("day", "2026-12-24"), ("name", "Cerramos"), ("closed", "yes")];
     assert_eq!(app.post("/settings/holidays", &extra).await.status, StatusCode::SEE_OTHER);
     assert_eq!(app.post("/settings/holidays", &extra).await.status, StatusCode::UNPROCESSABLE_ENTITY);
-    let worked = [("day", "08-12-2026"), ("name", ""), ("closed", "no")];
+    let worked = [("day", "08-12-2026"), ("name", "Inventario"), ("closed", "no")];
     assert_eq!(app.post("/settings/holidays", &worked).await.status, StatusCode::SEE_OTHER);
+    let page = app.get("/settings/holidays").await.text();
+    assert!(page.contains("Inmaculada Concepción: Inventario Se envía igual"), "{page}");
     let idle = [("day", "2026-12-09"), ("name", ""), ("closed", "no")];
     assert_eq!(app.post("/settings/holidays", &idle).await.status, StatusCode::UNPROCESSABLE_ENTITY);
     let calendar = settings::calendar(&app.state.db).await.unwrap();

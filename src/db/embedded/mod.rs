@@ -82,6 +82,14 @@ pub fn settle_home(config: &Config) -> Result<Home> {
     account::settle_home(&Account::of_postgres()?, &config.home, config.home_is_set)
 }
 
+/// Whether the data folder `config.home` (settled) holds a database already.
+///
+/// # Errors
+/// When the account that it would belong to can't be told.
+pub fn is_made(config: &Config) -> Result<bool> {
+    Ok(Layout::of(&config.home, &Account::of_postgres()?).data.join("PG_VERSION").is_file())
+}
+
 /// Start the server of the data folder `config.home` (settled), or join the one
 /// that runs. `tell` is told, in Spanish, of what takes time.
 ///

@@ -16,6 +16,7 @@ use crate::{
     state::AppState,
     web::{
         self,
+        connection::Db,
         exports::{self, ExportForm},
         filters,
         form::Form,
@@ -70,9 +71,9 @@ pub(super) async fn list(
     State(state): State<AppState>,
     actor: Actor,
     shell: Shell,
+    Db(mut db): Db,
     Query(asked): Query<Asked>,
 ) -> Answer {
-    let mut db = state.db.acquire().await?;
     let saved = views::of(&mut *db, &actor).await?;
     let view = asked.view.parse().ok().and_then(|id: i64| saved.iter().find(|it| it.id == id));
     if let Some(view) = view.filter(|_| asked.pairs().len() == 1 && asked.column.is_empty()) {

@@ -21,11 +21,11 @@ use crate::{
     },
     db::keyset::Place,
     ids::CompanyId,
-    state::AppState,
+    web::connection::Db,
 };
 use askama::Template;
 use asked::Asked;
-use axum::extract::{Path, State};
+use axum::extract::Path;
 use std::time::Duration;
 
 /// People shown on a company's page.
@@ -59,8 +59,7 @@ struct ShowPage {
     has_more: bool,
 }
 
-async fn show(State(state): State<AppState>, shell: Shell, Path(id): Path<i64>) -> Answer {
-    let mut db = state.db.acquire().await?;
+async fn show(shell: Shell, Db(mut db): Db, Path(id): Path<i64>) -> Answer {
     let company = company::get(&mut *db, CompanyId(id)).await?;
     let there = contact_list::Filter { company: Some(company.id), ..contact_list::Filter::default() };
     let people = contact_list::page(&mut db, &there, Sort::Name, Place::First, PEOPLE).await?;

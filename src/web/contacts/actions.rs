@@ -52,7 +52,9 @@ pub(super) async fn log(
         Err(error) => {
             let errors = Errors::from_error(error)?;
             let typed = Typed { log: form, ..Typed::default() };
-            ShowPage::load(&state, shell, &signed, id, Asked::default()).await?.wrong(typed, errors)
+            ShowPage::load(&state, &mut *state.db.acquire().await?, shell, &signed, id, Asked::default())
+                .await?
+                .wrong(typed, errors)
         }
     }
 }
@@ -175,7 +177,9 @@ pub(super) async fn plan(
         Err(error) => {
             let errors = Errors::from_error(error)?;
             let typed = Typed { task: Some(form), ..Typed::default() };
-            ShowPage::load(&state, shell, &signed, contact, Asked::default()).await?.wrong(typed, errors)
+            ShowPage::load(&state, &mut *state.db.acquire().await?, shell, &signed, contact, Asked::default())
+                .await?
+                .wrong(typed, errors)
         }
     }
 }
@@ -221,7 +225,9 @@ pub(super) async fn deal(
         Err(error) => Errors::from_error(error)?,
     };
     let typed = Typed { deal: Some(form.draft), ..Typed::default() };
-    ShowPage::load(&state, shell, &signed, contact, Asked::default()).await?.wrong(typed, errors)
+    ShowPage::load(&state, &mut *state.db.acquire().await?, shell, &signed, contact, Asked::default())
+        .await?
+        .wrong(typed, errors)
 }
 
 /// That somebody else changed a card meanwhile, and to what.

@@ -9,6 +9,7 @@ use crate::{
     messaging::departure::{self, Departure},
     state::AppState,
     web::{
+        connection::Db,
         filters,
         flash::{Flash, done_or_refused},
         html::{self, Answer},
@@ -51,8 +52,12 @@ fn in_sentence(channel: Channel) -> &'static str {
     }
 }
 
-pub(super) async fn ask(State(state): State<AppState>, shell: Shell, Path(id): Path<i64>) -> Answer {
-    let mut db = state.db.acquire().await?;
+pub(super) async fn ask(
+    State(state): State<AppState>,
+    shell: Shell,
+    Db(mut db): Db,
+    Path(id): Path<i64>,
+) -> Answer {
     let contact = contact::get(&mut *db, ContactId(id)).await?;
     let departure = departure::foresee(&mut db, state.clock.now(), contact.id).await?;
     html::page(&DeletionPage { shell, contact, departure })

@@ -22,6 +22,7 @@ use crate::{
     web::{
         self,
         badges::Badge,
+        connection::Db,
         filters,
         html::{self, Answer},
         paging,
@@ -85,9 +86,9 @@ pub(super) async fn all(
     State(state): State<AppState>,
     actor: Actor,
     shell: Shell,
+    Db(mut db): Db,
     Query(asked): Query<Asked>,
 ) -> Answer {
-    let mut db = state.db.acquire().await?;
     let saved = views::of(&mut *db, &actor).await?;
     let view = asked.view.parse().ok().and_then(|id: i64| saved.iter().find(|it| it.id == id));
     if let Some(view) = view.filter(|_| asked.pairs().len() == 1 && asked.column.is_empty()) {

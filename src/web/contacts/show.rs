@@ -33,6 +33,7 @@ use crate::{
     settings::{self, Relationship},
     state::AppState,
     web::{
+        connection::Db,
         filters,
         form::Errors,
         html::{self, Answer},
@@ -43,6 +44,7 @@ use crate::{
 use askama::Template;
 use axum::extract::{Path, Query, State};
 use chrono::{DateTime, NaiveDate, Utc};
+use sqlx::PgConnection;
 
 /// Open tasks and waiting messages that are shown.
 const SHOWN: usize = 5;
@@ -97,19 +99,19 @@ pub(super) struct Typed {
 impl ShowPage {
     pub(super) async fn load(
         state: &AppState,
+        db: &mut PgConnection,
         shell: Shell,
         signed: &Signed,
         id: ContactId,
         asked: Asked,
     ) -> Result<ShowPage, Error> {
         let now = state.clock.now();
-        let mut db = state.db.acquire().await?;
         let contact = contact::get(&mut *db, id).await?;
         let metrics = metrics::of(&mut *db, id).await?;
         let thresholds: Thresholds = settings::load(&mut *db, &state.config.first_values).await?;
         let relationship: Relationship = settings::load(&mut *db, &state.config.first_values).await?;
         let inactive_after = relationship.inactive_after_days;
-        let reaches = consents::reaches(&mut db, &contact, time::local_date(now)).await?;
+        let reaches = consents::reaches(db, &contact, time::local_date(now)).await?;
         let channels: Vec<_> =
             reaches.iter().filter(|it| !it.destination.is_empty()).map(|it| it.channel).collect();
         let of_contact = tasks::Filter { contact: Some(id), ..tasks::Filter::default() };
@@ -122,16 +124,16 @@ impl ShowPage {
             standing: value::of(&mut *db, &thresholds, id).await?,
             risk: churn::of(&mut *db, id, time::local_date(now), inactive_after).await?,
             idle: idle(&contact, &metrics, now),
-            used: reach::used(&mut db, now, id, &channels).await?,
-            planned: reach::planned(&mut db, id, SHOWN as i64).await?,
+            used: reach::used(db, now, id, &channels).await?,
+            planned: reach::planned(db, id, SHOWN as i64).await?,
             interests: interests::of(&mut *db, id).await?,
             known_interests: if may_edit { interests::list(&mut *db).await? } else { Vec::new() },
             categories: if may_edit { interests::categories(&mut *db).await? } else { Vec::new() },
             stages: stages::names(&mut *db).await?,
             card: pipeline::card(&mut *db, id).await?,
             tasks: tasks::list(&mut *db, of_contact, Place::First, SHOWN).await?.rows,
-            joined: merge::of(&mut db, id).await?,
-            alike: duplicates::of(&mut db, id).await?,
+            joined: merge::of(db, id).await?,
+            alike: duplicates::of(db, id).await?,
             owners: if may_edit {
                 let mut owners = staff::list(&mut *db).await?;
                 owners.retain(|it| it.active);
@@ -139,7 +141,7 @@ impl ShowPage {
             } else {
                 Vec::new()
             },
-            timeline: TimelinePart::load(&mut db, now, &signed.0, id, &asked).await?,
+            timeline: TimelinePart::load(db, now, &signed.0, id, &asked).await?,
             shell,
             contact,
             metrics,
@@ -224,21 +226,22 @@ fn idle(contact: &Contact, metrics: &Metrics, now: DateTime<Utc>) -> (String, St
 pub(super) async fn show(
     State(state): State<AppState>,
     shell: Shell,
+    Db(mut db): Db,
     signed: Signed,
     Path(id): Path<i64>,
     Query(asked): Query<Asked>,
 ) -> Answer {
-    html::page(&ShowPage::load(&state, shell, &signed, ContactId(id), asked).await?)
+    html::page(&ShowPage::load(&state, &mut db, shell, &signed, ContactId(id), asked).await?)
 }
 
 /// The next page of the timeline, for who scrolls.
 pub(super) async fn timeline(
     State(state): State<AppState>,
+    Db(mut db): Db,
     signed: Signed,
     Path(id): Path<i64>,
     Query(asked): Query<Asked>,
 ) -> Answer {
-    let mut db = state.db.acquire().await?;
     let id = contact::get(&mut *db, ContactId(id)).await?.id;
     html::page(&TimelinePart::load(&mut db, state.clock.now(), &signed.0, id, &asked).await?)
 }

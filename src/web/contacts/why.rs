@@ -165,7 +165,18 @@ impl Verdict {
             }
         };
         let free = match answer.free_at {
-            Some(at) if at > now => format!("Libre desde el {}.", outlook::day_and_hour(at)),
+            Some(at) if at > now => {
+                let named = |it: &Decision| match it {
+                    Decision::Allow => None,
+                    Decision::Defer { reason, .. } => Some(reason.label()),
+                    Decision::Block { reason, .. } => Some(reason.label()),
+                };
+                // What is told of this moment may end sooner than another rule that begins where it ends.
+                let last =
+                    answer.held_last.as_ref().and_then(named).filter(|it| Some(*it) != named(&answer.now));
+                let then = last.map(|it| format!(", porque después la detiene «{it}»")).unwrap_or_default();
+                format!("Libre desde el {}{then}.", outlook::day_and_hour(at))
+            }
             _ => String::new(),
         };
         Verdict { badge, reason, free }
@@ -196,6 +207,24 @@ pub(in crate::web) fn decided(told: &Told) -> Badge {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::messaging::kinds::{BlockReason, DeferReason};
+
+    #[test]
+    fn the_day_is_told_with_what_holds_it_back_until_then() {
+        let at = |day: u32| DateTime::from_timestamp(1_764_000_000 + i64::from(day) * 86_400, 0).unwrap();
+        let wait = |reason, until| Decision::Defer { reason, detail: String::new(), until };
+        let paused = wait(DeferReason::Paused, at(3));
+        let free = |held_last| {
+            Verdict::of(&Answer { now: paused.clone(), free_at: Some(at(9)), held_last }, at(0)).free
+        };
+        let day = outlook::day_and_hour(at(9));
+        assert_eq!(free(Some(paused.clone())), format!("Libre desde el {day}."));
+        let capped = wait(DeferReason::FrequencyCap, at(9));
+        let name = DeferReason::FrequencyCap.label();
+        assert_eq!(free(Some(capped)), format!("Libre desde el {day}, porque después la detiene «{name}»."));
+        let block = Decision::Block { reason: BlockReason::LessOften, detail: String::new() };
+        assert!(free(Some(block)).contains(BlockReason::LessOften.label()));
+    }
 
     #[test]
     fn a_reason_is_a_sentence() {

@@ -28,6 +28,7 @@ use crate::{
     error::Error,
     ids::{ContactId, StageId},
     state::AppState,
+    web::connection::Db,
 };
 use askama::Template;
 use axum::{
@@ -119,9 +120,9 @@ async fn board(
     State(state): State<AppState>,
     actor: Actor,
     shell: Shell,
+    Db(mut db): Db,
     Query(asked): Query<Asked>,
 ) -> Answer {
-    let mut db = state.db.acquire().await?;
     let mine = actor.staff_id().map(Owner::Staff);
     let owner = if asked.owner == "me" { mine } else { Owner::from_code(&asked.owner) };
     let all = pipeline::stages::list(&mut *db, owner).await?;

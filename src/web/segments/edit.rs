@@ -44,6 +44,8 @@ struct Preview {
     examples: Vec<Member>,
     /// Conditions that are still to be completed.
     lacking: usize,
+    /// What of them was written and can't be read.
+    unread: Vec<String>,
     /// Whether there is no condition at all that can be counted by.
     is_bare: bool,
     /// Whether a group holds nothing.
@@ -71,15 +73,16 @@ async fn preview_of(db: &mut PgConnection, state: &AppState, rule: &Group) -> Re
     let names = Names::load(db, [rule]).await?;
     let (complete, lacking) = rule.complete(today);
     let has_empty_group = rule.has_empty_group();
+    let unread = rule.unread(today);
     // Without conditions there is nobody to tell: neither all nor none is what was meant.
     if complete.items.is_empty() {
-        let preview = Preview { lacking, is_bare: true, has_empty_group, ..Preview::default() };
+        let preview = Preview { lacking, unread, is_bare: true, has_empty_group, ..Preview::default() };
         return Ok(preview);
     }
     let people = match members::count(db, now, &complete).await {
         // It is here that it can be mended.
         Err(Error::Refused(sentence)) => {
-            return Ok(Preview { sentence, lacking, has_empty_group, ..Preview::default() });
+            return Ok(Preview { sentence, lacking, unread, has_empty_group, ..Preview::default() });
         }
         other => other?,
     };
@@ -92,6 +95,7 @@ async fn preview_of(db: &mut PgConnection, state: &AppState, rule: &Group) -> Re
         people,
         examples,
         lacking,
+        unread,
         is_bare: false,
         has_empty_group,
     })

@@ -13,6 +13,7 @@ use crate::{
         words::Names,
     },
     state::AppState,
+    web::connection::Db,
 };
 use askama::Template;
 use axum::extract::{Path, State};
@@ -30,8 +31,7 @@ struct ListPage {
     automatic: Vec<Row>,
 }
 
-pub(super) async fn list(State(state): State<AppState>, shell: Shell) -> Answer {
-    let mut db = state.db.acquire().await?;
+pub(super) async fn list(State(state): State<AppState>, shell: Shell, Db(mut db): Db) -> Answer {
     let today = time::local_date(state.clock.now());
     let all = segment::list(&mut *db).await?;
     let names = Names::load(&mut db, all.iter().map(|it| &it.rule)).await?;

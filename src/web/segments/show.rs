@@ -29,6 +29,7 @@ use crate::{
     },
     state::AppState,
     web::bulk_actions::segment_to_list,
+    web::connection::Db,
 };
 use askama::Template;
 use axum::extract::{Path, Query, State};
@@ -75,10 +76,10 @@ struct ShowPage {
 pub(super) async fn show(
     State(state): State<AppState>,
     shell: Shell,
+    Db(mut db): Db,
     Path(id): Path<SegmentId>,
     Query(asked): Query<Asked>,
 ) -> Answer {
-    let mut db = state.db.acquire().await?;
     let now = state.clock.now();
     let today = time::local_date(now);
     let it = segment::get(&mut *db, id).await?;
@@ -214,9 +215,9 @@ impl Reader<'_> {
 pub(super) async fn why(
     State(state): State<AppState>,
     shell: Shell,
+    Db(mut db): Db,
     Path((id, contact)): Path<(SegmentId, ContactId)>,
 ) -> Answer {
-    let mut db = state.db.acquire().await?;
     let segment = segment::get(&mut *db, id).await?;
     let person = match contact::get(&mut *db, contact).await {
         Err(Error::Joined(into)) => {

@@ -17,6 +17,7 @@ use crate::{
     },
     settings,
     state::AppState,
+    web::connection::Db,
 };
 use askama::Template;
 use axum::extract::State;
@@ -60,8 +61,7 @@ impl GridPage {
     }
 }
 
-pub(super) async fn grid(State(state): State<AppState>, shell: Shell) -> Answer {
-    let mut db = state.db.acquire().await?;
+pub(super) async fn grid(State(state): State<AppState>, shell: Shell, Db(mut db): Db) -> Answer {
     let at: Thresholds = settings::load(&mut *db, &state.config.first_values).await?;
     let cells = value::grid(&mut db, &at).await?;
     let names = Names::default();
@@ -101,7 +101,7 @@ impl ThresholdsForm {
         let mut wrong = Vec::new();
         let mut number = |field: &'static str, text: &str| {
             pesos::whole(text).unwrap_or_else(|| {
-                wrong.push(FieldError::new(field, "Escribe un número entero."));
+                wrong.push(FieldError::new(field, "Escribe un número entero, de cero en adelante."));
                 0
             })
         };

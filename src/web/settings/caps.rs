@@ -35,7 +35,9 @@ struct CapForm {
 impl CapForm {
     fn numbers(&self) -> Result<(u32, u32)> {
         let number = |field: &'static str, text: &str| {
-            text.trim().parse().map_err(|_| Error::invalid(field, "Escribe números enteros, como 1 y 7."))
+            text.trim()
+                .parse()
+                .map_err(|_| Error::invalid(field, "Escribe números enteros y positivos, como 1 y 7."))
         };
         Ok((number("max_messages", &self.max_messages)?, number("days", &self.days)?))
     }

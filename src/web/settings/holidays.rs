@@ -98,7 +98,7 @@ fn year(number: i32, today: NaiveDate, corrections: &[Holiday]) -> Year {
             corrections
                 .iter()
                 .filter(|it| !it.closed && it.day.year() == number)
-                .map(|it| (it.day, by_law(it.day).unwrap_or(&it.name).to_owned(), true)),
+                .map(|it| (it.day, worked(it), true)),
         )
         .map(|(day, name, is_worked)| Line {
             day,
@@ -111,6 +111,15 @@ fn year(number: i32, today: NaiveDate, corrections: &[Holiday]) -> Year {
         .collect();
     lines.sort_by_key(|it| it.day);
     Year { number, lines }
+}
+
+/// A holiday on which messages leave all the same: its name, and why where somebody wrote it.
+fn worked(it: &Holiday) -> String {
+    match by_law(it.day) {
+        Some(law) if it.name.trim().is_empty() || it.name == law => law.to_owned(),
+        Some(law) => format!("{law}: {}", it.name),
+        None => it.name.clone(),
+    }
 }
 
 /// A day as people type it, or as a date field sends it.

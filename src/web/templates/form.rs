@@ -20,6 +20,7 @@ use crate::{
         template::{BodyFormat, Source},
     },
     state::AppState,
+    web::connection::Db,
 };
 use askama::Template;
 use axum::{
@@ -114,8 +115,12 @@ pub(super) async fn new(
     page_of(&state, shell, typed, Errors::default()).await
 }
 
-pub(super) async fn edit(State(state): State<AppState>, shell: Shell, Path(id): Path<LibraryId>) -> Answer {
-    let mut db = state.db.acquire().await?;
+pub(super) async fn edit(
+    State(state): State<AppState>,
+    shell: Shell,
+    Db(mut db): Db,
+    Path(id): Path<LibraryId>,
+) -> Answer {
     let it = library::get(&mut db, id).await?;
     drop(db);
     let typed = Typed { id: Some(id), seen: it.updated_at.to_rfc3339(), ..Typed::of(it.draft) };

@@ -213,6 +213,10 @@ async fn a_rule_without_conditions_counts_nobody_and_says_what_to_do(db: PgPool)
         let lacking = [("r.join", join), ("r-0.field", "SPENT")];
         let text = app.post("/segments/preview", &lacking).await.text();
         assert!(text.contains("Completa una condición") && !text.contains("0 personas"), "{text}");
+        assert!(!text.contains("En «"), "nothing was written yet: {text}");
+        let typed = [("r.join", join), ("r-0.field", "SPENT"), ("r-0.value", "mucho")];
+        let text = app.post("/segments/preview", &typed).await.text();
+        assert!(text.contains("En «gasto»"), "{text}");
     }
     let form = [
         ("name", "Vacío"),

@@ -266,7 +266,8 @@ impl TestApp {
         let mut tx = self.state.db.begin().await.unwrap();
         let token = session::start(&mut tx, self.now(), id, "Tests").await.unwrap();
         tx.commit().await.unwrap();
-        let session::Lookup::Live(found) = session::find(&self.state.db, self.now(), &token).await.unwrap()
+        let session::Lookup::Live(found) =
+            session::find(&mut self.state.db.acquire().await.unwrap(), self.now(), &token).await.unwrap()
         else {
             panic!("a session just started is live")
         };
