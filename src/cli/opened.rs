@@ -167,7 +167,9 @@ pub(super) async fn with_what_is_there<T>(
     mut config: Config,
     work: impl AsyncFnOnce(&AppState) -> Result<T>,
 ) -> Result<T> {
-    settle(&mut config)?;
+    if let Some(moved) = settle(&mut config)? {
+        complain(&moved);
+    }
     if config.database_url.is_none() && !embedded::is_made(&config)? {
         return Err(Error::refused(format!(
             "No hay una base de datos en {}. No se creó ninguna: ejecuta esto en la carpeta de la instalación, o define LLOVIZNA_HOME o DATABASE_URL.",

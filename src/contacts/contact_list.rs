@@ -127,7 +127,8 @@ async fn count(db: &mut PgConnection, filter: &Filter, found: &Found, most: i64)
 /// The same as an expression.
 fn push_count(query: &mut QueryBuilder<Postgres>, filter: &Filter, found: &Found, most: i64) {
     let is_everybody = is_everybody(filter, found);
-    // Where Postgres knows of a hundred times as many, nobody needs to be counted to tell that they are more.
+    // Where Postgres knows of a hundred times as many, nobody needs to be counted to tell that they are more. (What
+    // it knows is as of its last look: who takes back nearly all of a large book reads so until the next.)
     if is_everybody && most < i64::MAX {
         query.push("case when (select reltuples from pg_class where oid = 'contacts'::regclass) / 100 > ");
         query.push_bind(most).push(" then ").push_bind(most).push(" else ");

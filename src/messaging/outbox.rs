@@ -3,7 +3,7 @@
 //! no channel and no rule: the gate decides, the drain sends, this writes down.
 //! PENDING -> SENDING is [`super::leaving`]'s, which asks the gate's questions once more.
 
-pub use super::verdicts::{Verdict, is_excluded, retry_failed, settle, settle_all};
+pub use super::verdicts::{Verdict, excluded, retry_failed, settle, settle_all};
 use super::{
     cancellation,
     gate::{self, Asked},

@@ -284,7 +284,7 @@ async fn restore(
         }
         PutBack::Own { place, before, after } => {
             let all = own_texts::of(tx, draft.id).await?;
-            // A place is given again once its text is gone.
+            // Only what the proposal wrote, and as it wrote it, is taken back.
             let is_it = |it: &OwnText| {
                 it.place == place
                     && it.words == after

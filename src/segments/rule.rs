@@ -224,7 +224,10 @@ impl Group {
     /// What was written in its conditions and can't be read, in Spanish; what is blank is only to be completed.
     #[must_use]
     pub fn unread(&self, today: NaiveDate) -> Vec<String> {
-        let written = |it: &&Condition| it.values.iter().any(|value| !value.trim().is_empty());
+        let written = |it: &&Condition| {
+            let needed = if it.op == Op::Between { 2 } else { 1 };
+            it.values.iter().filter(|value| !value.trim().is_empty()).count() >= needed
+        };
         let faults = self.conditions().into_iter().filter(written).filter_map(|it| {
             Meaning::of(it, today).err().map(|reason| format!("En «{}»: {reason}", it.field.label()))
         });
@@ -341,6 +344,7 @@ mod tests {
             Condition::with(Field::Comuna, Op::Is, &["10109"]),
             Condition::with(Field::BirthDate, Op::Since, &["30-02-1990"]),
             Condition::new(Field::Visits),
+            Condition::with(Field::Purchases, Op::Between, &["2"]),
         ]);
         rule.items.push(Node::Group(inner));
         let unread = rule.unread(today());

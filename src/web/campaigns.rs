@@ -150,8 +150,12 @@ async fn live_of(
     let sentence = if waits {
         let later = DeferReason::OF_THE_PERSON.iter().filter_map(|it| progress.deferred.get(it)).sum();
         let said = outlook.sentence(campaign, progress.open(), later, now);
-        said.map(|it| {
-            format!("{it} Quien deba esperar por su propio tope puede tardar más: el calendario lo cuenta.")
+        // Who waits for a day of their own already is told of in it.
+        said.map(|it| match later {
+            0 => format!(
+                "{it} Quien deba esperar por su propio tope puede tardar más: el calendario lo cuenta."
+            ),
+            _ => it,
         })
     } else {
         None

@@ -3,7 +3,7 @@
 use super::{
     guard,
     session::{self, Found},
-    shell::{Shell, Theme},
+    shell::{self, Shell, Theme},
 };
 use crate::{error::Error, ids::ContactId, state::AppState};
 use askama::Template;
@@ -214,9 +214,11 @@ async fn framed(
         return None;
     }
     let found = session::find_and_keep(state, &CookieJar::from_headers(headers)).await.ok()?;
-    let (Found::Live(session), mut db) = found else { return None };
+    let (Found::Live(session), Some(mut db)) = found else { return None };
+    let waiting = shell::counts(&mut db, state, &session).await;
+    drop(db);
     let page = FramedPage {
-        shell: Shell::around(state, &session, uri, headers, db.as_deref_mut()).await,
+        shell: Shell::around(state, &session, uri, headers, waiting).await,
         status: trouble.status.as_u16(),
         title: title(trouble.status),
         sentence: trouble.sentence.clone(),

@@ -57,6 +57,7 @@ async fn ask(
         );
     }
     let foretold = undo::foretell(&mut db, id).await?;
+    drop(db);
     let obstacles = imports_obstacles::path(&state, &actor, &import).await?;
     html::page(&UndoPage { shell, import, foretold, obstacles })
 }

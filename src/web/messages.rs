@@ -322,7 +322,7 @@ async fn show(State(state): State<AppState>, shell: Shell, Db(mut db): Db, Path(
         badge,
         steps,
         may_decide,
-        is_excluded: decidable && outbox::is_excluded(&mut db, MessageId(id)).await?,
+        is_excluded: decidable && outbox::excluded(&mut db, &[MessageId(id)]).await? > 0,
         outbox,
     })
 }
@@ -445,9 +445,10 @@ async fn decide_all(
     let ids: Vec<MessageId> = ids.take(usize::try_from(PAGE).unwrap_or_default()).collect();
     let mut tx = state.db.begin().await?;
     let done = outbox::settle_all(&mut tx, state.clock.now(), &actor, &ids, verdict).await?;
+    let excluded = if verdict == Verdict::Again { outbox::excluded(&mut tx, &ids).await? } else { 0 };
     tx.commit().await?;
     let done = i64::try_from(done).unwrap_or(i64::MAX);
-    let left = i64::try_from(ids.len()).unwrap_or(i64::MAX) - done;
+    let left = i64::try_from(ids.len()).unwrap_or(i64::MAX) - done - excluded;
     let words = match verdict {
         Verdict::Left => format::count(done, "mensaje quedó como enviado", "mensajes quedaron como enviados"),
         Verdict::Again => format::count(done, "mensaje volvió a la cola", "mensajes volvieron a la cola"),
@@ -458,7 +459,12 @@ async fn decide_all(
         1 => " Uno ya no esperaba esa decisión y sigue como estaba.".to_owned(),
         n => format!(" {} ya no esperaban esa decisión y siguen como estaban.", format::number(n)),
     };
-    Ok(Flash::good(format!("{words}.{rest}")).to("/messages?status=UNCONFIRMED"))
+    let stays = match excluded {
+        0 => String::new(),
+        1 => " Uno no vuelve: su dirección está en la lista de exclusión.".to_owned(),
+        n => format!(" {} no vuelven: sus direcciones están en la lista de exclusión.", format::number(n)),
+    };
+    Ok(Flash::good(format!("{words}.{stays}{rest}")).to("/messages?status=UNCONFIRMED"))
 }
 
 async fn decide(

@@ -113,7 +113,7 @@ pub(super) struct Shell {
 const ENOUGH: i64 = 100;
 
 /// What waits for the person of `session`. A frame without its counts is better than no page.
-async fn counts(db: &mut PgConnection, state: &AppState, session: &Session) -> Waiting {
+pub(super) async fn counts(db: &mut PgConnection, state: &AppState, session: &Session) -> Waiting {
     let today = time::local_date(state.clock.now());
     waiting(db, session.staff, today, ENOUGH, demo::EMAIL).await.unwrap_or_default()
 }
@@ -126,16 +126,12 @@ impl Shell {
         session: &Session,
         uri: &Uri,
         headers: &HeaderMap,
-        db: Option<&mut PgConnection>,
+        waiting: Waiting,
     ) -> Shell {
         let query = url::form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes())
             .find(|(key, _)| key == "q")
             .map(|(_, value)| value.into_owned())
             .unwrap_or_default();
-        let waiting = match db {
-            Some(db) => counts(db, state, session).await,
-            None => Waiting::default(),
-        };
         Shell {
             name: session.name.clone(),
             email: session.email.clone(),
@@ -169,11 +165,12 @@ impl FromRequestParts<AppState> for Shell {
             shown.mark();
         }
         let flash = session.notice.clone().and_then(|it| serde_json::from_value(it).ok());
-        let mut db = connection::borrow(parts, state).await.ok();
-        let frame = Shell::around(state, &session, &parts.uri, &parts.headers, db.as_deref_mut()).await;
-        if let Some(db) = db {
+        let mut waiting = Waiting::default();
+        if let Ok(mut db) = connection::borrow(parts, state).await {
+            waiting = counts(&mut db, state, &session).await;
             connection::give_back(parts, db);
         }
+        let frame = Shell::around(state, &session, &parts.uri, &parts.headers, waiting).await;
         Ok(Shell { flash, ..frame })
     }
 }

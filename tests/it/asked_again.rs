@@ -176,6 +176,15 @@ async fn whoever_has_a_dead_address_is_not_retried(db: PgPool) {
     admin.post(&retries, &[]).await;
     let told = admin.get(&page).await.text();
     assert!(told.contains("están en la lista de exclusión. No se cambió nada."), "{told}");
+    // Many at once: who is excluded is told apart from who waits for no decision.
+    let dead = dead.to_string();
+    admin.post("/messages/decisions", &[("verdict", "again"), ("id", dead.as_str())]).await;
+    let told = admin.get("/messages?status=UNCONFIRMED").await.text();
+    assert!(
+        told.contains("Uno no vuelve: su dirección está en la lista de exclusión.")
+            && !told.contains("no esperaba"),
+        "{told}"
+    );
 }
 
 #[sqlx::test(migrator = "MIGRATIONS")]

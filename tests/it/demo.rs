@@ -7,7 +7,11 @@ use llovizna::{
     accounts::staff,
     demo,
 };
-use sqlx::PgPool;
+use sqlx::{PgPool, postgres::PgPoolOptions};
+use std::{
+    collections::{BTreeSet, VecDeque},
+    time::Duration,
+};
 
 async fn count(db: &PgPool, sql: &'static str) -> i64 {
     sqlx::query_scalar(sql).fetch_one(db).await.unwrap()
@@ -71,4 +75,41 @@ async fn a_database_in_use_is_left_alone(db: PgPool) {
     let outcome = demo::fill(&db, &app.state.config, app.now()).await.unwrap();
     assert_eq!(outcome, demo::Outcome::HasData);
     assert_eq!(count(&db, "select count(*) from contacts").await, 0);
+}
+
+/// The page as one of its kind: numbers aside, and of what is asked only that something is.
+fn kind(path: &str) -> String {
+    let (path, query) = path.split_once('?').unwrap_or((path, ""));
+    let part =
+        |it: &str| if it.starts_with(|c: char| c.is_ascii_digit()) { "#".to_owned() } else { it.to_owned() };
+    let path = path.split('/').map(part).collect::<Vec<_>>().join("/");
+    if query.is_empty() { path } else { format!("{path}?") }
+}
+
+/// Who holds a connection and waits for another waits for ever where all hold one.
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn every_page_that_links_lead_to_makes_do_with_one_connection(db: PgPool) {
+    let one = PgPoolOptions::new().max_connections(1).acquire_timeout(Duration::from_secs(3));
+    let one = one.connect_with((*db.connect_options()).clone()).await.unwrap();
+    let app = TestApp::new(one.clone());
+    demo::fill(&one, &app.state.config, app.now()).await.unwrap();
+    let admin = app.admin().await;
+    let mut known = BTreeSet::from(["/".to_owned()]);
+    let mut waiting = VecDeque::from(["/".to_owned()]);
+    let mut failed = Vec::new();
+    while let Some(path) = waiting.pop_front() {
+        let page = admin.get(&path).await;
+        if page.status.is_server_error() {
+            failed.push(path.clone());
+        }
+        for link in page.body.split("href=\"/").skip(1).chain(page.body.split("hx-get=\"/").skip(1)) {
+            let link = format!("/{}", link.split('"').next().unwrap_or_default().replace("&amp;", "&"));
+            let link = link.split('#').next().unwrap_or_default().to_owned();
+            if !link.starts_with("/static/") && known.insert(kind(&link)) {
+                waiting.push_back(link);
+            }
+        }
+    }
+    assert!(known.len() > 100, "{known:?}");
+    assert!(failed.is_empty(), "{failed:?}");
 }

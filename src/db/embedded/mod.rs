@@ -85,9 +85,9 @@ pub fn settle_home(config: &Config) -> Result<Home> {
 /// Whether the data folder `config.home` (settled) holds a database already.
 ///
 /// # Errors
-/// When the account that it would belong to can't be told.
+/// When the account that it would belong to can't be told, or it may not be looked at.
 pub fn is_made(config: &Config) -> Result<bool> {
-    Ok(Layout::of(&config.home, &Account::of_postgres()?).data.join("PG_VERSION").is_file())
+    Ok(Layout::of(&config.home, &Account::of_postgres()?).data.join("PG_VERSION").try_exists()?)
 }
 
 /// Start the server of the data folder `config.home` (settled), or join the one

@@ -24,7 +24,6 @@ use crate::{
         whatsapp::{self, Approval},
     },
     state::AppState,
-    web::connection::Db,
 };
 use askama::Template;
 use axum::extract::{Path, Query, State};
@@ -111,7 +110,6 @@ async fn read(
 pub(super) async fn show(
     State(state): State<AppState>,
     shell: Shell,
-    Db(mut db): Db,
     Path(id): Path<LibraryId>,
     Query(reader): Query<Reader>,
     Query(wanted): Query<Wanted>,
@@ -121,7 +119,7 @@ pub(super) async fn show(
     let found = contacts.first().map(|it| it.id);
     let contact = if wanted.is_new() { found } else { reader.contact() };
     if let Some(id) = contact.filter(|id| contacts.iter().all(|it| it.id != *id)) {
-        contacts.extend(named::named(&mut db, &[id.0]).await?);
+        contacts.extend(named::named(&mut *state.db.acquire().await?, &[id.0]).await?);
     }
     let channel = entry.draft.channel;
     let tried = campaigns_letter::fill_for(&state, channel, &source, contact).await?;
