@@ -15,7 +15,7 @@ use crate::{
     ids::{CampaignId, ContactId},
     settings::{self, EmailChannel},
 };
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::PgConnection;
 
 /// Steps to a moment at which a message would go, at most: who needs more waits for something that does not end.
@@ -82,8 +82,8 @@ pub struct Answer {
     /// The first moment at which a message would go, if nothing else happens; none: never. How many others leave before
     /// is not known of later days.
     pub free_at: Option<DateTime<Utc>>,
-    /// What holds it back last, until [`Answer::free_at`] or for ever; none: nothing does.
-    pub held_last: Option<Decision>,
+    /// What holds it back longest of all that does once the first is over; none: nothing does for a day or more.
+    pub held_then: Option<Decision>,
 }
 
 /// Ask the gate of messages to `contact`; it answers in the order of `questions`.
@@ -128,13 +128,14 @@ fn answer(question: Question<'_>, facts: &Facts, mut rules: Rules<'_>, now: Date
     let first = decide(&rules, now);
     rules.channel_left = None;
     rules.campaign_left = None;
-    let (mut at, mut decision, mut free_at, mut held_last) = (now, first.clone(), None, None);
+    let (mut at, mut decision, mut free_at) = (now, first.clone(), None);
+    let (mut held_then, mut longest) = (None, TimeDelta::days(1));
     for _ in 0..STEPS {
         if decision == Decision::Allow {
             free_at = Some(at);
             break;
         }
-        held_last = Some(decision.clone());
+        let (held, from) = (decision.clone(), at);
         at = match decision {
             Decision::Defer { until, .. } => until,
             // The wish ends, though not before this message would be old.
@@ -146,17 +147,28 @@ fn answer(question: Question<'_>, facts: &Facts, mut rules: Rules<'_>, now: Date
             }
             Decision::Allow | Decision::Block { .. } => break,
         };
+        if from > now && at - from >= longest {
+            longest = at - from;
+            held_then = Some(held);
+        }
         decision = decide(&rules, at);
     }
-    Answer { now: first, free_at, held_last }
+    Answer { now: first, free_at, held_then }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{contacts::rhythm::Rhythm, messaging::limits::Counted};
+    use crate::{
+        contacts::rhythm::Rhythm,
+        messaging::{kinds::DeferReason, limits::Counted},
+    };
 
     fn free(kind: MessageType, change: impl FnOnce(&mut Facts, &mut Rules<'_>)) -> Option<String> {
+        answered(kind, change).free_at.map(|it| time::local(it).format("%F %H:%M").to_string())
+    }
+
+    fn answered(kind: MessageType, change: impl FnOnce(&mut Facts, &mut Rules<'_>)) -> Answer {
         let (calendar, hours) = (Calendar::default(), BusinessHours::default());
         let caps = [Cap { id: 1, channel: Channel::Email, message_type: None, max_messages: 1, days: 7 }];
         let mut facts = Facts { destination: Some("a@b.cl".into()), has_basis: true, ..Facts::default() };
@@ -171,8 +183,30 @@ mod tests {
         change(&mut facts, &mut rules);
         let question = Question { kind, origin: OriginKind::Campaign, required: &[], hours: None };
         // Monday 23 November 2026, noon.
-        let answer = answer(question, &facts, rules, "2026-11-23T15:00:00Z".parse().unwrap());
-        answer.free_at.map(|it| time::local(it).format("%F %H:%M").to_string())
+        answer(question, &facts, rules, "2026-11-23T15:00:00Z".parse().unwrap())
+    }
+
+    #[test]
+    fn what_holds_it_back_afterwards_is_named_if_that_takes_a_day() {
+        let promotion = MessageType::Promocional;
+        let got = |facts: &mut Facts, day: &str| {
+            let at = format!("{day}T15:00:00Z").parse().unwrap();
+            facts.history.push(Counted { message_type: promotion, at });
+        };
+        let paused = Rhythm { min_days: None, paused_until: Some("2026-11-24".parse().unwrap()) };
+        let both = answered(promotion, |it, _| {
+            it.rhythm = paused;
+            got(it, "2026-11-20");
+        });
+        let reason = |it: &Option<Decision>| match it {
+            Some(Decision::Defer { reason, .. }) => Some(*reason),
+            _ => None,
+        };
+        assert_eq!(reason(&Some(both.now.clone())), Some(DeferReason::Paused));
+        assert_eq!(reason(&both.held_then), Some(DeferReason::FrequencyCap), "{both:?}");
+        // That the office opens in the morning after is no other reason.
+        let capped = answered(promotion, |it, _| got(it, "2026-11-20"));
+        assert_eq!(capped.held_then, None, "{capped:?}");
     }
 
     #[test]

@@ -173,7 +173,7 @@ impl Verdict {
                 };
                 // What is told of this moment may end sooner than another rule that begins where it ends.
                 let last =
-                    answer.held_last.as_ref().and_then(named).filter(|it| Some(*it) != named(&answer.now));
+                    answer.held_then.as_ref().and_then(named).filter(|it| Some(*it) != named(&answer.now));
                 let then = last.map(|it| format!(", porque después la detiene «{it}»")).unwrap_or_default();
                 format!("Libre desde el {}{then}.", outlook::day_and_hour(at))
             }
@@ -214,8 +214,8 @@ mod tests {
         let at = |day: u32| DateTime::from_timestamp(1_764_000_000 + i64::from(day) * 86_400, 0).unwrap();
         let wait = |reason, until| Decision::Defer { reason, detail: String::new(), until };
         let paused = wait(DeferReason::Paused, at(3));
-        let free = |held_last| {
-            Verdict::of(&Answer { now: paused.clone(), free_at: Some(at(9)), held_last }, at(0)).free
+        let free = |held_then| {
+            Verdict::of(&Answer { now: paused.clone(), free_at: Some(at(9)), held_then }, at(0)).free
         };
         let day = outlook::day_and_hour(at(9));
         assert_eq!(free(Some(paused.clone())), format!("Libre desde el {day}."));
