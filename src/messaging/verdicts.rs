@@ -13,8 +13,7 @@ use chrono::{DateTime, Utc};
 use serde_json::json;
 use sqlx::PgConnection;
 
-/// Those of `ids` that nobody can put back into the queue, since their address is on the list of exclusion. Of an address
-/// that is known by its digest alone the gate says so.
+/// How many of `ids` nobody can put back into the queue, since their address is on the list of exclusion.
 ///
 /// # Errors
 /// When the database fails.
@@ -22,10 +21,7 @@ pub async fn excluded(db: &mut PgConnection, ids: &[MessageId]) -> Result<i64> {
     let ids: Vec<i64> = ids.iter().map(|it| it.0).collect();
     Ok(sqlx::query_scalar!(
         r#"select count(*) as "n!" from communication_logs l
-           where l.id = any($1) and l.status in ('UNCONFIRMED', 'FAILED') and exists (
-               select from suppressions s
-               where s.communication_type = l.communication_type and s.destination = l.destination
-                 and s.lifted_at is null and (s.scope = 'ALL' or l.message_type = any($2)))"#,
+           where l.id = any($1) and l.status in ('UNCONFIRMED', 'FAILED') and is_excluded(l, $2)"#,
         &ids,
         &MessageType::promotional_codes()
     )
@@ -49,10 +45,7 @@ pub async fn retry_failed(
              select l.id from communication_logs l join campaigns c on c.id = l.campaign_id
              where l.campaign_id = $1 and l.status = 'FAILED' and l.origin = 'CAMPAIGN'
                and c.status in ('RUNNING', 'PAUSED', 'FINISHED')
-               and not exists (
-                   select 1 from suppressions s
-                   where s.communication_type = l.communication_type and s.destination = l.destination
-                     and s.lifted_at is null and (s.scope = 'ALL' or l.message_type = any($4)))
+               and not is_excluded(l, $4)
              order by l.id for update of l
          ), back as (
              update communication_logs
@@ -157,11 +150,7 @@ pub async fn settle_all(
                    where c.id = communication_logs.campaign_id and c.status in ('RUNNING', 'PAUSED', 'FINISHED'))))
                and ($2 <> 'PENDING' or mailing_id is null or exists (
                    select 1 from mailings m where m.id = communication_logs.mailing_id and m.status <> 'CANCELLED'))
-               and ($2 <> 'PENDING' or not exists (
-                   select 1 from suppressions s
-                   where s.communication_type = communication_logs.communication_type
-                     and s.destination = communication_logs.destination and s.lifted_at is null
-                     and (s.scope = 'ALL' or communication_logs.message_type = any($6))))
+               and ($2 <> 'PENDING' or not is_excluded(communication_logs, $6))
              returning id, case when status in ('SENT', 'CANCELLED') then message_proof(communication_logs) end as facts
          ), told as (
              insert into communication_events (communication_log_id, at, kind, staff_user_id, facts)

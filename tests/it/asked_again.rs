@@ -188,6 +188,34 @@ async fn whoever_has_a_dead_address_is_not_retried(db: PgPool) {
 }
 
 #[sqlx::test(migrator = "MIGRATIONS")]
+async fn an_address_that_is_known_by_its_digest_alone_is_not_retried(db: PgPool) {
+    let app = app(db);
+    let id = begun(&app, 2).await;
+    for _ in 0..2 {
+        app.mailbox
+            .refuse_next(SendError::Recipient { answer: "552 5.2.2 Casilla llena".to_owned(), dead: false });
+    }
+    run(&app).await;
+    execute(
+        &app,
+        "insert into suppressions (communication_type, address_hash, scope, reason, created_at)
+         select 'EMAIL', suppression_hash((select key from suppression_key), destination), 'ALL', 'NO_MOLESTAR', created_at
+         from communication_logs where id = (select min(id) from communication_logs)",
+    )
+    .await;
+    let admin = app.admin().await;
+    let first = "select min(id) from communication_logs";
+    let first: i64 = sqlx::query_scalar(first).fetch_one(&app.state.db).await.unwrap();
+    let page = admin.get(&format!("/messages/{first}")).await.text();
+    assert!(page.contains("Su dirección está en la lista de exclusión"), "{page}");
+    admin.post(&format!("/messages/{first}/decision"), &[("verdict", "again")]).await;
+    admin.post(&format!("/campaigns/{id}/retries"), &[]).await;
+    let states = "select status from communication_logs order by id";
+    let states: Vec<String> = sqlx::query_scalar(states).fetch_all(&app.state.db).await.unwrap();
+    assert_eq!(states, ["FAILED", "PENDING"]);
+}
+
+#[sqlx::test(migrator = "MIGRATIONS")]
 async fn whoever_wants_no_promotions_is_retried_for_what_is_none(db: PgPool) {
     let app = app(db);
     let id = begun(&app, 2).await;
