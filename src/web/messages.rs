@@ -354,7 +354,7 @@ fn step(event: Event) -> Step {
 async fn held_up(db: &mut PgConnection, state: &AppState, message: &Message) -> Result<String> {
     let line = &message.line;
     // What one person asked for is not held back.
-    let is_sendout = line.campaign.is_some() || line.origin == OriginKind::Manual;
+    let is_sendout = matches!(line.origin, OriginKind::Campaign | OriginKind::Manual);
     if line.status != Status::Pending || line.defer_reason.is_some() || !is_sendout {
         return Ok(String::new());
     }
