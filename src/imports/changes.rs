@@ -3,8 +3,11 @@
 
 use super::{Consent, Import, Kind, Status};
 use crate::{
-    chile::{comunas, format, phone::Phone, rut::Rut},
-    contacts::{bulk::OnDuplicate, vocabulary::Source},
+    chile::{comunas, format, phone::Phone, rut::Rut, text::fold},
+    contacts::{
+        bulk::OnDuplicate,
+        vocabulary::{Lifecycle, Source},
+    },
     error::Result,
 };
 use serde_json::Value;
@@ -36,6 +39,9 @@ const OF_CONTACTS: &[(&str, &str)] = &[
     ("birth_date", "Fecha de nacimiento"),
     ("comuna", "Comuna"),
     ("source", "Origen"),
+    ("lifecycle", "Etapa"),
+    ("owner", "Responsable"),
+    ("interests", "Intereses"),
     ("notes", "Notas"),
     ("email_basis", "Permiso para promociones"),
 ];
@@ -83,8 +89,15 @@ async fn foreseen_in_contacts(
     rows: &[i32],
 ) -> Result<HashMap<i32, Vec<Change>>> {
     let found = sqlx::query!(
-        r#"select r.row_number, to_jsonb(r) || jsonb_build_object('company_name', coalesce(meant.name, r.company_name)) as "said!",
-            to_jsonb(c) || jsonb_build_object('company_name', k.name) as "now!", to_jsonb(k) as employer
+        r#"select r.row_number, to_jsonb(r) || jsonb_build_object('company_name', coalesce(meant.name, r.company_name),
+                'owner', coalesce((select name from staff_users where active and email = lower(r.owner_name)), r.owner_name)) as "said!",
+            to_jsonb(c) || jsonb_build_object('company_name', k.name,
+                'owner', (select name from staff_users where id = c.owner_id),
+                'interests', (select string_agg(i.name, ', ' order by i.key)
+                    from contact_interests t join interests i on i.id = t.interest_id where t.contact_id = c.id)) as "now!",
+            (select coalesce(array_agg(i.key), '{}')
+                from contact_interests t join interests i on i.id = t.interest_id where t.contact_id = c.id) as "has!",
+            r.interests as "wants: Vec<String>", to_jsonb(k) as employer
          from import_rows r
          join contacts c on c.id = r.subject_id
          left join companies k on k.id = c.company_id
@@ -97,8 +110,19 @@ async fn foreseen_in_contacts(
     .await?;
     Ok(found
         .into_iter()
-        .map(|it| (it.row_number, foreseen_in_contact(import, &it.said, &it.now, it.employer.as_ref())))
+        .map(|it| {
+            let mut said = it.said;
+            said["interests"] = joined_interests(&it.now, &it.has, it.wants.unwrap_or_default()).into();
+            (it.row_number, foreseen_in_contact(import, &said, &it.now, it.employer.as_ref()))
+        })
         .collect())
+}
+
+/// What somebody is interested in, once what the row says is added.
+fn joined_interests(now: &Value, has: &[String], wants: Vec<String>) -> String {
+    let has_already = Some(text(now, "interests").to_owned()).filter(|it| !it.is_empty());
+    let added = wants.into_iter().filter(|it| !has.contains(&fold(it)));
+    has_already.into_iter().chain(added).collect::<Vec<_>>().join(", ")
 }
 
 fn foreseen_in_contact(import: &Import, said: &Value, now: &Value, employer: Option<&Value>) -> Vec<Change> {
@@ -108,7 +132,10 @@ fn foreseen_in_contact(import: &Import, said: &Value, now: &Value, employer: Opt
         let way = match *field {
             // A known address stays, whatever the file says.
             "email" => OnDuplicate::Fill,
-            "source" if way == OnDuplicate::Fill => OnDuplicate::Skip,
+            "source" | "lifecycle" if way == OnDuplicate::Fill => OnDuplicate::Skip,
+            "owner" if text(said, "note").contains("No hay nadie activo del equipo") => OnDuplicate::Skip,
+            // Nobody loses one by a file.
+            "interests" => OnDuplicate::Overwrite,
             // One that several companies bear tells none of them.
             "company_name" if text(said, "note").contains("con distinto RUT") => OnDuplicate::Skip,
             "company_name" if is_same_company(said, employer) => OnDuplicate::Skip,
@@ -182,9 +209,16 @@ async fn written_to_contacts(
     let found = sqlx::query!(
         r#"select r.row_number,
             b.before || jsonb_build_object('company_name',
-                (select k.name from companies k where k.id = (b.before->>'company_id')::bigint)) as "before!",
+                (select k.name from companies k where k.id = (b.before->>'company_id')::bigint),
+                'owner', (select name from staff_users where id = (b.before->>'owner_id')::bigint),
+                'interests', (select string_agg(t.name, ', ' order by t.key)
+                    from contact_interests x join interests t on t.id = x.interest_id
+                    where x.contact_id = c.id and x.import_id is distinct from i.id)) as "before!",
             to_jsonb(c) || jsonb_build_object('company_name',
-                (select k.name from companies k where k.id = c.company_id)) as "after!"
+                (select k.name from companies k where k.id = c.company_id),
+                'owner', (select name from staff_users where id = c.owner_id),
+                'interests', (select string_agg(t.name, ', ' order by t.key)
+                    from contact_interests x join interests t on t.id = x.interest_id where x.contact_id = c.id)) as "after!"
          from import_rows r
          join imports i on i.id = r.import_id
          join import_changes b on b.import_id = r.import_id and b.subject_kind = 'contact' and b.subject_id = r.subject_id
@@ -263,6 +297,9 @@ fn shown(field: &str, record: &Value) -> String {
         "comuna" => comunas::name(stored).to_owned(),
         "birth_date" => stored.parse().map_or_else(|_| stored.to_owned(), format::date),
         "source" => Source::from_code(stored).map_or_else(|| stored.to_owned(), |it| it.label().to_owned()),
+        "lifecycle" => {
+            Lifecycle::from_code(stored).map_or_else(|| stored.to_owned(), |it| it.label().to_owned())
+        }
         "email_basis" => Consent::label(stored).to_owned(),
         _ if stored.chars().count() > SHOWN => stored.chars().take(SHOWN).chain(['…']).collect(),
         _ => stored.to_owned(),

@@ -51,6 +51,12 @@ pub enum Field {
     Notes,
     /// Where the person was met.
     Source,
+    /// What the person is interested in: tags, several in a cell.
+    Interests,
+    /// How far the relationship has come.
+    Lifecycle,
+    /// Who of the team looks after the person.
+    Owner,
     /// Whether the person agrees to be written to.
     Accepts,
     /// Whether it was a purchase, a visit or an enrolment.
@@ -100,6 +106,9 @@ impl Field {
                 Field::Website,
                 Field::BirthDate,
                 Field::Source,
+                Field::Interests,
+                Field::Lifecycle,
+                Field::Owner,
                 Field::Accepts,
                 Field::Notes,
             ],
@@ -144,6 +153,9 @@ impl Field {
             Field::Website => "website",
             Field::Notes => "notes",
             Field::Source => "source",
+            Field::Interests => "interests",
+            Field::Lifecycle => "lifecycle",
+            Field::Owner => "owner",
             Field::Accepts => "accepts",
             Field::EventKind => "event_kind",
             Field::EventDate => "event_date",
@@ -175,6 +187,9 @@ impl Field {
             Field::Website => "Sitio web",
             Field::Notes => "Notas",
             Field::Source => "Origen",
+            Field::Interests => "Intereses o etiquetas",
+            Field::Lifecycle => "Etapa: lead, prospecto, cliente o inactivo",
+            Field::Owner => "Responsable en tu equipo",
             Field::Accepts => "Acepta promociones",
             Field::EventKind => "Qué fue: compra, visita o inscripción",
             Field::EventDate => "Fecha",
@@ -393,6 +408,12 @@ mod tests {
             "first_name,last_name,email,phone,job_title,company_name",
         );
         contacts("NOMBRE,CORREO ELECTRÓNICO", "full_name,email");
+        // What an export of ours holds.
+        contacts(
+            "Nombre,Apellidos,Correo,Etapa,Origen,Responsable,Intereses",
+            "first_name,last_name,email,lifecycle,source,owner,interests",
+        );
+        contacts("Nombre,Mail,Etiquetas,Vendedor,Estado", "full_name,email,interests,owner,-");
         contacts("Apellidos y Nombres,Correo", "full_name_reversed,email");
         contacts(
             "Apellido Paterno,Apellido Materno,Nombres,E-Mail",

@@ -257,6 +257,8 @@ pub struct Import {
     pub people_created: i64,
     /// People who were there before and get, or got, the stated basis by it.
     pub permitted: i64,
+    /// Interests that it makes or made, by name.
+    pub new_interests: Vec<String>,
     /// Why it failed, or why the last undo was refused.
     pub failure: Option<String>,
     /// When it was uploaded.
@@ -316,6 +318,7 @@ struct Record {
     companies_created: i64,
     people_created: i64,
     permitted: i64,
+    new_interests: Vec<String>,
     history_kind: Option<String>,
     create_people: bool,
     failure: Option<String>,
@@ -375,6 +378,7 @@ impl TryFrom<Record> for Import {
             companies_created: it.companies_created,
             people_created: it.people_created,
             permitted: it.permitted,
+            new_interests: it.new_interests,
             history: History {
                 kind: it.history_kind.as_deref().and_then(HistoryKind::from_code),
                 create_people: it.create_people,
@@ -397,7 +401,7 @@ macro_rules! records {
             Record,
             r#"select id, kind, filename, byte_size, status, on_duplicate, apply_at_once, consent_basis, consent_source,
                 consent_obtained_on, consent_channels, sheet, header_row, mapping as "mapping: _", layout as "layout: _", progress, rows_read, simulation, total,
-                created, updated, unchanged, duplicates, rejected, warned, unsubscribed, companies_created, people_created, permitted, history_kind, create_people, failure, created_at,
+                created, updated, unchanged, duplicates, rejected, warned, unsubscribed, companies_created, people_created, permitted, new_interests, history_kind, create_people, failure, created_at,
                 created_by, created_by_name, decided_by_name, applied_at, finished_at, undone_at
             from imports "# + $rest
             $(, $value)*

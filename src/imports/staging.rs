@@ -41,9 +41,13 @@ pub(super) fn encode(out: &mut Vec<u8>, kind: Kind, row: &Row, checked: &Checked
     };
     // A row that loses a cell can be written anew before it is confirmed.
     let is_mendable = rejected.is_some() || !checked.doubted.is_empty();
-    line.text((is_mendable || is_open).then(|| array(row)).as_deref());
+    line.text((is_mendable || is_open).then(|| array(row.cells().take(row.used().max(1)))).as_deref());
     let is_named = kind == Kind::History || kind == Kind::Contacts && checked.phone.is_some();
     line.text(is_named.then(|| checked.name_key()).as_deref());
+    let interests = checked.interests.iter().map(String::as_str);
+    line.text((!checked.interests.is_empty()).then(|| array(interests)).as_deref());
+    line.text(checked.lifecycle);
+    line.text(checked.owner.as_deref());
     if kind == Kind::History {
         encode_history(&mut line, checked);
     }
@@ -96,10 +100,10 @@ fn reasons(it: &Checked) -> Option<String> {
     Some(text)
 }
 
-/// The cells as an array literal of Postgres.
-fn array(row: &Row) -> String {
+/// `texts` as an array literal of Postgres.
+fn array<'t>(texts: impl Iterator<Item = &'t str>) -> String {
     let mut text = String::from("{");
-    for (at, cell) in row.cells().take(row.used().max(1)).enumerate() {
+    for (at, cell) in texts.enumerate() {
         if at > 0 {
             text.push(',');
         }

@@ -246,6 +246,7 @@ pub(super) async fn undo(tx: &mut Tx<'_>, now: DateTime<Utc>, import: &Import) -
     }
     let whose = bulk::remove_history(tx, import.id).await?;
     bulk::remove(tx, now, import.id).await?;
+    bulk::forget_interests(tx, now, import.id).await?;
     metrics::recount(tx, now, &whose).await?;
     super::decisions::forget(tx, import.id).await?;
     sqlx::query!("delete from import_changes where import_id = $1", import.id.0).execute(&mut **tx).await?;

@@ -3,9 +3,14 @@
 
 mod checked;
 mod consent;
+mod dates;
 mod history;
+mod names;
+mod relationship;
 
 pub use checked::{Checked, Rejection};
+pub use dates::date;
+pub(super) use dates::written_date;
 pub use history::Happened;
 
 use super::{
@@ -23,7 +28,8 @@ use crate::{
     },
     contacts::{MAX_NOTES, address::EmailAddress, bulk::HistoryKind, website},
 };
-use chrono::{Datelike, NaiveDate, TimeDelta};
+use chrono::NaiveDate;
+use names::{split_name, split_reversed};
 use std::{borrow::Cow, collections::HashMap};
 
 /// Longest name, job or trade, in characters.
@@ -193,13 +199,7 @@ impl Validator {
                 self.doubt(it, Field::BirthDate, &sentence);
             }
         }
-        if let Some(text) = self.text(row, Field::Source) {
-            it.source = source(&text);
-            if it.source.is_none() {
-                let sentence = format!("El origen «{}» no es de la lista: no se guardó", shorten(&text));
-                self.doubt(it, Field::Source, &sentence);
-            }
-        }
+        self.check_relationship(row, it);
         self.check_consent(row, it);
     }
 
@@ -375,81 +375,6 @@ fn phone(text: &str) -> Result<(String, bool), PhoneError> {
     }
 }
 
-/// Given and family names of a full name: the last two words of three or more are the family names.
-fn split_name(full: &str) -> (String, Option<String>) {
-    if let Some((last, first)) = full.split_once(',')
-        && !first.trim().is_empty()
-    {
-        return (first.trim().to_owned(), Some(last.trim().to_owned()).filter(|it| !it.is_empty()));
-    }
-    let words: Vec<&str> = full.split(' ').collect();
-    let first = match words.len() {
-        0..=1 => return (full.to_owned(), None),
-        2 | 3 => 1,
-        count => count - 2,
-    };
-    (words[..first].join(" "), Some(words[first..].join(" ")))
-}
-
-/// Given and family names of a full name that begins with the family names: the first
-/// two words of three or more.
-fn split_reversed(full: &str) -> (String, Option<String>) {
-    let words: Vec<&str> = full.split(' ').collect();
-    if words.len() < 2 || full.contains(',') {
-        return split_name(full);
-    }
-    let last = words.len().min(3) - 1;
-    (words[last..].join(" "), Some(words[..last].join(" ")))
-}
-
-/// The stored source that a word in a file stands for.
-fn source(text: &str) -> Option<&'static str> {
-    let words = fold(text);
-    let has = |any: &[&str]| words.split(' ').any(|word| any.contains(&word));
-    Some(match () {
-        () if has(&["instagram", "ig"]) => "INSTAGRAM",
-        () if has(&["facebook", "fb"]) => "FACEBOOK",
-        () if has(&["google"]) => "GOOGLE",
-        () if has(&["referido", "referida", "recomendado", "recomendacion", "referral"]) => "REFERIDO",
-        () if has(&["feria", "evento", "seminario", "charla", "congreso", "expo", "event"]) => "EVENTO",
-        () if has(&["web", "sitio", "website", "pagina", "formulario"]) => "WEB",
-        () if has(&["local", "presencial", "tienda", "visita", "walk"]) => "WALK_IN",
-        () if has(&["newsletter", "boletin"]) => "NEWSLETTER",
-        () => return None,
-    })
-}
-
-/// A date as people and spreadsheets write it: `31/12/1990`, `31-12-90`,
-/// `1990-12-31`, `33238` (Excel's serial), with or without the time of day.
-/// Two digits of a year mean the latest one that isn't after `today`'s.
-#[must_use]
-pub fn date(text: &str, today: NaiveDate) -> Option<NaiveDate> {
-    if let Ok(serial) = text.trim().parse::<f64>() {
-        // Excel counts from 1899-12-30. Below 1927 a number is a year, or nothing.
-        let whole = (10_000.0..100_000.0).contains(&serial).then_some(serial.trunc())?;
-        #[expect(clippy::cast_possible_truncation, reason = "below 100 000")]
-        return NaiveDate::from_ymd_opt(1899, 12, 30)?.checked_add_signed(TimeDelta::days(whole as i64));
-    }
-    written_date(text, today)
-}
-
-/// A date with its parts, as people write it.
-pub(super) fn written_date(text: &str, today: NaiveDate) -> Option<NaiveDate> {
-    let day = text.trim().split([' ', 'T']).next()?;
-    let parts: Vec<u32> = day.split(['/', '-', '.']).map(str::parse).collect::<Result<_, _>>().ok()?;
-    let [a, b, c] = parts[..] else { return None };
-    if day.find(['/', '-', '.'])? == 4 {
-        return NaiveDate::from_ymd_opt(i32::try_from(a).ok()?, b, c);
-    }
-    let year = i32::try_from(c).ok()?;
-    let year = match year {
-        0..=99 if 2000 + year <= today.year() => year + 2000,
-        0..=99 => year + 1900,
-        _ => year,
-    };
-    NaiveDate::from_ymd_opt(year, b, a).filter(|it| it.year() < 10_000)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -578,41 +503,5 @@ mod tests {
         assert_eq!(dash.warning, None);
         let nobody = contact(["", "", "=1+1", "", "", "987654321", "", ""]);
         assert_eq!(reasons(&nobody), [("Nombre", "Falta el nombre")]);
-    }
-
-    #[test]
-    fn dates_are_read_as_written_in_chile_and_as_excel_counts() {
-        let day = |y, m, d| NaiveDate::from_ymd_opt(y, m, d);
-        for (text, expected) in [
-            ("31/12/1990", day(1990, 12, 31)),
-            ("31-12-90", day(1990, 12, 31)),
-            ("1990-12-31", day(1990, 12, 31)),
-            ("31.12.1990 00:00", day(1990, 12, 31)),
-            ("33238", day(1990, 12, 31)),
-            ("33238.5", day(1990, 12, 31)),
-            ("5/3/05", day(2005, 3, 5)),
-            ("5/3/26", day(2026, 3, 5)),
-            ("5/3/27", day(1927, 3, 5)),
-            ("1990", None),
-            ("31/31/1990", None),
-            ("ayer", None),
-            ("", None),
-        ] {
-            assert_eq!(date(text, day(2026, 11, 21).unwrap()), expected, "{text}");
-        }
-        assert_eq!(written_date("33238", day(2026, 11, 21).unwrap()), None, "nobody types a serial");
-    }
-
-    #[test]
-    fn full_names_are_parted() {
-        for (full, first, last) in [
-            ("Ana", "Ana", None),
-            ("Ana Muñoz", "Ana", Some("Muñoz")),
-            ("Ana Muñoz Soto", "Ana", Some("Muñoz Soto")),
-            ("Ana María Muñoz Soto", "Ana María", Some("Muñoz Soto")),
-            ("Muñoz Soto, Ana", "Ana", Some("Muñoz Soto")),
-        ] {
-            assert_eq!(split_name(full), (first.to_owned(), last.map(str::to_owned)), "{full}");
-        }
     }
 }

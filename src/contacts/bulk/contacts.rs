@@ -3,10 +3,10 @@
 //! An import never makes anybody reachable who said no: it fills an empty basis
 //! only, and not after a withdrawal or over a suppression.
 
-use super::{companies, grants, hold_matched, look_out, refusals, run, telephones};
+use super::{companies, grants, hold_matched, interests, look_out, owners, refusals, run, telephones};
 use crate::{
     channels::Channel,
-    contacts::{contact::search_key, search_index},
+    contacts::{contact::search_key, lifecycle::Cause, search_index},
     db::Tx,
     error::Result,
     ids::ImportId,
@@ -71,10 +71,13 @@ pub async fn decide_contacts(tx: &mut Tx<'_>, phone_header: &str) -> Result<()> 
     .await?;
     companies::resolve(tx).await?;
     companies::compare(tx).await?;
+    owners::find(tx).await?;
     compare(tx).await?;
+    interests::find(tx).await?;
     grants::find(tx).await?;
     refusals::compare(tx).await?;
     note(tx).await?;
+    owners::note(tx).await?;
     telephones::note(tx).await?;
     run(
         tx,
@@ -84,7 +87,7 @@ pub async fn decide_contacts(tx: &mut Tx<'_>, phone_header: &str) -> Result<()> 
                 when m.duplicate_of is not null then 'DUPLICATE'
                 when m.contact_id is null then 'CREATED'
                 when u.row_number is not null or r.contact_id is not null or k.row_number is not null
-                    or g.row_number is not null then 'UPDATED'
+                    or g.row_number is not null or t.row_number is not null then 'UPDATED'
                 else 'UNCHANGED'
             end as verdict,
             'Repetida: es la misma persona que la fila ' || m.duplicate_of as reason,
@@ -92,6 +95,7 @@ pub async fn decide_contacts(tx: &mut Tx<'_>, phone_header: &str) -> Result<()> 
          from import_matches m left join import_updates u on u.row_number = m.row_number
          left join (select distinct contact_id from import_refusals) r on r.contact_id = m.contact_id
          left join (select distinct row_number from import_grants) g on g.row_number = m.row_number
+         left join (select distinct row_number from import_tagged) t on t.row_number = m.row_number
          left join import_company_updates k on k.row_number = m.row_number",
     )
     .await?;
@@ -233,6 +237,7 @@ async fn compare(tx: &mut Tx<'_>) -> Result<()> {
          cross join import_rules r
          left join import_companies i on i.ident = s.company_ident
          left join import_companies same on same.ident = i.same_as
+         left join import_owners o on o.said = s.owner_name
          cross join lateral (select case
             when not m.refused and c.email_basis is null and r.basis is not null then coalesce((
                 select e.basis = 'WITHDRAWN' from consent_events e
@@ -249,6 +254,8 @@ async fn compare(tx: &mut Tx<'_>) -> Result<()> {
             case when r.overwrite then coalesce(s.comuna, c.comuna) else coalesce(c.comuna, s.comuna) end as comuna,
             case when r.overwrite then coalesce(s.notes, c.notes) else coalesce(c.notes, s.notes) end as notes,
             case when r.overwrite then coalesce(s.source, c.source) else c.source end as source,
+            case when r.overwrite then coalesce(s.lifecycle, c.lifecycle) else c.lifecycle end as lifecycle,
+            case when r.overwrite then coalesce(o.staff_id, c.owner_id) else coalesce(c.owner_id, o.staff_id) end as owner_id,
             case
                 when r.overwrite and i.ident is not null and i.name is not null then coalesce(i.company_id, same.company_id, -1)
                 when c.company_id is null and i.ident is not null and (i.company_id is not null or i.name is not null)
@@ -270,9 +277,9 @@ async fn compare(tx: &mut Tx<'_>) -> Result<()> {
          ) new
          where m.duplicate_of is null and not r.skip
          and ((new.first_name, new.last_name, new.email, new.phone, new.job_title, new.birth_date, new.comuna, new.notes,
-                new.source, new.company_id)
+                new.source, new.lifecycle, new.owner_id, new.company_id)
             is distinct from (c.first_name, c.last_name, c.email, c.phone, c.job_title, c.birth_date, c.comuna, c.notes,
-                c.source, c.company_id)
+                c.source, c.lifecycle, c.owner_id, c.company_id)
             or new.new_basis is not null)",
     )
     .await?;
@@ -295,6 +302,7 @@ pub async fn write_contacts(
     grants::find_created(tx).await?;
     search_index::put_aside(tx, import).await?;
     update(tx, now, import, basis).await?;
+    interests::write(tx, now, import).await?;
     grants::write(tx, now, import, now, basis).await?;
     refusals::write(tx, now, import, basis).await?;
     Ok(companies)
@@ -303,10 +311,11 @@ pub async fn write_contacts(
 async fn insert(tx: &mut Tx<'_>, now: DateTime<Utc>, import: ImportId, basis: &Basis<'_>) -> Result<()> {
     sqlx::query(
         "insert into contacts (id, company_id, first_name, last_name, email, phone, job_title, birth_date, comuna, source,
-            notes, email_basis, search_key, import_id, created_at, updated_at)
+            lifecycle, owner_id, notes, email_basis, search_key, import_id, created_at, updated_at)
          overriding system value
          select made.id, i.company_id, coalesce(s.first_name, ''), coalesce(s.last_name, ''), s.email, s.phone, s.job_title,
-            s.birth_date, s.comuna, coalesce(s.source, 'IMPORT'), s.notes,
+            s.birth_date, s.comuna, coalesce(s.source, 'IMPORT'),
+            coalesce(s.lifecycle, 'LEAD'), o.staff_id, s.notes,
             case when $3::text is not null and s.email is not null and s.accepts and m.row_number is null
                 and x.destination is null
                 and not exists (select from suppressions h where h.communication_type = 'EMAIL' and h.destination is null
@@ -317,6 +326,7 @@ async fn insert(tx: &mut Tx<'_>, now: DateTime<Utc>, import: ImportId, basis: &B
          join import_made made on made.row_number = s.row_number
          left join (select row_number from import_matches where refused) m on m.row_number = s.row_number
          left join import_companies i on i.ident = s.company_ident
+         left join import_owners o on o.said = s.owner_name
          left join (select distinct destination from suppressions
             where communication_type = 'EMAIL' and lifted_at is null) x on x.destination = s.email",
     )
@@ -367,9 +377,19 @@ pub(super) async fn grant(
 async fn update(tx: &mut Tx<'_>, now: DateTime<Utc>, import: ImportId, basis: &Basis<'_>) -> Result<()> {
     grant(tx, now, import, basis).await?;
     sqlx::query(
+        "insert into lifecycle_changes (contact_id, from_lifecycle, to_lifecycle, cause, at)
+         select c.id, c.lifecycle, u.lifecycle, $2, $1 from import_updates u join contacts c on c.id = u.id
+         where c.lifecycle <> u.lifecycle order by c.id",
+    )
+    .persistent(false)
+    .bind(now)
+    .bind(Cause::Import.code())
+    .execute(&mut **tx)
+    .await?;
+    sqlx::query(
         "update contacts c set first_name = u.first_name, last_name = u.last_name, email = u.email, phone = u.phone,
             job_title = u.job_title, birth_date = u.birth_date, comuna = u.comuna, notes = u.notes,
-            source = u.source, company_id = case when u.company_id = -1 then i.company_id else u.company_id end,
+            source = u.source, lifecycle = u.lifecycle, owner_id = u.owner_id, company_id = case when u.company_id = -1 then i.company_id else u.company_id end,
             email_basis = coalesce(u.new_basis, c.email_basis), updated_at = $1
          from import_updates u left join import_companies i on i.ident = u.company_ident
          where c.id = u.id",

@@ -9,6 +9,8 @@ mod companies;
 mod contacts;
 mod grants;
 mod history;
+mod interests;
+mod owners;
 mod permission;
 mod refusals;
 mod removal;
@@ -17,6 +19,7 @@ mod telephones;
 pub use companies::{decide_companies, write_companies};
 pub use contacts::{Basis, decide_contacts, write_contacts};
 pub use history::{HistoryKind, People, decide_history, newcomers, write_history};
+pub use interests::{NewInterests, forget_interests, new_interests};
 pub use permission::{decide_permission, write_permission};
 pub use removal::{Obstacle, Touched, hold, obstacles, remove, remove_history, touched};
 
@@ -74,7 +77,7 @@ impl OnDuplicate {
 /// there is none.
 pub const COLUMNS: &str = "row_number, verdict, company_ident, company_name, company_key, rut, industry, first_name, \
     last_name, email, phone, phone_ident, job_title, birth_date, comuna, address, website, notes, source, accepts, \
-    search_key, column_name, value, reason, warning, cells, name_key";
+    search_key, column_name, value, reason, warning, cells, name_key, interests, lifecycle, owner_name";
 
 /// Further columns of a file of history, after [`COLUMNS`].
 pub const HISTORY_COLUMNS: &str = "event_kind, event_on, item, amount, quantity";
@@ -117,7 +120,7 @@ pub async fn stage(tx: &mut Tx<'_>, rules: Rules<'_>) -> Result<()> {
             industry text, first_name text, last_name text, email text, phone text, phone_ident text, job_title text,
             birth_date date, comuna text, address text, website text, notes text, source text, accepts boolean,
             search_key text, column_name text, value text, reason text, warning text, cells text[],
-            name_key text, event_kind text, event_on date, item text, amount bigint, quantity int
+            name_key text, interests text[], lifecycle text, owner_name text, event_kind text, event_on date, item text, amount bigint, quantity int
         ) on commit drop",
     )
     .await?;

@@ -1,7 +1,7 @@
 //! Taking back in bulk what an import wrote, as long as nobody built on it.
 
 use crate::{
-    contacts::contact::full_name,
+    contacts::{contact::full_name, lifecycle::Cause},
     db::Tx,
     error::Result,
     ids::{CompanyId, ContactId, ImportId},
@@ -109,7 +109,8 @@ macro_rules! obstacles {
                     and (exists (select from interactions a where a.contact_id = c.id)
                         or exists (select from tasks t where t.contact_id = c.id)
                         or exists (select from pipeline_cards p where p.contact_id = c.id)
-                        or exists (select from contact_interests w where w.contact_id = c.id)
+                        or exists (select from contact_interests w
+                            where w.contact_id = c.id and w.import_id is distinct from $1)
                         or exists (select from list_members l where l.contact_id = c.id and l.came_as is null)
                         or exists (select from history_entries h
                             where h.contact_id = c.id and h.import_id is distinct from $1))
@@ -257,9 +258,22 @@ pub async fn remove(tx: &mut Tx<'_>, now: DateTime<Utc>, import: ImportId) -> Re
     .execute(&mut **tx)
     .await?;
     sqlx::query!(
+        "insert into lifecycle_changes (contact_id, from_lifecycle, to_lifecycle, cause, at)
+         select c.id, c.lifecycle, b.before ->> 'lifecycle', $3, $2
+         from import_changes b join contacts c on c.id = b.subject_id
+         where b.import_id = $1 and b.subject_kind = 'contact' and c.lifecycle <> b.before ->> 'lifecycle'
+         order by c.id",
+        import.0,
+        now,
+        Cause::Undone.code()
+    )
+    .execute(&mut **tx)
+    .await?;
+    sqlx::query!(
         "update contacts c set company_id = (select id from companies where id = b.company_id), first_name = b.first_name, last_name = b.last_name,
             email = b.email, phone = b.phone, job_title = b.job_title, birth_date = b.birth_date, comuna = b.comuna,
-            notes = b.notes, source = b.source, email_basis = b.email_basis, sms_basis = b.sms_basis,
+            notes = b.notes, source = b.source, lifecycle = b.lifecycle,
+            owner_id = (select id from staff_users where id = b.owner_id), email_basis = b.email_basis, sms_basis = b.sms_basis,
             whatsapp_basis = b.whatsapp_basis, search_key = b.search_key, updated_at = b.updated_at
          from (select (jsonb_populate_record(null::contacts, before)).* from import_changes
                where import_id = $1 and subject_kind = 'contact') b

@@ -92,7 +92,7 @@ pub async fn update(
         return Ok(());
     }
     sqlx::query!(
-        "update interests set name = $2, category = $3, key = $4 where id = $1",
+        "update interests set name = $2, category = $3, key = $4, import_id = null where id = $1",
         id.0,
         name,
         category,
@@ -129,8 +129,8 @@ pub async fn join(
     let (gone, kept) = if from < into { (first, second) } else { (second, first) };
     unless_asked_about(tx, &gone).await?;
     let moved = sqlx::query!(
-        "insert into contact_interests (contact_id, interest_id, at)
-         select contact_id, $2, at from contact_interests where interest_id = $1 order by contact_id
+        "insert into contact_interests (contact_id, interest_id, at, import_id)
+         select contact_id, $2, at, import_id from contact_interests where interest_id = $1 order by contact_id
          on conflict do nothing",
         from.0,
         into.0
@@ -189,6 +189,23 @@ async fn unless_asked_about(tx: &mut Tx<'_>, it: &Interest) -> Result<()> {
             "«{}» quedó como estaba: lo usa el segmento «{segment}». Cámbialo ahí primero.",
             it.name
         ))),
+    }
+}
+
+/// Remove an interest unless somebody has it or a segment asks about it; gives whether it is gone.
+///
+/// # Errors
+/// [`Error::Forbidden`], [`Error::NotFound`], or the database's.
+pub async fn remove_unused(
+    tx: &mut Tx<'_>,
+    now: DateTime<Utc>,
+    actor: &Actor,
+    id: InterestId,
+) -> Result<bool> {
+    match remove(tx, now, actor, id).await {
+        Ok(_) => Ok(true),
+        Err(Error::Refused(_)) => Ok(false),
+        Err(error) => Err(error),
     }
 }
 

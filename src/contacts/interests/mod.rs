@@ -26,7 +26,7 @@ pub struct Interest {
 }
 
 /// Most characters of a tag or a category.
-const LONGEST: usize = 60;
+pub const LONGEST: usize = 60;
 
 /// Every tag, by category and name.
 ///

@@ -20,7 +20,11 @@ use sqlx::PgPool;
 /// The columns that `import_rows` and the staging table share.
 const SHARED: &str = "row_number, company_name, company_key, rut, industry, first_name, last_name, email, phone, \
     phone_ident, search_key, job_title, birth_date, comuna, address, website, notes, source, accepts, column_name, \
-    value, warning, cells, name_key, event_kind, event_on, item, amount, quantity";
+    value, warning, cells, name_key, interests, lifecycle, owner_name, \
+    event_kind, event_on, item, amount, quantity";
+
+/// Interests that a file may make: a column with more of them is one of something else.
+const MOST_NEW_INTERESTS: usize = 200;
 
 /// What the base says to each row that it says something to.
 const NOTES: &str =
@@ -128,7 +132,17 @@ pub(super) async fn decide(
     };
     match import.kind {
         Kind::Companies => bulk::decide_companies(tx, header(Field::CompanyName)).await?,
-        Kind::Contacts => bulk::decide_contacts(tx, header(Field::Phone)).await?,
+        Kind::Contacts => {
+            bulk::decide_contacts(tx, header(Field::Phone)).await?;
+            let made = bulk::new_interests(tx).await?;
+            if made.are_too_many || made.names.len() > MOST_NEW_INTERESTS {
+                return Err(Stop::Unreadable(format!(
+                    "La columna «{}» trae más de {MOST_NEW_INTERESTS} intereses que no existen: parece que no son \
+                     intereses. No se guardó nada. Indica qué es esa columna y vuelve a simular.",
+                    header(Field::Interests)
+                )));
+            }
+        }
         Kind::History => {
             let people = People {
                 create: import.history.create_people,
@@ -154,7 +168,8 @@ async fn remember(tx: &mut Tx<'_>, import: &Import) -> Result<(), Stop> {
         }
         Kind::Contacts => {
             "insert into import_changes (import_id, subject_kind, subject_id, before)
-             select $1, $2, c.id, to_jsonb(c) from import_updates u join contacts c on c.id = u.id"
+             select $1, $2, c.id, to_jsonb(c) from contacts c
+             where c.id in (select id from import_updates union select contact_id from import_tagged)"
         }
     };
     sqlx::query(statement)
@@ -280,6 +295,7 @@ pub(super) struct Books {
     warned: i64,
     unsubscribed: i64,
     permitted: i64,
+    new_interests: Vec<String>,
     foreseen: Written,
 }
 
@@ -318,6 +334,7 @@ pub(super) async fn count(tx: &mut Tx<'_>, import: &Import) -> Result<Books, Sto
     }
     let mut foreseen = Written::default();
     let mut permitted = 0;
+    let mut new_interests = Vec::new();
     match import.kind {
         Kind::Companies => foreseen.companies = counts.created.unsigned_abs(),
         Kind::History => foreseen.people = bulk::newcomers(tx).await?.unsigned_abs(),
@@ -339,9 +356,10 @@ pub(super) async fn count(tx: &mut Tx<'_>, import: &Import) -> Result<Books, Sto
             .persistent(false)
             .fetch_one(&mut **tx)
             .await?;
+            new_interests = bulk::new_interests(tx).await?.names;
         }
     }
-    Ok(Books { counts, warned, unsubscribed, permitted, foreseen })
+    Ok(Books { counts, warned, unsubscribed, permitted, new_interests, foreseen })
 }
 
 /// Close the step: simulated, or `written`.
@@ -358,7 +376,7 @@ pub(super) async fn finish(
     let finished = sqlx::query!(
         "update imports set status = $2, progress = 100, rows_read = $3, total = $3, created = $4, updated = $5,
             unchanged = $6, duplicates = $7, rejected = $8, warned = $9, companies_created = $10, people_created = $12, unsubscribed = $13,
-            permitted = $14, failure = null, simulation = simulation + case when $2 = 'READY' then 1 else 0 end,
+            permitted = $14, new_interests = $15, failure = null, simulation = simulation + case when $2 = 'READY' then 1 else 0 end,
             attempts = 0, analysed_at = coalesce(analysed_at, $11),
             applied_at = case when $2 = 'DONE' then $11 end, finished_at = case when $2 = 'DONE' then $11 end
          where id = $1 and not cancel_requested",
@@ -376,6 +394,7 @@ pub(super) async fn finish(
         i64::try_from(beside.people).unwrap_or(0),
         books.unsubscribed,
         books.permitted,
+        &books.new_interests,
     )
     .execute(&mut **tx)
     .await?

@@ -47,6 +47,12 @@ pub struct Checked {
     pub notes: Option<String>,
     /// Code of the source.
     pub source: Option<&'static str>,
+    /// What the person is interested in, each once, as written.
+    pub interests: Vec<String>,
+    /// Code of the stage of the relationship.
+    pub lifecycle: Option<&'static str>,
+    /// Who of the team looks after the person, as written.
+    pub owner: Option<String>,
     /// Whether the person agrees, where the file says it.
     pub accepts: Option<bool>,
     /// What happened, in a file of history.

@@ -16,6 +16,7 @@ mod mending;
 mod undo;
 mod permission;
 mod properties;
+mod relationship;
 mod sharing;
 mod told;
 mod web;

@@ -36,13 +36,19 @@ fn rows() -> impl Strategy<Value = Vec<Vec<String>>> {
     let day = one_of(&["", "1-2-2025", "45000", "ayer", "31/12/2199"]);
     let amount = one_of(&["", "$15.990", "0", "-1", "mucho"]);
     let accepts = one_of(&["", "", "sí", "no", "quizás"]);
-    let row = (email, phone, name, company, rut, day, amount, accepts)
-        .prop_map(|(a, b, c, d, e, f, g, h)| vec![a, b, c, d, e, f, g, h]);
+    let interests = one_of(&["", "", "Yoga", "yoga, Spa", "Spa|Kayak", "-"]);
+    let stage = one_of(&["", "", "Cliente", "prospecto", "ex cliente", "otra"]);
+    let owner = one_of(&["", "Berta", "berta@negocio.example", "Nadie"]);
+    let row = ((email, phone, name, company, rut, day), (amount, accepts, interests, stage, owner)).prop_map(
+        |((a, b, c, d, e, f), (g, h, i, j, k))| vec![a, b, c, d, e, f, g, h, format!("\"{i}\""), j, k],
+    );
     proptest::collection::vec(row, 1..40)
 }
 
 fn csv(rows: &[Vec<String>]) -> String {
-    let mut text = "correo;telefono;nombre;empresa;rut empresa;fecha;monto;acepta\n".to_owned();
+    let mut text =
+        "correo;telefono;nombre;empresa;rut empresa;fecha;monto;acepta;intereses;etapa;responsable\n"
+            .to_owned();
     for row in rows {
         text.push_str(&row.join(";"));
         text.push('\n');
@@ -106,6 +112,7 @@ async fn base(db: &PgPool) -> serde_json::Value {
             'words', (select jsonb_agg(to_jsonb(t) order by contact_id) from contact_words t),
             'history', (select jsonb_agg(to_jsonb(t) order by id) from history_entries t),
             'interests', (select jsonb_agg(to_jsonb(t) order by contact_id, interest_id) from contact_interests t),
+            'catalogue', (select jsonb_agg(to_jsonb(t) order by id) from interests t),
             -- No row means zeros.
             'metrics', (select jsonb_agg(to_jsonb(t) order by contact_id) from contact_metrics t
                 where visits + purchases + enrolments + spent > 0 or first_activity_at is not null),
@@ -157,6 +164,14 @@ fn file() -> impl Strategy<Value = (KindArg, OnDuplicate, bool, Vec<Vec<String>>
 #[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
 async fn any_file_is_counted_row_by_row_and_can_be_taken_back(db: PgPool) {
     let (mut at, mut taken_back) = (now(), 0);
+    sqlx::query(
+        "insert into staff_users (email, name, role, password_hash, active, created_at, updated_at)
+         values ('berta@negocio.example', 'Berta', 'STAFF', 'x', true, $1, $1)",
+    )
+    .bind(at)
+    .execute(&db)
+    .await
+    .unwrap();
     for seed in 0..TAKEN_BACK {
         let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[seed; 32]);
         let mut runner = TestRunner::new_with_rng(Config::default(), rng);

@@ -1,0 +1,194 @@
+//! The interests that staged people bring: found by what they are called, made where they are new, and given. Nobody
+//! loses one by a file.
+
+use super::run;
+use crate::{
+    access::Actor,
+    audit,
+    chile::text::fold,
+    contacts::interests,
+    db::Tx,
+    error::Result,
+    ids::{ImportId, InterestId},
+};
+use chrono::{DateTime, Utc};
+use serde_json::json;
+
+/// Different spellings that are looked at: a column with more holds no interests.
+const MOST_SPELLINGS: i64 = 5_000;
+
+/// The interests that a file would make.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewInterests {
+    /// By name, in alphabetical order.
+    pub names: Vec<String>,
+    /// The file holds more different ones than are looked at.
+    pub are_too_many: bool,
+}
+
+/// What the known people of the file lack: fills `import_topics(name, key, interest_id)`, one row for each spelling, and
+/// `import_tagged(contact_id, row_number, key)`.
+pub(super) async fn find(tx: &mut Tx<'_>) -> Result<()> {
+    run(
+        tx,
+        "create temp table import_topics (name text not null, key text not null, interest_id bigint) on commit drop",
+    )
+    .await?;
+    run(
+        tx,
+        "create temp table import_tagged (contact_id bigint not null, row_number int not null, key text not null)
+         on commit drop",
+    )
+    .await?;
+    let names: Vec<String> = sqlx::query_scalar(
+        "select name from (
+            select said.name, min(s.row_number) as first from import_staging s cross join unnest(s.interests) said (name)
+            where s.verdict is null and s.interests is not null group by said.name
+         ) spelt order by first limit $1",
+    )
+    .persistent(false)
+    .bind(MOST_SPELLINGS + 1)
+    .fetch_all(&mut **tx)
+    .await?;
+    if names.is_empty() {
+        return Ok(());
+    }
+    let keys: Vec<String> = names.iter().map(|it| fold(it)).collect();
+    // Held: somebody may be joining two of them.
+    sqlx::query(
+        "with known as (select id, key from interests where key = any ($2) order by id for key share)
+         insert into import_topics
+         select said.name, said.key, known.id
+         from unnest($1::text[], $2::text[]) with ordinality said (name, key, place)
+         left join known on known.key = said.key order by said.place",
+    )
+    .persistent(false)
+    .bind(&names)
+    .bind(&keys)
+    .execute(&mut **tx)
+    .await?;
+    run(tx, "analyze import_topics").await?;
+    run(
+        tx,
+        "insert into import_tagged
+         select distinct m.contact_id, m.row_number, t.key
+         from import_staging s
+         join import_matches m on m.row_number = s.row_number
+         cross join import_rules r
+         cross join unnest(s.interests) said (name)
+         join import_topics t on t.name = said.name
+         where s.verdict is null and s.interests is not null and m.contact_id is not null and m.duplicate_of is null
+            and not r.skip
+            and not exists (select from contact_interests c
+                where c.contact_id = m.contact_id and c.interest_id = t.interest_id)",
+    )
+    .await?;
+    Ok(())
+}
+
+/// The interests that the decided rows of a file of contacts would make.
+///
+/// # Errors
+/// When the database fails.
+pub async fn new_interests(tx: &mut Tx<'_>) -> Result<NewInterests> {
+    let (names, spellings): (Vec<String>, i64) = sqlx::query_as(
+        "select coalesce((select array_agg(name order by key) from (
+                select distinct on (t.key) t.key, t.name
+                from import_topics t where t.interest_id is null and t.key in (
+                    select key from import_tagged
+                    union
+                    select t.key from import_decided d join import_staging s on s.row_number = d.row_number
+                        cross join unnest(s.interests) said (name) join import_topics t on t.name = said.name
+                    where d.verdict = 'CREATED' and s.interests is not null
+                ) order by t.key, t.ctid
+            ) made), '{}'), (select count(*) from import_topics)",
+    )
+    .persistent(false)
+    .fetch_one(&mut **tx)
+    .await?;
+    Ok(NewInterests { names, are_too_many: spellings > MOST_SPELLINGS })
+}
+
+/// Give what was found, and to the people whom the file made what it says of them.
+pub(super) async fn write(tx: &mut Tx<'_>, now: DateTime<Utc>, import: ImportId) -> Result<()> {
+    // Whoever is changed is changed when the import is written, else it could not be taken back.
+    sqlx::query("update contacts c set updated_at = $1 where c.id in (select contact_id from import_tagged)")
+        .persistent(false)
+        .bind(now)
+        .execute(&mut **tx)
+        .await?;
+    run(
+        tx,
+        "insert into import_tagged
+         select distinct made.id, made.row_number, t.key
+         from import_staging s
+         join import_made made on made.row_number = s.row_number
+         cross join unnest(s.interests) said (name)
+         join import_topics t on t.name = said.name
+         where s.interests is not null",
+    )
+    .await?;
+    make(tx, now, import).await?;
+    sqlx::query(
+        "insert into contact_interests (contact_id, interest_id, at, import_id)
+         select distinct it.contact_id, t.interest_id, $1::timestamptz, $2::bigint
+         from import_tagged it join (select distinct key, interest_id from import_topics) t on t.key = it.key
+         order by it.contact_id, t.interest_id
+         on conflict do nothing",
+    )
+    .persistent(false)
+    .bind(now)
+    .bind(import.0)
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// Make those that nobody made yet, each by its first spelling.
+async fn make(tx: &mut Tx<'_>, now: DateTime<Utc>, import: ImportId) -> Result<()> {
+    let made: Vec<(i64, String)> = sqlx::query_as(
+        "insert into interests (name, category, key, created_at, import_id)
+         select distinct on (t.key) t.name, '', t.key, $1, $2 from import_topics t
+         where t.interest_id is null and t.key in (select key from import_tagged) order by t.key, t.ctid
+         on conflict on constraint interests_once do nothing returning id, name",
+    )
+    .persistent(false)
+    .bind(now)
+    .bind(import.0)
+    .fetch_all(&mut **tx)
+    .await?;
+    for (id, name) in made {
+        let change = audit::Change {
+            action: "interest.create",
+            subject_kind: "interest",
+            subject_id: Some(id),
+            after: Some(json!({ "name": name, "category": "", "import": import.0 })),
+            ..audit::Change::default()
+        };
+        audit::record(tx, now, &Actor::System, change).await?;
+    }
+    run(
+        tx,
+        "update import_topics t set interest_id = i.id from interests i where t.interest_id is null and i.key = t.key",
+    )
+    .await?;
+    Ok(())
+}
+
+/// Take back what `import` gave to people who stay, and the interests that it made and nobody else uses.
+///
+/// # Errors
+/// When the database fails.
+pub async fn forget_interests(tx: &mut Tx<'_>, now: DateTime<Utc>, import: ImportId) -> Result<()> {
+    sqlx::query!("delete from contact_interests where import_id = $1", import.0).execute(&mut **tx).await?;
+    let made = sqlx::query_scalar!(
+        r#"select id as "id: InterestId" from interests where import_id = $1 order by id"#,
+        import.0
+    )
+    .fetch_all(&mut **tx)
+    .await?;
+    for id in made {
+        interests::catalogue::remove_unused(tx, now, &Actor::System, id).await?;
+    }
+    Ok(())
+}
