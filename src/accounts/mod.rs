@@ -1,6 +1,7 @@
 //! People who sign in: their accounts, passwords and sessions, and the first of them.
 //! Knows no HTTP: cookies and forms are the web's.
 
+pub mod caller;
 pub mod cleanup;
 pub mod keys;
 pub mod login;

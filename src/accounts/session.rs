@@ -53,8 +53,31 @@ pub enum Lookup {
     Live(Session),
     /// Someone once: too long unused, too old, or the account was closed.
     Expired,
-    /// Nobody.
-    Unknown,
+}
+
+/// A session as it is kept, with whose it is.
+#[derive(Clone, Debug)]
+pub struct Kept {
+    /// The row.
+    pub id: i64,
+    /// Whose.
+    pub staff: StaffId,
+    /// What each of their forms carries.
+    pub csrf_token: String,
+    /// What the next page says once.
+    pub notice: Option<Value>,
+    /// Last used, to within five minutes.
+    pub last_seen_at: DateTime<Utc>,
+    /// Over from then on, used or not.
+    pub expires_at: DateTime<Utc>,
+    /// Their name.
+    pub name: String,
+    /// Their address.
+    pub email: String,
+    /// Code of what they may do.
+    pub role: String,
+    /// May sign in.
+    pub active: bool,
 }
 
 /// A session in the list of one's own.
@@ -100,21 +123,11 @@ pub async fn start(tx: &mut Tx<'_>, now: DateTime<Utc>, staff: StaffId, user_age
     Ok(token)
 }
 
-/// Who holds `token`. Writes down that it was used.
+/// Whom the session `row` stands for. Writes down that it was used.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn find(db: &mut PgConnection, now: DateTime<Utc>, token: &str) -> Result<Lookup> {
-    let row = sqlx::query!(
-        "select s.id, s.staff_user_id, s.csrf_token, s.notice, s.last_seen_at, s.expires_at,
-                u.name, u.email, u.role, u.active
-         from staff_sessions s join staff_users u on u.id = s.staff_user_id
-         where s.token_hash = $1",
-        &digest(token),
-    )
-    .fetch_optional(&mut *db)
-    .await?;
-    let Some(row) = row else { return Ok(Lookup::Unknown) };
+pub async fn recognise(db: &mut PgConnection, now: DateTime<Utc>, row: Kept) -> Result<Lookup> {
     let over = row.expires_at <= now || row.last_seen_at + IDLE <= now || !row.active;
     let Some(role) = Role::from_code(&row.role).filter(|_| !over) else { return Ok(Lookup::Expired) };
     if row.last_seen_at + TOUCH_EVERY <= now {
@@ -124,7 +137,7 @@ pub async fn find(db: &mut PgConnection, now: DateTime<Utc>, token: &str) -> Res
     }
     Ok(Lookup::Live(Session {
         id: row.id,
-        staff: StaffId(row.staff_user_id),
+        staff: row.staff,
         name: row.name,
         email: row.email,
         role,
@@ -187,6 +200,8 @@ pub async fn list(db: &PgPool, now: DateTime<Utc>, owner: StaffId) -> Result<Vec
     .await?)
 }
 
-fn digest(token: &str) -> Vec<u8> {
+/// What is kept of `token`.
+#[must_use]
+pub fn digest(token: &str) -> Vec<u8> {
     Sha256::digest(token.as_bytes()).to_vec()
 }

@@ -4,4 +4,3 @@ pub mod choices;
 pub mod home;
 pub mod reach;
 pub mod timeline;
-pub mod waiting;

@@ -3,7 +3,7 @@
 use super::{
     guard,
     session::{self, Found},
-    shell::{self, Shell, Theme},
+    shell::{Shell, Theme},
 };
 use crate::{error::Error, ids::ContactId, state::AppState};
 use askama::Template;
@@ -213,10 +213,8 @@ async fn framed(
     if machine || wants_json(headers) || guard::is_htmx(headers) || trouble.status.is_server_error() {
         return None;
     }
-    let found = session::find_and_keep(state, &CookieJar::from_headers(headers)).await.ok()?;
-    let (Found::Live(session), Some(mut db)) = found else { return None };
-    let waiting = shell::counts(&mut db, state, &session).await;
-    drop(db);
+    let found = session::find(state, &CookieJar::from_headers(headers)).await.ok()?;
+    let Found::Live(session, waiting) = found else { return None };
     let page = FramedPage {
         shell: Shell::around(state, &session, uri, headers, waiting).await,
         status: trouble.status.as_u16(),

@@ -92,8 +92,8 @@ async fn guest(state: &AppState, rule: Rule, mut request: Request, next: Next) -
 
 async fn staff(state: &AppState, rule: Rule, mut request: Request, next: Next) -> Response {
     let jar = CookieJar::from_headers(request.headers());
-    let (session, db) = match session::find_and_keep(state, &jar).await {
-        Ok((Found::Live(it), db)) => (it, db),
+    let (session, waiting, db) = match session::find_and_keep(state, &jar).await {
+        Ok((Found::Live(it, waiting), db)) => (it, waiting, db),
         Ok((Found::Expired, _)) => return sign_in_first(&request, true),
         Ok((Found::Nobody, _)) => return sign_in_first(&request, false),
         Err(error) => return WebError::from(error).into_response(),
@@ -119,6 +119,7 @@ async fn staff(state: &AppState, rule: Rule, mut request: Request, next: Next) -
     let session = Arc::new(session);
     let shown = flash::Shown::default();
     request.extensions_mut().insert(actor);
+    request.extensions_mut().insert(waiting);
     request.extensions_mut().insert(Arc::clone(&session));
     request.extensions_mut().insert(shown.clone());
     let (safe, path) = (is_safe(request.method()), request.uri().path().to_owned());

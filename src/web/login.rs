@@ -61,7 +61,7 @@ async fn show(
     headers: HeaderMap,
     Query(why): Query<Why>,
 ) -> Answer {
-    if let Found::Live(_) = session::find(&state, &jar).await? {
+    if let Found::Live(..) = session::find(&state, &jar).await? {
         return Ok(Redirect::to(session::local_path(&why.next).unwrap_or("/")).into_response());
     }
     let notice = match why.reason.as_str() {
@@ -109,7 +109,7 @@ async fn sign_in(
     let (status, problem) = match login::attempt(&state.db, now, &state.config, who).await? {
         Attempt::Done { token, .. } => {
             // A cookie held from before is not continued: the session is another one.
-            if let Found::Live(old) = session::find(&state, &jar).await? {
+            if let Found::Live(old, _) = session::find(&state, &jar).await? {
                 let mut tx = state.db.begin().await?;
                 sessions::end(&mut tx, old.staff, old.id).await?;
                 tx.commit().await?;

@@ -2,8 +2,11 @@
 
 use crate::{
     access::Actor,
+    accounts::caller::{Waiting, caller},
     accounts::session::{self, Lookup, Session},
+    chile::time,
     config::Config,
+    demo,
     error::{Error, Result},
     state::AppState,
 };
@@ -26,10 +29,14 @@ use super::error::WebError;
 
 /// Whose cookie it is.
 pub(super) enum Found {
-    Live(Session),
+    /// With what waits for them.
+    Live(Session, Waiting),
     Expired,
     Nobody,
 }
+
+/// What the frame of a page counts, up to this.
+const ENOUGH: i64 = 100;
 
 /// The session of the request's cookie.
 pub(super) async fn find(state: &AppState, jar: &CookieJar) -> Result<Found> {
@@ -45,10 +52,15 @@ pub(super) async fn find_and_keep(
         return Ok((Found::Nobody, None));
     };
     let mut db = state.db.acquire().await?;
-    let found = match session::find(&mut db, state.clock.now(), cookie.value()).await? {
-        Lookup::Live(session) => Found::Live(session),
+    let now = state.clock.now();
+    let found = caller(&mut db, cookie.value(), time::local_date(now), ENOUGH, demo::EMAIL).await?;
+    let found = match found {
+        Some((kept, waiting)) => match session::recognise(&mut db, now, kept).await? {
+            Lookup::Live(session) => Found::Live(session, waiting),
+            Lookup::Expired => Found::Expired,
+        },
         // The browser still has a cookie that once was ours: it ended, whoever ended it.
-        Lookup::Expired | Lookup::Unknown => Found::Expired,
+        None => Found::Expired,
     };
     Ok((found, Some(db)))
 }

@@ -1,19 +1,17 @@
 //! What `layout.html` needs to draw the frame around a page.
 
 use super::{
-    connection,
     error::WebError,
     flash::{Flash, Shown},
     routes,
 };
 use crate::{
     access::{Permission, Role},
+    accounts::caller::Waiting,
     accounts::session::Session,
     channels::Channel,
-    chile::time,
     demo,
     error::Error,
-    reports::waiting::{Waiting, waiting},
     state::AppState,
 };
 use axum::{
@@ -21,7 +19,6 @@ use axum::{
     http::{HeaderMap, Uri, request::Parts},
 };
 use axum_extra::extract::CookieJar;
-use sqlx::PgConnection;
 use std::sync::Arc;
 
 /// Light or dark, as the person chose, else as their system is.
@@ -109,15 +106,6 @@ pub(super) struct Shell {
     pub query: String,
 }
 
-/// What the frame counts, up to this.
-const ENOUGH: i64 = 100;
-
-/// What waits for the person of `session`. A frame without its counts is better than no page.
-pub(super) async fn counts(db: &mut PgConnection, state: &AppState, session: &Session) -> Waiting {
-    let today = time::local_date(state.clock.now());
-    waiting(db, session.staff, today, ENOUGH, demo::EMAIL).await.unwrap_or_default()
-}
-
 impl Shell {
     /// The frame around the page at `uri`, for the person of `session`. What is to be said once
     /// is left for a page that was asked for.
@@ -165,11 +153,7 @@ impl FromRequestParts<AppState> for Shell {
             shown.mark();
         }
         let flash = session.notice.clone().and_then(|it| serde_json::from_value(it).ok());
-        let mut waiting = Waiting::default();
-        if let Ok(mut db) = connection::borrow(parts, state).await {
-            waiting = counts(&mut db, state, &session).await;
-            connection::give_back(parts, db);
-        }
+        let waiting = parts.extensions.get::<Waiting>().cloned().unwrap_or_default();
         let frame = Shell::around(state, &session, &parts.uri, &parts.headers, waiting).await;
         Ok(Shell { flash, ..frame })
     }

@@ -12,6 +12,7 @@ use chrono::{DateTime, TimeZone, Utc};
 use chrono_tz::America::Santiago;
 use llovizna::{
     access::Role,
+    accounts::caller::caller,
     accounts::session,
     channels::{Accepted, Channel, Checking, Email, Outgoing, SendError, Sender, Senders, Sending},
     clock::Clock,
@@ -266,11 +267,9 @@ impl TestApp {
         let mut tx = self.state.db.begin().await.unwrap();
         let token = session::start(&mut tx, self.now(), id, "Tests").await.unwrap();
         tx.commit().await.unwrap();
-        let session::Lookup::Live(found) =
-            session::find(&mut self.state.db.acquire().await.unwrap(), self.now(), &token).await.unwrap()
-        else {
-            panic!("a session just started is live")
-        };
+        let mut db = self.state.db.acquire().await.unwrap();
+        let (found, _) = caller(&mut db, &token, self.now().date_naive(), 1, "").await.unwrap().unwrap();
+        drop(db);
         let name = if self.state.config.is_https() { "__Host-llovizna" } else { "llovizna" };
         Browser {
             app: self,
