@@ -91,7 +91,11 @@ pub(super) async fn find(tx: &mut Tx<'_>) -> Result<()> {
 /// # Errors
 /// When the database fails.
 pub async fn new_interests(tx: &mut Tx<'_>) -> Result<NewInterests> {
-    let (names, spellings): (Vec<String>, i64) = sqlx::query_as(
+    let spellings = spellings(tx).await?;
+    if spellings == 0 {
+        return Ok(NewInterests { names: Vec::new(), are_too_many: false });
+    }
+    let names: Vec<String> = sqlx::query_scalar(
         "select coalesce((select array_agg(name order by key) from (
                 select distinct on (t.key) t.key, t.name
                 from import_topics t where t.interest_id is null and t.key in (
@@ -101,7 +105,7 @@ pub async fn new_interests(tx: &mut Tx<'_>) -> Result<NewInterests> {
                         cross join unnest(s.interests) said (name) join import_topics t on t.name = said.name
                     where d.verdict = 'CREATED' and s.interests is not null
                 ) order by t.key, t.ctid
-            ) made), '{}'), (select count(*) from import_topics)",
+            ) made), '{}')",
     )
     .persistent(false)
     .fetch_one(&mut **tx)
@@ -109,8 +113,19 @@ pub async fn new_interests(tx: &mut Tx<'_>) -> Result<NewInterests> {
     Ok(NewInterests { names, are_too_many: spellings > MOST_SPELLINGS })
 }
 
+/// How many different spellings of interests the file holds. Most files hold none.
+async fn spellings(tx: &mut Tx<'_>) -> Result<i64> {
+    Ok(sqlx::query_scalar("select count(*) from import_topics")
+        .persistent(false)
+        .fetch_one(&mut **tx)
+        .await?)
+}
+
 /// Give what was found, and to the people whom the file made what it says of them.
 pub(super) async fn write(tx: &mut Tx<'_>, now: DateTime<Utc>, import: ImportId) -> Result<()> {
+    if spellings(tx).await? == 0 {
+        return Ok(());
+    }
     // Whoever is changed is changed when the import is written, else it could not be taken back.
     sqlx::query("update contacts c set updated_at = $1 where c.id in (select contact_id from import_tagged)")
         .persistent(false)
