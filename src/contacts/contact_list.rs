@@ -7,7 +7,7 @@ pub use super::{
 };
 
 use super::{
-    by_activity::by_activity,
+    by_figure::{Figure, by_figure},
     columns::Column,
     found::{self, Found},
     list_row::{self, Beside},
@@ -30,6 +30,10 @@ pub enum Sort {
     Name,
     /// The latest to give a sign of life first; who never gave one last, the latest made first.
     Activity,
+    /// Who spent most first; who never spent anything last, the latest made first.
+    Spent,
+    /// Who came most often first; who never came last, the latest made first.
+    Visits,
     /// As [`Filter::among`] lists them. One page; the place is not looked at.
     Given,
 }
@@ -42,6 +46,8 @@ impl Row {
             Sort::Newest | Sort::Given => Key::Row,
             Sort::Name => Key::Text(self.search_key.clone()),
             Sort::Activity => Key::At(self.last_activity_at),
+            Sort::Spent => Key::Number(self.spent.max(0)),
+            Sort::Visits => Key::Number(i64::from(self.visits)),
         };
         Edge { id: self.id.0, key }
     }
@@ -265,6 +271,8 @@ impl Matching {
             Sort::Newest => drop(query.push(" order by c.id desc")),
             Sort::Name => drop(query.push(" order by c.search_key, c.id")),
             Sort::Activity => drop(query.push(" order by m.last_activity_at desc nulls last, c.id desc")),
+            Sort::Spent => drop(query.push(" order by greatest(m.spent, 0) desc, c.id desc")),
+            Sort::Visits => drop(query.push(" order by coalesce(m.visits, 0) desc, c.id desc")),
             Sort::Given => {
                 query.push(" order by array_position(").push_bind(self.filter.among.clone()).push(", c.id)");
             }
@@ -304,10 +312,18 @@ impl Look<'_> {
         let Look { filter, found, sort, size, beside, .. } = self;
         match sort {
             Sort::Given => Ok((given(db, filter, size, beside).await?, None)),
-            Sort::Activity => Ok((by_activity(db, filter, found, self.place, size, beside).await?, None)),
+            Sort::Activity => self.by(db, Figure::Activity).await,
+            Sort::Spent => self.by(db, Figure::Spent).await,
+            Sort::Visits => self.by(db, Figure::Visits).await,
             Sort::Newest if !matches!(found, Found::All) => Ok((self.called_first(db).await?, None)),
             Sort::Newest | Sort::Name => self.by_row(db, &[]).await,
         }
+    }
+
+    /// The page by `figure`. On the way nobody is counted.
+    async fn by(self, db: &mut PgConnection, figure: Figure) -> Result<(Page<Row>, Option<i64>)> {
+        let Look { filter, found, size, beside, .. } = self;
+        Ok((by_figure(db, figure, filter, found, (self.place, size), beside).await?, None))
     }
 
     /// What was searched for, newest first, but ahead of all who is called so.

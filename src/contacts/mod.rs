@@ -36,7 +36,7 @@ pub mod duplicates;
 pub mod merge;
 pub mod deletion;
 
-mod by_activity;
+mod by_figure;
 mod check;
 mod found;
 mod list_row;

@@ -166,7 +166,7 @@ pub async fn list(db: impl PgExecutor<'_>, filter: Filter, place: Place, size: u
         match edge.key {
             Key::Day(day) => sql.push_bind(day),
             Key::At(at) => sql.push_bind(at),
-            Key::Row | Key::Text(_) => sql.push("null"),
+            Key::Row | Key::Number(_) | Key::Text(_) => sql.push("null"),
         };
         sql.push(", ").push_bind(edge.id).push(")");
     }

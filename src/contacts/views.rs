@@ -63,6 +63,8 @@ impl Listed for contact_list::Filter {
         match sort {
             contact_list::Sort::Name => "NAME",
             contact_list::Sort::Activity => "ACTIVITY",
+            contact_list::Sort::Spent => "SPENT",
+            contact_list::Sort::Visits => "VISITS",
             contact_list::Sort::Newest | contact_list::Sort::Given => "NEWEST",
         }
     }
@@ -71,6 +73,8 @@ impl Listed for contact_list::Filter {
         match code {
             "NAME" => contact_list::Sort::Name,
             "ACTIVITY" => contact_list::Sort::Activity,
+            "SPENT" => contact_list::Sort::Spent,
+            "VISITS" => contact_list::Sort::Visits,
             _ => contact_list::Sort::Newest,
         }
     }

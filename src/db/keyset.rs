@@ -32,6 +32,8 @@ pub enum Key {
     Row,
     /// A moment; none: it never came.
     At(Option<DateTime<Utc>>),
+    /// A number; 0 where there is none.
+    Number(i64),
     /// A day.
     Day(NaiveDate),
     /// A text, which may be somebody's name.

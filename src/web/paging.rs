@@ -11,6 +11,8 @@ use chrono::DateTime;
 
 /// Marks a row that has no moment to be sorted by.
 const NEVER: &str = "never";
+/// Marks a number.
+const NUMBER: char = 'n';
 /// Marks a text that is sealed.
 const SEALED: char = 's';
 
@@ -24,6 +26,7 @@ pub(super) fn written(config: &Config, edge: &Edge) -> Result<String> {
         Key::Row => id.to_string(),
         Key::At(Some(at)) => format!("{id}.{}", at.timestamp_micros()),
         Key::At(None) => format!("{id}.{NEVER}"),
+        Key::Number(number) => format!("{id}.{NUMBER}{number}"),
         Key::Day(day) => format!("{id}.{day}"),
         Key::Text(text) => format!("{id}.{SEALED}{}", keys::seal(config, Purpose::Edge, text)?),
     })
@@ -42,6 +45,8 @@ pub(super) fn read(config: &Config, text: &str) -> Result<Option<Edge>> {
         Some(Key::At(None))
     } else if let Some(sealed) = key.strip_prefix(SEALED) {
         keys::unseal(config, Purpose::Edge, sealed)?.map(Key::Text)
+    } else if let Some(number) = key.strip_prefix(NUMBER) {
+        number.parse().ok().map(Key::Number)
     } else if let Ok(micros) = key.parse() {
         DateTime::from_timestamp_micros(micros).map(|it| Key::At(Some(it)))
     } else {
@@ -70,6 +75,8 @@ mod tests {
             Key::Row,
             Key::At(None),
             Key::At(DateTime::from_timestamp_micros(1_764_389_374_123_456)),
+            Key::Number(1_234_567),
+            Key::Number(0),
             Key::Day("2026-11-29".parse().unwrap()),
             Key::Text("muñoz ana".to_owned()),
         ];
@@ -79,7 +86,7 @@ mod tests {
             assert_eq!(read(&config, &text).unwrap(), Some(edge), "{text}");
             assert!(!text.contains("ana") && !text.contains('%') && text.is_ascii(), "{text}");
         }
-        for none in ["", "w", "7.w", "7.sw", "7.s", "7.2026-13-01", ".5"] {
+        for none in ["", "w", "7.w", "7.sw", "7.s", "7.2026-13-01", "7.n", "7.nx", ".5"] {
             assert_eq!(read(&config, none).unwrap(), None, "{none}");
         }
         assert_eq!(place(&config, "", "7").unwrap(), Place::After(Edge::row(7)));

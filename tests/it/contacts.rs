@@ -3,6 +3,7 @@
 use crate::support::{TestApp, monday_noon};
 use axum::http::StatusCode;
 use chrono::{NaiveDate, TimeDelta};
+use futures_util::TryStreamExt as _;
 use llovizna::{
     access::{Actor, Role},
     channels::Channel,
@@ -354,21 +355,22 @@ async fn the_next_page_goes_on_where_the_last_row_stood_though_it_moved_or_is_go
     for number in 1..=6 {
         create(&db, &draft(&format!("Nombre {number}"), &format!("p{number}@sur.example"))).await.unwrap();
     }
-    // The last three gave a sign of life, the sixth the latest of all; the others never did.
+    // The last three gave a sign of life, came and bought, the sixth the latest and most; the others never did.
     let ids: Vec<i64> =
         sqlx::query_scalar("select id from contacts order by id").fetch_all(&db).await.unwrap();
     for (place, id) in [3_usize, 4, 5].into_iter().map(|it| (it, ids[it])) {
         sqlx::query(
-            "insert into contact_metrics (contact_id, last_activity_at) values ($1, $2)
-             on conflict (contact_id) do update set last_activity_at = $2",
+            "insert into contact_metrics (contact_id, last_activity_at, spent, visits) values ($1, $2, $3 * 990, $3)
+             on conflict (contact_id) do update set last_activity_at = $2, spent = $3 * 990, visits = $3",
         )
         .bind(id)
         .bind(monday_noon() + TimeDelta::hours(place as i64))
+        .bind(i32::try_from(place).unwrap())
         .execute(&db)
         .await
         .unwrap();
     }
-    for sort in [Sort::Name, Sort::Newest, Sort::Activity] {
+    for sort in [Sort::Name, Sort::Newest, Sort::Activity, Sort::Spent, Sort::Visits] {
         // Within those with a sign of life, and at the first of those without.
         for size in [2, 4] {
             for moved in [true, false] {
@@ -379,8 +381,8 @@ async fn the_next_page_goes_on_where_the_last_row_stood_though_it_moved_or_is_go
                     contact_list::page(&mut tx, &Filter::default(), sort, Place::First, size).await.unwrap();
                 let last = first.rows.last().unwrap();
                 let change = if moved {
-                    "with m as (insert into contact_metrics (contact_id, last_activity_at) values ($1, '2026-01-01')
-                         on conflict (contact_id) do update set last_activity_at = '2026-01-01')
+                    "with m as (insert into contact_metrics (contact_id, last_activity_at, spent, visits) values ($1, '2026-01-01', 1, 1)
+                         on conflict (contact_id) do update set last_activity_at = '2026-01-01', spent = 1, visits = 1)
                      update contacts set search_key = 'zz' where id = $1"
                 } else {
                     "delete from contacts where id = $1"
@@ -401,6 +403,53 @@ async fn the_next_page_goes_on_where_the_last_row_stood_though_it_moved_or_is_go
                 tx.rollback().await.unwrap();
             }
         }
+    }
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn who_spent_most_comes_first_in_the_list_its_file_and_a_saved_view(db: PgPool) {
+    let app = TestApp::new(db.clone());
+    for (number, spent, visits) in [(1, 5_000, 1), (2, 0, 9), (3, 90_000, 0), (4, 5_000, 3)] {
+        create(&db, &draft(&format!("Nombre {number}"), &format!("p{number}@sur.example"))).await.unwrap();
+        sqlx::query(
+            "insert into contact_metrics (contact_id, spent, visits) select max(id), $1, $2 from contacts
+             on conflict (contact_id) do update set spent = $1, visits = $2",
+        )
+        .bind(i64::from(spent))
+        .bind(visits)
+        .execute(&db)
+        .await
+        .unwrap();
+    }
+    create(&db, &draft("Nombre 5", "p5@sur.example")).await.unwrap();
+    let admin = app.admin().await;
+    for (sort, head, expected) in [("spent", "Gastado", "34152"), ("visits", "Visitas", "24153")] {
+        let page = admin.get(&format!("/contacts?sort={sort}")).await;
+        let order = |text: &str| {
+            let found = text.split("Nombre ").skip(1).filter_map(|it| it.chars().next());
+            found.filter(char::is_ascii_digit).collect::<String>()
+        };
+        assert!(page.body.contains(head), "what it is ordered by shows: {sort}");
+        assert_eq!(order(&page.text()), expected, "{sort}: {}", page.text());
+        let filter = Filter::default();
+        let found = contact_list::matching(
+            &mut db.acquire().await.unwrap(),
+            &filter,
+            if sort == "spent" { Sort::Spent } else { Sort::Visits },
+        )
+        .await
+        .unwrap();
+        let mut whole = found.whole(i64::MAX);
+        let mut db = db.acquire().await.unwrap();
+        let rows: Vec<contact_list::Row> = whole.rows(&mut db).try_collect().await.unwrap();
+        let names: Vec<String> = rows.into_iter().map(|it| it.name).collect();
+        assert_eq!(order(&names.join(" ")), expected, "its file: {sort}");
+        drop(db);
+        let saved =
+            admin.post("/contacts/views", &[("list", &*format!("sort={sort}")), ("name", sort)]).await;
+        let shown = admin.get(saved.location()).await;
+        let chosen = format!("<option value=\"{sort}\" selected>");
+        assert!(shown.body.contains(&chosen), "a saved view keeps it: {}", saved.location());
     }
 }
 

@@ -995,8 +995,8 @@ async fn no_page_of_the_list_reads_all_contacts(db: PgPool) {
         .await
         .unwrap();
     sqlx::query(
-        "insert into contact_metrics (contact_id, last_activity_at)
-         select id, '2026-01-01'::timestamptz + id * interval '1 minute' from contacts where id % 3 = 0",
+        "insert into contact_metrics (contact_id, last_activity_at, spent, visits)
+         select id, '2026-01-01'::timestamptz + id * interval '1 minute', id * 10, id % 9 from contacts where id % 3 = 0",
     )
     .execute(&db)
     .await
@@ -1031,6 +1031,8 @@ async fn no_page_of_the_list_reads_all_contacts(db: PgPool) {
             .fetch_one(&mut *db)
             .await
             .unwrap();
+    let spent: i64 =
+        sqlx::query_scalar("select max(spent) / 2 from contact_metrics").fetch_one(&mut *db).await.unwrap();
     let all = Filter::default;
     for (what, filter, sort, place) in [
         ("first page", all(), Sort::Newest, Place::First),
@@ -1044,6 +1046,15 @@ async fn no_page_of_the_list_reads_all_contacts(db: PgPool) {
             Sort::Activity,
             Place::After(Edge { id: active, key: Key::At(Some(at)) }),
         ),
+        ("by what they spent", all(), Sort::Spent, Place::First),
+        (
+            "by what they spent, deep",
+            all(),
+            Sort::Spent,
+            Place::After(Edge { id: active, key: Key::Number(spent) }),
+        ),
+        ("by visits", all(), Sort::Visits, Place::First),
+        ("by visits, to the end", all(), Sort::Visits, Place::After(Edge { id, key: Key::Number(0) })),
         (
             "by activity, of an owner",
             Filter { owner: Some(Owner::Staff(StaffId(1))), ..all() },

@@ -108,6 +108,8 @@ impl Asked {
             sort: match sort {
                 Sort::Name => "name".to_owned(),
                 Sort::Activity => "activity".to_owned(),
+                Sort::Spent => "spent".to_owned(),
+                Sort::Visits => "visits".to_owned(),
                 Sort::Newest | Sort::Given => String::new(),
             },
             ..Asked::default()
@@ -263,6 +265,8 @@ impl Asked {
         match self.sort.as_str() {
             "name" => Sort::Name,
             "activity" => Sort::Activity,
+            "spent" => Sort::Spent,
+            "visits" => Sort::Visits,
             _ => Sort::Newest,
         }
     }
@@ -270,9 +274,15 @@ impl Asked {
     /// The columns while nobody chose: what the list is ordered by shows, in the room of where they live.
     fn usual(&self) -> Vec<Column> {
         let mut usual = Column::USUAL.to_vec();
-        if self.sort() == Sort::Activity {
+        let figure = match self.sort() {
+            Sort::Activity => Some(Column::LastActivity),
+            Sort::Spent => Some(Column::Spent),
+            Sort::Visits => Some(Column::Visits),
+            Sort::Newest | Sort::Name | Sort::Given => None,
+        };
+        if let Some(figure) = figure {
             usual.retain(|it| *it != Column::Comuna);
-            usual.push(Column::LastActivity);
+            usual.push(figure);
         }
         usual
     }
