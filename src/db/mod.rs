@@ -74,8 +74,11 @@ pub async fn connect(options: PgConnectOptions, size: u32) -> Result<PgPool> {
                 Ok(true)
             })
         })
-        // Compiling a plan takes longer than any of our statements.
-        .connect_with(options.application_name("llovizna").options([("jit", "off")]))
+        // Compiling a plan takes longer than any of our statements. Staged rows of an import shouldn't go through the
+        // disk, and a connection takes room for them only before its first temporary table, whoever made that.
+        .connect_with(
+            options.application_name("llovizna").options([("jit", "off"), ("temp_buffers", "64MB")]),
+        )
         .await?)
 }
 

@@ -104,12 +104,6 @@ pub struct Rules<'a> {
 pub async fn stage(tx: &mut Tx<'_>, rules: Rules<'_>) -> Result<()> {
     // A joined hundred thousand rows shouldn't go through the disk.
     run(tx, "set local work_mem = '64MB'").await?;
-    // Allowed only before a connection's first temporary table; later ones find it set.
-    run(
-        tx,
-        "select set_config('temp_buffers', '64MB', false) where current_setting('temp_buffers') <> '64MB'",
-    )
-    .await?;
     // A rough idea of the shape is all that the planner needs.
     run(tx, "set local default_statistics_target = 10").await?;
     search_index::later(tx).await?;

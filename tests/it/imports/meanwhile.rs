@@ -105,3 +105,21 @@ async fn what_staff_write_while_a_file_is_taken_back_stays(db: PgPool) {
     let (_, basis, last_name, notes) = ana(&db).await;
     assert_eq!((basis, last_name.as_str(), notes.as_deref()), (None, "", Some("llamar el lunes")));
 }
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn a_connection_that_did_something_else_before_imports_too(db: PgPool) {
+    let pool = llovizna::db::connect((*db.connect_options()).clone(), 2).await.unwrap();
+    let mut both = [pool.acquire().await.unwrap(), pool.acquire().await.unwrap()];
+    for one in &mut both {
+        // As the daily look for duplicates does.
+        sqlx::query("create temp table found as select generate_series(1, 10)")
+            .execute(&mut **one)
+            .await
+            .unwrap();
+        let room: String = sqlx::query_scalar("show temp_buffers").fetch_one(&mut **one).await.unwrap();
+        assert_eq!(room, "64MB", "what is staged has room in memory");
+    }
+    drop(both);
+    let done = Attempt::contacts(KNOWN).applied().run(&pool).await;
+    assert_eq!(done.counts.created, 1);
+}
