@@ -188,7 +188,7 @@ impl Field {
             Field::Notes => "Notas",
             Field::Source => "Origen",
             Field::Interests => "Intereses o etiquetas",
-            Field::Lifecycle => "Etapa: lead, prospecto, cliente o inactivo",
+            Field::Lifecycle => "Etapa",
             Field::Owner => "Responsable en tu equipo",
             Field::Accepts => "Acepta promociones",
             Field::EventKind => "Qué fue: compra, visita o inscripción",
