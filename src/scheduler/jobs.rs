@@ -1,11 +1,11 @@
 //! The table of scheduled jobs: name, when, what.
 
-use super::{runs, slots::When};
+use super::runs;
 use crate::{
     accounts::cleanup,
-    campaigns::{domain_review, drip},
+    campaigns::{domain_review, drip, forecast},
     channels::Channel,
-    chile::format,
+    chile::{format, slots::When},
     contacts::{duplicates, inactivity},
     deliverability::{Level, Question},
     error::{Error, Result},
@@ -47,7 +47,7 @@ pub const JOBS: &[Job] = &[
         name: DRIP,
         label: "Goteo de mensajes",
         about: "Envía lo que está en la cola, de a poco y dentro del horario.",
-        when: When::EveryMinutes(10),
+        when: forecast::RUNS,
         run: |state, stop| Box::pin(drip(state, stop)),
     },
     Job {

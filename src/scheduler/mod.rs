@@ -4,7 +4,6 @@
 
 pub mod jobs;
 pub mod runs;
-pub mod slots;
 
 use crate::{
     accounts::keys,
@@ -206,6 +205,7 @@ async fn keep_going<P>(
 mod tests {
     use super::*;
     use crate::{
+        chile::slots::When,
         clock::Clock,
         config::Config,
         deliverability::{Doctor, links::Visitor},
@@ -233,7 +233,7 @@ mod tests {
             name: "stumble",
             label: "Tropiezo",
             about: "",
-            when: slots::When::EveryMinutes(10),
+            when: When::EveryMinutes(10),
             run: |_, _| Box::pin(async { panic!("as it must") }),
         };
         let (state, stop) = (state(db.clone()), CancellationToken::new());
