@@ -31,6 +31,7 @@ mod campaigns;
 mod campaigns_actions;
 mod campaigns_audience;
 mod campaigns_calendar;
+mod campaigns_facts;
 mod campaigns_fields;
 mod campaigns_figures;
 mod campaigns_form;
