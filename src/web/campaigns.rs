@@ -6,7 +6,7 @@ use super::{
     campaigns_facts::Facts,
     campaigns_figures, campaigns_form, campaigns_income,
     campaigns_letter::{self, Tried},
-    campaigns_list, campaigns_own_texts, campaigns_variants,
+    campaigns_list, campaigns_own_texts, campaigns_variants, campaigns_waiting,
     connection::Db,
     filters,
     html::{self, Answer},
@@ -51,6 +51,7 @@ pub(super) fn routes() -> Vec<Route> {
         Route::get("/campaigns/{id}/progress", Permission::View, live),
         campaigns_audience::route(),
         campaigns_calendar::route(),
+        campaigns_waiting::route(),
         campaigns_income::route(),
     ];
     all.extend(campaigns_form::routes());

@@ -40,6 +40,7 @@ mod campaigns_letter;
 mod campaigns_list;
 mod campaigns_own_texts;
 mod campaigns_variants;
+mod campaigns_waiting;
 mod health;
 mod companies;
 mod duplicates;
