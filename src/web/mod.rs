@@ -9,6 +9,7 @@ mod csrf;
 mod drip_runs;
 mod error;
 mod exports;
+mod faults;
 mod filters;
 mod flash;
 mod form;
