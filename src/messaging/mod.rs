@@ -51,6 +51,7 @@ pub mod drain;
 pub mod health;
 mod reached;
 pub mod story;
+pub mod decided;
 pub mod why;
 pub mod links;
 pub mod words;

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     channels::Channel,
-    contacts::{contact::full_name, merge},
+    contacts::contact::full_name,
     error::{Error, Result},
     ids::{CampaignId, ContactId, MailingId, MessageId, TemplateId},
 };
@@ -283,7 +283,7 @@ fn line(row: &PgRow) -> Result<Line> {
     })
 }
 
-fn known<T>(code: Option<T>) -> Result<T> {
+pub(super) fn known<T>(code: Option<T>) -> Result<T> {
     code.ok_or_else(|| Error::Internal("a stored code that this build does not know".to_owned()))
 }
 
@@ -413,71 +413,8 @@ pub async fn events(db: &mut PgConnection, id: MessageId) -> Result<Vec<Event>> 
         .collect()
 }
 
-/// A decision of the gate on a message.
-#[derive(Clone, Debug)]
-pub struct Told {
-    /// The message.
-    pub message: MessageId,
-    /// Name of the campaign that asked for it.
-    pub campaign: Option<String>,
-    /// What the message is for.
-    pub message_type: MessageType,
-    /// When.
-    pub at: DateTime<Utc>,
-    /// Let go, put off or refused.
-    pub kind: EventKind,
-    /// Why, in words; empty: no reason.
-    pub reason: String,
-    /// More exactly.
-    pub detail: Option<String>,
-    /// Until when, for what was put off.
-    pub until: Option<DateTime<Utc>>,
-}
-
-/// Messages whose decisions are looked through, the newest, and decisions of each.
-const LOOKED_AT: (i64, i64) = (50, 5);
-
-/// The gate's last decisions on messages to a contact, and to whoever was joined into them, newest first.
-///
-/// # Errors
-/// When the database fails.
-pub async fn decisions(db: &mut PgConnection, contact: ContactId, limit: i64) -> Result<Vec<Told>> {
-    let people: Vec<i64> = merge::all_of(&mut *db, contact).await?.into_iter().map(|it| it.0).collect();
-    let rows = sqlx::query!(
-        r#"select l.id, l.message_type, k.name as "campaign?", e.at, e.kind, e.reason, e.answer, e.until
-           from (select id, campaign_id, message_type from communication_logs
-                 where contact_id = any($1) and origin <> 'TEST' order by id desc limit $2) l
-           cross join lateral (
-               select * from communication_events
-               where communication_log_id = l.id and kind in ('ALLOWED', 'DEFERRED', 'BLOCKED') order by id desc limit $3
-           ) e
-           left join campaigns k on k.id = l.campaign_id
-           order by e.id desc limit $4"#,
-        &people,
-        LOOKED_AT.0,
-        LOOKED_AT.1,
-        limit
-    )
-    .fetch_all(db)
-    .await?;
-    rows.into_iter()
-        .map(|it| {
-            Ok(Told {
-                message: MessageId(it.id),
-                campaign: it.campaign,
-                message_type: known(MessageType::from_code(&it.message_type))?,
-                at: it.at,
-                kind: known(EventKind::from_code(&it.kind))?,
-                reason: reason_in_words(it.reason.as_deref()).to_owned(),
-                detail: it.answer,
-                until: it.until,
-            })
-        })
-        .collect()
-}
-
 /// The reason of an event, of any list; empty: none.
-fn reason_in_words(code: Option<&str>) -> &'static str {
+pub(super) fn reason_in_words(code: Option<&str>) -> &'static str {
     let code = code.unwrap_or_default();
     let put_off = || DeferReason::from_code(code).map(DeferReason::label);
     let machine = || Sign::from_code(code).map(Sign::label);
