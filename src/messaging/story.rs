@@ -104,6 +104,8 @@ pub struct Line {
     pub destination: Option<String>,
     /// Subject, once filled.
     pub subject: Option<String>,
+    /// Before that, the subject as its text has it, tags and all; none: several texts are tried, or there is none.
+    pub written_subject: Option<String>,
     /// Channel.
     pub channel: Channel,
     /// State.
@@ -138,12 +140,13 @@ pub async fn list(
         "select l.id, c.id as contact_id, l.campaign_id, l.destination, l.subject, l.communication_type, l.status, l.origin,
                 l.block_reason, l.defer_reason, l.next_attempt_at, l.created_at, l.sent_at, l.error,
                 trim(coalesce(c.first_name, '') || ' ' || coalesce(c.last_name, '')) as contact_name,
-                k.name as campaign_name
+                k.name as campaign_name, nullif(btrim(w.subject), '') as written_subject
          from communication_logs l
          left join contacts c on c.id = l.contact_id
          left join campaigns k on k.id = l.campaign_id
-         where true",
+         left join lateral (",
     );
+    sql.push(WRITTEN).push(") w on true where true");
     narrow(&mut sql, filter);
     if let Some(before) = before {
         sql.push(" and l.id < ").push_bind(before.0);
@@ -152,6 +155,20 @@ pub async fn list(
     let rows = sql.build().fetch_all(db).await?;
     rows.iter().map(line).collect()
 }
+
+/// The text of a message that has no subject of its own yet. Of a campaign's that waits, the one in force, as
+/// `industry_texts` would choose it; which of several that are tried with other subjects, nobody knows before it is let go.
+const WRITTEN: &str = "select t.subject from message_templates t
+    where l.subject is null and t.id = case
+        when l.campaign_id is null or l.status <> 'PENDING' then l.template_id
+        when exists (select from campaign_variants v where v.campaign_id = l.campaign_id and btrim(v.subject) <> '') then null
+        else coalesce(
+            (select o.template_id from contacts who
+             join companies p on p.id = who.company_id
+             join campaign_own_texts o on o.campaign_id = l.campaign_id and o.industry = p.industry and o.removed_at is null
+             where who.id = coalesce(c.merged_into, c.id)),
+            k.template_id)
+    end";
 
 /// How many messages pass `filter`, counted up to `most`.
 ///
@@ -271,6 +288,7 @@ fn line(row: &PgRow) -> Result<Line> {
         campaign_name: optional("campaign_name")?,
         destination: optional("destination")?,
         subject: optional("subject")?,
+        written_subject: optional("written_subject")?,
         channel: known(Channel::from_code(&code("communication_type")?))?,
         status: known(Status::from_code(&code("status")?))?,
         origin: known(OriginKind::from_code(&code("origin")?))?,
