@@ -281,6 +281,12 @@
     });
   });
 
+  // Who writes a letter on a telephone looks at it first as telephones show it.
+  document.addEventListener("DOMContentLoaded", function () {
+    var phone = document.getElementById("width-phone");
+    if (phone && window.matchMedia("(max-width: 700px)").matches) phone.checked = true;
+  });
+
   // Choosing in a filter is enough to apply it.
   document.addEventListener("change", function (event) {
     if (event.target instanceof Element && event.target.matches("[data-submit]")) {

@@ -69,6 +69,19 @@ pub struct Question<'a> {
     pub now: DateTime<Utc>,
 }
 
+impl<'a> Question<'a> {
+    /// What is asked of each person, whoever they are.
+    fn of_each(&self) -> foresight::Question<'a> {
+        foresight::Question {
+            now: self.now,
+            channel: self.channel,
+            message_type: self.message_type,
+            required: self.required,
+            otherwise: self.otherwise,
+        }
+    }
+}
+
 impl Rule {
     /// Its segments and lists as one rule of `segments`.
     #[must_use]
@@ -128,14 +141,7 @@ pub(super) async fn verdicts(
     question: Question<'_>,
 ) -> Result<QueryBuilder<Postgres>> {
     let chosen = Chosen::read(db, question.now, question.rule).await?;
-    let asked = foresight::Question {
-        now: question.now,
-        channel: question.channel,
-        message_type: question.message_type,
-        required: question.required,
-        otherwise: question.otherwise,
-    };
-    Ok(foresight::verdicts(asked, |query| chosen.push(query, question.rule)))
+    Ok(foresight::verdicts(question.of_each(), |query| chosen.push(query, question.rule)))
 }
 
 /// Foretell what would become of the audience if it were queued now.
@@ -169,6 +175,18 @@ pub async fn people(
 /// When the database fails.
 pub async fn among(db: &mut PgConnection, question: Question<'_>, ids: &[ContactId]) -> Result<Vec<Person>> {
     let query = verdicts(db, question).await?;
+    foresight::among(db, query, ids).await
+}
+
+/// The same of `ids`, whether they are of the audience by now or not.
+///
+/// # Errors
+/// When the database fails.
+pub async fn of_ids(db: &mut PgConnection, question: Question<'_>, ids: &[ContactId]) -> Result<Vec<Person>> {
+    let given: Vec<i64> = ids.iter().map(|it| it.0).collect();
+    let query = foresight::verdicts(question.of_each(), |query| {
+        query.push("c.id = any (").push_bind(given).push(")");
+    });
     foresight::among(db, query, ids).await
 }
 

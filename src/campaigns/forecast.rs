@@ -3,14 +3,17 @@
 //! run takes them. Pure.
 
 use crate::{
-    chile::{business_hours::BusinessHours, holidays::Calendar, time},
+    chile::{business_hours::BusinessHours, holidays::Calendar, slots::When, time},
     messaging::{streams, warm_up::Plan},
 };
 use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
 use std::time::Duration;
 
 /// Minutes between two runs of the drip.
-pub const RUN_EVERY_MINUTES: i64 = 10;
+pub const RUN_EVERY_MINUTES: u32 = 10;
+
+/// When the drip runs, where this program keeps the time.
+pub const RUNS: When = When::EveryMinutes(RUN_EVERY_MINUTES);
 
 /// Longest march: who needs more than this should not wait for the date.
 const HORIZON_DAYS: u64 = 730;
@@ -55,6 +58,17 @@ pub struct Pace<'a> {
     pub run_lasts: Duration,
     /// Messages of all streams that leave in a run, at most; none: no limit.
     pub run_cap: Option<u32>,
+    /// When runs are; none: somebody else's clock asks for them, which may be at any time.
+    pub runs: Option<When>,
+    /// Nothing leaves before: a launch may be held.
+    pub begins: DateTime<Utc>,
+}
+
+impl Pace<'_> {
+    /// The first run at `from` or after it.
+    fn run_from(&self, from: DateTime<Utc>) -> DateTime<Utc> {
+        self.runs.map_or(from, |it| it.at_or_after(from))
+    }
 }
 
 /// What leaves on one local day.
@@ -81,14 +95,18 @@ pub struct Forecast {
     pub days: Vec<Day>,
 }
 
-/// March through the runs that begin at `from`. None: the window never opens, or there is nothing to send.
+/// March through the runs from `from` on. None: the window never opens, or there is nothing to send.
 #[must_use]
 pub fn march(pace: &Pace<'_>, from: DateTime<Utc>) -> Option<Forecast> {
     let horizon = from + Days::new(HORIZON_DAYS);
     let mut lanes: Vec<Lane<'_>> = pace.streams.iter().map(|it| Lane::new(it, pace.run_lasts)).collect();
     let mut today =
         Today { date: time::local_date(from), used: pace.sent_today.into(), cap: pace.channel_cap };
-    let (mut at, mut days) = (from, Vec::new());
+    let (mut at, mut days) = (pace.run_from(pace.begins.max(from)), Vec::new());
+    // What counts today counts no more where the first run is tomorrow's.
+    for lane in &mut lanes {
+        lane.turn(today.date);
+    }
     while at < horizon {
         let date = time::local_date(at);
         today.turn(date, pace.growth);
@@ -111,7 +129,7 @@ pub fn march(pace: &Pace<'_>, from: DateTime<Utc>) -> Option<Forecast> {
         let next =
             lanes.iter().filter(|it| !it.is_done()).filter_map(|it| it.next(at, &today, pace.calendar));
         match next.min() {
-            Some(next) => at = next,
+            Some(next) => at = pace.run_from(next),
             None => break,
         }
     }
@@ -225,7 +243,7 @@ impl<'a> Lane<'a> {
             }
             _ if !self.is_open(at, calendar) => at,
             _ if self.room(today) == 0 => time::start_of_day(today.date + Days::new(1)),
-            _ => at + TimeDelta::minutes(RUN_EVERY_MINUTES),
+            _ => at + TimeDelta::minutes(RUN_EVERY_MINUTES.into()),
         };
         match self.stream.hours {
             None => Some(from),
@@ -293,6 +311,8 @@ mod tests {
             own: 0,
             run_lasts: RUN_LASTS,
             run_cap: None,
+            runs: Some(RUNS),
+            begins: at("2026-11-23T11:00:00Z"),
         };
         change(&mut pace);
         march(&pace, at("2026-11-23T11:00:00Z"))
@@ -419,6 +439,36 @@ mod tests {
     }
 
     #[test]
+    fn nothing_leaves_before_the_next_run_and_the_end_of_the_hold() {
+        let held = |begins: &'static str, runs| {
+            move |it: &mut Pace<'_>| {
+                it.begins = at(begins);
+                it.runs = runs;
+            }
+        };
+        // Two minutes past twelve: the next run is at ten past.
+        assert_eq!(days(50, held("2026-11-23T15:02:00Z", Some(RUNS))), ["23 50 12:10-12:20"]);
+        assert_eq!(days(50, held("2026-11-23T15:10:00Z", Some(RUNS))), ["23 50 12:10-12:20"]);
+        // Who asks for runs by a clock of their own may do so at once.
+        assert_eq!(days(50, held("2026-11-23T15:02:00Z", None)), ["23 50 12:02-12:12"]);
+        // A window that opens between two runs is met by the second of them.
+        let opens = BusinessHours {
+            opens: chrono::NaiveTime::from_hms_opt(9, 5, 0).unwrap(),
+            ..BusinessHours::default()
+        };
+        let odd = days(30, |it| it.streams[0].hours = Some(Box::leak(Box::new(opens))));
+        assert_eq!(odd, ["23 30 09:10-09:10"]);
+        // What was sent today takes nothing from tomorrow.
+        let tomorrow = |it: &mut Pace<'_>| {
+            it.begins = at("2026-11-24T15:00:00Z");
+            it.sent_today = 50;
+            it.streams[0].daily_cap = Some(40);
+            it.streams[0].sent_today = 40;
+        };
+        assert_eq!(days(40, tomorrow), ["24 40 12:00-12:10"]);
+    }
+
+    #[test]
     fn what_takes_years_says_so() {
         assert!(marched(1_000_000, |_| ()).is_some_and(|it| it.ends.is_none() && it.days.len() > 400));
         let never = BusinessHours { days: [false; 7], ..BusinessHours::default() };
@@ -442,6 +492,8 @@ mod tests {
             own: 0,
             run_lasts: RUN_LASTS,
             run_cap: None,
+            runs: Some(RUNS),
+            begins: at("2026-11-23T11:00:00Z"),
         };
         assert_eq!(march(&pace, at("2026-11-23T11:00:00Z")), None);
     }

@@ -46,6 +46,16 @@ impl Cause {
         }
     }
 
+    /// As addresses of pages carry it.
+    #[must_use]
+    pub fn key(&self) -> CauseKey {
+        match self {
+            Cause::Cap(cap) => CauseKey::Cap(cap.id),
+            Cause::Paused => CauseKey::Paused,
+            Cause::LessOften => CauseKey::LessOften,
+        }
+    }
+
     /// As stored once the gate puts a message off for it.
     #[must_use]
     pub fn reason(&self) -> DeferReason {
@@ -53,6 +63,39 @@ impl Cause {
             Cause::Cap(_) => DeferReason::FrequencyCap,
             Cause::Paused => DeferReason::Paused,
             Cause::LessOften => DeferReason::LessOften,
+        }
+    }
+}
+
+/// A cause as addresses of pages carry it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CauseKey {
+    /// The cap of this row.
+    Cap(i64),
+    /// A pause.
+    Paused,
+    /// Fewer messages.
+    LessOften,
+}
+
+impl CauseKey {
+    /// `cap-3`, `paused`, `less-often`.
+    #[must_use]
+    pub fn code(self) -> String {
+        match self {
+            CauseKey::Cap(id) => format!("cap-{id}"),
+            CauseKey::Paused => "paused".to_owned(),
+            CauseKey::LessOften => "less-often".to_owned(),
+        }
+    }
+
+    /// From its code.
+    #[must_use]
+    pub fn from_code(code: &str) -> Option<CauseKey> {
+        match code {
+            "paused" => Some(CauseKey::Paused),
+            "less-often" => Some(CauseKey::LessOften),
+            _ => code.strip_prefix("cap-")?.parse().ok().map(CauseKey::Cap),
         }
     }
 }
@@ -81,6 +124,17 @@ pub struct Later {
     pub groups: Vec<Group>,
     /// People who asked for so few messages that this one would be old: they are left out.
     pub left_out: u64,
+}
+
+impl Which {
+    fn takes(self, held: &Held, left_out: bool) -> bool {
+        match self {
+            Which::All => true,
+            Which::Later => !left_out,
+            Which::For(cause) => !left_out && held.cause.key() == cause,
+            Which::LeftOut => left_out,
+        }
+    }
 }
 
 impl Later {
@@ -149,15 +203,14 @@ pub async fn of_audience(db: &mut PgConnection, question: Question<'_>) -> Resul
     }
     let caps = limits::of_channel(&mut *db, question.channel).await?;
     let query = audience::verdicts(&mut *db, question).await?;
-    counted(
-        db,
-        question,
-        &caps,
-        query,
-        "select id, null::timestamptz as asked_for from verdicts where reason is null",
-    )
-    .await
+    counted(db, question, &caps, query, OF_AUDIENCE).await
 }
+
+/// Those of an audience who would be queued, now.
+const OF_AUDIENCE: &str = "select id, null::timestamptz as asked_for from verdicts where reason is null";
+
+/// Those of a queue, each since they were first asked for.
+const OF_QUEUE: &str = "select id, min(scheduled_at) as asked_for from verdicts group by id";
 
 /// Who of a campaign's queue will wait, and who waits already.
 ///
@@ -168,6 +221,23 @@ pub async fn of_queue(db: &mut PgConnection, now: DateTime<Utc>, campaign: &Camp
         return Ok(Later::default());
     }
     let caps = limits::of_channel(&mut *db, campaign.channel).await?;
+    counted(db, of_all(campaign, now), &caps, queue(campaign), OF_QUEUE).await
+}
+
+/// What is asked of everybody in a campaign's queue.
+fn of_all(campaign: &Campaign, now: DateTime<Utc>) -> Question<'_> {
+    Question {
+        rule: &campaign.audience,
+        channel: campaign.channel,
+        message_type: campaign.message_type,
+        required: &[],
+        otherwise: &[],
+        now,
+    }
+}
+
+/// Who is in a campaign's queue.
+fn queue(campaign: &Campaign) -> QueryBuilder<Postgres> {
     let mut query = QueryBuilder::new(
         "with verdicts as (
              select coalesce(c.merged_into, c.id) as id, l.scheduled_at
@@ -175,16 +245,7 @@ pub async fn of_queue(db: &mut PgConnection, now: DateTime<Utc>, campaign: &Camp
     );
     query.push_bind(campaign.channel.code()).push(" and l.campaign_id = ").push_bind(campaign.id.0);
     query.push(" and l.status = 'PENDING' and l.origin = 'CAMPAIGN')");
-    let question = Question {
-        rule: &campaign.audience,
-        channel: campaign.channel,
-        message_type: campaign.message_type,
-        required: &[],
-        otherwise: &[],
-        now,
-    };
-    counted(db, question, &caps, query, "select id, min(scheduled_at) as asked_for from verdicts group by id")
-        .await
+    query
 }
 
 async fn counted(
@@ -234,6 +295,8 @@ pub enum Which {
     All,
     /// Those who get it later.
     Later,
+    /// Those who get it later for one cause.
+    For(CauseKey),
     /// Those whom it would reach too late, so that they are left out.
     LeftOut,
 }
@@ -252,10 +315,40 @@ pub async fn people(
     if !question.message_type.is_promotional() {
         return Ok(Vec::new());
     }
+    let query = audience::verdicts(&mut *db, question).await?;
+    listed(db, question, (query, OF_AUDIENCE), which, after, limit).await
+}
+
+/// The same of a campaign's queue: those whom [`of_queue`] counts.
+///
+/// # Errors
+/// When the database fails.
+pub async fn people_of_queue(
+    db: &mut PgConnection,
+    now: DateTime<Utc>,
+    campaign: &Campaign,
+    which: Which,
+    after: Option<ContactId>,
+    limit: usize,
+) -> Result<Vec<Waiting>> {
+    if !campaign.message_type.is_promotional() {
+        return Ok(Vec::new());
+    }
+    listed(db, of_all(campaign, now), (queue(campaign), OF_QUEUE), which, after, limit).await
+}
+
+async fn listed(
+    db: &mut PgConnection,
+    question: Question<'_>,
+    (mut query, asked): (QueryBuilder<Postgres>, &str),
+    which: Which,
+    after: Option<ContactId>,
+    limit: usize,
+) -> Result<Vec<Waiting>> {
     let caps = limits::of_channel(&mut *db, question.channel).await?;
-    let mut query = audience::verdicts(&mut *db, question).await?;
     push_held(&mut query, question, &caps);
-    query.push(" select id, place, days, at, min_days, last_at, paused_until from held where id in (select id from verdicts where reason is null) and id > ");
+    query.push(" select id, place, days, at, min_days, last_at, paused_until, asked_for from held join (");
+    query.push(asked).push(") asked using (id) where id > ");
     query.push_bind(after.map_or(0, |it| it.0));
     if which == Which::LeftOut {
         // Nobody else can be; long pauses are a reason of their own.
@@ -267,9 +360,10 @@ pub async fn people(
     while all.len() < limit
         && let Some(row) = rows.try_next().await?
     {
-        let Some(it) = held(&row, &caps, question.now, question.now)? else { continue };
-        let left_out = it.is_old(question.now);
-        if which == Which::All || left_out == (which == Which::LeftOut) {
+        let asked_for = row.try_get::<Option<DateTime<Utc>>, _>("asked_for")?.unwrap_or(question.now);
+        let Some(it) = held(&row, &caps, question.now, asked_for)? else { continue };
+        let left_out = it.is_old(asked_for);
+        if which.takes(&it, left_out) {
             let contact = ContactId(row.try_get("id")?);
             all.push(Waiting { contact, cause: it.cause, free_on: it.free_on, left_out });
         }

@@ -24,6 +24,8 @@ pub struct OnOne {
     pub message: Option<(MessageId, Status)>,
     /// Its texts are being compared: one of its messages may have to wait for the one that is chosen.
     pub may_wait: bool,
+    /// The text that they got or would get, as a sentence calls it, where industries have texts of their own.
+    pub text: Option<String>,
     /// What the gate says of one that would leave now.
     pub answer: Answer,
 }
@@ -40,7 +42,8 @@ pub async fn of(
     contact: ContactId,
 ) -> Result<OnOne> {
     let next = audience::page(&mut *db, now, &campaign.audience, contact.0 - 1, 1).await?;
-    let needs = Wordings::of(&mut *db, campaign.id).await?.needs(&campaign.source);
+    let wordings = Wordings::of(&mut *db, campaign.id).await?;
+    let needs = wordings.needs(&campaign.source);
     let industry = industry(&mut *db, contact).await?;
     let frame = Frame::open(&mut *db, now, &config.first_values, campaign.channel)
         .await?
@@ -53,8 +56,14 @@ pub async fn of(
     };
     let may_wait = contest::rest(&mut *db, campaign.id).await?.is_some();
     let message = message(&mut *db, campaign, contact).await?;
+    let text = (!wordings.own.is_empty()).then(|| {
+        // What it drew stands with the message; until it is let go the industry of that moment counts.
+        let drawn = message.and_then(|it| it.2);
+        wordings.phrase(drawn.unwrap_or_else(|| wordings.place_of(industry.as_deref())))
+    });
     let [answer] = why::ask(db, now, &frame, contact, [question]).await?;
-    Ok(OnOne { belongs: next.first() == Some(&contact), message, may_wait, answer })
+    let message = message.map(|it| (it.0, it.1));
+    Ok(OnOne { belongs: next.first() == Some(&contact), message, may_wait, text, answer })
 }
 
 /// That of their company.
@@ -70,15 +79,15 @@ async fn message(
     db: &mut PgConnection,
     campaign: &Campaign,
     contact: ContactId,
-) -> Result<Option<(MessageId, Status)>> {
+) -> Result<Option<(MessageId, Status, Option<i16>)>> {
     let people: Vec<i64> = merge::all_of(&mut *db, contact).await?.into_iter().map(|it| it.0).collect();
     let row = sqlx::query!(
-        "select id, status from communication_logs
+        "select id, status, variant from communication_logs
          where campaign_id = $1 and contact_id = any($2) and origin = 'CAMPAIGN' order by id desc limit 1",
         campaign.id.0,
         &people
     )
     .fetch_optional(db)
     .await?;
-    Ok(row.and_then(|it| Some((MessageId(it.id), Status::from_code(&it.status)?))))
+    Ok(row.and_then(|it| Some((MessageId(it.id), Status::from_code(&it.status)?, it.variant))))
 }

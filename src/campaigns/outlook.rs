@@ -2,13 +2,14 @@
 //! rest of it would leave, under the settings as they stand.
 
 use super::{
-    campaign::{self, Campaign},
+    campaign::{self, Campaign, Status},
     contest::{self, Rest},
     forecast::{self, Forecast, Pace, Stream},
+    hold,
     later::Later,
 };
 use crate::{
-    chile::{business_hours::BusinessHours, format, holidays::Calendar, time},
+    chile::{business_hours::BusinessHours, format, holidays::Calendar, slots::When, time},
     config::Config,
     error::Result,
     ids::CampaignId,
@@ -45,6 +46,10 @@ pub struct Outlook {
     run_lasts: Duration,
     /// Messages that the channel's pace lets leave in a run, at most.
     run_cap: Option<u32>,
+    /// When runs are; none: somebody else's clock asks for them.
+    runs: Option<When>,
+    /// Nothing leaves before: its launch is held, or would be if it were launched now.
+    begins: DateTime<Utc>,
     /// Those who wait for the best of its texts; none: it has one, or it is decided.
     pub rest: Option<Rest>,
     /// Other campaigns that run now and share the channel's cap, in the order in which a run takes them.
@@ -89,6 +94,10 @@ pub async fn of(
     };
     let promotional = campaign.message_type.is_promotional();
     let run_lasts = if config.scheduler { drain::RUN_LASTS } else { drain::CALLED_RUN_LASTS };
+    let begins = match campaign.status {
+        Status::Draft => now + hold::time(&mut *db, config).await?,
+        _ => campaign.hold(now).unwrap_or(now),
+    };
     let slowed = pace::slowed(db, campaign.channel).await?;
     Ok(Outlook {
         calendar,
@@ -98,6 +107,8 @@ pub async fn of(
         sent_today: (used(channel_cap, left.0), used(campaign.daily_cap, left.1)),
         run_lasts,
         run_cap: pace::per_run(slowed.as_ref(), email.per_minute, Some(run_lasts)),
+        runs: config.scheduler.then_some(forecast::RUNS),
+        begins,
         rest: contest::rest(&mut *db, campaign.id).await?,
         others: others(db, campaign, channel_cap).await?,
         hours: campaign.business_hours.clone().unwrap_or_else(|| email.business_hours.clone()),
@@ -205,6 +216,8 @@ impl Outlook {
             own: before,
             run_lasts: self.run_lasts,
             run_cap: self.run_cap,
+            runs: self.runs,
+            begins: self.begins,
         };
         forecast::march(&pace, now)
     }
@@ -215,7 +228,8 @@ impl Outlook {
         let rest = self.rest?;
         let known = rest.waiting.min(ready);
         let waiting = known + (ready - known) * u64::from(rest.percent) / 100;
-        let begins = self.hours.next_open(now, &self.calendar).unwrap_or(now);
+        let from = now.max(self.begins);
+        let begins = self.hours.next_open(from, &self.calendar).unwrap_or(from);
         let at = rest.decides_at.unwrap_or(begins + TimeDelta::hours(rest.hours.into()));
         (waiting > 0).then_some((at, waiting))
     }

@@ -121,6 +121,12 @@ impl Wordings {
         Needs { required: self.plan.required(base), otherwise: otherwise.collect() }
     }
 
+    /// The place of the text that somebody of `industry` gets where industries have some.
+    #[must_use]
+    pub fn place_of(&self, industry: Option<&str>) -> i16 {
+        self.own.iter().find(|it| Some(it.industry.as_str()) == industry).map_or(0, |it| it.place)
+    }
+
     /// As a table calls the text at `place`.
     #[must_use]
     pub fn name(&self, place: i16) -> String {

@@ -76,6 +76,9 @@ impl Sender for Outbox {
     }
 }
 
+/// What stands where a link's secret was struck out.
+const STRUCK_OUT: &str = "desactivado";
+
 /// A captured message in a list.
 #[derive(Clone, Debug)]
 pub struct Captured {
@@ -109,6 +112,18 @@ impl Letter {
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|it| it.0 == name).map(|it| it.1.as_str())
+    }
+
+    /// The same, with each of `secrets` struck out wherever it stands, so that the links that carry them lead nowhere.
+    #[must_use]
+    pub fn without(mut self, secrets: &[String]) -> Letter {
+        let parts = [&mut self.html, &mut self.plain].into_iter();
+        for text in parts.chain(self.headers.iter_mut().map(|it| &mut it.1)) {
+            for secret in secrets {
+                *text = text.replace(secret.as_str(), STRUCK_OUT);
+            }
+        }
+        self
     }
 
     /// Where its recipient may unsubscribe.

@@ -3,6 +3,7 @@
 pub mod text;
 pub mod spreadsheet;
 pub mod time;
+pub mod slots;
 pub mod format;
 pub mod pesos;
 pub mod rut;

@@ -2,6 +2,7 @@
 
 use super::{Said, said};
 use crate::{
+    access::Actor,
     chile::format,
     error::{Error, Result},
     scheduler::{
@@ -74,7 +75,7 @@ async fn run_now(state: &AppState, name: &str, as_json: bool) -> Result<Said> {
             names.join(", ")
         )));
     };
-    scheduler::run_now(state, job, &CancellationToken::new()).await?;
+    scheduler::run_now(state, &Actor::CommandLine, job, &CancellationToken::new()).await?;
     let Some(done) = runs::latest(&state.db, job.name, 1).await?.into_iter().next() else {
         return Err(Error::Internal(format!("job {name} left no record")));
     };

@@ -151,18 +151,25 @@ pub(super) async fn with_state<T>(
     }
     keep_secret_key(&mut config)?;
     let database = Database::open(&config).await?;
-    let end = async {
-        let state = state(config, database.pool(FEW).await?).await?;
-        let end = work(&state).await;
-        close_pool(&state.db).await;
-        end
-    }
-    .await;
+    let end = on(config, &database, work).await;
     database.close().await;
     end
 }
 
-/// The same on a database that is there already: of one that was made for the question, whatever is said of it would be true.
+/// Do `work` on `database`, which stays open.
+async fn on<T>(
+    config: Config,
+    database: &Database,
+    work: impl AsyncFnOnce(&AppState) -> Result<T>,
+) -> Result<T> {
+    let state = state(config, database.pool(FEW).await?).await?;
+    let end = work(&state).await;
+    close_pool(&state.db).await;
+    end
+}
+
+/// The same on a database that is there already, as it is: of one that was made for the question, whatever is said of it
+/// would be true, and who asks whether anything was changed must not change it.
 pub(super) async fn with_what_is_there<T>(
     mut config: Config,
     work: impl AsyncFnOnce(&AppState) -> Result<T>,
@@ -176,17 +183,32 @@ pub(super) async fn with_what_is_there<T>(
             config.home.display()
         )));
     }
-    if config.database_url.is_some() {
-        let pool = Database::open(&config).await?.pool(1).await?;
-        let is_made = db::is_migrated(&pool).await;
+    let database = Database::open(&config).await?;
+    let end = async {
+        let pool = database.pool(1).await?;
+        let is_migrated = db::is_migrated(&pool).await;
         close_pool(&pool).await;
-        if !is_made {
-            return Err(Error::refused(
-                "La base de datos de DATABASE_URL no es de Llovizna, o es de una versión anterior. No se cambió nada: revisa la dirección, o ejecuta antes «llovizna migrate».",
-            ));
+        if !is_migrated {
+            return Err(old_schema(&config));
         }
+        keep_secret_key(&mut config)?;
+        on(config, &database, work).await
     }
-    with_state(config, work).await
+    .await;
+    database.close().await;
+    end
+}
+
+fn old_schema(config: &Config) -> Error {
+    if config.database_url.is_some() {
+        return Error::refused(
+            "La base de datos de DATABASE_URL no es de Llovizna, o es de una versión anterior. No se cambió nada: revisa la dirección, o ejecuta antes «llovizna migrate».",
+        );
+    }
+    Error::refused(format!(
+        "La base de datos de {} es de una versión anterior de Llovizna. No se cambió nada: ejecuta antes «llovizna migrate».",
+        config.home.display()
+    ))
 }
 
 /// Connections that are lent out come back soon, or are cut with the process.

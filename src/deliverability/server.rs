@@ -1,23 +1,29 @@
 //! The servers of a domain: whether it takes mail, and whether the one that sends bears a name.
 
-use super::{Finding, Level, Names, names::Kind};
+use super::{
+    Finding, Level, Names,
+    names::{Kind, Unanswered},
+};
 use std::net::Ipv4Addr;
 
 /// Whether the domain takes mail: replies and bounces need it.
 pub(super) async fn mx(names: &dyn Names, domain: &str) -> Finding {
-    match names.ask(domain, Kind::Mx).await {
+    match takes_mail(names, domain).await {
         Err(_) => Finding::unasked("MX"),
-        // RFC 7505: a sole empty name says that it takes none.
-        Ok(found) if found.iter().any(|it| !it.is_empty()) => {
-            Finding::new("MX", Level::Good, format!("{domain} recibe correo"))
-        }
-        Ok(_) => {
+        Ok(true) => Finding::new("MX", Level::Good, format!("{domain} recibe correo")),
+        Ok(false) => {
             let text = format!(
                 "{domain} no tiene registro MX: las respuestas y los rebotes no llegarán. Crea el MX que indica tu proveedor de correo"
             );
             Finding::new("MX", Level::Bad, text)
         }
     }
+}
+
+/// Whether some server takes mail for the domain.
+pub(super) async fn takes_mail(names: &dyn Names, domain: &str) -> Result<bool, Unanswered> {
+    // RFC 7505: a sole empty name says that it takes none.
+    Ok(names.ask(domain, Kind::Mx).await?.iter().any(|it| !it.is_empty()))
 }
 
 /// Whether the address of `server` bears a name that leads back to it. None: there is no server, or it is a private one,

@@ -1,6 +1,6 @@
 //! SPF (RFC 7208): who may send for a domain.
 
-use super::{Finding, Level, Names, names::Kind};
+use super::{Finding, Level, Names, names::Kind, server::takes_mail};
 
 const PART: &str = "SPF";
 
@@ -24,7 +24,16 @@ pub(super) async fn look(names: &dyn Names, domain: &str, server: Option<&str>) 
     let one = match found.as_slice() {
         [] => {
             let text = format!("{domain} no tiene SPF, y sin él nadie sabe quién puede enviar por ti");
-            return Finding::new(PART, Level::Bad, text).with(domain, proposal(server));
+            // Where it is not known, the rest of the record does without.
+            let takes_mail = takes_mail(names, domain).await.unwrap_or(false);
+            return match proposal(server, takes_mail) {
+                Some(record) => Finding::new(PART, Level::Bad, text).with(domain, record),
+                None => Finding::new(
+                    PART,
+                    Level::Bad,
+                    format!("{text}. Conecta tu servidor de correo y aquí verás el registro que falta"),
+                ),
+            };
         }
         [one] => *one,
         _ => {
@@ -124,14 +133,16 @@ fn include_of(server: &str) -> Option<&'static str> {
     PROVIDERS.iter().find(|(host, _)| server.ends_with(host)).map(|it| it.1)
 }
 
-fn proposal(server: Option<&str>) -> String {
-    match server {
-        Some(server) => match include_of(server) {
-            Some(include) => format!("v=spf1 include:{include} ~all"),
-            None => format!("v=spf1 mx a:{server} ~all"),
-        },
-        None => "v=spf1 mx ~all".to_owned(),
-    }
+/// What to publish first. `mx` names the servers that take the domain's mail: where there are none it allows nobody and
+/// costs a question. None: nobody is known who could be allowed.
+fn proposal(server: Option<&str>, takes_mail: bool) -> Option<String> {
+    let own = takes_mail.then(|| "mx".to_owned());
+    let allowed: Vec<String> = match server.map(|it| (it, include_of(it))) {
+        Some((_, Some(include))) => vec![format!("include:{include}")],
+        Some((server, None)) => own.into_iter().chain([format!("a:{server}")]).collect(),
+        None => own.into_iter().collect(),
+    };
+    (!allowed.is_empty()).then(|| format!("v=spf1 {} ~all", allowed.join(" ")))
 }
 
 /// `policy` with its end closed.
@@ -214,6 +225,23 @@ mod tests {
             ("v=spf1 ip4:5.6.7.8 -all", Level::Doubtful),
         ] {
             assert_eq!(look(&google(top), "a.cl", Some("smtp.gmail.com")).await.level, expected, "{top}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_servers_that_take_mail_are_allowed_only_where_there_are_some() {
+        let with_mx = || Known::default().says("a.cl", Kind::Mx, "mail.a.cl");
+        for (names, server, expected) in [
+            (with_mx(), None, Some("v=spf1 mx ~all")),
+            (with_mx(), Some("smtp.b.cl"), Some("v=spf1 mx a:smtp.b.cl ~all")),
+            (with_mx(), Some("smtp.gmail.com"), Some("v=spf1 include:_spf.google.com ~all")),
+            (Known::default(), Some("smtp.b.cl"), Some("v=spf1 a:smtp.b.cl ~all")),
+            (Known::default().says("a.cl", Kind::Mx, ""), Some("smtp.b.cl"), Some("v=spf1 a:smtp.b.cl ~all")),
+            (Known::default(), None, None),
+        ] {
+            let found = look(&names, "a.cl", server).await;
+            assert_eq!(found.level, Level::Bad);
+            assert_eq!(found.record.as_ref().map(|it| it.value.as_str()), expected, "{server:?}");
         }
     }
 

@@ -3,6 +3,7 @@
 use super::{
     kinds::{MessageType, OriginKind, Scope, SuppressionReason},
     suppression::{self, Entry},
+    tracking::code::Codes,
     values::Links,
 };
 use crate::{
@@ -16,11 +17,11 @@ use crate::{
     },
     db::Tx,
     error::{Error, Result},
-    ids::{ContactId, MessageId},
+    ids::{ContactId, MessageId, TemplateId},
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use chrono::{DateTime, Utc};
-use sqlx::PgConnection;
+use sqlx::{PgConnection, PgExecutor};
 use std::collections::HashSet;
 use uuid::Uuid;
 
@@ -46,6 +47,21 @@ pub fn of(public_url: &str, token: Uuid) -> Links {
         preferences: format!("{public_url}/preferencias/{token}"),
         ..Links::default()
     }
+}
+
+/// What the links of a message carry that nobody but its recipient may use: by the token one speaks in their name, and
+/// by the code one is taken for them. Empty: the log knows no such message.
+///
+/// # Errors
+/// When the database fails.
+pub async fn carried(db: impl PgExecutor<'_>, codes: &Codes, message: MessageId) -> Result<Vec<String>> {
+    let row = sqlx::query!("select token, template_id from communication_logs where id = $1", message.0)
+        .fetch_optional(db)
+        .await?;
+    Ok(row.map_or_else(Vec::new, |it| {
+        let code = it.template_id.map(|version| codes.of(message, TemplateId(version)));
+        [encode(it.token)].into_iter().chain(code).collect()
+    }))
 }
 
 /// Who holds a link: the message that carried it, and its recipient.

@@ -21,7 +21,7 @@ pub enum Trigger {
     Http,
     /// `llovizna drip run`.
     CommandLine,
-    /// A page: a test message.
+    /// A page: a test message, or the job run by hand.
     Panel,
 }
 
@@ -239,6 +239,8 @@ pub struct Record {
     pub id: DripRunId,
     /// Who started it, as stored.
     pub trigger: String,
+    /// Who ran the job of the drip by hand, where it was that and the audit knows.
+    pub asked_by: Option<String>,
     /// Channel.
     pub channel: Option<Channel>,
     /// RUNNING, DONE, FAILED or INTERRUPTED.
@@ -274,7 +276,20 @@ pub async fn trouble(db: &mut PgConnection, channel: Channel) -> Result<Option<(
 /// When the database fails.
 pub async fn list(db: &mut PgConnection, before: Option<i64>, limit: i64) -> Result<Vec<Record>> {
     let rows = sqlx::query!(
-        "select * from drip_runs where id < coalesce($1, 9223372036854775807) order by id desc limit $2",
+        // Whoever ran the job by hand has the first run of that kind since, while the job went on; a test message is of
+        // nobody's. Records of jobs are forgotten before the audit is, which is why one may be missing.
+        r#"select d.*, case when d.trigger in ('PANEL', 'CLI') then (
+                select a.actor from audit_events a
+                left join job_runs j on j.name = 'drip' and j.trigger = 'MANUAL' and j.slot = a.at
+                where a.subject_kind = 'job' and a.action = 'job.run' and a.after = '"drip"' and a.at <= d.started_at
+                  and (a.staff_user_id is null) = (d.trigger = 'CLI')
+                  and case when j.id is null then d.started_at <= a.at + interval '1 minute'
+                           else d.started_at <= coalesce(j.finished_at, d.started_at) end
+                  and not exists (
+                      select from drip_runs o where o.id < d.id and o.trigger = d.trigger and o.started_at >= a.at)
+                order by a.id desc limit 1
+           ) end as asked_by
+           from drip_runs d where d.id < coalesce($1, 9223372036854775807) order by d.id desc limit $2"#,
         before,
         limit
     )
@@ -286,6 +301,7 @@ pub async fn list(db: &mut PgConnection, before: Option<i64>, limit: i64) -> Res
         .map(|it| Record {
             id: DripRunId(it.id),
             trigger: it.trigger,
+            asked_by: it.asked_by,
             channel: Channel::from_code(&it.communication_type),
             status: it.status,
             started_at: it.started_at,

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     channels::Channel,
-    contacts::{contact::full_name, merge},
+    contacts::contact::full_name,
     error::{Error, Result},
     ids::{CampaignId, ContactId, MailingId, MessageId, TemplateId},
 };
@@ -104,6 +104,8 @@ pub struct Line {
     pub destination: Option<String>,
     /// Subject, once filled.
     pub subject: Option<String>,
+    /// Before that, the subject as its text has it, tags and all; none: several texts are tried, or there is none.
+    pub written_subject: Option<String>,
     /// Channel.
     pub channel: Channel,
     /// State.
@@ -138,12 +140,13 @@ pub async fn list(
         "select l.id, c.id as contact_id, l.campaign_id, l.destination, l.subject, l.communication_type, l.status, l.origin,
                 l.block_reason, l.defer_reason, l.next_attempt_at, l.created_at, l.sent_at, l.error,
                 trim(coalesce(c.first_name, '') || ' ' || coalesce(c.last_name, '')) as contact_name,
-                k.name as campaign_name
+                k.name as campaign_name, nullif(btrim(w.subject), '') as written_subject
          from communication_logs l
          left join contacts c on c.id = l.contact_id
          left join campaigns k on k.id = l.campaign_id
-         where true",
+         left join lateral (",
     );
+    sql.push(WRITTEN).push(") w on true where true");
     narrow(&mut sql, filter);
     if let Some(before) = before {
         sql.push(" and l.id < ").push_bind(before.0);
@@ -152,6 +155,20 @@ pub async fn list(
     let rows = sql.build().fetch_all(db).await?;
     rows.iter().map(line).collect()
 }
+
+/// The text of a message that has no subject of its own yet. Of a campaign's that waits, the one in force, as
+/// `industry_texts` would choose it; which of several that are tried with other subjects, nobody knows before it is let go.
+const WRITTEN: &str = "select t.subject from message_templates t
+    where l.subject is null and t.id = case
+        when l.campaign_id is null or l.status <> 'PENDING' then l.template_id
+        when exists (select from campaign_variants v where v.campaign_id = l.campaign_id and btrim(v.subject) <> '') then null
+        else coalesce(
+            (select o.template_id from contacts who
+             join companies p on p.id = who.company_id
+             join campaign_own_texts o on o.campaign_id = l.campaign_id and o.industry = p.industry and o.removed_at is null
+             where who.id = coalesce(c.merged_into, c.id)),
+            k.template_id)
+    end";
 
 /// How many messages pass `filter`, counted up to `most`.
 ///
@@ -271,6 +288,7 @@ fn line(row: &PgRow) -> Result<Line> {
         campaign_name: optional("campaign_name")?,
         destination: optional("destination")?,
         subject: optional("subject")?,
+        written_subject: optional("written_subject")?,
         channel: known(Channel::from_code(&code("communication_type")?))?,
         status: known(Status::from_code(&code("status")?))?,
         origin: known(OriginKind::from_code(&code("origin")?))?,
@@ -283,7 +301,7 @@ fn line(row: &PgRow) -> Result<Line> {
     })
 }
 
-fn known<T>(code: Option<T>) -> Result<T> {
+pub(super) fn known<T>(code: Option<T>) -> Result<T> {
     code.ok_or_else(|| Error::Internal("a stored code that this build does not know".to_owned()))
 }
 
@@ -413,71 +431,8 @@ pub async fn events(db: &mut PgConnection, id: MessageId) -> Result<Vec<Event>> 
         .collect()
 }
 
-/// A decision of the gate on a message.
-#[derive(Clone, Debug)]
-pub struct Told {
-    /// The message.
-    pub message: MessageId,
-    /// Name of the campaign that asked for it.
-    pub campaign: Option<String>,
-    /// What the message is for.
-    pub message_type: MessageType,
-    /// When.
-    pub at: DateTime<Utc>,
-    /// Let go, put off or refused.
-    pub kind: EventKind,
-    /// Why, in words; empty: no reason.
-    pub reason: String,
-    /// More exactly.
-    pub detail: Option<String>,
-    /// Until when, for what was put off.
-    pub until: Option<DateTime<Utc>>,
-}
-
-/// Messages whose decisions are looked through, the newest, and decisions of each.
-const LOOKED_AT: (i64, i64) = (50, 5);
-
-/// The gate's last decisions on messages to a contact, and to whoever was joined into them, newest first.
-///
-/// # Errors
-/// When the database fails.
-pub async fn decisions(db: &mut PgConnection, contact: ContactId, limit: i64) -> Result<Vec<Told>> {
-    let people: Vec<i64> = merge::all_of(&mut *db, contact).await?.into_iter().map(|it| it.0).collect();
-    let rows = sqlx::query!(
-        r#"select l.id, l.message_type, k.name as "campaign?", e.at, e.kind, e.reason, e.answer, e.until
-           from (select id, campaign_id, message_type from communication_logs
-                 where contact_id = any($1) and origin <> 'TEST' order by id desc limit $2) l
-           cross join lateral (
-               select * from communication_events
-               where communication_log_id = l.id and kind in ('ALLOWED', 'DEFERRED', 'BLOCKED') order by id desc limit $3
-           ) e
-           left join campaigns k on k.id = l.campaign_id
-           order by e.id desc limit $4"#,
-        &people,
-        LOOKED_AT.0,
-        LOOKED_AT.1,
-        limit
-    )
-    .fetch_all(db)
-    .await?;
-    rows.into_iter()
-        .map(|it| {
-            Ok(Told {
-                message: MessageId(it.id),
-                campaign: it.campaign,
-                message_type: known(MessageType::from_code(&it.message_type))?,
-                at: it.at,
-                kind: known(EventKind::from_code(&it.kind))?,
-                reason: reason_in_words(it.reason.as_deref()).to_owned(),
-                detail: it.answer,
-                until: it.until,
-            })
-        })
-        .collect()
-}
-
 /// The reason of an event, of any list; empty: none.
-fn reason_in_words(code: Option<&str>) -> &'static str {
+pub(super) fn reason_in_words(code: Option<&str>) -> &'static str {
     let code = code.unwrap_or_default();
     let put_off = || DeferReason::from_code(code).map(DeferReason::label);
     let machine = || Sign::from_code(code).map(Sign::label);

@@ -1,11 +1,11 @@
 //! The table of scheduled jobs: name, when, what.
 
-use super::{runs, slots::When};
+use super::runs;
 use crate::{
     accounts::cleanup,
-    campaigns::{domain_review, drip},
+    campaigns::{domain_review, drip, forecast},
     channels::Channel,
-    chile::format,
+    chile::{format, slots::When},
     contacts::{duplicates, inactivity},
     deliverability::{Level, Question},
     error::{Error, Result},
@@ -35,7 +35,8 @@ pub struct Job {
     pub about: &'static str,
     /// Its slots.
     pub when: When,
-    pub(super) run: fn(AppState, CancellationToken) -> Running,
+    /// The last tells who started it.
+    pub(super) run: fn(AppState, CancellationToken, Trigger) -> Running,
 }
 
 /// The job that empties the queue, whose runs have records of their own.
@@ -47,43 +48,43 @@ pub const JOBS: &[Job] = &[
         name: DRIP,
         label: "Goteo de mensajes",
         about: "Envía lo que está en la cola, de a poco y dentro del horario.",
-        when: When::EveryMinutes(10),
-        run: |state, stop| Box::pin(drip(state, stop)),
+        when: forecast::RUNS,
+        run: |state, stop, trigger| Box::pin(drip(state, stop, trigger)),
     },
     Job {
         name: "mailbox",
         label: "Casilla de rebotes y respuestas",
         about: "Lee los correos nuevos de la casilla: qué rebotó, quién reclamó y quién respondió.",
         when: When::EveryMinutes(10),
-        run: |state, stop| Box::pin(read_mailbox(state, stop)),
+        run: |state, stop, _| Box::pin(read_mailbox(state, stop)),
     },
     Job {
         name: "inactivity",
         label: "Inactividad",
         about: "Pasa a inactivo a quien lleva demasiados días sin actividad.",
         when: When::DailyAt(10),
-        run: |state, stop| Box::pin(inactivity(state, stop)),
+        run: |state, stop, _| Box::pin(inactivity(state, stop)),
     },
     Job {
         name: "duplicates",
         label: "Búsqueda de duplicados",
         about: "Busca fichas que pueden ser de la misma persona, para que alguien las compare.",
         when: When::DailyAt(3),
-        run: |state, _| Box::pin(duplicates(state)),
+        run: |state, _, _| Box::pin(duplicates(state)),
     },
     Job {
         name: "domain",
         label: "Revisión del dominio",
         about: "Pregunta al DNS si SPF, DKIM y DMARC del dominio que envía siguen bien, para decirlo antes de cada campaña.",
         when: When::DailyAt(5),
-        run: |state, _| Box::pin(domain(state)),
+        run: |state, _, _| Box::pin(domain(state)),
     },
     Job {
         name: "cleanup",
         label: "Limpieza",
         about: "Borra sesiones vencidas, intentos de entrada antiguos y corridas de hace más de 90 días.",
         when: When::DailyAt(4),
-        run: |state, _| Box::pin(clean(state)),
+        run: |state, _, _| Box::pin(clean(state)),
     },
 ];
 
@@ -93,18 +94,14 @@ pub fn find(name: &str) -> Option<&'static Job> {
     JOBS.iter().find(|it| it.name == name)
 }
 
-async fn drip(state: AppState, stop: CancellationToken) -> Result<String> {
+async fn drip(state: AppState, stop: CancellationToken, trigger: Trigger) -> Result<String> {
     let engine = Engine {
         db: state.db.clone(),
         senders: state.senders.clone(),
         config: state.config.clone(),
         clock: state.clock.clone(),
     };
-    let options = Options {
-        time_box: Some(drain::RUN_LASTS),
-        stop,
-        ..Options::new(Channel::Email, Trigger::Scheduler)
-    };
+    let options = Options { time_box: Some(drain::RUN_LASTS), stop, ..Options::new(Channel::Email, trigger) };
     let report = drip::run_once(&engine, &options).await?;
     if report.status == "already_running" {
         return Ok("Ya había una corrida en marcha.".to_owned());

@@ -4,16 +4,17 @@
 
 pub mod jobs;
 pub mod runs;
-pub mod slots;
 
 use crate::{
+    access::Actor,
     accounts::keys,
+    audit,
     bulk_actions::run as bulk_actions,
     campaigns::{figures, launch, refused},
     error::{Error, Result},
     imports::run as imports,
     mailings::run as mailings,
-    messaging::{evidence::seal, inbound, tracking},
+    messaging::{evidence::seal, inbound, runs as drip_runs, tracking},
     proposals::run as proposals,
     state::AppState,
 };
@@ -123,7 +124,7 @@ async fn follow(state: AppState, job: &'static Job, stop: CancellationToken) {
 pub async fn tick(state: &AppState, job: &'static Job, stop: &CancellationToken) -> Result<bool> {
     let slot = job.when.latest(state.clock.now());
     runs::bury_the_dead(&state.db, state.clock.now()).await?;
-    perform(state, job, slot, Trigger::Scheduler, stop).await
+    perform(state, job, slot, None, stop).await
 }
 
 /// Run every job whose latest slot has not been taken but the drip, for whoever keeps the time in this process's stead
@@ -141,25 +142,46 @@ pub async fn catch_up(state: &AppState, stop: &CancellationToken) {
     }
 }
 
-/// Run `job` now, because someone asks. Returns false if this very instant was asked for already.
+/// Run `job` now, because `actor` asks, which the audit keeps under the instant that is the run's slot. Returns false if
+/// this very instant was asked for already.
 ///
 /// # Errors
 /// When the database fails; what fails in the job is written to its run.
-pub async fn run_now(state: &AppState, job: &'static Job, stop: &CancellationToken) -> Result<bool> {
-    perform(state, job, state.clock.now(), Trigger::Manual, stop).await
+pub async fn run_now(
+    state: &AppState,
+    actor: &Actor,
+    job: &'static Job,
+    stop: &CancellationToken,
+) -> Result<bool> {
+    let now = state.clock.now();
+    let mut tx = state.db.begin().await?;
+    let change = audit::Change {
+        action: "job.run",
+        subject_kind: "job",
+        after: Some(job.name.into()),
+        ..audit::Change::default()
+    };
+    audit::record(&mut tx, now, actor, change).await?;
+    tx.commit().await?;
+    perform(state, job, now, Some(actor), stop).await
 }
 
 async fn perform(
     state: &AppState,
     job: &'static Job,
     slot: chrono::DateTime<chrono::Utc>,
-    trigger: Trigger,
+    asked_by: Option<&Actor>,
     stop: &CancellationToken,
 ) -> Result<bool> {
+    let (trigger, drip_trigger) = match asked_by {
+        None | Some(Actor::System) => (Trigger::Scheduler, drip_runs::Trigger::Scheduler),
+        Some(Actor::Staff { .. }) => (Trigger::Manual, drip_runs::Trigger::Panel),
+        Some(Actor::CommandLine) => (Trigger::Manual, drip_runs::Trigger::CommandLine),
+    };
     let Some(run) = runs::take(&state.db, state.clock.now(), job.name, slot, trigger).await? else {
         return Ok(false);
     };
-    let result = alone((job.run)(state.clone(), stop.clone())).await;
+    let result = alone((job.run)(state.clone(), stop.clone(), drip_trigger)).await;
     if let Err(error) = &result {
         tracing::error!(job.name = job.name, error = error.description(), "Scheduled job failed");
     }
@@ -206,6 +228,7 @@ async fn keep_going<P>(
 mod tests {
     use super::*;
     use crate::{
+        chile::slots::When,
         clock::Clock,
         config::Config,
         deliverability::{Doctor, links::Visitor},
@@ -233,8 +256,8 @@ mod tests {
             name: "stumble",
             label: "Tropiezo",
             about: "",
-            when: slots::When::EveryMinutes(10),
-            run: |_, _| Box::pin(async { panic!("as it must") }),
+            when: When::EveryMinutes(10),
+            run: |_, _, _| Box::pin(async { panic!("as it must") }),
         };
         let (state, stop) = (state(db.clone()), CancellationToken::new());
         assert!(tick(&state, &JOB, &stop).await.unwrap());

@@ -140,6 +140,8 @@ pub struct Record {
     pub name: String,
     /// Its time had come, or someone asked.
     pub by_hand: bool,
+    /// Who, where the audit knows.
+    pub asked_by: Option<String>,
     /// When.
     pub started_at: DateTime<Utc>,
     /// When it ended.
@@ -157,8 +159,13 @@ pub struct Record {
 pub async fn latest(db: &PgPool, name: &str, limit: i64) -> Result<Vec<Record>> {
     Ok(sqlx::query_as!(
         Record,
-        r#"select name, trigger = 'MANUAL' as "by_hand!", started_at, finished_at, status, outcome
-           from job_runs where name = $1 order by id desc limit $2"#,
+        r#"select r.name, r.trigger = 'MANUAL' as "by_hand!", r.started_at, r.finished_at, r.status, r.outcome,
+                  case when r.trigger = 'MANUAL' then (
+                      select a.actor from audit_events a
+                      where a.subject_kind = 'job' and a.action = 'job.run' and a.at = r.slot and a.after = to_jsonb(r.name)
+                      order by a.id limit 1
+                  ) end as asked_by
+           from job_runs r where r.name = $1 order by r.id desc limit $2"#,
         name,
         limit
     )

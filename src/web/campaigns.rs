@@ -3,9 +3,10 @@
 use super::{
     campaigns_actions, campaigns_audience,
     campaigns_calendar::{self, Calendar},
+    campaigns_facts::Facts,
     campaigns_figures, campaigns_form, campaigns_income,
     campaigns_letter::{self, Tried},
-    campaigns_list, campaigns_own_texts, campaigns_variants,
+    campaigns_list, campaigns_own_texts, campaigns_variants, campaigns_waiting,
     connection::Db,
     filters,
     html::{self, Answer},
@@ -23,7 +24,7 @@ use crate::{
         wordings::{Wording, Wordings},
     },
     channels::Channel,
-    chile::{comunas, format},
+    chile::format,
     error::Result,
     ids::{CampaignId, ContactId},
     imports,
@@ -31,7 +32,7 @@ use crate::{
         kinds::{DeferReason, Status as MessageStatus},
         runs,
     },
-    segments::{field::Field, words::Names},
+    segments::words::Names,
     state::AppState,
 };
 use askama::Template;
@@ -50,6 +51,7 @@ pub(super) fn routes() -> Vec<Route> {
         Route::get("/campaigns/{id}/progress", Permission::View, live),
         campaigns_audience::route(),
         campaigns_calendar::route(),
+        campaigns_waiting::route(),
         campaigns_income::route(),
     ];
     all.extend(campaigns_form::routes());
@@ -251,49 +253,6 @@ fn tiles(progress: &Progress, messages: &dyn Fn(&str) -> String) -> Vec<Tile> {
 
 fn int(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
-}
-
-/// What a campaign is, in words, for the side of its page.
-pub(super) struct Facts {
-    segments: String,
-    lists: String,
-    industries: String,
-    comunas: String,
-    imports: String,
-    hours: String,
-    spacing: String,
-    cap: String,
-    tracking: &'static str,
-}
-
-impl Facts {
-    fn of(campaign: &Campaign, outlook: &outlook::Outlook, names: &Names, files: &[String]) -> Facts {
-        let rule = &campaign.audience;
-        let all =
-            |none: &str, some: Vec<String>| if some.is_empty() { none.to_owned() } else { some.join(", ") };
-        let comuna =
-            |code: &String| comunas::by_code(code).map_or_else(|| code.clone(), |it| it.name.to_owned());
-        let chosen = |field: Field, ids: &[i64]| -> String {
-            ids.iter().map(|it| names.value(field, &it.to_string())).collect::<Vec<_>>().join(", ")
-        };
-        Facts {
-            segments: chosen(Field::Segment, &rule.segment_ids),
-            lists: chosen(Field::List, &rule.list_ids),
-            industries: all("Todos los rubros", rule.industries.clone()),
-            comunas: all("Todas las comunas", rule.comunas.iter().map(comuna).collect()),
-            imports: all("Todas", files.to_vec()),
-            hours: outlook.hours.describe(),
-            spacing: match campaign.spacing_seconds {
-                0 => "sin pausa".to_owned(),
-                n => format::count(i64::from(n), "segundo", "segundos"),
-            },
-            cap: match outlook.daily_cap {
-                Some(cap) => format!("{} al día", format::count(i64::from(cap), "mensaje", "mensajes")),
-                None => "sin tope".to_owned(),
-            },
-            tracking: if campaign.tracks { "aperturas y clics" } else { "sin píxel" },
-        }
-    }
 }
 
 #[derive(Template)]

@@ -12,7 +12,7 @@ use crate::{
     campaigns::{
         audience::{self, Person, Preview, Question, Which},
         campaign::{self, Campaign},
-        later::{self, Later, Waiting},
+        later::{self, CauseKey, Later, Waiting},
         wordings::{Needs, Wordings},
     },
     chile::format,
@@ -50,15 +50,22 @@ pub(super) fn question<'a>(campaign: &'a Campaign, needs: &'a Needs, now: DateTi
 #[serde(default)]
 struct PeopleQuery {
     reason: String,
+    /// For which cause those shown wait; empty: any.
+    cause: String,
     after: Option<i64>,
+}
+
+/// Where those of a draft's audience are listed who get it later for `cause`.
+pub(super) fn later_path(id: CampaignId, cause: CauseKey) -> String {
+    format!("/campaigns/{id}/audience?reason=later&cause={}", cause.code())
 }
 
 /// Which people are shown.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Shown {
     These(Which),
-    /// Those who would be queued and get it once they are free.
-    Later,
+    /// Those who would be queued and get it once they are free, all of them or those who wait for one cause.
+    Later(Option<CauseKey>),
     /// Those who asked for so few messages that it would reach them too late.
     Seldom,
 }
@@ -87,20 +94,29 @@ impl PeoplePage {
         self.which == Shown::These(which)
     }
 
+    /// The cause for which all who are shown wait; none: several, or they don't.
+    fn cause(&self) -> Option<String> {
+        let Shown::Later(Some(key)) = self.which else { return None };
+        self.later.groups.iter().find(|it| it.cause.key() == key).map(|it| it.cause.label())
+    }
+
     /// Why a person waits and when they get it, or why it comes too late for them, where either is so.
     fn waits(&self, id: ContactId) -> Option<(bool, String)> {
-        let it = self.waiting.iter().find(|it| it.contact == id)?;
-        let day = format::weekday_and_date(it.free_on);
-        let words = if it.left_out {
-            format!(
-                "{}: solo desde el {day}, y un mensaje espera a lo más {} días",
-                BlockReason::LessOften.label(),
-                gate::PATIENCE_DAYS
-            )
-        } else {
-            format!("{}: libre el {day}", it.cause.reason().label())
-        };
-        Some((it.left_out, words))
+        self.waiting.iter().find(|it| it.contact == id).map(|it| (it.left_out, waits_words(it)))
+    }
+}
+
+/// Why a person waits and when they get it, or why it comes too late for them.
+pub(super) fn waits_words(it: &Waiting) -> String {
+    let day = format::weekday_and_date(it.free_on);
+    if it.left_out {
+        format!(
+            "{}: solo desde el {day}, y un mensaje espera a lo más {} días",
+            BlockReason::LessOften.label(),
+            gate::PATIENCE_DAYS
+        )
+    } else {
+        format!("{}: libre el {day}", it.cause.reason().label())
     }
 }
 
@@ -116,7 +132,7 @@ async fn people(
     let needs = Wordings::of(&mut db, id).await?.needs(&campaign.source);
     let which = match query.reason.as_str() {
         "reachable" => Shown::These(Which::Reachable),
-        "later" => Shown::Later,
+        "later" => Shown::Later(CauseKey::from_code(&query.cause)),
         code if code == BlockReason::LessOften.code() => Shown::Seldom,
         code => Shown::These(BlockReason::from_code(code).map_or(Which::All, Which::LeftOut)),
     };
@@ -128,7 +144,10 @@ async fn people(
     let waiting = match which {
         Shown::These(Which::LeftOut(_)) => Vec::new(),
         Shown::Seldom => later::people(&mut db, asked, later::Which::LeftOut, after, ASKED).await?,
-        Shown::Later => later::people(&mut db, asked, later::Which::Later, after, ASKED).await?,
+        Shown::Later(cause) => {
+            let which = cause.map_or(later::Which::Later, later::Which::For);
+            later::people(&mut db, asked, which, after, ASKED).await?
+        }
         // Of as many people there are no more who wait.
         Shown::These(_) => later::people(&mut db, asked, later::Which::All, after, ASKED).await?,
     };
@@ -144,14 +163,17 @@ async fn people(
             let without: Vec<ContactId> = without.iter().map(|it| it.contact).collect();
             audience::people(&mut db, asked, which, &without, after, limit).await?
         }
-        Shown::Later | Shown::Seldom => {
+        Shown::Later(_) | Shown::Seldom => {
             let ids: Vec<ContactId> = waiting.iter().map(|it| it.contact).collect();
             audience::among(&mut db, asked, &ids).await?
         }
     };
     let more = people.len() > PAGE;
     people.truncate(PAGE);
-    let base = format!("/campaigns/{id}/audience?reason={}", query.reason);
+    let base = match which {
+        Shown::Later(Some(cause)) => later_path(id, cause),
+        _ => format!("/campaigns/{id}/audience?reason={}", query.reason),
+    };
     let older = people.last().filter(|_| more).map_or(String::new(), |it| format!("{base}&after={}", it.id));
     let newer = if query.after.is_some() { base } else { String::new() };
     html::page(&PeoplePage { shell, campaign, preview, later, which, people, waiting, newer, older })

@@ -2,7 +2,8 @@
 //! gets it later, and why.
 
 use super::{
-    campaigns_audience::question,
+    campaigns_audience::{later_path, question},
+    campaigns_waiting,
     connection::Db,
     filters, guard,
     html::{self, Answer},
@@ -16,7 +17,7 @@ use crate::{
         campaign::{self, Campaign, Status},
         checklist::Checklist,
         forecast::{Day, Forecast},
-        later::{self, Group, Later},
+        later::{self, CauseKey, Group, Later},
         outlook::{self, Outlook},
         progress,
         wordings::Wordings,
@@ -24,7 +25,7 @@ use crate::{
     chile::format,
     error::Result,
     ids::CampaignId,
-    messaging::kinds::{BlockReason, DeferReason},
+    messaging::kinds::BlockReason,
     state::AppState,
 };
 use askama::Template;
@@ -55,9 +56,8 @@ struct Coming {
     messages: u64,
     later: Later,
     left_out: Vec<Line>,
-    /// Where those who get it later are listed, by why.
-    lists: Vec<(DeferReason, String)>,
-    everyone: String,
+    /// Where those who get it later for one cause are listed.
+    list: fn(CampaignId, CauseKey) -> String,
 }
 
 /// The days of a campaign, and who is not among them.
@@ -165,14 +165,15 @@ async fn show(
 
 fn calendar(campaign: &Campaign, coming: Coming, outlook: &Outlook, from: DateTime<Utc>) -> Calendar {
     let forecast = outlook.of_all(campaign, coming.messages, &coming.later, from);
-    let list = |reason| {
-        let known = coming.lists.iter().find(|it| it.0 == reason);
-        known.map_or(&coming.everyone, |it| &it.1).clone()
-    };
     Calendar {
         status: campaign.status,
         messages: coming.messages,
-        later: coming.later.groups.iter().map(|it| line_of(it, list(it.cause.reason()))).collect(),
+        later: coming
+            .later
+            .groups
+            .iter()
+            .map(|it| line_of(it, (coming.list)(campaign.id, it.cause.key())))
+            .collect(),
         left_out: coming.left_out,
         rest: outlook.waiting(coming.messages.saturating_sub(coming.later.people()), from).map(rest_words),
         shared: outlook.shared(),
@@ -217,8 +218,7 @@ fn of_audience(campaign: &Campaign, preview: &Preview, later: Later) -> Coming {
             .chain(too_few(&later, list(BlockReason::LessOften.code())))
             .collect(),
         later,
-        lists: Vec::new(),
-        everyone: list("later"),
+        list: later_path,
     }
 }
 
@@ -238,18 +238,15 @@ async fn of_queue(db: &mut PgConnection, now: DateTime<Utc>, campaign: &Campaign
         count: *count,
         href: list(format!("status=BLOCKED&reason={}", reason.code())),
     };
-    let waiting = list("status=PENDING".to_owned());
-    // The list by a reason holds only those whom the gate has put off for it already.
-    let lists = later.groups.iter().filter_map(|group| {
-        let reason = group.cause.reason();
-        let all = progress.deferred.get(&reason).is_some_and(|it| *it >= group.people());
-        all.then(|| (reason, list(format!("status=PENDING&deferred={}", reason.code()))))
-    });
     Ok(Coming {
         messages: progress.open().saturating_sub(later.left_out),
-        left_out: progress.blocked.iter().map(line).chain(too_few(&later, waiting.clone())).collect(),
-        lists: lists.collect(),
-        everyone: waiting,
+        left_out: progress
+            .blocked
+            .iter()
+            .map(line)
+            .chain(too_few(&later, campaigns_waiting::left_out_path(campaign.id)))
+            .collect(),
+        list: campaigns_waiting::path,
         later,
     })
 }

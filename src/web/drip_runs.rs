@@ -29,7 +29,7 @@ pub(super) fn routes() -> Vec<Route> {
 pub(super) struct Shown {
     pub number: i64,
     pub badge: Badge,
-    pub asked_by: &'static str,
+    pub asked_by: String,
     pub channel: &'static str,
     pub started: String,
     /// Empty while it runs, or where its process went without a word.
@@ -40,12 +40,14 @@ pub(super) struct Shown {
 }
 
 /// Who started it, in words.
-fn asked_by(trigger: &str) -> &'static str {
-    match trigger {
-        "SCHEDULER" => "Trabajo programado",
-        "HTTP" => "Llamada externa (/internal/drip)",
-        "CLI" => "Línea de comandos (llovizna drip run)",
-        _ => "Panel, para un mensaje de prueba",
+fn asked_by(trigger: &str, name: Option<&str>) -> String {
+    match (trigger, name) {
+        ("SCHEDULER", _) => "Trabajo programado".to_owned(),
+        ("HTTP", _) => "Llamada externa (/internal/drip)".to_owned(),
+        ("CLI", None) => "Línea de comandos (llovizna drip run)".to_owned(),
+        ("CLI", Some(_)) => "Línea de comandos (llovizna job run drip)".to_owned(),
+        (_, Some(name)) => format!("{name}, desde el panel"),
+        (_, None) => "Panel, para un mensaje de prueba".to_owned(),
     }
 }
 
@@ -55,7 +57,7 @@ pub(super) fn shown(it: Record) -> Shown {
     Shown {
         number: it.id.0,
         badge: badges::job(&it.status),
-        asked_by: asked_by(&it.trigger),
+        asked_by: asked_by(&it.trigger, it.asked_by.as_deref()),
         channel: it.channel.map_or("", |channel| channel.label()),
         started: format::datetime(it.started_at),
         finished: it.finished_at.map(format::datetime).unwrap_or_default(),

@@ -1,6 +1,6 @@
 //! Templates to responses.
 
-use super::error::WebError;
+use super::{error::WebError, faults};
 use crate::error::Error;
 use askama::Template;
 use axum::{
@@ -18,11 +18,14 @@ pub(super) fn page(template: &impl Template) -> Answer {
 
 /// The page of a form with its errors, 422.
 pub(super) fn invalid(template: &impl Template) -> Answer {
-    with_status(StatusCode::UNPROCESSABLE_ENTITY, template)
+    Ok((StatusCode::UNPROCESSABLE_ENTITY, Html(faults::named(&rendered(template)?))).into_response())
 }
 
 /// A page with another status.
 pub(super) fn with_status(status: StatusCode, template: &impl Template) -> Answer {
-    let html = template.render().map_err(|it| Error::Internal(format!("template: {it}")))?;
-    Ok((status, Html(html)).into_response())
+    Ok((status, Html(rendered(template)?)).into_response())
+}
+
+fn rendered(template: &impl Template) -> Result<String, WebError> {
+    Ok(template.render().map_err(|it| Error::Internal(format!("template: {it}")))?)
 }

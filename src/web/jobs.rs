@@ -10,7 +10,6 @@ use super::{
 };
 use crate::{
     access::{Actor, Permission},
-    audit,
     chile::format,
     error::{Error, Result},
     scheduler::{
@@ -48,7 +47,7 @@ struct RunRow {
     took: String,
     outcome: String,
     /// Who asked, where it was not its hour.
-    asked_by: &'static str,
+    asked_by: String,
 }
 
 fn run_row(it: runs::Record) -> RunRow {
@@ -61,7 +60,11 @@ fn run_row(it: runs::Record) -> RunRow {
         started: format::datetime(it.started_at),
         took: took.unwrap_or_default(),
         outcome: it.outcome.unwrap_or_default(),
-        asked_by: if it.by_hand { "a pedido" } else { "" },
+        asked_by: match (it.by_hand, it.asked_by) {
+            (false, _) => String::new(),
+            (true, None) => "a pedido".to_owned(),
+            (true, Some(name)) => format!("a pedido de {name}"),
+        },
     }
 }
 
@@ -163,18 +166,9 @@ async fn show(
 
 async fn run(State(state): State<AppState>, actor: Actor, Path(name): Path<String>) -> Answer {
     let job = scheduler::jobs::find(&name).ok_or(Error::NotFound)?;
-    let mut tx = state.db.begin().await?;
-    let change = audit::Change {
-        action: "job.run",
-        subject_kind: "job",
-        after: Some(name.into()),
-        ..audit::Change::default()
-    };
-    audit::record(&mut tx, state.clock.now(), &actor, change).await?;
-    tx.commit().await?;
     // A task of its own: a reader who closes the page must not cut a message off.
     let inner = state.clone();
-    let done = tokio::spawn(async move { scheduler::run_now(&inner, job, &inner.stop).await });
+    let done = tokio::spawn(async move { scheduler::run_now(&inner, &actor, job, &inner.stop).await });
     done.await.map_err(|it| Error::Internal(format!("job task: {it}")))??;
     Ok(flash(&state, job).await?.to("/jobs"))
 }

@@ -11,8 +11,11 @@ use super::{
     shell::Shell,
 };
 use crate::{
-    access::Permission,
+    access::{Actor, Permission},
     channels::outbox::{self, Captured, Letter, Place},
+    error::Result,
+    ids::MessageId,
+    messaging::links,
     state::AppState,
 };
 use askama::Template;
@@ -130,9 +133,16 @@ struct ShowPage {
     letter: Letter,
     /// The text is shown instead of the HTML.
     as_text: bool,
+    /// Its links work: the reader may say in its recipient's name what they want.
+    links_work: bool,
 }
 
 impl ShowPage {
+    /// Where the link for unsubscribing may be tried.
+    fn unsubscribe_url(&self) -> Option<&str> {
+        self.letter.unsubscribe_url().filter(|_| self.links_work)
+    }
+
     /// The class that tells how tall the frame is.
     fn height(&self) -> String {
         letter_frame::height(&self.letter.plain, &self.letter.html)
@@ -145,14 +155,29 @@ async fn show(
     Path(id): Path<i64>,
     Query(query): Query<ShowQuery>,
 ) -> Answer {
-    let letter = outbox::get(&state.db, id).await?;
+    let links_work = shell.may(SPEAKS_FOR_PEOPLE);
+    let letter = letter_for(&state, links_work, id).await?;
     let as_text = query.part.as_deref() == Some("text") || letter.html.trim().is_empty();
-    html::page(&ShowPage { shell, letter, as_text })
+    html::page(&ShowPage { shell, letter, as_text, links_work })
+}
+
+/// Who has it may change what a person agreed to, and so may follow a link by which that person would.
+const SPEAKS_FOR_PEOPLE: Permission = Permission::EditContacts;
+
+/// A captured message; where its links are not to work, without what they carry.
+async fn letter_for(state: &AppState, links_work: bool, id: i64) -> Result<Letter> {
+    let letter = outbox::get(&state.db, id).await?;
+    if links_work {
+        return Ok(letter);
+    }
+    let codes = state.hits.codes(&state.db).await?;
+    let message = MessageId(letter.captured.communication_log_id);
+    Ok(letter.without(&links::carried(&state.db, codes, message).await?))
 }
 
 /// The message's HTML alone, for the frame.
-async fn letter(State(state): State<AppState>, Path(id): Path<i64>) -> Answer {
-    let letter = outbox::get(&state.db, id).await?;
+async fn letter(State(state): State<AppState>, actor: Actor, Path(id): Path<i64>) -> Answer {
+    let letter = letter_for(&state, actor.may(SPEAKS_FOR_PEOPLE), id).await?;
     // Who looks at it here is not its recipient: its picture is not asked for.
     let html = letter.html.replace(&format!("{}/o/", state.config.public_url), "data:,");
     let mut response = Html(with_links_outside(&html)).into_response();

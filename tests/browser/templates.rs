@@ -3,7 +3,7 @@
 
 use crate::{
     app::App,
-    chromium::{LAPTOP, Window},
+    chromium::{LAPTOP, PHONE, Window},
     signing_in::sign_in,
 };
 use std::time::Duration;
@@ -48,6 +48,21 @@ async fn width_of_the_letter(window: &Window, kind: &str) -> i64 {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     window.width_of(FRAME).await
+}
+
+#[tokio::test]
+async fn who_writes_on_a_telephone_begins_with_a_letter_as_telephones_show_it() {
+    let (app, window) = opened().await;
+    let chosen = "[name=width]:checked";
+    window.open("/templates/new").await;
+    assert_eq!(window.attribute(chosen, "value").await, "desktop");
+    let phone = Window::open_at(&app.url, PHONE).await;
+    sign_in(&phone).await;
+    phone.open("/templates/new").await;
+    assert_eq!(phone.attribute(chosen, "value").await, "phone");
+    assert!(phone.width_of(FRAME).await <= 375);
+    phone.close().await;
+    window.close().await;
 }
 
 #[tokio::test]

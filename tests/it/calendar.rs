@@ -235,8 +235,11 @@ async fn the_page_tells_the_days_and_leads_to_the_people(db: PgPool) {
         assert!(text.contains(told), "{told}: {text}");
         assert!(checked.contains(told), "{told}: {checked}");
     }
-    assert!(calendar.body.contains(&format!("href=\"{path}/audience?reason=later\"")), "{}", calendar.body);
-    let people = app.get(&format!("{path}/audience?reason=later")).await.text();
+    let later = format!("{path}/audience?reason=later");
+    let (_, cause) = calendar.body.split_once(&format!("href=\"{later}&#38;cause=")).expect("by cause");
+    let later = format!("{later}&cause={}", cause.split('"').next().unwrap());
+    let people = app.get(&later).await.text();
+    assert!(people.contains("Solo quienes la recibirán más tarde por el tope de 1 por semana."), "{people}");
     assert!(people.contains("sur10@x.example") && people.contains("sur70@x.example"), "{people}");
     assert!(!people.contains("sur11@x.example"), "{people}");
     assert!(
@@ -316,4 +319,67 @@ async fn what_may_have_left_today_takes_from_the_cap_of_the_day(db: PgPool) {
     ] {
         assert!(text.contains(told), "{told}: {text}");
     }
+}
+
+#[sqlx::test(migrator = "MIGRATIONS")]
+async fn a_number_of_the_calendar_opens_exactly_its_people_before_and_after_the_first_run(db: PgPool) {
+    let app = app(db);
+    people(&app, "sur", 20).await;
+    // The cap of a week holds five; of them one more asked for a pause, as did another, and one asked for few.
+    got(&app, "2026-11-20T15:00:00Z", 0, 4).await;
+    got(&app, "2026-11-12T15:00:00Z", 7, 20).await;
+    execute(
+        &app,
+        "insert into contact_rhythms (contact_id, communication_type, min_days, paused_until, source, at)
+         select id, 'EMAIL', case when email like 'sur7@%' then 20 end,
+                case when email like 'sur7@%' then null else date '2026-12-10' end, 'Página de preferencias', '2026-11-12'
+         from contacts where email in ('sur1@x.example', 'sur4@x.example', 'sur7@x.example')",
+    )
+    .await;
+    let id = seeded(&app).await;
+    let path = format!("/campaigns/{id}");
+    let listed = async |told: &str| {
+        let calendar = app.get(&format!("{path}/calendar")).await.body;
+        let (before, _) = calendar.split_once(told).unwrap_or_else(|| panic!("{told}: {calendar}"));
+        let (_, link) = before.rsplit_once("<a href=\"").unwrap();
+        let (href, count) = link.split_once("\">").unwrap();
+        let page = app.get(&href.replace("&#38;", "&")).await;
+        let all =
+            (1..=20).map(|n| format!("sur{n}@x.example")).filter(|it| page.body.contains(&format!(">{it}<")));
+        let all: Vec<String> = all.collect();
+        assert_eq!(count.split('<').next().unwrap(), all.len().to_string(), "{told}: {}", page.text());
+        all
+    };
+    let few = ["sur7@x.example"];
+    let paused = ["sur1@x.example", "sur4@x.example"];
+    let capped = ["sur8@x.example", "sur12@x.example", "sur16@x.example", "sur20@x.example"];
+    let holds = async || {
+        assert_eq!(listed(" personas lo recibirán más tarde por la pausa que pidieron").await, paused);
+        assert_eq!(listed(" personas lo recibirán más tarde por el tope de 1 por semana").await, capped);
+        assert_eq!(listed(" persona lo recibirá más tarde por haber pedido menos mensajes").await, few);
+    };
+    holds().await;
+    start(&app, id).await.unwrap();
+    holds().await;
+    run(&app).await;
+    holds().await;
+    // Whom it would reach too late are listed before a run leaves them out, too.
+    execute(
+        &app,
+        "insert into contact_rhythms (contact_id, communication_type, min_days, source, at)
+         select id, 'EMAIL', 60, 'Página de preferencias', '2026-11-23 16:00Z' from contacts where email = 'sur7@x.example'",
+    )
+    .await;
+    let calendar = app.get(&format!("{path}/calendar")).await;
+    assert!(
+        calendar.body.contains(&format!("href=\"{path}/waiting?cause=too-late\">1</a>")),
+        "{}",
+        calendar.body
+    );
+    let late = app.get(&format!("{path}/waiting?cause=too-late")).await;
+    assert!(
+        late.body.contains(">sur7@x.example<") && late.body.matches("@x.example<").count() == 1,
+        "{}",
+        late.body
+    );
 }

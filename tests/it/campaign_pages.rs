@@ -409,3 +409,23 @@ async fn links_that_nobody_else_can_open_are_told_and_stop_what_would_reach_othe
     .unwrap();
     assert!(has().await, "by what is measured");
 }
+
+#[sqlx::test(migrator = "MIGRATIONS")]
+async fn what_is_over_tells_no_cap_and_no_hours_of_today(db: PgPool) {
+    let app = app(db);
+    people(&app, "sur", 1).await;
+    let id = seeded(&app).await;
+    let facts = ["Por corrida", "Tope", "Entre mensajes", "Horario"];
+    let told = async || {
+        let page = app.get(&format!("/campaigns/{id}")).await.body;
+        facts.into_iter().filter(|it| page.contains(&format!("<dt>{it}</dt>"))).collect::<Vec<_>>()
+    };
+    assert_eq!(told().await, facts);
+    start(&app, id).await.unwrap();
+    assert_eq!(told().await, facts);
+    run(&app).await;
+    assert_eq!(get(&app, id).await.status, Status::Finished);
+    assert!(told().await.is_empty(), "{:?}", told().await);
+    execute(&app, "update campaigns set status = 'CANCELLED'").await;
+    assert!(told().await.is_empty(), "{:?}", told().await);
+}

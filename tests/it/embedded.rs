@@ -378,3 +378,48 @@ async fn a_server_that_another_started_meanwhile_is_left_alone_and_watched() {
     first.stop().await;
     assert_eq!(place.server(), None, "the last to leave stops it");
 }
+
+#[tokio::test]
+async fn whoever_asks_whether_the_log_was_altered_does_not_migrate_it() {
+    let place = Place::new(&[]);
+    let server = place.start().await;
+    let mut db = connect(&server).await;
+    // A version before the first of this build's.
+    sqlx::raw_sql(
+        "create table _sqlx_migrations (version bigint primary key, description text not null,
+             installed_on timestamptz not null default now(), success boolean not null, checksum bytea not null,
+             execution_time bigint not null);
+         insert into _sqlx_migrations (version, description, success, checksum, execution_time)
+             values (0, 'before', true, 'x', 0)",
+    )
+    .execute(&mut db)
+    .await
+    .unwrap();
+    let home = place.config.home.clone();
+    let verify = tokio::task::spawn_blocking(move || {
+        Command::new(env!("CARGO_BIN_EXE_llovizna"))
+            .args(["audit", "verify"])
+            .env_clear()
+            .env("PATH", path().unwrap())
+            .env("LLOVIZNA_HOME", home)
+            .output()
+            .unwrap()
+    });
+    let output = verify.await.unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(
+        said.contains(
+            "es de una versión anterior de Llovizna. No se cambió nada: ejecuta antes «llovizna migrate»"
+        ),
+        "{said}"
+    );
+    let tables: i64 = sqlx::query_scalar("select count(*) from pg_tables where schemaname = 'public'")
+        .fetch_one(&mut db)
+        .await
+        .unwrap();
+    assert_eq!(tables, 1);
+    assert!(!place.config.home.join("secret.key").exists(), "nothing is made for the question");
+    db.close().await.unwrap();
+    server.stop().await;
+}

@@ -54,3 +54,38 @@ async fn who_is_signed_in_keeps_the_menu_on_a_page_of_error(db: PgPool) {
     assert_eq!(stranger.status, StatusCode::NOT_FOUND);
     assert!(!stranger.body.contains("side-nav"));
 }
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn each_fault_of_a_form_leads_to_its_field_and_bears_its_name(db: PgPool) {
+    let app = TestApp::new(db);
+    for (path, fields, named) in [
+        ("/companies", &[("name", "")][..], "Nombre"),
+        ("/contacts", &[("email", "no es")], "Correo"),
+        ("/tasks", &[("title", "")], ""),
+        ("/lists", &[("name", "")], "Nombre"),
+        ("/segments", &[("name", "")], ""),
+        ("/templates", &[("name", ""), ("body_format", "TEXT")], "Nombre"),
+        ("/campaigns", &[("name", "")], "Nombre"),
+        ("/staff", &[("email", "no es"), ("role", "REY")], ""),
+        ("/settings", &[("name", ""), ("email", "no es")], ""),
+        ("/settings/email", &[("daily_cap", "nada")], ""),
+        ("/settings/holidays", &[("day", "ayer")], "Día"),
+        ("/pipeline/stages", &[("name", "")], ""),
+        ("/suppressions", &[("addresses", "")], ""),
+        ("/mailings", &[("words", "own"), ("scope", "all")], ""),
+    ] {
+        let page = app.post(path, fields).await;
+        assert_eq!(page.status, StatusCode::UNPROCESSABLE_ENTITY, "{path}: {}", page.text());
+        let (_, summary) =
+            page.body.split_once("id=\"errors\"").unwrap_or_else(|| panic!("{path}: {}", page.body));
+        let (summary, _) = summary.split_once("</ul>").unwrap();
+        let faults: Vec<&str> = summary.split("<li>").skip(1).collect();
+        assert!(!faults.is_empty() && summary.contains(named), "{path}: {summary}");
+        for fault in faults {
+            let (_, link) = fault.split_once("href=\"#").unwrap_or_else(|| panic!("{path}: {fault}"));
+            let (id, words) = link.split_once("\">").unwrap();
+            assert!(page.body.contains(&format!(" id=\"{id}\"")), "{path}: {id}");
+            assert!(words.starts_with("<strong>"), "{path}: {fault}");
+        }
+    }
+}

@@ -175,3 +175,29 @@ async fn without_a_wait_the_queue_is_there_at_once(db: PgPool) {
     app.post(&format!("/campaigns/{id}/launch"), &[]).await;
     assert_eq!((rows(&app).await, get(&app, id).await.held_until), (1, None));
 }
+
+#[sqlx::test(migrator = "MIGRATIONS")]
+async fn what_is_foretold_begins_with_the_first_run_after_the_hold(db: PgPool) {
+    let app = holding(db.clone());
+    people(&app, "sur", 3).await;
+    let id = seeded(&app).await;
+    let path = format!("/campaigns/{id}");
+    // At noon a launch is held until 12:02; the run after that is at 12:10.
+    let calendar = async |app: &TestApp| app.get(&format!("{path}/calendar")).await.text();
+    let first = "lunes 23-11-2026 3 12:10";
+    let ahead = calendar(&app).await;
+    assert!(ahead.contains(first), "{ahead}");
+    let ask = app.get(&format!("{path}/launch")).await.text();
+    assert!(ask.contains("Se enviará a 3 personas desde el lunes 23-11-2026 a las 12:10."), "{ask}");
+    assert!(app.get(&format!("{path}?checklist=1")).await.text().contains(first));
+    // Whose clock asks for the runs is not ours, so that nobody knows when they are.
+    let called = TestApp::with(
+        db.clone(),
+        &[BUSINESS, &[("LAUNCH_HOLD_SECONDS", "120"), ("SCHEDULER", "off")]].concat(),
+    );
+    assert!(calendar(&called).await.contains("lunes 23-11-2026 3 12:02"));
+    assert_eq!(app.post(&format!("{path}/launch"), &[]).await.status, StatusCode::SEE_OTHER);
+    app.state.clock.advance(TimeDelta::seconds(30));
+    let held = calendar(&app).await;
+    assert!(held.contains(first), "{held}");
+}

@@ -8,7 +8,7 @@ use axum::{
 };
 use chrono::TimeDelta;
 use llovizna::{
-    access::Role,
+    access::{Actor, Role},
     scheduler::{self, jobs},
 };
 use sqlx::PgPool;
@@ -57,7 +57,35 @@ async fn who_may_runs_a_job_from_its_page(db: PgPool) {
     assert_eq!(runs(&db).await, [("MANUAL".to_owned(), "DONE".to_owned())]);
     let page = app.get("/jobs").await.text();
     assert!(page.contains("0 enviados") && page.contains("Terminado"), "{page}");
-    assert!(app.get("/jobs/drip").await.text().contains("a pedido"));
+    let own = app.get("/jobs/drip").await.text();
+    let name = "Persona Superadministrador";
+    assert!(own.contains(&format!("a pedido de {name}")), "{own}");
+    assert!(own.contains(&format!("{name}, desde el panel")) && !own.contains("Trabajo programado"), "{own}");
+    let latest = app.get("/jobs").await.text();
+    assert!(latest.contains(&format!("a pedido de {name}")), "{latest}");
+    // A shell is told apart, and so are its own hour and a message of trial.
+    app.state.clock.advance(TimeDelta::minutes(10));
+    let job = jobs::find("drip").unwrap();
+    scheduler::run_now(&app.state, &Actor::CommandLine, job, &CancellationToken::new()).await.unwrap();
+    sqlx::query(
+        "insert into drip_runs (trigger, communication_type, started_at) values ('PANEL', 'EMAIL', $1)",
+    )
+    .bind(app.now() + TimeDelta::seconds(1))
+    .execute(&db)
+    .await
+    .unwrap();
+    app.state.clock.advance(TimeDelta::minutes(10));
+    assert!(scheduler::tick(&app.state, job, &CancellationToken::new()).await.unwrap());
+    let all = app.get("/jobs/drip").await.text();
+    for asked in [
+        "Línea de comandos (llovizna job run drip)",
+        "a pedido de línea de comandos",
+        "Panel, para un mensaje de prueba",
+        "Trabajo programado",
+        &format!("{name}, desde el panel"),
+    ] {
+        assert_eq!(all.matches(asked).count(), 1, "{asked}: {all}");
+    }
 }
 
 #[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
@@ -143,7 +171,7 @@ async fn records_of_runs_are_kept_for_ninety_days(db: PgPool) {
         sqlx::query(add).bind(app.now() - TimeDelta::days(days)).execute(&db).await.unwrap();
     }
     let job = jobs::find("cleanup").unwrap();
-    scheduler::run_now(&app.state, job, &CancellationToken::new()).await.unwrap();
+    scheduler::run_now(&app.state, &Actor::CommandLine, job, &CancellationToken::new()).await.unwrap();
     let left: i64 =
         sqlx::query_scalar("select count(*) from job_runs where name = 'drip'").fetch_one(&db).await.unwrap();
     assert_eq!(left, 1);

@@ -20,7 +20,7 @@ use llovizna::{
 };
 use sqlx::PgPool;
 
-const ONCE: &str = "0191d3a0-0000-7000-8000-000000000001";
+pub(crate) const ONCE: &str = "0191d3a0-0000-7000-8000-000000000001";
 
 /// The ready offer of the library.
 pub(crate) const OFFER: &[(&str, &str)] = &[("words", "template"), ("template", "1"), ("once", ONCE)];

@@ -1,6 +1,6 @@
 //! The pages of messages: lists behind numbers, the story, decisions.
 
-use crate::support::TestApp;
+use crate::{campaigns, drip, own_texts, support::TestApp};
 use axum::http::StatusCode;
 use llovizna::{
     access::Role,
@@ -235,4 +235,57 @@ async fn those_of_a_page_that_wait_are_decided_on_together(db: PgPool) {
             .await
             .unwrap();
     assert_eq!(events, 3);
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn what_waits_is_listed_under_the_subject_that_its_text_has(db: PgPool) {
+    let app = campaigns::app(db);
+    campaigns::people(&app, "leche", 1).await;
+    campaigns::people(&app, "madera", 1).await;
+    campaigns::execute(
+        &app,
+        "update companies set industry = case name when 'leche' then 'Lechería' else 'Madera' end",
+    )
+    .await;
+    let id = campaigns::seeded(&app).await;
+    campaigns::save(&app, id, |it| it.source.subject = "{{ first_name }}, mira esto".to_owned())
+        .await
+        .unwrap();
+    own_texts::put(&app, id, "Lechería", "Para la leche", "").await.unwrap();
+    campaigns::start(&app, id).await.unwrap();
+    let list = app.get(&format!("/messages?campaign={id}")).await.text();
+    assert_eq!(list.matches("{{ first_name }}, mira esto").count(), 1, "{list}");
+    assert_eq!(list.matches("Para la leche").count(), 1, "{list}");
+    // Once it left, as it was filled.
+    drip::run(&app).await;
+    let list = app.get(&format!("/messages?campaign={id}")).await.text();
+    assert!(list.contains("Madera1, mira esto") && !list.contains("{{"), "{list}");
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn which_of_several_subjects_is_not_told_before_it_is_known(db: PgPool) {
+    let app = campaigns::app(db);
+    campaigns::people(&app, "sur", 2).await;
+    let id = campaigns::seeded(&app).await;
+    campaigns::save(&app, id, |it| it.source.subject = "El primero".to_owned()).await.unwrap();
+    campaigns::execute(
+        &app,
+        "insert into campaign_variants (campaign_id, place, subject, opening, template_id)
+         select id, 1, 'El segundo', '', template_id from campaigns",
+    )
+    .await;
+    campaigns::execute(
+        &app,
+        "insert into communication_logs (origin, campaign_id, contact_id, communication_type, message_type, destination,
+             template_id, status, scheduled_at, next_attempt_at, created_at)
+         select 'CAMPAIGN', k.id, c.id, 'EMAIL', 'PROMOCIONAL', c.email, k.template_id, 'PENDING',
+             '2026-11-23', '2026-11-23', '2026-11-23'
+         from campaigns k cross join contacts c",
+    )
+    .await;
+    let list = app.get(&format!("/messages?campaign={id}")).await.text();
+    assert!(list.contains("sur1@x.example") && !list.contains("El primero"), "{list}");
+    campaigns::execute(&app, "update campaign_variants set subject = '', opening = 'Otro comienzo'").await;
+    let list = app.get(&format!("/messages?campaign={id}")).await.text();
+    assert_eq!(list.matches("El primero").count(), 2, "{list}");
 }

@@ -2,7 +2,12 @@
 
 use crate::support::{TestApp, monday_noon};
 use axum::http::{StatusCode, header};
-use llovizna::channels::{Email, Outgoing, Sender as _, outbox::Outbox};
+use llovizna::{
+    access::Role,
+    channels::{Email, Outgoing, Sender as _, outbox::Outbox},
+    ids::{MessageId, TemplateId},
+    messaging::links,
+};
 use sqlx::PgPool;
 
 fn email(number: i64) -> Email {
@@ -129,4 +134,61 @@ async fn a_short_letter_stands_in_a_low_frame(db: PgPool) {
         sqlx::query_scalar("select id from outbox_messages order by id").fetch_all(&db).await.unwrap();
     assert!(app.get(&format!("/outbox/{}", ids[0])).await.body.contains("letter-frame tall-16"));
     assert!(app.get(&format!("/outbox/{}", ids[1])).await.body.contains("\"letter-frame \""));
+}
+
+/// A campaign's message as it was captured: its place in the outbox, its token and its code.
+async fn with_own_links(db: &PgPool, app: &TestApp) -> (i64, String, String) {
+    let (id, token, version): (i64, uuid::Uuid, i64) = sqlx::query_as(
+        "with text as (
+             insert into message_templates (communication_type, name, version, subject, body, body_format, footer, created_at)
+             values ('EMAIL', 'Oferta', 1, 'Oferta', 'Hola', 'TEXT', '', '2026-11-01') returning id
+         )
+         insert into communication_logs (origin, communication_type, message_type, destination, template_id, status,
+             scheduled_at, next_attempt_at, created_at, sent_at)
+         select 'TEST', 'EMAIL', 'PROMOCIONAL', 'camila@sur.example', id, 'SENT',
+             '2026-11-20', '2026-11-20', '2026-11-20', '2026-11-20' from text returning id, token, template_id",
+    )
+    .fetch_one(db)
+    .await
+    .unwrap();
+    let token = links::encode(token);
+    let code = app.state.hits.codes(db).await.unwrap().of(MessageId(id), TemplateId(version));
+    let letter = Email {
+        message: id,
+        html: format!(
+            "<a href=\"https://crm.nirehue.cl/preferencias/{token}\">Preferencias</a>\
+             <a href=\"https://otro.cl/?u=https%3A%2F%2Fcrm.nirehue.cl%2Fbaja%2F{token}\">Baja</a>\
+             <a href=\"https://crm.nirehue.cl/c/{code}.1\">Oferta</a>"
+        ),
+        plain: format!("Baja: https://crm.nirehue.cl/baja/{token}"),
+        unsubscribe_url: Some(format!("https://crm.nirehue.cl/baja/{token}")),
+        ..email(id)
+    };
+    Outbox::new(db.clone()).send(&Outgoing::Email(letter)).await.unwrap();
+    let captured: i64 = sqlx::query_scalar("select id from outbox_messages").fetch_one(db).await.unwrap();
+    (captured, token, code)
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn who_may_not_edit_people_cannot_follow_their_links(db: PgPool) {
+    let app = TestApp::simulated(db.clone());
+    let (id, token, code) = with_own_links(&db, &app).await;
+    let pages = [format!("/outbox/{id}"), format!("/outbox/{id}?part=text"), format!("/outbox/{id}/html")];
+    let reader = app.as_role(Role::ReadOnly).await;
+    for path in &pages {
+        let page = reader.get(path).await;
+        assert_eq!(page.status, StatusCode::OK);
+        assert!(!page.body.contains(&token) && !page.body.contains(&code), "{path}: {}", page.body);
+    }
+    let page = reader.get(&pages[0]).await;
+    assert!(page.text().contains("Con tu rol los enlaces de este mensaje no funcionan"), "{}", page.text());
+    assert!(page.body.contains("sandbox=\"\"") && !page.text().contains("Probar el enlace de baja"));
+    assert!(reader.get(&pages[1]).await.text().contains("Baja: https://crm.nirehue.cl/baja/desactivado"));
+    let staff = app.as_role(Role::Staff).await;
+    assert!(staff.get(&pages[2]).await.body.contains(&code));
+    let page = staff.get(&pages[0]).await;
+    assert!(page.body.contains(&token) && page.body.contains("sandbox=\"allow-popups"));
+    assert!(
+        !page.text().contains("Con tu rol los enlaces") && page.text().contains("Probar el enlace de baja")
+    );
 }

@@ -6,7 +6,7 @@ use crate::{
 };
 use axum::http::StatusCode;
 use llovizna::{
-    access::Role,
+    access::{Actor, Role},
     campaigns::checklist::{self, Item, Level},
     contacts::duplicates,
     db::MIGRATIONS,
@@ -57,7 +57,7 @@ async fn what_the_dns_says_is_told_once_somebody_asked(db: PgPool) {
     );
     assert!(unknown.found.contains("Nadie ha revisado qué dice el DNS de termas.cl"), "{unknown:?}");
     let job = jobs::find("domain").unwrap();
-    scheduler::run_now(&app.state, job, &CancellationToken::new()).await.unwrap();
+    scheduler::run_now(&app.state, &Actor::CommandLine, job, &CancellationToken::new()).await.unwrap();
     let said = app.get("/jobs").await.text();
     assert!(said.contains("partes por mirar"), "{said}");
     let known = item(&app, id, "domain").await.unwrap();

@@ -346,3 +346,41 @@ async fn a_text_is_tried_on_whoever_is_searched_for(db: PgPool) {
     let first = app.get("/templates/people?person=").await.body;
     assert!(first.matches("<option").count() == 26 && !first.contains("selected"), "{first}");
 }
+
+#[sqlx::test(migrator = "MIGRATIONS")]
+async fn what_would_run_is_named_to_its_author_in_the_form_and_the_preview(db: PgPool) {
+    let app = app(db);
+    let admin = app.admin().await;
+    let written = |inside: &str| {
+        format!(
+            "<mjml><mj-body><mj-section><mj-column>\n<mj-text>{inside}</mj-text>\n</mj-column></mj-section></mj-body></mjml>"
+        )
+    };
+    let fields = |body: &str| {
+        let all = [
+            ("name", "Aviso"),
+            ("kind", "OFFER"),
+            ("subject", "Hola"),
+            ("body_format", "MJML"),
+            ("footer", "{{ unsubscribe_url }}"),
+        ];
+        let all = all.map(|it| (it.0, it.1.to_owned()));
+        all.into_iter().chain([("body", body.to_owned())]).collect::<Vec<_>>()
+    };
+    let shown = async |path: &str, body: &str| {
+        let fields = fields(body);
+        let fields: Vec<(&str, &str)> = fields.iter().map(|it| (it.0, it.1.as_str())).collect();
+        admin.post(path, &fields).await.text()
+    };
+    let runs =
+        written("<script>alert(1)</script>\n<b onclick=\"x()\">Hola</b> <a href=\"javascript:x\">ver</a>");
+    let said = "Esto no le llega a nadie, porque los programas de correo quitan lo que ejecuta algo: \
+                <script> (línea 2), onclick=\"…\" (línea 3), el enlace javascript: (línea 3). Quítalo del texto.";
+    let said = said.replace('<', "&#60;").replace('>', "&#62;");
+    for path in ["/templates/preview", "/templates/blocks", "/templates"] {
+        let page = shown(path, &runs).await;
+        assert!(page.contains(&said), "{path}: {page}");
+    }
+    let calm = shown("/templates/preview", &written("<b>Hola</b>")).await;
+    assert!(!calm.contains("Esto no le llega a nadie"), "{calm}");
+}

@@ -3,6 +3,8 @@
 use crate::{
     campaigns::{app, execute, get, people, seeded, start},
     drip::run,
+    mailings::{self, ONCE, made, settle},
+    own_texts,
     support::TestApp,
 };
 use axum::http::StatusCode;
@@ -177,4 +179,44 @@ async fn the_page_tells_the_last_decisions_and_what_would_happen(db: PgPool) {
     let asked = app.get(&format!("/contacts/{who}/why?campaign={third}")).await.text();
     assert!(asked.contains("No está en la audiencia de"), "{asked}");
     assert_eq!(app.get("/contacts/99999/why").await.status, StatusCode::NOT_FOUND);
+}
+
+#[sqlx::test(migrator = "MIGRATIONS")]
+async fn a_message_by_hand_is_called_that_and_by_its_title(db: PgPool) {
+    let app = app(db);
+    let all = people(&app, "sur", 1).await;
+    let words = [
+        ("words", "own"),
+        ("subject", "Tu consulta del lunes"),
+        ("body", "Hola."),
+        ("footer", "{{ business_name }}, {{ business_address }}. Baja: {{ unsubscribe_url }}"),
+        ("once", ONCE),
+    ];
+    made(&mailings::ask(&app, &all, &words).await);
+    settle(&app).await;
+    run(&app).await;
+    let text = app.get(&format!("/contacts/{}/why", all[0])).await.text();
+    assert!(text.contains("Envío a mano: Tu consulta del lunes"), "{text}");
+    let (_, told) = text.split_once("Lo último que se decidió").unwrap();
+    assert!(!told.contains("Otro"), "{told}");
+}
+
+#[sqlx::test(migrator = "MIGRATIONS")]
+async fn whose_industry_has_a_text_is_told_that_they_get_it(db: PgPool) {
+    let app = app(db);
+    let milk = people(&app, "leche", 1).await[0];
+    let wood = people(&app, "madera", 1).await[0];
+    execute(&app, "update companies set industry = case name when 'leche' then 'Lechería' else 'Madera' end")
+        .await;
+    let id = seeded(&app).await;
+    let said = async |who: ContactId| app.get(&format!("/contacts/{who}/why?campaign={id}")).await.text();
+    assert!(!said(milk).await.contains("Le toca"), "there is one text");
+    own_texts::put(&app, id, "Lechería", "Para la leche", "").await.unwrap();
+    assert!(said(milk).await.contains("Le toca el texto del rubro «Lechería»."), "{}", said(milk).await);
+    assert!(said(wood).await.contains("Le toca el texto de la campaña."), "{}", said(wood).await);
+    start(&app, id).await.unwrap();
+    run(&app).await;
+    // What left stays as it was, whatever their company does by now.
+    execute(&app, "update companies set industry = 'Madera'").await;
+    assert!(said(milk).await.contains("Recibió el texto del rubro «Lechería»."), "{}", said(milk).await);
 }

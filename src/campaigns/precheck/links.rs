@@ -1,6 +1,7 @@
 //! Links that lead nowhere, or not where they say.
 
-use super::{Fault, markup::Tag};
+use super::Fault;
+use crate::messaging::markup::Tag;
 use crate::{campaigns::link_review::LONGEST, deliverability::links::is_inner};
 use std::collections::BTreeSet;
 use url::Url;
@@ -145,7 +146,8 @@ fn shown_host(shown: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::markup::tags, *};
+    use super::*;
+    use crate::messaging::markup::tags;
 
     fn of(href: &str, shown: &str) -> Vec<Fault> {
         faults(&tags(&format!("<a href=\"{href}\">{shown}</a>")), "http://localhost:8080")

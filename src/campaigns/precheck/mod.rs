@@ -2,11 +2,10 @@
 //! campaign starts, never in its way. Each rule looks at the filled text alone.
 
 mod links;
-mod markup;
 mod weight;
 mod words;
 
-use crate::messaging::template::Rendered;
+use crate::messaging::{markup, template::Rendered};
 
 /// What the rules of one kind have to say.
 #[derive(Debug)]

@@ -1,6 +1,7 @@
 //! How heavy a message is, and whether it says something without its images.
 
-use super::{Fault, markup::Tag};
+use super::Fault;
+use crate::messaging::markup::Tag;
 
 /// Gmail shows no more bytes of HTML than these.
 const CUT: usize = 102 * 1024;
@@ -57,7 +58,8 @@ pub(super) fn faults(html: &str, plain: &str, tags: &[Tag]) -> Vec<Fault> {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::markup::tags, *};
+    use super::*;
+    use crate::messaging::markup::tags;
 
     fn of(html: &str, plain: &str) -> usize {
         faults(html, plain, &tags(html)).len()

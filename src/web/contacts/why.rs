@@ -12,9 +12,9 @@ use crate::{
     error::Result,
     ids::{CampaignId, ContactId},
     messaging::{
+        decided::{self, Told},
         gate::Decision,
         kinds::{EventKind, MessageType, OriginKind},
-        story::{self, Told},
         why::{self, Answer, Frame, Question},
     },
     state::AppState,
@@ -111,7 +111,7 @@ pub(super) async fn show(
     };
     let page = WhyPage {
         channels: channels(&state, &mut db, now, &contact).await?,
-        told: story::decisions(&mut db, contact.id, SHOWN).await?,
+        told: decided::decisions(&mut db, contact.id, SHOWN).await?,
         campaigns: campaigns.map(|it| (it.id, it.name)).collect(),
         shell,
         contact,

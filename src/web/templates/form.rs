@@ -17,6 +17,7 @@ use crate::{
     messaging::{
         blocks::{Block, BlockKind},
         library::{self, Draft, Kind},
+        runnable,
         template::{BodyFormat, Source},
     },
     state::AppState,
@@ -69,6 +70,11 @@ impl FormPage {
 
     fn takes_focus(&self, at: usize) -> bool {
         self.typed.focused == Some(at)
+    }
+
+    /// What of the body is lost on the way, in a sentence.
+    fn lost(&self) -> Option<String> {
+        runnable::lost(&self.typed.looked_at())
     }
 
     /// What is wrong with the body, all of it.

@@ -1,4 +1,4 @@
-//! When a job is due: slots in local time, right across both clock changes. Pure.
+//! When something is due: slots in local time, right across both clock changes. Pure.
 
 use crate::chile::time;
 use chrono::{DateTime, Days, NaiveTime, TimeDelta, Utc};
@@ -44,6 +44,12 @@ impl When {
         }
     }
 
+    /// The first slot at `from` or after it.
+    #[must_use]
+    pub fn at_or_after(self, from: DateTime<Utc>) -> DateTime<Utc> {
+        Some(self.latest(from)).filter(|it| *it == from).unwrap_or_else(|| self.next(from))
+    }
+
     /// As people read it.
     #[must_use]
     pub fn label(self) -> String {
@@ -70,6 +76,9 @@ mod tests {
         };
         check("2026-11-23T15:09:59Z", "2026-11-23T15:00:00Z", "2026-11-23T15:10:00Z");
         check("2026-11-23T15:10:00Z", "2026-11-23T15:10:00Z", "2026-11-23T15:20:00Z");
+        let first = |from: &str| When::EveryMinutes(10).at_or_after(at(from));
+        assert_eq!(first("2026-11-23T15:10:00Z"), at("2026-11-23T15:10:00Z"));
+        assert_eq!(first("2026-11-23T15:10:00.5Z"), at("2026-11-23T15:20:00Z"));
     }
 
     #[test]

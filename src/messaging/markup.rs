@@ -1,30 +1,40 @@
 //! The tags of an email, as far as rules ask of them.
 
-use crate::messaging::plain_text;
+use super::plain_text;
 
 /// One opening tag.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Tag {
+pub struct Tag {
     /// In lower case.
-    pub(super) name: String,
+    pub name: String,
+    /// Where it begins.
+    pub at: usize,
     attributes: Vec<(String, String)>,
     /// The text from here to the next `</a>`, for links.
-    pub(super) shown: String,
+    pub shown: String,
 }
 
 impl Tag {
     /// What the attribute says; none: there is none.
-    pub(super) fn get(&self, name: &str) -> Option<&str> {
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&str> {
         self.attributes.iter().find(|it| it.0 == name).map(|it| it.1.as_str())
+    }
+
+    /// Each attribute with what it says.
+    pub fn attributes(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.attributes.iter().map(|it| (it.0.as_str(), it.1.as_str()))
     }
 }
 
 /// The opening tags of `html`, in their order; comments are none.
-pub(super) fn tags(html: &str) -> Vec<Tag> {
+#[must_use]
+pub fn tags(html: &str) -> Vec<Tag> {
     let mut found = Vec::new();
     let mut rest = html;
     while let Some(at) = rest.find('<') {
         rest = &rest[at + 1..];
+        let at = html.len() - rest.len() - 1;
         if let Some(comment) = rest.strip_prefix("!--") {
             rest = comment.split_once("-->").map_or("", |it| it.1);
             continue;
@@ -40,7 +50,7 @@ pub(super) fn tags(html: &str) -> Vec<Tag> {
             "a" => plain_text::from_html(up_to_its_end(rest)).trim().to_owned(),
             _ => String::new(),
         };
-        found.push(Tag { name, attributes, shown });
+        found.push(Tag { name, at, attributes, shown });
     }
     found
 }
@@ -109,7 +119,7 @@ mod tests {
     fn what_is_cut_off_anywhere_is_read_as_far_as_it_goes() {
         let whole = "<p ñ='é'><a href=\"https://ñ.cl\" é>ú</a><img alt='ó' é=ñ>";
         for (at, _) in whole.char_indices() {
-            tags(&whole[..at]);
+            let _ = tags(&whole[..at]);
         }
     }
 }
