@@ -4,8 +4,9 @@
 alter table import_rows
     add column interests text[],
     add column lifecycle text,
-    add column owner_name text;
-comment on column import_rows.owner_name is 'who looks after the person, as the file calls them: a name or an address of the team';
+    add column owner_name text,
+    add column owner_id bigint;
+comment on column import_rows.owner_name is 'who looks after the person, as the file calls them: a name or an address of the team; owner_id: whom that meant when it was simulated';
 
 -- Tags that an import brought go with it.
 alter table contact_interests add column import_id bigint references imports (id) on delete set null;

@@ -350,8 +350,8 @@ async fn listed(
     query.push(" select id, place, days, at, min_days, last_at, paused_until, asked_for from held join (");
     query.push(asked).push(") asked using (id) where id > ");
     query.push_bind(after.map_or(0, |it| it.0));
-    if which == Which::LeftOut {
-        // Nobody else can be; long pauses are a reason of their own.
+    if which == Which::LeftOut && asked == OF_AUDIENCE {
+        // Asked for now, nobody else can be; long pauses are a reason of their own.
         query.push(" and min_days > ").push_bind(i32::try_from(gate::PATIENCE_DAYS).unwrap_or(i32::MAX));
     }
     query.push(" order by id");

@@ -128,6 +128,11 @@ fn secret_key_in(home: &Path) -> Result<Secret> {
 pub(super) async fn state(config: Config, db: PgPool) -> Result<AppState> {
     db::migrate(&db).await?;
     limits::apply_first_values(&db, &config.first_values).await?;
+    put_together(config, db)
+}
+
+/// The state on a database as it is.
+fn put_together(config: Config, db: PgPool) -> Result<AppState> {
     let senders = channels::open(&config, &db).map_err(Error::Refused)?;
     Ok(AppState {
         db,
@@ -151,18 +156,13 @@ pub(super) async fn with_state<T>(
     }
     keep_secret_key(&mut config)?;
     let database = Database::open(&config).await?;
-    let end = on(config, &database, work).await;
+    let end = async { on(state(config, database.pool(FEW).await?).await?, work).await }.await;
     database.close().await;
     end
 }
 
-/// Do `work` on `database`, which stays open.
-async fn on<T>(
-    config: Config,
-    database: &Database,
-    work: impl AsyncFnOnce(&AppState) -> Result<T>,
-) -> Result<T> {
-    let state = state(config, database.pool(FEW).await?).await?;
+/// Do `work`, and close the pool of `state`.
+async fn on<T>(state: AppState, work: impl AsyncFnOnce(&AppState) -> Result<T>) -> Result<T> {
     let end = work(&state).await;
     close_pool(&state.db).await;
     end
@@ -192,7 +192,7 @@ pub(super) async fn with_what_is_there<T>(
             return Err(old_schema(&config));
         }
         keep_secret_key(&mut config)?;
-        on(config, &database, work).await
+        on(put_together(config, database.pool(FEW).await?)?, work).await
     }
     .await;
     database.close().await;

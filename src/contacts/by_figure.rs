@@ -51,6 +51,15 @@ impl Figure {
         }
     }
 
+    /// Whether `filter` lets through only those who have it.
+    fn is_asked_for(self, filter: &Filter) -> bool {
+        match self {
+            Figure::Activity => filter.active_from.is_some(),
+            Figure::Spent => filter.spent_from.is_some_and(|it| it > 0),
+            Figure::Visits => filter.visits_from.is_some_and(|it| it > 0),
+        }
+    }
+
     /// Whether the edge of a page of such a list is sorted by `key`.
     fn fits(self, key: &Key) -> bool {
         match self {
@@ -92,7 +101,7 @@ pub(super) async fn by_figure(
         let within = edge.filter(|it| has_one(&it.key) == has_it);
         begun |= within.is_some();
         let missing = wanted - i64::try_from(rows.len()).unwrap_or(i64::MAX);
-        if !begun || missing <= 0 {
+        if !begun || missing <= 0 || !has_it && figure.is_asked_for(filter) {
             continue;
         }
         let mut query = QueryBuilder::new("");

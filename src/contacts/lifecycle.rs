@@ -1,6 +1,6 @@
 //! How far the relationship with a contact has come, and every move with its date
-//! and cause. The only writer of `contacts.lifecycle` after a contact is made;
-//! what counts as activity is `metrics`'.
+//! and cause. After a contact is made, `contacts.lifecycle` is written here, and by imports and joinings in bulk, which
+//! keep their moves the same way; what counts as activity is `metrics`'.
 
 use super::{merge, vocabulary::Lifecycle};
 use crate::{
@@ -23,7 +23,7 @@ pub enum Cause {
     Hand,
     /// A file said so.
     Import,
-    /// A change in bulk was taken back.
+    /// A change in bulk, or an import, was taken back.
     Undone,
     /// Bought for the first time.
     FirstPurchase,

@@ -90,7 +90,7 @@ async fn foreseen_in_contacts(
 ) -> Result<HashMap<i32, Vec<Change>>> {
     let found = sqlx::query!(
         r#"select r.row_number, to_jsonb(r) || jsonb_build_object('company_name', coalesce(meant.name, r.company_name),
-                'owner', coalesce((select name from staff_users where active and email = lower(r.owner_name)), r.owner_name)) as "said!",
+                'owner', (select name from staff_users where id = r.owner_id)) as "said!",
             to_jsonb(c) || jsonb_build_object('company_name', k.name,
                 'owner', (select name from staff_users where id = c.owner_id),
                 'interests', (select string_agg(i.name, ', ' order by i.key)
@@ -131,11 +131,10 @@ fn foreseen_in_contact(import: &Import, said: &Value, now: &Value, employer: Opt
     for (field, _) in OF_CONTACTS {
         let way = match *field {
             // A known address stays, whatever the file says.
-            "email" => OnDuplicate::Fill,
+            "email" if way == OnDuplicate::Overwrite => OnDuplicate::Fill,
             "source" | "lifecycle" if way == OnDuplicate::Fill => OnDuplicate::Skip,
-            "owner" if text(said, "note").contains("No hay nadie activo del equipo") => OnDuplicate::Skip,
-            // Nobody loses one by a file.
-            "interests" => OnDuplicate::Overwrite,
+            // Nobody loses one by a file: what it says is what they have and more.
+            "interests" if way == OnDuplicate::Fill => OnDuplicate::Overwrite,
             // One that several companies bear tells none of them.
             "company_name" if text(said, "note").contains("con distinto RUT") => OnDuplicate::Skip,
             "company_name" if is_same_company(said, employer) => OnDuplicate::Skip,

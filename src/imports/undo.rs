@@ -239,6 +239,7 @@ pub(super) async fn leave(db: &mut PgConnection, id: ImportId, sentence: &str) -
 pub(super) async fn undo(tx: &mut Tx<'_>, now: DateTime<Utc>, import: &Import) -> Result<(), Stop> {
     sqlx::query!("select pg_advisory_xact_lock($1, 0)", locks::IMPORT).execute(&mut **tx).await?;
     let (contacts, companies) = changed(tx, import.id).await?;
+    bulk::hold_interests(tx, import.id).await?;
     bulk::hold(tx, import.id, &contacts, &companies).await?;
     let touched = touched(tx, import).await?;
     if !touched.is_untouched() {

@@ -10,8 +10,8 @@ pub struct Tag {
     /// Where it begins.
     pub at: usize,
     attributes: Vec<(String, String)>,
-    /// The text from here to the next `</a>`, for links.
-    pub shown: String,
+    /// Where what it encloses begins.
+    inside: usize,
 }
 
 impl Tag {
@@ -25,7 +25,20 @@ impl Tag {
     pub fn attributes(&self) -> impl Iterator<Item = (&str, &str)> {
         self.attributes.iter().map(|it| (it.0.as_str(), it.1.as_str()))
     }
+
+    /// The text from here to the next `</a>` of `html`, whose tag it is, as far as anybody would read of a link.
+    #[must_use]
+    pub fn shown(&self, html: &str) -> String {
+        let mut rest = html.get(self.inside..).unwrap_or_default();
+        if let Some((end, _)) = rest.char_indices().nth(LONGEST_LINK) {
+            rest = &rest[..end];
+        }
+        plain_text::from_html(up_to_its_end(rest)).trim().to_owned()
+    }
 }
+
+/// What is looked at of a link, in characters: of one without an end, no more.
+const LONGEST_LINK: usize = 5_000;
 
 /// The opening tags of `html`, in their order; comments are none.
 #[must_use]
@@ -46,11 +59,7 @@ pub fn tags(html: &str) -> Vec<Tag> {
         let name = rest[..end].to_ascii_lowercase();
         let attributes;
         (attributes, rest) = attributes_of(&rest[end..]);
-        let shown = match name.as_str() {
-            "a" => plain_text::from_html(up_to_its_end(rest)).trim().to_owned(),
-            _ => String::new(),
-        };
-        found.push(Tag { name, at, attributes, shown });
+        found.push(Tag { name, at, attributes, inside: html.len() - rest.len() });
     }
     found
 }
@@ -99,20 +108,26 @@ mod tests {
 
     #[test]
     fn tags_are_read_as_people_write_them() {
-        let found = tags(
-            "<p>1 < 2<!-- <img> --><A HREF='https://a.cl/?x=1&amp;y=2' x>ver <b>más</b></a><img src=a.png alt=\"\" /><á ñ='",
-        );
+        let html = "<p>1 < 2<!-- <img> --><A HREF='https://a.cl/?x=1&amp;y=2' x>ver <b>más</b></a><img src=a.png alt=\"\" /><á ñ='";
+        let found = tags(html);
         let names: Vec<_> = found.iter().map(|it| it.name.as_str()).collect();
         assert_eq!(names, ["p", "a", "b", "img"]);
         assert_eq!(found[1].get("href"), Some("https://a.cl/?x=1&y=2"));
-        assert_eq!(found[1].shown, "ver más");
+        assert_eq!(found[1].shown(html), "ver más");
         assert_eq!((found[3].get("alt"), found[3].get("src")), (Some(""), Some("a.png")));
     }
 
     #[test]
     fn a_link_ends_where_it_is_closed() {
-        assert_eq!(tags("<a href=x>uno</A> dos")[0].shown, "uno");
-        assert_eq!(tags("<a href=x><article>uno</article> dos</a >tres")[0].shown, "uno dos");
+        for (html, shown) in [
+            ("<a href=x>uno</A> dos", "uno"),
+            ("<a href=x><article>uno</article> dos</a >tres", "uno dos"),
+            ("<a href=x>uno", "uno"),
+        ] {
+            assert_eq!(tags(html)[0].shown(html), shown);
+        }
+        let endless = format!("<a href=x>{}", "ñ".repeat(9_000));
+        assert_eq!(tags(&endless)[0].shown(&endless).chars().count(), LONGEST_LINK);
     }
 
     #[test]

@@ -32,8 +32,10 @@ pub fn lost(source: &Source) -> Option<String> {
 fn found(body: &str) -> Vec<String> {
     let text = without_template_tags(body);
     let mut found = Vec::new();
+    let (mut line, mut counted) = (1, 0);
     for tag in markup::tags(&text) {
-        let line = 1 + text[..tag.at].matches('\n').count();
+        line += text[counted..tag.at].matches('\n').count();
+        counted = tag.at;
         if tag.name == "script" {
             found.push(format!("<script> (línea {line})"));
         }

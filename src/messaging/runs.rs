@@ -19,7 +19,7 @@ pub enum Trigger {
     Scheduler,
     /// `POST /internal/drip`.
     Http,
-    /// `llovizna drip run`.
+    /// `llovizna drip run`, or `llovizna job run drip`.
     CommandLine,
     /// A page: a test message, or the job run by hand.
     Panel,

@@ -127,6 +127,7 @@ const FIELDS: &[(&str, &str)] = &[
     ("industries", "rubros"),
     ("comunas", "comunas"),
     ("import_ids", "importaciones"),
+    ("import", "importación"),
     ("rows", "leídas"),
     ("created", "nuevas"),
     ("updated", "cambiadas"),

@@ -12,7 +12,7 @@ use crate::{
     campaigns::{
         audience::{self, Person, Preview, Question, Which},
         campaign::{self, Campaign},
-        later::{self, CauseKey, Later, Waiting},
+        later::{self, Cause, CauseKey, Later, Waiting},
         wordings::{Needs, Wordings},
     },
     chile::format,
@@ -110,9 +110,10 @@ impl PeoplePage {
 pub(super) fn waits_words(it: &Waiting) -> String {
     let day = format::weekday_and_date(it.free_on);
     if it.left_out {
+        let reason = if it.cause == Cause::Paused { BlockReason::Paused } else { BlockReason::LessOften };
         format!(
             "{}: solo desde el {day}, y un mensaje espera a lo más {} días",
-            BlockReason::LessOften.label(),
+            reason.label(),
             gate::PATIENCE_DAYS
         )
     } else {

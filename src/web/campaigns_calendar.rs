@@ -215,16 +215,16 @@ fn of_audience(campaign: &Campaign, preview: &Preview, later: Later) -> Coming {
             .left_out
             .iter()
             .map(line)
-            .chain(too_few(&later, list(BlockReason::LessOften.code())))
+            .chain(too_late(&later, BlockReason::LessOften.label(), list(BlockReason::LessOften.code())))
             .collect(),
         later,
         list: later_path,
     }
 }
 
-/// Who of those that `later` tells of asked for so few that they would be left out, listed at `href`.
-fn too_few(later: &Later, href: String) -> Option<Line> {
-    let words = BlockReason::LessOften.label().to_owned();
+/// Who of those that `later` tells of would be left out since it would reach them too late, listed at `href`.
+fn too_late(later: &Later, words: &str, href: String) -> Option<Line> {
+    let words = words.to_owned();
     (later.left_out > 0).then_some(Line { words, count: later.left_out, href })
 }
 
@@ -244,7 +244,11 @@ async fn of_queue(db: &mut PgConnection, now: DateTime<Utc>, campaign: &Campaign
             .blocked
             .iter()
             .map(line)
-            .chain(too_few(&later, campaigns_waiting::left_out_path(campaign.id)))
+            .chain(too_late(
+                &later,
+                "Les llegaría demasiado tarde",
+                campaigns_waiting::left_out_path(campaign.id),
+            ))
             .collect(),
         list: campaigns_waiting::path,
         later,

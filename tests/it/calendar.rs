@@ -382,4 +382,16 @@ async fn a_number_of_the_calendar_opens_exactly_its_people_before_and_after_the_
         "{}",
         late.body
     );
+    // So are those who asked for a long pause once the campaign was on its way.
+    execute(
+        &app,
+        "insert into contact_rhythms (contact_id, communication_type, paused_until, source, at)
+         select id, 'EMAIL', date '2027-03-01', 'Página de preferencias', '2026-11-23 16:00Z' from contacts where email = 'sur1@x.example'",
+    )
+    .await;
+    let calendar = app.get(&format!("{path}/calendar")).await;
+    assert!(calendar.body.contains("waiting?cause=too-late\">2</a>"), "{}", calendar.body);
+    let late = app.get(&format!("{path}/waiting?cause=too-late")).await;
+    assert!(late.body.contains(">sur1@x.example<"), "{}", late.body);
+    assert!(late.text().contains(BlockReason::Paused.label()), "{}", late.text());
 }

@@ -1053,6 +1053,12 @@ async fn no_page_of_the_list_reads_all_contacts(db: PgPool) {
             Sort::Spent,
             Place::After(Edge { id: active, key: Key::Number(spent) }),
         ),
+        (
+            "by what they spent, of those who spent that much",
+            Filter { spent_from: Some(i64::MAX / 2), ..all() },
+            Sort::Spent,
+            Place::First,
+        ),
         ("by visits", all(), Sort::Visits, Place::First),
         ("by visits, to the end", all(), Sort::Visits, Place::After(Edge { id, key: Key::Number(0) })),
         (

@@ -23,13 +23,13 @@ const SHORTENERS: &[&str] = &[
     "tinyurl.com",
 ];
 
-pub(super) fn faults(tags: &[Tag], public_url: &str) -> Vec<Fault> {
+pub(super) fn faults(html: &str, tags: &[Tag], public_url: &str) -> Vec<Fault> {
     let links = tags.iter().filter(|it| it.name == "a").filter_map(|it| Some((it.get("href")?.trim(), it)));
     // The pages that we show to readers are ours to answer for.
     let others = links.filter(|(href, _)| !is_ours(href, public_url));
     let mut faults = Vec::new();
     let mut said = BTreeSet::new();
-    for fault in others.filter_map(|(href, tag)| fault(href, &tag.shown)) {
+    for fault in others.filter_map(|(href, tag)| fault(href, &tag.shown(html))) {
         if said.insert(fault.found.clone()) {
             faults.push(fault);
         }
@@ -150,7 +150,8 @@ mod tests {
     use crate::messaging::markup::tags;
 
     fn of(href: &str, shown: &str) -> Vec<Fault> {
-        faults(&tags(&format!("<a href=\"{href}\">{shown}</a>")), "http://localhost:8080")
+        let html = format!("<a href=\"{href}\">{shown}</a>");
+        faults(&html, &tags(&html), "http://localhost:8080")
     }
 
     #[test]

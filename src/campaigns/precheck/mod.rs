@@ -35,7 +35,7 @@ pub(super) fn of(message: &Rendered, public_url: &str) -> [Family; 3] {
         Family {
             key: "links",
             good: "Los enlaces están bien escritos.",
-            faults: links::faults(&tags, public_url),
+            faults: links::faults(&message.html, &tags, public_url),
         },
     ]
 }

@@ -35,12 +35,24 @@ impl<'a> Basis<'a> {
     }
 }
 
+/// What columns are called in the file.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Headers<'a> {
+    /// The telephones.
+    pub phone: &'a str,
+    /// Who looks after them.
+    pub owner: &'a str,
+    /// What they are interested in.
+    pub interests: &'a str,
+}
+
 /// Decide on each staged person: fills `import_decided(row_number, verdict, reason, subject_id)`, and rejects those whose
-/// telephone, called `phone_header` in the file, may be of more than one.
+/// telephone may be of more than one.
 ///
 /// # Errors
-/// When the database fails.
-pub async fn decide_contacts(tx: &mut Tx<'_>, phone_header: &str) -> Result<()> {
+/// [`Error::Refused`](crate::error::Error::Refused) where a column holds something else than it is taken for; or the
+/// database's.
+pub async fn decide_contacts(tx: &mut Tx<'_>, headers: Headers<'_>) -> Result<()> {
     loop {
         look_out(tx).await?;
         match_by_email(tx).await?;
@@ -54,7 +66,7 @@ pub async fn decide_contacts(tx: &mut Tx<'_>, phone_header: &str) -> Result<()> 
         }
         run(tx, "drop table import_matches, import_noes, import_refused").await?;
     }
-    telephones::reject_doubtful(tx, phone_header).await?;
+    telephones::reject_doubtful(tx, headers.phone).await?;
     run(
         tx,
         "create temp table import_wanted on commit drop as
@@ -71,9 +83,9 @@ pub async fn decide_contacts(tx: &mut Tx<'_>, phone_header: &str) -> Result<()> 
     .await?;
     companies::resolve(tx).await?;
     companies::compare(tx).await?;
-    owners::find(tx).await?;
+    owners::find(tx, headers.owner).await?;
     compare(tx).await?;
-    interests::find(tx).await?;
+    interests::find(tx, headers.interests).await?;
     grants::find(tx).await?;
     refusals::compare(tx).await?;
     note(tx).await?;

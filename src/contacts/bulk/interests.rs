@@ -8,27 +8,21 @@ use crate::{
     chile::text::fold,
     contacts::interests,
     db::Tx,
-    error::Result,
+    error::{Error, Result},
     ids::{ImportId, InterestId},
 };
 use chrono::{DateTime, Utc};
 use serde_json::json;
 
-/// Different spellings that are looked at: a column with more holds no interests.
-const MOST_SPELLINGS: i64 = 5_000;
-
-/// The interests that a file would make.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NewInterests {
-    /// By name, in alphabetical order.
-    pub names: Vec<String>,
-    /// The file holds more different ones than are looked at.
-    pub are_too_many: bool,
-}
+/// Different spellings that a column of interests may hold.
+const MOST_SPELLINGS: usize = 5_000;
 
 /// What the known people of the file lack: fills `import_topics(name, key, interest_id)`, one row for each spelling, and
-/// `import_tagged(contact_id, row_number, key)`.
-pub(super) async fn find(tx: &mut Tx<'_>) -> Result<()> {
+/// `import_tagged(contact_id, row_number, key)`. Their column is called `header` in the file.
+///
+/// # Errors
+/// [`Error::Refused`] where the file says so many that they are none; or the database's.
+pub(super) async fn find(tx: &mut Tx<'_>, header: &str) -> Result<()> {
     run(
         tx,
         "create temp table import_topics (name text not null, key text not null, interest_id bigint) on commit drop",
@@ -47,11 +41,17 @@ pub(super) async fn find(tx: &mut Tx<'_>) -> Result<()> {
          ) spelt order by first limit $1",
     )
     .persistent(false)
-    .bind(MOST_SPELLINGS + 1)
+    .bind(i64::try_from(MOST_SPELLINGS + 1).unwrap_or(i64::MAX))
     .fetch_all(&mut **tx)
     .await?;
     if names.is_empty() {
         return Ok(());
+    }
+    if names.len() > MOST_SPELLINGS {
+        return Err(Error::refused(format!(
+            "La columna «{header}» trae más de 5.000 textos distintos: parece que no son intereses. No se guardó nada. \
+             Indica qué es esa columna y vuelve a simular."
+        )));
     }
     let keys: Vec<String> = names.iter().map(|it| fold(it)).collect();
     // Held: somebody may be joining two of them.
@@ -86,16 +86,15 @@ pub(super) async fn find(tx: &mut Tx<'_>) -> Result<()> {
     Ok(())
 }
 
-/// The interests that the decided rows of a file of contacts would make.
+/// The interests that the decided rows of a file of contacts would make, in alphabetical order.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn new_interests(tx: &mut Tx<'_>) -> Result<NewInterests> {
-    let spellings = spellings(tx).await?;
-    if spellings == 0 {
-        return Ok(NewInterests { names: Vec::new(), are_too_many: false });
+pub async fn new_interests(tx: &mut Tx<'_>) -> Result<Vec<String>> {
+    if are_none(tx).await? {
+        return Ok(Vec::new());
     }
-    let names: Vec<String> = sqlx::query_scalar(
+    Ok(sqlx::query_scalar(
         "select coalesce((select array_agg(name order by key) from (
                 select distinct on (t.key) t.key, t.name
                 from import_topics t where t.interest_id is null and t.key in (
@@ -109,13 +108,12 @@ pub async fn new_interests(tx: &mut Tx<'_>) -> Result<NewInterests> {
     )
     .persistent(false)
     .fetch_one(&mut **tx)
-    .await?;
-    Ok(NewInterests { names, are_too_many: spellings > MOST_SPELLINGS })
+    .await?)
 }
 
-/// How many different spellings of interests the file holds. Most files hold none.
-async fn spellings(tx: &mut Tx<'_>) -> Result<i64> {
-    Ok(sqlx::query_scalar("select count(*) from import_topics")
+/// Whether the file holds no interests: most don't.
+async fn are_none(tx: &mut Tx<'_>) -> Result<bool> {
+    Ok(sqlx::query_scalar("select not exists (select from import_topics)")
         .persistent(false)
         .fetch_one(&mut **tx)
         .await?)
@@ -123,7 +121,7 @@ async fn spellings(tx: &mut Tx<'_>) -> Result<i64> {
 
 /// Give what was found, and to the people whom the file made what it says of them.
 pub(super) async fn write(tx: &mut Tx<'_>, now: DateTime<Utc>, import: ImportId) -> Result<()> {
-    if spellings(tx).await? == 0 {
+    if are_none(tx).await? {
         return Ok(());
     }
     // Whoever is changed is changed when the import is written, else it could not be taken back.
@@ -187,6 +185,18 @@ async fn make(tx: &mut Tx<'_>, now: DateTime<Utc>, import: ImportId) -> Result<(
         "update import_topics t set interest_id = i.id from interests i where t.interest_id is null and i.key = t.key",
     )
     .await?;
+    Ok(())
+}
+
+/// Hold the interests that `import` made, so that nobody joins or renames them until the transaction ends. To be held
+/// before people are: who joins interests holds these first, too.
+///
+/// # Errors
+/// When the database fails.
+pub async fn hold_interests(tx: &mut Tx<'_>, import: ImportId) -> Result<()> {
+    sqlx::query!("select id from interests where import_id = $1 order by id for update", import.0)
+        .fetch_all(&mut **tx)
+        .await?;
     Ok(())
 }
 

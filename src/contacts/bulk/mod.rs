@@ -17,9 +17,9 @@ mod removal;
 mod telephones;
 
 pub use companies::{decide_companies, write_companies};
-pub use contacts::{Basis, decide_contacts, write_contacts};
+pub use contacts::{Basis, Headers, decide_contacts, write_contacts};
 pub use history::{HistoryKind, People, decide_history, newcomers, write_history};
-pub use interests::{NewInterests, forget_interests, new_interests};
+pub use interests::{forget_interests, hold_interests, new_interests};
 pub use permission::{decide_permission, write_permission};
 pub use removal::{Obstacle, Touched, hold, obstacles, remove, remove_history, touched};
 
@@ -132,6 +132,7 @@ pub async fn stage(tx: &mut Tx<'_>, rules: Rules<'_>) -> Result<()> {
          on commit drop",
     )
     .await?;
+    run(tx, "create temp table import_owners (said text not null, staff_id bigint) on commit drop").await?;
     run(
         tx,
         "create temp table import_whom (id bigint not null, held boolean not null default false) on commit drop",

@@ -1,7 +1,7 @@
 //! A basis declared after its import was written. Who may get it is decided by the import's own rules: the address that
 //! each of the people has now is staged as a row that says yes, and of what is found the basis alone is written.
 
-use super::{Basis, OnDuplicate, Rules, contacts, grants, stage, staged};
+use super::{Basis, Headers, OnDuplicate, Rules, contacts, grants, stage, staged};
 use crate::{channels::Channel, db::Tx, error::Result, ids::ImportId};
 use chrono::{DateTime, Utc};
 
@@ -42,7 +42,7 @@ pub async fn decide_permission(
     .execute(&mut **tx)
     .await?;
     staged(tx).await?;
-    contacts::decide_contacts(tx, "").await?;
+    contacts::decide_contacts(tx, Headers::default()).await?;
     grants::find_among(tx, people).await
 }
 

@@ -138,6 +138,16 @@ pub async fn join(
     .execute(&mut **tx)
     .await?
     .rows_affected();
+    // What somebody gave by hand does not go with the import that had brought the other.
+    sqlx::query!(
+        "update contact_interests kept set import_id = null from contact_interests given
+         where kept.interest_id = $2 and kept.import_id is not null
+            and given.contact_id = kept.contact_id and given.interest_id = $1 and given.import_id is null",
+        from.0,
+        into.0
+    )
+    .execute(&mut **tx)
+    .await?;
     sqlx::query!("delete from interests where id = $1", from.0).execute(&mut **tx).await?;
     let (before, after) = (json!({ "name": gone.name }), json!({ "name": kept.name, "people": moved }));
     record(tx, now, actor, "interest.join", from, Some(before), Some(after)).await?;

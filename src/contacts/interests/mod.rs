@@ -132,6 +132,15 @@ pub async fn attach(
     interest: InterestId,
 ) -> Result<Vec<i64>> {
     actor.require(Permission::EditContacts)?;
+    // Given by somebody, it does not go with the import that had brought it.
+    sqlx::query!(
+        "update contact_interests set import_id = null
+         where contact_id = any($1) and interest_id = $2 and import_id is not null",
+        contacts,
+        interest.0
+    )
+    .execute(&mut **tx)
+    .await?;
     Ok(sqlx::query_scalar!(
         "insert into contact_interests (contact_id, interest_id, at)
          select id, $2, $3 from contacts where id = any($1) and merged_into is null order by id

@@ -3,7 +3,7 @@
 use super::{Stop, report_progress, subject_kind};
 use crate::{
     access::Actor,
-    contacts::bulk::{self, Basis, People, Rules},
+    contacts::bulk::{self, Basis, Headers, People, Rules},
     db::{Tx, locks},
     error::Error,
     imports::{
@@ -133,9 +133,16 @@ pub(super) async fn decide(
     match import.kind {
         Kind::Companies => bulk::decide_companies(tx, header(Field::CompanyName)).await?,
         Kind::Contacts => {
-            bulk::decide_contacts(tx, header(Field::Phone)).await?;
-            let made = bulk::new_interests(tx).await?;
-            if made.are_too_many || made.names.len() > MOST_NEW_INTERESTS {
+            let headers = Headers {
+                phone: header(Field::Phone),
+                owner: header(Field::Owner),
+                interests: header(Field::Interests),
+            };
+            match bulk::decide_contacts(tx, headers).await {
+                Err(Error::Refused(sentence)) => return Err(Stop::Unreadable(sentence)),
+                decided => decided?,
+            }
+            if bulk::new_interests(tx).await?.len() > MOST_NEW_INTERESTS {
                 return Err(Stop::Unreadable(format!(
                     "La columna «{}» trae más de {MOST_NEW_INTERESTS} intereses que no existen: parece que no son \
                      intereses. No se guardó nada. Indica qué es esa columna y vuelve a simular.",
@@ -207,16 +214,19 @@ async fn remember(tx: &mut Tx<'_>, import: &Import) -> Result<(), Stop> {
 pub(super) async fn keep_simulated(tx: &mut Tx<'_>, import: &Import) -> Result<(), Stop> {
     decisions::forget_rows(tx, import.id).await?;
     let columns = SHARED.replace("row_number", "s.row_number");
-    let mut query =
-        sqlx::QueryBuilder::new("insert into import_rows (import_id, verdict, reason, subject_id, note, ");
+    let mut query = sqlx::QueryBuilder::new(
+        "insert into import_rows (import_id, verdict, reason, subject_id, note, owner_id, ",
+    );
     query.push(SHARED);
     query.push(") select ");
     query.push_bind(import.id.0);
-    query.push(", coalesce(s.verdict, d.verdict), coalesce(s.reason, d.reason), d.subject_id, n.note, ");
+    query.push(
+        ", coalesce(s.verdict, d.verdict), coalesce(s.reason, d.reason), d.subject_id, n.note, o.staff_id, ",
+    );
     query.push(columns);
     query.push(" from import_staging s left join import_decided d on d.row_number = s.row_number left join ");
     query.push(NOTES);
-    query.push(" n on n.row_number = s.row_number");
+    query.push(" n on n.row_number = s.row_number left join import_owners o on o.said = s.owner_name");
     query.build().persistent(false).execute(&mut **tx).await?;
     Ok(())
 }
@@ -356,7 +366,7 @@ pub(super) async fn count(tx: &mut Tx<'_>, import: &Import) -> Result<Books, Sto
             .persistent(false)
             .fetch_one(&mut **tx)
             .await?;
-            new_interests = bulk::new_interests(tx).await?.names;
+            new_interests = bulk::new_interests(tx).await?;
         }
     }
     Ok(Books { counts, warned, unsubscribed, permitted, new_interests, foreseen })

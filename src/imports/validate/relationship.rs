@@ -72,10 +72,14 @@ fn lifecycle(text: &str) -> Option<Lifecycle> {
     let words = fold(text);
     let has = |any: &[&str]| words.split(' ').any(|word| any.contains(&word));
     Some(match () {
+        // Whoever is told by what they are not may be anything else.
+        () if has(&["no", "not", "sin", "nunca"]) => return None,
         () if has(&["inactivo", "inactiva", "inactive", "ex", "perdido", "perdida", "former", "churned"]) => {
             Lifecycle::Inactive
         }
-        () if has(&["prospecto", "prospecta", "prospect", "potencial", "oportunidad", "opportunity"]) => {
+        () if has(&["prospecto", "prospecta", "prospect", "oportunidad", "opportunity"])
+            || has(&["potencial", "posible", "probable", "futuro", "futura", "potential"]) =>
+        {
             Lifecycle::Prospect
         }
         () if has(&["cliente", "clienta", "client", "customer"]) => Lifecycle::Customer,
@@ -125,6 +129,10 @@ mod tests {
             ("clienta", Some(Lifecycle::Customer)),
             ("Ex cliente", Some(Lifecycle::Inactive)),
             ("Cliente inactivo", Some(Lifecycle::Inactive)),
+            ("Posible cliente", Some(Lifecycle::Prospect)),
+            ("Futura clienta", Some(Lifecycle::Prospect)),
+            ("No cliente", None),
+            ("Ya no es cliente", None),
             ("Dado de baja", None),
             ("Pagado", None),
         ] {

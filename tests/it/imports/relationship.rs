@@ -4,8 +4,8 @@ use super::{Attempt, fates, notes, now};
 use crate::support::TestApp;
 use llovizna::{
     access::{Actor, Role},
-    contacts::bulk::OnDuplicate,
-    ids::ImportId,
+    contacts::{bulk::OnDuplicate, interests::catalogue},
+    ids::{ImportId, InterestId},
     imports::{self, Status, undo},
 };
 use sqlx::PgPool;
@@ -204,4 +204,80 @@ async fn an_interest_that_somebody_uses_meanwhile_stays_when_the_import_is_taken
         "Kayak, Yoga"
     );
     assert_eq!(people(&db).await, ["Eva | Yoga | LEAD | -"]);
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn of_two_who_are_called_the_same_the_name_tells_none(db: PgPool) {
+    berta(&db).await;
+    sqlx::query(
+        "insert into staff_users (email, name, role, password_hash, active, created_at, updated_at)
+         values ('otra@negocio.example', 'BERTA SOTO', 'STAFF', 'x', true, $1, $1)",
+    )
+    .bind(now())
+    .execute(&db)
+    .await
+    .unwrap();
+    let file =
+        "Nombre,Correo,Responsable\nAna,ana@x.example,Berta Soto\nEva,eva@x.example,Berta@negocio.example\n";
+    let done = Attempt::contacts(file).applied().run(&db).await;
+    assert_eq!(people(&db).await, ["Ana | - | LEAD | -", "Eva | - | LEAD | Berta Soto"]);
+    assert_eq!(
+        notes(&db, done.import_id).await,
+        ["Hay más de una persona del equipo llamada «Berta Soto», escribe su correo: quedó sin responsable"]
+    );
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn what_is_foreseen_is_what_is_done(db: PgPool) {
+    let app = TestApp::new(db.clone());
+    berta(&db).await;
+    let known = "Nombre,Correo,Intereses,Responsable\nAna,ana@x.example,Spa,Berta Soto\n";
+    Attempt::contacts(known).applied().run(&db).await;
+    let says = "Nombre,Correo,Cargo,Intereses,Responsable,Acepta correo\nAna,ana@x.example,Jefa,Yoga,berta soto,No\n";
+    let admin = app.as_role(Role::Admin).await;
+    let foreseen = async |way| {
+        let id = Attempt::contacts(says).on_duplicate(way).ready(&db).await;
+        let page = admin.get(&format!("/imports/{id}/rows?verdict=UPDATED")).await.text();
+        page.split_once("Con cambios Sin").map_or(page.clone(), |it| it.1.to_owned())
+    };
+    let replaced = foreseen(OnDuplicate::Overwrite).await;
+    assert!(
+        replaced.contains("Cargo : (vacío) → Jefa") && replaced.contains("Spa → Spa, Yoga"),
+        "{replaced}"
+    );
+    assert!(!replaced.contains("Responsable :"), "she is that already, however she is written: {replaced}");
+    // A no counts whatever is done with the rest of the row.
+    let left = foreseen(OnDuplicate::Skip).await;
+    assert!(!left.contains("Intereses :") && !left.contains("Cargo :"), "{left}");
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn an_interest_that_somebody_gave_too_stays_when_the_import_is_taken_back(db: PgPool) {
+    let app = TestApp::new(db.clone());
+    let plain = "Nombre,Correo\nAna,ana@x.example\nEva,eva@x.example\n";
+    Attempt::contacts(plain).applied().run(&db).await;
+    let ids: Vec<i64> =
+        sqlx::query_scalar("select id from contacts order by id").fetch_all(&db).await.unwrap();
+    let admin = app.as_role(Role::Admin).await;
+    let (ana, eva) = (ids[0], ids[1]);
+    // Ana is given by hand what a file then says in other words; Eva what a file said before.
+    admin.post(&format!("/contacts/{ana}/interests"), &[("interest", "Masaje")]).await;
+    let tagged = "Nombre,Correo,Intereses\nAna,ana@x.example,Masajes\nEva,eva@x.example,Masajes\n";
+    let done = Attempt::contacts(tagged).applied().run(&db).await;
+    admin.post(&format!("/contacts/{eva}/interests"), &[("interest", "masajes")]).await;
+    let id = async |key: &str| -> InterestId {
+        InterestId(
+            sqlx::query_scalar("select id from interests where key = $1")
+                .bind(key)
+                .fetch_one(&db)
+                .await
+                .unwrap(),
+        )
+    };
+    let (from, into) = (id("masaje").await, id("masajes").await);
+    let mut tx = db.begin().await.unwrap();
+    catalogue::join(&mut tx, now(), &Actor::CommandLine, from, into).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(taken_back(&db, done.import_id).await, Status::Undone);
+    assert_eq!(people(&db).await, ["Ana | Masajes | LEAD | -", "Eva | Masajes | LEAD | -"]);
 }
