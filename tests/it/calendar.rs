@@ -290,7 +290,8 @@ async fn what_waits_in_the_queue_grows_old_from_when_it_was_asked_for(db: PgPool
     .await;
     let text = app.get(&format!("/campaigns/{id}/calendar")).await.text();
     assert!(
-        text.contains("No queda ningún mensaje por salir.") && text.contains("Les llegaría demasiado tarde 1"),
+        text.contains("No queda ningún mensaje por salir.")
+            && text.contains("Les llegaría demasiado tarde 1"),
         "{text}"
     );
     app.state.clock.advance(TimeDelta::days(4));
