@@ -61,6 +61,8 @@ async fn a_database_restarted_in_the_middle_of_a_run_stops_it_cleanly_and_the_ne
     until("the server ends", async || place.server().is_none()).await;
     let after = place.start().await;
     assert!(process.wait().unwrap().success(), "the run ends by itself once the database is back");
+    // Of what rested less than a second nobody asks whether it lives, and a quick machine is back sooner.
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
 
     assert_eq!(states_of_runs(&db).await, ["FAILED"]);
     let left = open_rows(&db).await;
