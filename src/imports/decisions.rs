@@ -186,7 +186,8 @@ pub async fn correct(
     if changed == 0 {
         return Err(Error::refused("Esta importación ya no se puede corregir. Sube el archivo de nuevo."));
     }
-    if !is_same {
+    // Rows of the same sheet keep their numbers, wherever its header is.
+    if !same_sheet {
         corrections::forget(tx, id).await?;
     }
     record(

@@ -272,23 +272,6 @@ impl ShowPage {
             )
     }
 
-    /// How many interests it makes, in words.
-    fn new_interests_count(&self) -> String {
-        let made = i64::try_from(self.import.new_interests.len()).unwrap_or(i64::MAX);
-        crate::chile::format::count(made, "interés nuevo", "intereses nuevos")
-    }
-
-    /// The first of the interests that it makes, by name.
-    fn new_interests(&self) -> String {
-        const SHOWN: usize = 12;
-        let names = &self.import.new_interests;
-        let said = names.iter().take(SHOWN).map(|it| format!("«{it}»")).collect::<Vec<_>>().join(", ");
-        match names.len().saturating_sub(SHOWN) {
-            0 => said,
-            more => format!("{said} y {more} más"),
-        }
-    }
-
     fn step(&self) -> &'static str {
         match self.import.status {
             Status::Uploaded => "En espera de su turno",

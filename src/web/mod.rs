@@ -50,6 +50,7 @@ mod copy_calls;
 mod home;
 mod imports;
 mod imports_actions;
+mod imports_interests;
 mod imports_mending;
 mod imports_obstacles;
 mod imports_permission;

@@ -52,8 +52,11 @@ pub(super) async fn apply(
     restage(tx, import).await?;
     bulk::staged(tx).await?;
     report_progress(db, import.id, 20, import.rows_read).await?;
-    write(db, tx, now, import, columns, &import.fields).await
+    write(db, tx, now, import, columns, &import.fields, Some(&import.counts)).await
 }
+
+/// What is said where the base changed after somebody looked at the simulation that they confirmed.
+const CHANGED_SINCE: &str = "La base cambió después de esta simulación, así que no se guardó nada todavía: lo que ves abajo es lo que pasaría ahora. Revísalo y confirma de nuevo.";
 
 /// The simulated rows back into the staging table. Those that were rejected for
 /// whom they name, not for what they say, are decided on again.
@@ -80,7 +83,8 @@ pub(super) struct Written {
     people: u64,
 }
 
-/// Decide on the staged rows, write them, and close the books.
+/// Decide on the staged rows, write them, and close the books. Where they come to something else than was `foreseen`,
+/// they are simulated anew instead: nobody agreed to that.
 pub(super) async fn write(
     db: &PgPool,
     tx: &mut Tx<'_>,
@@ -88,13 +92,22 @@ pub(super) async fn write(
     import: &Import,
     columns: &[String],
     fields: &Mapping,
+    foreseen: Option<&Counts>,
 ) -> Result<(), Stop> {
     // Two people with the same file: the second decides when the first has written.
     sqlx::query!("select pg_advisory_xact_lock($1, 0)", locks::IMPORT).execute(&mut **tx).await?;
     decide(tx, import, columns, fields).await?;
     report_progress(db, import.id, 50, import.rows_read).await?;
-    remember(tx, import).await?;
     let counts = count(tx, import).await?;
+    if foreseen.is_some_and(|it| *it != counts.counts) {
+        keep_simulated(tx, import).await?;
+        finish(tx, now, import, &counts, None).await?;
+        sqlx::query!("update imports set failure = $2 where id = $1", import.id.0, CHANGED_SINCE)
+            .execute(&mut **tx)
+            .await?;
+        return Ok(());
+    }
+    remember(tx, import).await?;
     let file = format!("importación «{}»", import.filename);
     let basis = Basis {
         basis: import.consent.as_ref().map(|it| it.basis.as_str()),

@@ -97,7 +97,7 @@ pub(super) async fn analyse(
     bulk::staged(tx).await?;
     report_progress(db, import.id, 90, rows).await?;
     if import.apply_at_once {
-        return apply::write(db, tx, now, import, &layout.columns, fields).await;
+        return apply::write(db, tx, now, import, &layout.columns, fields, None).await;
     }
     apply::decide(tx, import, &layout.columns, fields).await?;
     apply::keep_simulated(tx, import).await?;

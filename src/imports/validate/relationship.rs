@@ -24,7 +24,7 @@ impl Validator {
             it.lifecycle = lifecycle(&text).map(Lifecycle::code);
             if it.lifecycle.is_none() {
                 let sentence = format!(
-                    "La etapa «{}» no es lead, prospecto, cliente ni inactivo: no se guardó",
+                    "La etapa «{}» no es lead, prospecto, cliente ni inactivo: no se guardó, y quien es nuevo queda como lead",
                     shorten(&text)
                 );
                 self.doubt(it, Field::Lifecycle, &sentence);
@@ -36,7 +36,7 @@ impl Validator {
             it.interests.retain(|it| it.chars().count() <= interests::LONGEST);
             if it.interests.len() < usual {
                 let sentence = format!(
-                    "Un interés pasa de {} caracteres: no se guardó. Si son varios, sepáralos con punto y coma",
+                    "Un interés pasa de {} caracteres: no se guardó; si son varios, sepáralos con comas",
                     interests::LONGEST
                 );
                 self.doubt(it, Field::Interests, &sentence);
@@ -47,19 +47,22 @@ impl Validator {
                 self.doubt(it, Field::Interests, &sentence);
             }
         }
-        it.owner = self.text(row, Field::Owner).map(|text| tidy(&text)).filter(|it| !it.is_empty());
+        it.owner = self.text(row, Field::Owner).map(|text| tidy(&text)).filter(|it| !fold(it).is_empty());
     }
 }
 
-/// The interests of a cell, each once: parted by semicolons, bars or lines where there are any, else by commas.
+/// What people write where they have nothing to say, as `fold` leaves it.
+const NOTHING: &[&str] =
+    &["n a", "na", "no", "si", "x", "nada", "ninguno", "ninguna", "no aplica", "sin interes"];
+
+/// The interests of a cell, each once: parted by commas, semicolons, bars, lines, and slashes between blanks.
 fn parted(text: &str) -> Vec<String> {
-    let strong = [';', '|', '\n', '\r'];
-    let by: &[char] = if text.contains(strong) { &strong } else { &[','] };
     let mut known: Vec<String> = Vec::new();
     let mut found = Vec::new();
-    for part in text.split(by).map(tidy) {
+    let parts = text.split([',', ';', '|', '\n', '\r']).flat_map(|it| it.split(" / "));
+    for part in parts.map(tidy) {
         let key = fold(&part);
-        if !key.is_empty() && !known.contains(&key) {
+        if !key.is_empty() && !NOTHING.contains(&key.as_str()) && !known.contains(&key) {
             known.push(key);
             found.push(part);
         }
@@ -70,8 +73,14 @@ fn parted(text: &str) -> Vec<String> {
 /// How far a relationship has come, by the word for it in a file.
 fn lifecycle(text: &str) -> Option<Lifecycle> {
     let words = fold(text);
-    let has = |any: &[&str]| words.split(' ').any(|word| any.contains(&word));
+    let has = |any: &[&str]| {
+        words
+            .split(' ')
+            .any(|word| any.contains(&word) || word.strip_suffix('s').is_some_and(|it| any.contains(&it)))
+    };
     Some(match () {
+        // Whoever is in doubt, or says two things, says none.
+        () if text.contains(['/', '?', ',', ';', '|']) => return None,
         // Whoever is told by what they are not may be anything else.
         () if has(&["no", "not", "sin", "nunca"]) => return None,
         () if has(&["inactivo", "inactiva", "inactive", "ex", "perdido", "perdida", "former", "churned"]) => {
@@ -113,8 +122,10 @@ mod tests {
     fn interests_are_parted_and_told_once() {
         for (text, expected) in [
             ("Yoga, Pilates,yoga", &["Yoga", "Pilates"][..]),
-            ("Uñas, manos; Spa", &["Uñas, manos", "Spa"]),
+            ("masajes, TINAJAS; Yoga", &["masajes", "TINAJAS", "Yoga"]),
+            ("Masajes / Tinajas", &["Masajes", "Tinajas"]),
             ("Yoga | Spa\nMasajes", &["Yoga", "Spa", "Masajes"]),
+            ("N/A, Sí, Talla 40/42", &["Talla 40/42"]),
             (" , - ;", &[]),
         ] {
             assert_eq!(parted(text), expected, "{text}");
@@ -131,6 +142,9 @@ mod tests {
             ("Cliente inactivo", Some(Lifecycle::Inactive)),
             ("Posible cliente", Some(Lifecycle::Prospect)),
             ("Futura clienta", Some(Lifecycle::Prospect)),
+            ("CLIENTES", Some(Lifecycle::Customer)),
+            ("Cliente?", None),
+            ("Cliente / Prospecto", None),
             ("No cliente", None),
             ("Ya no es cliente", None),
             ("Dado de baja", None),

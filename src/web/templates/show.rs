@@ -18,6 +18,7 @@ use crate::{
     ids::{ContactId, LibraryId, TemplateId},
     messaging::{
         library::{self, Entry, Version},
+        runnable,
         template::Source,
         values::VARIABLES,
         versions,
@@ -52,6 +53,11 @@ struct ShowPage {
 }
 
 impl ShowPage {
+    /// What of the text is lost because it would run.
+    fn lost(&self) -> Option<String> {
+        runnable::lost(&self.source)
+    }
+
     fn height(&self) -> String {
         campaigns_letter::height(Some(&self.tried))
     }

@@ -1,9 +1,9 @@
 //! Cut off, run twice at once, cancelled: an import goes on or is as if it never was.
 
 use super::{Attempt, now, population};
-use crate::imports::KindArg;
+use crate::{imports::KindArg, support::TestApp};
 use llovizna::{
-    access::Actor,
+    access::{Actor, Role},
     contacts::bulk::OnDuplicate,
     ids::ImportId,
     imports::{self, Kind, Order, Status, files, run},
@@ -124,14 +124,40 @@ async fn two_people_with_the_same_file_leave_no_duplicates(db: PgPool) {
     let (first, second) = tokio::join!(run::step(&db, now(), ids[0]), run::step(&db, now(), ids[1]));
     assert!(first.unwrap() && second.unwrap());
     assert_eq!(population(&db).await, (3, 2));
-    let mut created = Vec::new();
+    let mut stood = Vec::new();
     for id in ids {
         let import = imports::get(&db, id).await.unwrap();
-        assert_eq!(import.status, Status::Done);
-        created.push((import.counts.created, import.counts.unchanged));
+        stood.push((import.status.code(), import.counts.created, import.counts.unchanged));
     }
-    created.sort_unstable();
-    assert_eq!(created, [(0, 3), (3, 0)], "the report says what really happened");
+    stood.sort_unstable();
+    assert_eq!(
+        stood,
+        [("DONE", 3, 0), ("READY", 0, 3)],
+        "nobody agreed to what the second would do now: it is simulated anew"
+    );
+}
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn what_was_confirmed_on_another_base_is_shown_anew_and_then_written(db: PgPool) {
+    let app = TestApp::new(db.clone());
+    let admin = app.as_role(Role::Admin).await;
+    let id = upload(&db).await;
+    assert!(run::step(&db, now(), id).await.unwrap());
+    sqlx::query("insert into contacts (first_name, last_name, email, search_key, created_at, updated_at) values ('Zoe', 'Z', 'ana@x.example', 'zoe', now(), now())")
+        .execute(&db)
+        .await
+        .unwrap();
+    confirm(&db, id).await;
+    assert!(run::step(&db, now(), id).await.unwrap());
+    let import = imports::get(&db, id).await.unwrap();
+    assert_eq!((import.status, import.simulation, import.counts.created), (Status::Ready, 2, 2));
+    assert_eq!(population(&db).await.0, 1, "nothing is written");
+    let page = admin.get(&format!("/imports/{id}")).await.text();
+    assert!(page.contains("Revisa de nuevo La base cambió después de esta simulación"), "{page}");
+    admin.post(&format!("/imports/{id}/confirmation"), &[("simulation", "2")]).await;
+    assert!(run::step(&db, now(), id).await.unwrap());
+    let import = imports::get(&db, id).await.unwrap();
+    assert_eq!((import.status, import.failure, population(&db).await.0), (Status::Done, None, 3));
 }
 
 #[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
