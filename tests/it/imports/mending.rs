@@ -97,3 +97,22 @@ async fn where_no_cell_is_in_doubt_nothing_is_offered_to_be_mended(db: PgPool) {
     let rows = browser.get(&format!("{page}/rows?verdict=WARNED")).await.body;
     assert!(rows.contains("Sobran celdas") && !rows.contains("cell-2-"), "{rows}");
 }
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn what_was_corrected_stays_where_the_header_is_looked_for_elsewhere_and_back(db: PgPool) {
+    let app = TestApp::new(db.clone());
+    let browser = app.as_role(Role::Staff).await;
+    let page = simulated(&app, &browser).await;
+    browser.post(&format!("{page}/corrections"), &[("cell-5-1", "sol@x.example")]).await;
+    run::run_once(&db, app.now()).await.unwrap();
+    let rejected = "select rejected from imports";
+    let of = async || sqlx::query_scalar::<_, i64>(rejected).fetch_one(&db).await.unwrap();
+    assert_eq!(of().await, 0, "row 5 is mended");
+    for header in ["999", "1"] {
+        browser.post(&format!("{page}/mapping"), &[("header_row", header), ("on_duplicate", "fill")]).await;
+        run::run_once(&db, app.now()).await.unwrap();
+    }
+    let text = browser.get(&page).await.text();
+    assert!(text.contains("Por confirmar"), "{text}");
+    assert_eq!(of().await, 0, "row 5 is mended still");
+}
