@@ -225,7 +225,8 @@ pub async fn of_queue(db: &mut PgConnection, now: DateTime<Utc>, campaign: &Camp
 }
 
 /// What is asked of everybody in a campaign's queue.
-fn of_all(campaign: &Campaign, now: DateTime<Utc>) -> Question<'_> {
+#[must_use]
+pub fn of_all(campaign: &Campaign, now: DateTime<Utc>) -> Question<'_> {
     Question {
         rule: &campaign.audience,
         channel: campaign.channel,

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     access::Permission,
     campaigns::{
-        audience::{self, Person, Question},
+        audience::{self, Person},
         campaign::{self, Campaign},
         later::{self, CauseKey, Waiting, Which},
     },
@@ -80,14 +80,7 @@ async fn people(
     let mut waiting = later::people_of_queue(&mut db, now, &campaign, which, after, PAGE + 1).await?;
     let more = waiting.len() > PAGE;
     waiting.truncate(PAGE);
-    let asked = Question {
-        rule: &campaign.audience,
-        channel: campaign.channel,
-        message_type: campaign.message_type,
-        required: &[],
-        otherwise: &[],
-        now,
-    };
+    let asked = later::of_all(&campaign, now);
     let ids: Vec<ContactId> = waiting.iter().map(|it| it.contact).collect();
     let words = |id: ContactId| {
         let it: Option<&Waiting> = waiting.iter().find(|it| it.contact == id);

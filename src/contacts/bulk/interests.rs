@@ -5,7 +5,7 @@ use super::run;
 use crate::{
     access::Actor,
     audit,
-    chile::text::fold,
+    chile::{format, text::fold},
     contacts::interests,
     db::Tx,
     error::{Error, Result},
@@ -49,8 +49,9 @@ pub(super) async fn find(tx: &mut Tx<'_>, header: &str) -> Result<()> {
     }
     if names.len() > MOST_SPELLINGS {
         return Err(Error::refused(format!(
-            "La columna «{header}» trae más de 5.000 textos distintos: parece que no son intereses. No se guardó nada. \
-             Indica qué es esa columna y vuelve a simular."
+            "La columna «{header}» trae más de {} textos distintos: parece que no son intereses. No se guardó nada. \
+             Indica qué es esa columna y vuelve a simular.",
+            format::number(i64::try_from(MOST_SPELLINGS).unwrap_or(i64::MAX))
         )));
     }
     let keys: Vec<String> = names.iter().map(|it| fold(it)).collect();

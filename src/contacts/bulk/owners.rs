@@ -2,7 +2,7 @@
 
 use super::run;
 use crate::{
-    chile::text::fold,
+    chile::{format, text::fold},
     db::Tx,
     error::{Error, Result},
 };
@@ -29,8 +29,9 @@ pub(super) async fn find(tx: &mut Tx<'_>, header: &str) -> Result<()> {
     }
     if said.len() > MOST_NAMES {
         return Err(Error::refused(format!(
-            "La columna «{header}» trae más de 5.000 nombres distintos: parece que no son de tu equipo. No se guardó \
-             nada. Indica qué es esa columna y vuelve a simular."
+            "La columna «{header}» trae más de {} nombres distintos: parece que no son de tu equipo. No se guardó \
+             nada. Indica qué es esa columna y vuelve a simular.",
+            format::number(i64::try_from(MOST_NAMES).unwrap_or(i64::MAX))
         )));
     }
     let team =
