@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     channels::Channel,
-    chile::{business_hours::BusinessHours, format},
+    chile::format,
     error::{Error, Result},
     ids::CampaignId,
     mailings,
@@ -17,7 +17,7 @@ use crate::{
         drain::{self, Engine, Options, Run},
         inbound,
     },
-    settings::{self, EmailChannel},
+    settings,
 };
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -191,12 +191,8 @@ async fn pause_the_unfit(engine: &Engine, now: DateTime<Utc>, paused: &mut Vec<P
 /// A report of nothing, with the window as it stands.
 async fn blank(engine: &Engine, channel: Channel, now: DateTime<Utc>) -> Result<RunReport> {
     let mut db = engine.db.acquire().await?;
-    let email: EmailChannel = settings::load(&mut *db, &engine.config.first_values).await?;
     let calendar = settings::calendar(&mut *db).await?;
-    let hours = match channel {
-        Channel::Email => email.business_hours,
-        Channel::Sms | Channel::Whatsapp => BusinessHours::default(),
-    };
+    let hours = settings::sending(&mut *db, &engine.config.first_values, channel).await?.business_hours;
     let open = hours.is_open(now, &calendar);
     Ok(RunReport {
         status: "ok",

@@ -20,7 +20,7 @@ use crate::{
         streams::batch_of_mailings,
         warm_up,
     },
-    settings::{self, EmailChannel},
+    settings::{self, Sending},
 };
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use sqlx::PgConnection;
@@ -82,9 +82,11 @@ pub async fn of(
     config: &Config,
     campaign: &Campaign,
 ) -> Result<Outlook> {
-    let email: EmailChannel = settings::load(&mut *db, &config.first_values).await?;
+    let first = &config.first_values;
+    let Sending { business_hours, per_minute, .. } =
+        settings::sending(&mut *db, first, campaign.channel).await?;
     let calendar = settings::calendar(&mut *db).await?;
-    let channel_cap = warm_up::email_cap(db, now, &email).await?;
+    let channel_cap = warm_up::cap_of(db, now, first, campaign.channel).await?;
     let caps =
         room::Caps { channel: channel_cap, campaign: campaign.daily_cap.map(|cap| (campaign.id, cap)) };
     let left = room::today(db, now, campaign.channel, caps).await?;
@@ -103,16 +105,16 @@ pub async fn of(
         calendar,
         daily_cap: [channel_cap, campaign.daily_cap].into_iter().flatten().min().filter(|_| promotional),
         channel_cap,
-        growth: warm_up::Plan::of_email(&email),
+        growth: warm_up::plan_of(db, first, campaign.channel).await?,
         sent_today: (used(channel_cap, left.0), used(campaign.daily_cap, left.1)),
         run_lasts,
-        run_cap: pace::per_run(slowed.as_ref(), email.per_minute, Some(run_lasts)),
+        run_cap: pace::per_run(slowed.as_ref(), per_minute, Some(run_lasts)),
         runs: config.scheduler.then_some(forecast::RUNS),
         begins,
         rest: contest::rest(&mut *db, campaign.id).await?,
         others: others(db, campaign, channel_cap).await?,
-        hours: campaign.business_hours.clone().unwrap_or_else(|| email.business_hours.clone()),
-        channel_hours: email.business_hours,
+        hours: campaign.business_hours.clone().unwrap_or_else(|| business_hours.clone()),
+        channel_hours: business_hours,
     })
 }
 

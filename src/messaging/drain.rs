@@ -22,7 +22,7 @@ use crate::{
     config::Config,
     error::{Error, Result},
     ids::{DripRunId, MessageId},
-    settings::{self, Business, EmailChannel},
+    settings::{self, Business, EmailChannel, Sending},
 };
 use sqlx::{Connection as _, PgPool};
 use std::{sync::Arc, time::Duration};
@@ -144,25 +144,26 @@ async fn open_book(engine: &Engine, options: &Options) -> Result<(Book, Sender)>
     let first = &engine.config.first_values;
     let business: Business = settings::load(&mut *db, first).await?;
     let email: EmailChannel = settings::load(&mut *db, first).await?;
+    let Sending { business_hours, daily_cap, per_minute } =
+        settings::sending(&mut *db, first, channel).await?;
     let calendar: Calendar = settings::calendar(&mut *db).await?;
     let caps = limits::of_channel(&mut *db, channel).await?;
     let sender = Sender::of_email(&engine.config, &business, &email);
-    let channel_cap = match warm_up::Plan::of_email(&email).filter(|_| channel == Channel::Email) {
+    let channel_cap = match warm_up::plan_of(&mut db, first, channel).await? {
         Some(plan) => {
             let mut tx = db.begin().await?;
             let cap = warm_up::open_day(&mut tx, engine.clock.now(), channel, plan).await?;
             tx.commit().await?;
             Some(cap)
         }
-        None => email.daily_cap,
+        None => daily_cap,
     };
     let slowed = pace::slowed(&mut db, channel).await?;
-    let per_minute = email.per_minute.filter(|_| channel == Channel::Email);
     let book = Book {
         begun: engine.clock.now(),
         channel,
         calendar,
-        hours: email.business_hours,
+        hours: business_hours,
         caps,
         channel_cap,
         run_left: pace::per_run(slowed.as_ref(), per_minute, options.time_box),

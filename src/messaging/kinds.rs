@@ -13,6 +13,8 @@ codes! {
         Reactivation = "REACTIVATION", "Reactivación";
         /// On a birthday.
         Birthday = "BIRTHDAY", "Cumpleaños";
+        /// To the best customers, before everybody else hears of it.
+        VipEarlyAccess = "VIP_EARLY_ACCESS", "Acceso anticipado VIP";
         /// A booking was made.
         BookingConfirmation = "BOOKING_CONFIRMATION", "Confirmación de reserva";
         /// A booking comes near.
@@ -35,6 +37,7 @@ impl MessageType {
     pub const DECLINABLE: &[MessageType] = &[
         MessageType::Promocional,
         MessageType::Newsletter,
+        MessageType::VipEarlyAccess,
         MessageType::Birthday,
         MessageType::Reactivation,
         MessageType::FollowUp,
@@ -48,6 +51,7 @@ impl MessageType {
         MessageType::Promocional,
         MessageType::Newsletter,
         MessageType::Reactivation,
+        MessageType::VipEarlyAccess,
         MessageType::FollowUp,
         MessageType::Other,
     ];
@@ -61,6 +65,7 @@ impl MessageType {
             | MessageType::Newsletter
             | MessageType::Reactivation
             | MessageType::Birthday
+            | MessageType::VipEarlyAccess
             | MessageType::Workflow
             | MessageType::FollowUp
             | MessageType::Other => true,

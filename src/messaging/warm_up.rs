@@ -6,9 +6,10 @@ use super::kinds::MessageType;
 use crate::{
     channels::Channel,
     chile::{format, time},
+    config::FirstValues,
     db::Tx,
     error::Result,
-    settings::EmailChannel,
+    settings::{self, EmailChannel},
 };
 use chrono::{DateTime, Days, NaiveDate, Utc};
 use sqlx::PgConnection;
@@ -337,18 +338,34 @@ pub async fn days(db: &mut PgConnection, channel: Channel, limit: i64) -> Result
         .collect())
 }
 
-/// The cap of today of the channel of email, warming up or fixed; none: no cap.
+/// The cap of today of `channel`, warming up or fixed; none: no cap.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn email_cap(
+pub async fn cap_of(
     db: &mut PgConnection,
     now: DateTime<Utc>,
-    channel: &EmailChannel,
+    first: &FirstValues,
+    channel: Channel,
 ) -> Result<Option<u32>> {
-    match Plan::of_email(channel) {
-        Some(plan) => Ok(Some(cap_today(db, now, Channel::Email, plan).await?)),
-        None => Ok(channel.daily_cap),
+    match plan_of(db, first, channel).await? {
+        Some(plan) => Ok(Some(cap_today(db, now, channel, plan).await?)),
+        None => Ok(settings::sending(db, first, channel).await?.daily_cap),
+    }
+}
+
+/// The plan by which `channel` grows; none: its cap is fixed, or it has none. Only mailbox providers distrust a sender
+/// whom they do not know, so that only email has one.
+///
+/// # Errors
+/// When the database fails.
+pub async fn plan_of(db: &mut PgConnection, first: &FirstValues, channel: Channel) -> Result<Option<Plan>> {
+    match channel {
+        Channel::Email => {
+            let email: EmailChannel = settings::load(db, first).await?;
+            Ok(Plan::of_email(&email))
+        }
+        Channel::Sms | Channel::Whatsapp => Ok(None),
     }
 }
 

@@ -13,7 +13,7 @@ use crate::{
     config::FirstValues,
     error::Result,
     ids::{CampaignId, ContactId},
-    settings::{self, EmailChannel},
+    settings,
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::PgConnection;
@@ -43,13 +43,12 @@ impl Frame {
         first: &FirstValues,
         channel: Channel,
     ) -> Result<Frame> {
-        let email: EmailChannel = settings::load(&mut *db, first).await?;
         Ok(Frame {
             channel,
             calendar: settings::calendar(&mut *db).await?,
             caps: limits::of_channel(&mut *db, channel).await?,
-            channel_cap: warm_up::email_cap(db, now, &email).await?,
-            hours: email.business_hours,
+            channel_cap: warm_up::cap_of(db, now, first, channel).await?,
+            hours: settings::sending(&mut *db, first, channel).await?.business_hours,
             campaign_cap: None,
         })
     }

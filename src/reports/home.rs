@@ -12,7 +12,7 @@ use crate::{
         story::{self, Filter},
         warm_up,
     },
-    settings::{self, Business, EmailChannel},
+    settings::{self, Business},
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::PgConnection;
@@ -176,7 +176,7 @@ async fn unconfirmed(db: &mut PgConnection, enough: i64) -> Result<i64> {
 /// # Errors
 /// When the database fails.
 pub async fn queue(db: &mut PgConnection, now: DateTime<Utc>, first: &FirstValues) -> Result<Queue> {
-    let channel: EmailChannel = settings::load(&mut *db, first).await?;
+    let hours = settings::sending(&mut *db, first, Channel::Email).await?.business_hours;
     let calendar: Calendar = settings::calendar(&mut *db).await?;
     // Campaigns keep tallies; the rest is asked for by hand, and counted.
     let waiting = sqlx::query!(
@@ -192,12 +192,11 @@ pub async fn queue(db: &mut PgConnection, now: DateTime<Utc>, first: &FirstValue
     )
     .fetch_one(&mut *db)
     .await?;
-    let hours = &channel.business_hours;
     Ok(Queue {
         pending: waiting.campaigns + waiting.by_hand.min(ENOUGH),
         is_more_pending: waiting.by_hand > ENOUGH,
         sent_today: room::sent_today(&mut *db, now, Channel::Email).await?,
-        daily_cap: warm_up::email_cap(&mut *db, now, &channel).await?,
+        daily_cap: warm_up::cap_of(&mut *db, now, first, Channel::Email).await?,
         is_open: hours.is_open(now, &calendar),
         opens_at: hours.next_open(now, &calendar),
     })

@@ -161,6 +161,7 @@ fn explained(kind: MessageType) -> &'static str {
         MessageType::Newsletter => "Noticias y novedades",
         MessageType::Birthday => "Un saludo en tu cumpleaños",
         MessageType::Reactivation => "Invitaciones a volver",
+        MessageType::VipEarlyAccess => "Lo nuevo antes que nadie, para clientes VIP",
         MessageType::FollowUp => "Seguimiento después de conversar con nosotros",
         MessageType::Workflow => "Series de mensajes, como la bienvenida",
         MessageType::SatisfactionSurvey => "Preguntas sobre cómo te atendimos",

@@ -70,7 +70,7 @@ async fn number(app: &TestApp, sql: &'static str) -> i64 {
 }
 
 /// As somebody with the database in hand would: around every trigger.
-async fn behind_its_back(app: &TestApp, sql: &'static str) {
+pub(crate) async fn behind_its_back(app: &TestApp, sql: &'static str) {
     let mut db = app.state.db.acquire().await.unwrap();
     let mut tx = db.begin().await.unwrap();
     sqlx::query("set local session_replication_role = replica").execute(&mut *tx).await.unwrap();

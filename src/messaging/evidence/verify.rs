@@ -73,7 +73,7 @@ pub enum Fault {
     MessageMissing,
     /// A message is not what it was when it left or ended, or the text that it was made from is not.
     MessageChanged,
-    /// A message is in a state to which no event brought it.
+    /// A message is in a state to which no event brought it, waits for what none told, or has moments that none knows.
     StatusChanged,
     /// The head that was kept elsewhere is not part of the chain: its end was cut off, or all of it made anew.
     HeadMissing,
@@ -239,8 +239,8 @@ async fn events(tx: &mut Tx<'_>, after: i64, seals: &[Seal], report: &mut Report
     let mut rows = sqlx::query!(
         r#"select e.id, e.communication_log_id, e.at, e.kind, e.reason, e.until, e.attempt, e.answer, e.drip_run_id,
                   e.staff_user_id, e.facts, l.id is null as "gone!",
-                  e.facts is not null and e.kind in ('SENT', 'CONFIRMED') and e.facts is distinct from
-                      (case octet_length(e.facts) when 32 then message_facts(l) else message_proof(l) end) as "altered!"
+                  e.facts is not null and e.kind in ('SENT', 'CONFIRMED')
+                      and not coalesce(message_is_as_proven(l, e.facts), false) as "altered!"
            from communication_events e left join communication_logs l on l.id = e.communication_log_id
            where e.id > $1 and e.id <= $2 order by e.id"#,
         after,
@@ -294,29 +294,49 @@ async fn events(tx: &mut Tx<'_>, after: i64, seals: &[Seal], report: &mut Report
     Ok(missing.next().map(gone))
 }
 
-/// Each message is where its last event brought it, and what it was then, where it ended without leaving.
+/// Each message is where its last event brought it, and what it was then, where it ended without leaving. Of what came
+/// back only that it did is compared: an earlier moment that is told later moves the message and no event.
 async fn messages(tx: &mut Tx<'_>, report: &mut Report) -> Result<Option<Broken>> {
     let mut last = 0;
     loop {
         let page = sqlx::query!(
             r#"with page as (
-                   select l as whole, id, status, sent_at, block_reason from communication_logs l where id > $1 order by id limit $2
+                   select l as whole, l.* from communication_logs l where id > $1 order by id limit $2
                )
                select max(page.id) as last, count(*) as "count!",
                       min(page.id) filter (where not coalesce(fits.fits, false)) as misplaced,
                       min(page.id) filter (where not coalesce(fits.proven, true)) as altered
                from page left join lateral (
-                   select e.kind in ('SENT', 'CONFIRMED') or e.facts is null or e.facts = message_proof(page.whole) as proven, case
+                   select e.kind in ('SENT', 'CONFIRMED') or e.facts is null or message_is_as_proven(page.whole, e.facts) as proven, case
                        when e.kind in ('QUEUED', 'ALLOWED', 'DEFERRED', 'RETRY', 'REQUEUED')
-                           then page.status in ('PENDING', 'SENDING') and page.sent_at is null
+                           then page.status in ('PENDING', 'SENDING') and page.sent_at is null and case
+                               when page.status = 'SENDING' or e.kind = 'ALLOWED' then true
+                               when e.kind = 'DEFERRED'
+                                   then page.defer_reason is not distinct from e.reason and page.next_attempt_at is not distinct from e.until
+                               when e.kind = 'RETRY'
+                                   then page.defer_reason is not distinct from 'RETRY' and page.next_attempt_at is not distinct from e.until
+                                       and page.error is not distinct from e.answer
+                               else page.defer_reason is null
+                           end
                        when e.kind in ('SENT', 'CONFIRMED')
-                           then page.sent_at is not null and page.status = (
-                               select coalesce(max(kind) filter (where kind = 'REPLIED'), max(kind) filter (where kind = 'CLICKED'),
-                                   max(kind) filter (where kind = 'OPENED'), max(kind) filter (where kind = 'BOUNCED'),
-                                   max(kind) filter (where kind = 'DELIVERED'), 'SENT')
-                               from communication_events where communication_log_id = page.id)
+                           then page.sent_at is not null
+                               and row(page.status collate "C", page.delivered_at is null, page.opened_at is null, page.clicked_at is null,
+                                    page.replied_at is null, page.machine_opened_at is null, page.machine_clicked_at is null,
+                                    page.unsubscribed_at) is not distinct from (
+                                   select row(coalesce(max(kind) filter (where kind = 'REPLIED'), max(kind) filter (where kind = 'CLICKED'),
+                                              max(kind) filter (where kind = 'OPENED'), max(kind) filter (where kind = 'BOUNCED'),
+                                              max(kind) filter (where kind = 'DELIVERED'), 'SENT') collate "C",
+                                          not coalesce(bool_or(kind = 'DELIVERED'), false),
+                                          not coalesce(bool_or(kind in ('OPENED', 'CLICKED')), false),
+                                          not coalesce(bool_or(kind = 'CLICKED'), false),
+                                          not coalesce(bool_or(kind = 'REPLIED'), false),
+                                          not coalesce(bool_or(kind = 'MACHINE_OPENED'), false),
+                                          not coalesce(bool_or(kind = 'MACHINE_CLICKED'), false),
+                                          max(at) filter (where kind = 'UNSUBSCRIBED'))
+                                   from communication_events where communication_log_id = page.id)
                        else page.status = e.kind and page.sent_at is null
                            and (e.kind <> 'BLOCKED' or page.block_reason is not distinct from e.reason)
+                           and (e.kind <> 'FAILED' or page.error is not distinct from e.answer)
                    end as fits
                    from communication_events e
                    where e.communication_log_id = page.id

@@ -20,6 +20,8 @@ codes! {
         Reactivation = "REACTIVATION", "Reactivación";
         /// On a birthday.
         Birthday = "BIRTHDAY", "Cumpleaños";
+        /// To the best customers, before everybody else hears of it.
+        VipEarlyAccess = "VIP_EARLY_ACCESS", "Acceso anticipado VIP";
         /// A booking was made.
         BookingConfirmation = "BOOKING_CONFIRMATION", "Confirmación de reserva";
         /// A booking comes near.
@@ -47,6 +49,7 @@ impl Kind {
             Kind::Newsletter => MessageType::Newsletter,
             Kind::Reactivation => MessageType::Reactivation,
             Kind::Birthday => MessageType::Birthday,
+            Kind::VipEarlyAccess => MessageType::VipEarlyAccess,
             Kind::BookingConfirmation => MessageType::BookingConfirmation,
             Kind::BookingReminder => MessageType::BookingReminder,
             Kind::SatisfactionSurvey => MessageType::SatisfactionSurvey,
@@ -59,9 +62,12 @@ impl Kind {
     #[must_use]
     pub fn footer(self) -> &'static str {
         match self {
-            Kind::Offer | Kind::Newsletter | Kind::Reactivation | Kind::Birthday | Kind::Workflow => {
-                legal::DEFAULT_FOOTER
-            }
+            Kind::Offer
+            | Kind::Newsletter
+            | Kind::Reactivation
+            | Kind::Birthday
+            | Kind::VipEarlyAccess
+            | Kind::Workflow => legal::DEFAULT_FOOTER,
             _ => legal::PLAIN_FOOTER,
         }
     }

@@ -1,7 +1,7 @@
 //! How email leaves: the sender's address, the daily cap, and a way to try it.
 
 use super::{
-    Shell, filters,
+    Shell, ceiling, filters,
     flash::Flash,
     form::{Errors, Form},
     html::{self, Answer},
@@ -185,9 +185,14 @@ impl EmailForm {
 
     /// `channel` with what the form says.
     fn apply(&self, channel: EmailChannel) -> Result<EmailChannel> {
-        let daily_cap = whole("daily_cap", &self.daily_cap)?;
-        let warm_up_ceiling = whole("warm_up_ceiling", &self.warm_up_ceiling)?;
-        let per_minute = whole("per_minute", &self.per_minute)?;
+        let mut wrong = Vec::new();
+        let mut number = |field, text: &str| ceiling::read(field, text, &mut wrong);
+        let daily_cap = number("daily_cap", &self.daily_cap);
+        let warm_up_ceiling = number("warm_up_ceiling", &self.warm_up_ceiling);
+        let per_minute = number("per_minute", &self.per_minute);
+        if !wrong.is_empty() {
+            return Err(Error::Invalid(wrong));
+        }
         EmailChannel {
             from_name: self.from_name.clone(),
             from_email: self.from_email.clone(),
@@ -208,18 +213,6 @@ fn ticked(is_on: bool) -> String {
     if is_on { "on".to_owned() } else { String::new() }
 }
 
-/// Messages a day; none: the field is empty.
-fn whole(field: &'static str, text: &str) -> Result<Option<u32>> {
-    let digits = text.replace(['.', ' '], "");
-    match digits.parse::<u32>() {
-        _ if digits.is_empty() => Ok(None),
-        Ok(cap) if (1..=10_000_000).contains(&cap) => Ok(Some(cap)),
-        _ => {
-            Err(Error::invalid(field, "Escribe un número desde 1, o deja el campo vacío para no poner tope."))
-        }
-    }
-}
-
 async fn show(State(state): State<AppState>, shell: Shell) -> Answer {
     let channel: EmailChannel = settings::load(&state.db, &state.config.first_values).await?;
     page(&state, shell, EmailForm::of(&channel), Errors::default()).await
@@ -232,7 +225,8 @@ async fn page(state: &AppState, shell: Shell, form: EmailForm, errors: Errors) -
     let mut db = state.db.acquire().await?;
     let channel: EmailChannel = settings::load(&mut *db, &state.config.first_values).await?;
     let days = if channel.warm_up { warm_up::days(&mut db, Channel::Email, DAYS).await? } else { Vec::new() };
-    let cap_today = warm_up::email_cap(&mut db, state.clock.now(), &channel).await?;
+    let cap_today =
+        warm_up::cap_of(&mut db, state.clock.now(), &state.config.first_values, Channel::Email).await?;
     let curve = warm_up::Plan::of_email(&channel)
         .zip(cap_today)
         .filter(|_| !days.is_empty())

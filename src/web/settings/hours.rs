@@ -1,7 +1,7 @@
 //! When promotions may leave, and how often one person may get them.
 
 use super::{
-    Shell,
+    Shell, ceiling,
     flash::Flash,
     form::{Errors, Form},
     html::{self, Answer},
@@ -11,17 +11,17 @@ use crate::{
     access::{Actor, Permission},
     channels::Channel,
     chile::{business_hours::BusinessHours, format},
-    error::{Error, Result},
+    error::{Error, FieldError, Result},
     messaging::{
         kinds::MessageType,
         limits::{self, Cap},
     },
-    settings::{self, EmailChannel, Launching, Relationship, Words},
+    settings::{self, EmailChannel, Launching, Relationship, Sending, SmsChannel, WhatsappChannel, Words},
     state::AppState,
     web::routes::Route,
 };
 use askama::Template;
-use axum::extract::State;
+use axum::extract::{Query, State};
 use chrono::NaiveTime;
 use serde::Deserialize;
 
@@ -47,6 +47,12 @@ pub(super) const DAYS: [(&str, &str); 7] = [
 #[template(path = "settings/limits.html")]
 struct LimitsPage {
     shell: Shell,
+    /// The channel whose hours are shown.
+    channel: Channel,
+    /// What each channel's hours are, in words.
+    hours: Vec<(Channel, String)>,
+    /// Messages can leave by the channel that is shown.
+    sends: bool,
     form: HoursForm,
     errors: Errors,
     /// The caps of each channel that has any.
@@ -69,34 +75,65 @@ impl LimitsPage {
     }
 }
 
-async fn page(state: &AppState, shell: Shell, form: HoursForm, errors: Errors) -> Answer {
-    let all = limits::list(&state.db).await?;
+async fn page(
+    state: &AppState,
+    shell: Shell,
+    (channel, form): (Channel, HoursForm),
+    errors: Errors,
+) -> Answer {
+    let first = &state.config.first_values;
+    let mut db = state.db.acquire().await?;
+    let all = limits::list(&mut *db).await?;
     let caps = Channel::ALL
         .into_iter()
         .map(|channel| (channel, all.iter().filter(|it| it.channel == channel).cloned().collect::<Vec<_>>()))
         .filter(|(_, caps)| !caps.is_empty())
         .collect();
-    let kinds = MessageType::ALL.iter().copied().filter(|it| it.is_promotional()).collect();
-    let relationship = settings::load(&state.db, &state.config.first_values).await?;
-    let launching = settings::load(&state.db, &state.config.first_values).await?;
-    let words = settings::load(&state.db, &state.config.first_values).await?;
-    let failed = errors.any();
-    let page = LimitsPage { shell, form, errors, caps, kinds, relationship, launching, words };
-    if failed { html::invalid(&page) } else { html::page(&page) }
+    let mut hours = Vec::new();
+    for it in Channel::ALL {
+        let sending = settings::sending(&mut *db, first, it).await?;
+        hours.push((it, sending.business_hours.describe()));
+    }
+    let page = LimitsPage {
+        shell,
+        channel,
+        hours,
+        sends: state.senders.contains_key(&channel),
+        form,
+        caps,
+        kinds: MessageType::ALL.iter().copied().filter(|it| it.is_promotional()).collect(),
+        relationship: settings::load(&mut *db, first).await?,
+        launching: settings::load(&mut *db, first).await?,
+        words: settings::load(&mut *db, first).await?,
+        errors,
+    };
+    if page.errors.any() { html::invalid(&page) } else { html::page(&page) }
+}
+
+/// The channel that a link or a form names; email where it names none.
+fn channel_of(code: &str) -> Channel {
+    Channel::from_code(code).unwrap_or(Channel::Email)
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct HoursForm {
+    communication_type: String,
     weekdays: Vec<String>,
     opens: String,
     closes: String,
     skip_holidays: Option<String>,
+    /// Of channels that do not warm up; how many leave by email is on its own page.
+    daily_cap: String,
+    per_minute: String,
 }
 
 impl HoursForm {
-    fn of(hours: &BusinessHours) -> HoursForm {
+    fn of(channel: Channel, sending: &Sending) -> HoursForm {
+        let hours = &sending.business_hours;
+        let number = |it: Option<u32>| it.map(|it| it.to_string()).unwrap_or_default();
         HoursForm {
+            communication_type: channel.code().to_owned(),
             weekdays: DAYS
                 .iter()
                 .zip(hours.days)
@@ -106,6 +143,8 @@ impl HoursForm {
             opens: hours.opens.format("%H:%M").to_string(),
             closes: hours.closes.format("%H:%M").to_string(),
             skip_holidays: hours.skip_holidays.then(|| "on".to_owned()),
+            daily_cap: number(sending.daily_cap),
+            per_minute: number(sending.per_minute),
         }
     }
 
@@ -113,35 +152,50 @@ impl HoursForm {
         self.weekdays.iter().any(|it| it == day)
     }
 
-    fn parse(&self) -> Result<BusinessHours> {
-        let time = |field: &'static str, text: &str| {
-            NaiveTime::parse_from_str(text.trim(), "%H:%M")
-                .or_else(|_| NaiveTime::parse_from_str(text.trim(), "%H:%M:%S"))
-                .map_err(|_| Error::invalid(field, "Escribe una hora como 09:00."))
-        };
-        let hours = BusinessHours {
-            days: DAYS.map(|(code, _)| self.has(code)),
-            opens: time("opens", &self.opens)?,
-            closes: time("closes", &self.closes)?,
-            skip_holidays: self.skip_holidays.is_some(),
-        };
-        if !hours.days.contains(&true) {
-            return Err(Error::invalid(
-                "days",
-                "Elige al menos un día: sin días no saldría ninguna campaña.",
-            ));
+    /// Every fault at once.
+    fn parse(&self) -> Result<Sending> {
+        let mut wrong = Vec::new();
+        if self.weekdays.is_empty() {
+            let words = "Elige al menos un día: sin días no saldría ninguna campaña.";
+            wrong.push(FieldError::new("weekdays", words));
         }
-        if hours.opens >= hours.closes {
-            return Err(Error::invalid("closes", "La hora de término debe ser posterior a la de inicio."));
+        let mut time = |field: &'static str, text: &str| {
+            let text = text.trim();
+            let read = NaiveTime::parse_from_str(text, "%H:%M")
+                .or_else(|_| NaiveTime::parse_from_str(text, "%H:%M:%S"));
+            if read.is_err() {
+                wrong.push(FieldError::new(field, "Escribe una hora como 09:00."));
+            }
+            read.ok()
+        };
+        let times = time("opens", &self.opens).zip(time("closes", &self.closes));
+        let (opens, closes) = times.unwrap_or_default();
+        if times.is_some() && opens >= closes {
+            let words = "La hora de término debe ser posterior a la de inicio.";
+            wrong.push(FieldError::new("closes", words));
         }
-        Ok(hours)
+        let daily_cap = ceiling::read("daily_cap", &self.daily_cap, &mut wrong);
+        let per_minute = ceiling::read("per_minute", &self.per_minute, &mut wrong);
+        if !wrong.is_empty() {
+            return Err(Error::Invalid(wrong));
+        }
+        let days = DAYS.map(|(code, _)| self.has(code));
+        let business_hours =
+            BusinessHours { days, opens, closes, skip_holidays: self.skip_holidays.is_some() };
+        Ok(Sending { business_hours, daily_cap, per_minute })
     }
 }
 
-async fn show(State(state): State<AppState>, shell: Shell) -> Answer {
-    let channel: EmailChannel = settings::load(&state.db, &state.config.first_values).await?;
-    let form = HoursForm::of(&channel.business_hours);
-    page(&state, shell, form, Errors::default()).await
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct LimitsQuery {
+    channel: String,
+}
+
+async fn show(State(state): State<AppState>, shell: Shell, Query(query): Query<LimitsQuery>) -> Answer {
+    let channel = channel_of(&query.channel);
+    let sending = settings::sending(&state.db, &state.config.first_values, channel).await?;
+    page(&state, shell, (channel, HoursForm::of(channel, &sending)), Errors::default()).await
 }
 
 async fn save_hours(
@@ -150,12 +204,31 @@ async fn save_hours(
     shell: Shell,
     Form(form): Form<HoursForm>,
 ) -> Answer {
+    let channel = channel_of(&form.communication_type);
     match form.parse() {
-        Ok(business_hours) => {
-            let edit = |channel| Ok(EmailChannel { business_hours, ..channel });
-            super::change(&state, &actor, edit).await?;
-            Ok(Flash::good("El horario de envío quedó guardado.").to("/settings/limits"))
+        Ok(it) => {
+            keep(&state, &actor, channel, it).await?;
+            let to = format!("/settings/limits?channel={}#hours", channel.code());
+            Ok(Flash::good(format!("El horario de envío por {} quedó guardado.", channel.label())).to(&to))
         }
-        Err(error) => page(&state, shell, form, Errors::from_error(error)?).await,
+        Err(error) => page(&state, shell, (channel, form), Errors::from_error(error)?).await,
+    }
+}
+
+async fn keep(state: &AppState, actor: &Actor, channel: Channel, it: Sending) -> Result<()> {
+    let Sending { business_hours, daily_cap, per_minute } = it;
+    match channel {
+        Channel::Email => {
+            let edit = |it| Ok(EmailChannel { business_hours, ..it });
+            super::change(state, actor, edit).await
+        }
+        Channel::Sms => {
+            let edit = |it| Ok(SmsChannel { business_hours, daily_cap, per_minute, ..it });
+            super::change(state, actor, edit).await
+        }
+        Channel::Whatsapp => {
+            let value = WhatsappChannel { business_hours, daily_cap, per_minute };
+            super::save(state, actor, &value).await
+        }
     }
 }

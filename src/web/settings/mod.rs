@@ -2,6 +2,7 @@
 
 mod business;
 mod caps;
+mod ceiling;
 mod copywriter;
 mod deliverability;
 pub(super) mod email;

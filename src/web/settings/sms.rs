@@ -32,10 +32,10 @@ struct SmsForm {
 
 impl SmsForm {
     /// A price that cannot be read is one that may not be.
-    fn read(&self) -> SmsChannel {
+    fn read(&self) -> Option<u32> {
         let typed = self.part_price.trim();
         let price = pesos::hundredths(typed).and_then(|it| u32::try_from(it).ok()).unwrap_or(u32::MAX);
-        SmsChannel { part_price: (!typed.is_empty()).then_some(price) }
+        (!typed.is_empty()).then_some(price)
     }
 }
 
@@ -59,12 +59,10 @@ async fn save(
     shell: Shell,
     Form(form): Form<SmsForm>,
 ) -> Answer {
-    match form.read().checked() {
-        Ok(value) => {
-            super::save(&state, &actor, &value).await?;
-            Ok(Flash::good("Guardado. Las plantillas de SMS muestran cuánto cuestan con este precio.")
-                .to("/settings/sms"))
-        }
+    let part_price = form.read();
+    match super::change(&state, &actor, |it| SmsChannel { part_price, ..it }.checked()).await {
+        Ok(()) => Ok(Flash::good("Guardado. Las plantillas de SMS muestran cuánto cuestan con este precio.")
+            .to("/settings/sms")),
         Err(error) => html::invalid(&SmsPage { shell, form, errors: Errors::from_error(error)? }),
     }
 }

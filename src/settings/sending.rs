@@ -1,0 +1,37 @@
+//! What every channel has of its own: when promotions may leave by it, how many a day and how many a minute.
+
+use super::{EmailChannel, SmsChannel, WhatsappChannel, load};
+use crate::{channels::Channel, chile::business_hours::BusinessHours, config::FirstValues, error::Result};
+use sqlx::PgExecutor;
+
+/// When promotions may leave by a channel, how many a local day and how many a minute.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sending {
+    /// When.
+    pub business_hours: BusinessHours,
+    /// How many, of all campaigns together, or how many a plan that grows began with; none: no cap.
+    pub daily_cap: Option<u32>,
+    /// How many a minute, at most; none: as fast as the provider takes them.
+    pub per_minute: Option<u32>,
+}
+
+/// Those of `channel`.
+///
+/// # Errors
+/// As [`load`].
+pub async fn sending(db: impl PgExecutor<'_>, first: &FirstValues, channel: Channel) -> Result<Sending> {
+    Ok(match channel {
+        Channel::Email => {
+            let EmailChannel { business_hours, daily_cap, per_minute, .. } = load(db, first).await?;
+            Sending { business_hours, daily_cap, per_minute }
+        }
+        Channel::Sms => {
+            let SmsChannel { business_hours, daily_cap, per_minute, .. } = load(db, first).await?;
+            Sending { business_hours, daily_cap, per_minute }
+        }
+        Channel::Whatsapp => {
+            let WhatsappChannel { business_hours, daily_cap, per_minute } = load(db, first).await?;
+            Sending { business_hours, daily_cap, per_minute }
+        }
+    })
+}

@@ -1,0 +1,198 @@
+//! What each channel has of its own: its hours, its daily cap, and the caps of each kind of message.
+
+use crate::support::TestApp;
+use axum::http::StatusCode;
+use chrono::{DateTime, Utc};
+use llovizna::{
+    channels::Channel,
+    db::MIGRATIONS,
+    ids::ContactId,
+    messaging::{
+        gate::Decision,
+        kinds::{DeferReason, MessageType, OriginKind},
+        why::{self, Frame, Question},
+    },
+    settings::{self, EmailChannel, Sending, SmsChannel, Subject, WhatsappChannel},
+};
+use sqlx::PgPool;
+
+async fn sending(app: &TestApp, channel: Channel) -> Sending {
+    settings::sending(&app.state.db, &app.state.config.first_values, channel).await.unwrap()
+}
+
+async fn load<S: Subject>(app: &TestApp) -> S {
+    settings::load(&app.state.db, &app.state.config.first_values).await.unwrap()
+}
+
+const PHONE: &str = "+56987654321";
+
+/// Somebody who may be written to by SMS and WhatsApp.
+async fn reachable(app: &TestApp, phone: &str) -> ContactId {
+    let id = sqlx::query_scalar(
+        "insert into contacts (first_name, search_key, phone, sms_basis, whatsapp_basis, created_at, updated_at)
+         values ('Ana', 'ana', $2, 'CONSENT', 'CONSENT', $1, $1) returning id",
+    )
+    .bind(app.now())
+    .bind(phone)
+    .fetch_one(&app.state.db)
+    .await
+    .unwrap();
+    ContactId(id)
+}
+
+async fn got(app: &TestApp, contact: ContactId, kind: MessageType, at: &str) {
+    sqlx::query(
+        "insert into communication_logs (origin, contact_id, communication_type, message_type, destination, status,
+             scheduled_at, next_attempt_at, created_at, sent_at)
+         values ('MANUAL', $1, 'SMS', $2, '+56987654321', 'SENT', $3, $3, $3, $3)",
+    )
+    .bind(contact.0)
+    .bind(kind.code())
+    .bind(at.parse::<DateTime<Utc>>().unwrap())
+    .execute(&app.state.db)
+    .await
+    .unwrap();
+}
+
+/// What the gate says of a promotion of `kind` by `channel` at this moment.
+async fn asked(app: &TestApp, channel: Channel, kind: MessageType, contact: ContactId) -> Decision {
+    let mut db = app.state.db.acquire().await.unwrap();
+    let frame = Frame::open(&mut db, app.now(), &app.state.config.first_values, channel).await.unwrap();
+    let question = Question { kind, origin: OriginKind::Campaign, required: &[], hours: None };
+    let [answer] = why::ask(&mut db, app.now(), &frame, contact, [question]).await.unwrap();
+    answer.now
+}
+
+fn reason(decision: &Decision) -> Option<DeferReason> {
+    match decision {
+        Decision::Defer { reason, .. } => Some(*reason),
+        _ => None,
+    }
+}
+
+#[sqlx::test(migrator = "MIGRATIONS")]
+async fn each_channel_has_hours_and_caps_of_its_own(db: PgPool) {
+    let app = TestApp::new(db);
+    app.post("/settings/email", &[("from_name", "Caro"), ("daily_cap", "80")]).await;
+    let email = sending(&app, Channel::Email).await;
+    let price = [("part_price", "12,5")];
+    assert_eq!(app.post("/settings/sms", &price).await.status, StatusCode::SEE_OTHER);
+    let fields = [
+        ("communication_type", "SMS"),
+        ("weekdays", "sat"),
+        ("opens", "11:00"),
+        ("closes", "13:00"),
+        ("daily_cap", "1.200"),
+        ("per_minute", "30"),
+    ];
+    let saved = app.post("/settings/hours", &fields).await;
+    assert_eq!(saved.location(), "/settings/limits?channel=SMS#hours");
+    let sms: SmsChannel = load(&app).await;
+    assert_eq!((sms.part_price, sms.daily_cap, sms.per_minute), (Some(1250), Some(1200), Some(30)));
+    assert_eq!(sms.business_hours.describe(), "sábado de 11:00 a 13:00");
+    assert_eq!(sending(&app, Channel::Email).await, email, "another channel keeps its own");
+    assert_eq!(
+        sending(&app, Channel::Whatsapp).await.business_hours,
+        WhatsappChannel::default().business_hours
+    );
+    // The page of the price does not undo them, and the hours of email not how many leave by it.
+    assert_eq!(app.post("/settings/sms", &[("part_price", "13")]).await.status, StatusCode::SEE_OTHER);
+    assert_eq!(load::<SmsChannel>(&app).await.daily_cap, Some(1200));
+    let whatsapp =
+        [("communication_type", "WHATSAPP"), ("weekdays", "mon"), ("opens", "10:00"), ("closes", "12:00")];
+    assert_eq!(app.post("/settings/hours", &whatsapp).await.status, StatusCode::SEE_OTHER);
+    assert_eq!(load::<WhatsappChannel>(&app).await.business_hours.describe(), "lunes de 10:00 a 12:00");
+    let hours = [("weekdays", "fri"), ("opens", "10:00"), ("closes", "12:00"), ("daily_cap", "3")];
+    assert_eq!(app.post("/settings/hours", &hours).await.status, StatusCode::SEE_OTHER);
+    let email: EmailChannel = load(&app).await;
+    assert_eq!(
+        (email.daily_cap, email.business_hours.describe().as_str()),
+        (Some(80), "viernes de 10:00 a 12:00")
+    );
+
+    let page = app.get("/settings/limits?channel=SMS").await.text();
+    for part in [
+        "sábado de 11:00 a 13:00",
+        "viernes de 10:00 a 12:00",
+        "Guardar horario por SMS",
+        "todavía no envía por SMS",
+    ] {
+        assert!(page.contains(part), "{part}: {page}");
+    }
+    assert!(app.get("/settings/limits?channel=SMS").await.body.contains("value=\"1200\""));
+    let audit = app.get("/audit?kind=sms").await.text();
+    assert!(audit.contains("Canal de SMS") && audit.contains("1200"), "{audit}");
+}
+
+#[sqlx::test(migrator = "MIGRATIONS")]
+async fn every_wrong_value_of_a_channels_hours_is_told_at_once(db: PgPool) {
+    let app = TestApp::new(db);
+    let fields =
+        [("communication_type", "SMS"), ("opens", "25:00"), ("closes", "13:00"), ("daily_cap", "-3")];
+    let reply = app.post("/settings/hours", &fields).await;
+    assert_eq!(reply.status, StatusCode::UNPROCESSABLE_ENTITY);
+    for part in
+        ["href=\"#field-weekdays\"", "href=\"#field-opens\"", "href=\"#field-daily_cap\"", "value=\"-3\""]
+    {
+        assert!(reply.body.contains(part), "{part}: {}", reply.body);
+    }
+    assert_eq!(load::<SmsChannel>(&app).await, SmsChannel::default());
+}
+
+#[sqlx::test(migrator = "MIGRATIONS")]
+async fn the_gate_asks_the_hours_and_the_cap_of_the_channel(db: PgPool) {
+    // Monday 23 November 2026, noon.
+    let app = TestApp::new(db);
+    let contact = reachable(&app, PHONE).await;
+    let promotion = MessageType::Promocional;
+    assert_eq!(asked(&app, Channel::Sms, promotion, contact).await, Decision::Allow);
+    let fields =
+        [("communication_type", "SMS"), ("weekdays", "tue"), ("opens", "11:00"), ("closes", "13:00")];
+    app.post("/settings/hours", &fields).await;
+    let until: DateTime<Utc> = "2026-11-24T14:00:00Z".parse().unwrap();
+    match asked(&app, Channel::Sms, promotion, contact).await {
+        Decision::Defer { until: told, reason: DeferReason::OutsideWindow, .. } => assert_eq!(told, until),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(asked(&app, Channel::Whatsapp, promotion, contact).await, Decision::Allow);
+    let fields = [
+        ("communication_type", "SMS"),
+        ("weekdays", "mon"),
+        ("opens", "11:00"),
+        ("closes", "13:00"),
+        ("daily_cap", "1"),
+    ];
+    app.post("/settings/hours", &fields).await;
+    let other = reachable(&app, "+56987654322").await;
+    got(&app, other, promotion, "2026-11-23T14:30:00Z").await;
+    assert_eq!(reason(&asked(&app, Channel::Sms, promotion, contact).await), Some(DeferReason::DailyCap));
+    assert_eq!(asked(&app, Channel::Whatsapp, promotion, contact).await, Decision::Allow);
+    // The cap of email, which warms up, is not that of SMS.
+    app.post("/settings/email", &[("daily_cap", "1")]).await;
+    app.post("/settings/hours", &fields[..4]).await;
+    assert_eq!(asked(&app, Channel::Sms, promotion, contact).await, Decision::Allow);
+}
+
+#[sqlx::test(migrator = "MIGRATIONS")]
+async fn early_access_by_sms_is_told_twice_a_month_and_no_more(db: PgPool) {
+    let app = TestApp::new(db);
+    let contact = reachable(&app, PHONE).await;
+    let early = MessageType::VipEarlyAccess;
+    got(&app, contact, early, "2026-11-02T15:00:00Z").await;
+    assert_eq!(asked(&app, Channel::Sms, early, contact).await, Decision::Allow);
+    got(&app, contact, early, "2026-11-10T15:00:00Z").await;
+    match asked(&app, Channel::Sms, early, contact).await {
+        // The first of them no longer counts on 2 December, a Wednesday.
+        Decision::Defer { until, reason: DeferReason::FrequencyCap, detail } => {
+            assert_eq!(until, "2026-12-02T12:00:00Z".parse::<DateTime<Utc>>().unwrap());
+            assert_eq!(detail, "2 de 2 en 30 días");
+        }
+        other => panic!("{other:?}"),
+    }
+    // It sells, so that it counts with the others, and whoever declines it gets none.
+    assert_eq!(asked(&app, Channel::Sms, MessageType::Promocional, contact).await, Decision::Allow);
+    let page = app.get("/settings/limits").await.text();
+    assert!(page.contains("Acceso anticipado VIP"), "{page}");
+    let templates = app.get("/templates?channel=SMS").await.text();
+    assert!(templates.contains("SMS: lo nuevo, antes que nadie"), "{templates}");
+}
