@@ -11,6 +11,11 @@ alter table library_templates
         ('OFERTA', 'RECORDATORIO', 'PERSONALIZADO', 'NEWSLETTER', 'REACTIVATION', 'BIRTHDAY', 'VIP_EARLY_ACCESS',
          'BOOKING_CONFIRMATION', 'BOOKING_REMINDER', 'SATISFACTION_SURVEY', 'WORKFLOW', 'TRANSACTIONAL'));
 
+-- It sells: whoever wants no offers wants none of these.
+insert into contact_preferences (contact_id, communication_type, message_type, allowed, updated_at)
+select contact_id, communication_type, 'VIP_EARLY_ACCESS', false, updated_at from contact_preferences
+where message_type = 'PROMOCIONAL' and not allowed;
+
 insert into frequency_caps (communication_type, message_type, max_messages, days) values
     ('SMS', 'VIP_EARLY_ACCESS', 2, 30);
 

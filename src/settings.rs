@@ -2,13 +2,11 @@
 //! the forms, are the web's; this knows only what they mean and how they are kept.
 
 mod email;
-mod sending;
 mod sms;
 mod whatsapp;
 mod words;
 
 pub use email::EmailChannel;
-pub use sending::{Sending, sending};
 pub use sms::SmsChannel;
 pub use whatsapp::WhatsappChannel;
 pub use words::Words;

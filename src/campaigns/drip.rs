@@ -15,7 +15,7 @@ use crate::{
     mailings,
     messaging::{
         drain::{self, Engine, Options, Run},
-        inbound,
+        inbound, sending,
     },
     settings,
 };
@@ -192,7 +192,7 @@ async fn pause_the_unfit(engine: &Engine, now: DateTime<Utc>, paused: &mut Vec<P
 async fn blank(engine: &Engine, channel: Channel, now: DateTime<Utc>) -> Result<RunReport> {
     let mut db = engine.db.acquire().await?;
     let calendar = settings::calendar(&mut *db).await?;
-    let hours = settings::sending(&mut *db, &engine.config.first_values, channel).await?.business_hours;
+    let hours = sending::of(&mut *db, &engine.config.first_values, channel).await?.business_hours;
     let open = hours.is_open(now, &calendar);
     Ok(RunReport {
         status: "ok",

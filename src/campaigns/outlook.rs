@@ -17,10 +17,11 @@ use crate::{
         drain,
         kinds::{DeferReason, MessageType},
         pace, room,
+        sending::{self, Sending},
         streams::batch_of_mailings,
         warm_up,
     },
-    settings::{self, Sending},
+    settings,
 };
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use sqlx::PgConnection;
@@ -83,8 +84,7 @@ pub async fn of(
     campaign: &Campaign,
 ) -> Result<Outlook> {
     let first = &config.first_values;
-    let Sending { business_hours, per_minute, .. } =
-        settings::sending(&mut *db, first, campaign.channel).await?;
+    let Sending { business_hours, per_minute, .. } = sending::of(&mut *db, first, campaign.channel).await?;
     let calendar = settings::calendar(&mut *db).await?;
     let channel_cap = warm_up::cap_of(db, now, first, campaign.channel).await?;
     let caps =

@@ -10,6 +10,7 @@ use super::{
     limits, pace,
     refusals::Fault,
     runs::{self, Counts, Ending, Live, Trigger},
+    sending::{self, Sending},
     streams::{self, Sendout},
     texts::Texts,
     tracking::code::Codes,
@@ -22,7 +23,7 @@ use crate::{
     config::Config,
     error::{Error, Result},
     ids::{DripRunId, MessageId},
-    settings::{self, Business, EmailChannel, Sending},
+    settings::{self, Business, EmailChannel},
 };
 use sqlx::{Connection as _, PgPool};
 use std::{sync::Arc, time::Duration};
@@ -144,8 +145,7 @@ async fn open_book(engine: &Engine, options: &Options) -> Result<(Book, Sender)>
     let first = &engine.config.first_values;
     let business: Business = settings::load(&mut *db, first).await?;
     let email: EmailChannel = settings::load(&mut *db, first).await?;
-    let Sending { business_hours, daily_cap, per_minute } =
-        settings::sending(&mut *db, first, channel).await?;
+    let Sending { business_hours, daily_cap, per_minute } = sending::of(&mut *db, first, channel).await?;
     let calendar: Calendar = settings::calendar(&mut *db).await?;
     let caps = limits::of_channel(&mut *db, channel).await?;
     let sender = Sender::of_email(&engine.config, &business, &email);

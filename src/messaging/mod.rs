@@ -20,6 +20,7 @@ pub mod opening;
 pub mod whatsapp;
 pub mod versions;
 pub mod legal;
+pub mod sending;
 pub mod sms;
 pub mod library;
 pub mod limits;

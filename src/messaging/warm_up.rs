@@ -2,7 +2,7 @@
 //! used its room well, half as many after a day with bounces or complaints. Mailbox providers distrust
 //! an address that suddenly sends much (their public guidance: start low, no sudden doubling).
 
-use super::kinds::MessageType;
+use super::{kinds::MessageType, sending};
 use crate::{
     channels::Channel,
     chile::{format, time},
@@ -350,7 +350,7 @@ pub async fn cap_of(
 ) -> Result<Option<u32>> {
     match plan_of(db, first, channel).await? {
         Some(plan) => Ok(Some(cap_today(db, now, channel, plan).await?)),
-        None => Ok(settings::sending(db, first, channel).await?.daily_cap),
+        None => Ok(sending::of(db, first, channel).await?.daily_cap),
     }
 }
 

@@ -5,7 +5,7 @@ use super::{
     gate::{self, Asked, Decision, Facts, Rules},
     kinds::{BlockReason, MessageType, OriginKind},
     limits::{self, Cap},
-    room, warm_up,
+    room, sending, warm_up,
 };
 use crate::{
     channels::Channel,
@@ -48,7 +48,7 @@ impl Frame {
             calendar: settings::calendar(&mut *db).await?,
             caps: limits::of_channel(&mut *db, channel).await?,
             channel_cap: warm_up::cap_of(db, now, first, channel).await?,
-            hours: settings::sending(&mut *db, first, channel).await?.business_hours,
+            hours: sending::of(&mut *db, first, channel).await?.business_hours,
             campaign_cap: None,
         })
     }

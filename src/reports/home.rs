@@ -8,7 +8,7 @@ use crate::{
     ids::{CampaignId, ImportId, MailingId},
     messaging::{
         kinds::Status,
-        room, runs,
+        room, runs, sending,
         story::{self, Filter},
         warm_up,
     },
@@ -176,7 +176,7 @@ async fn unconfirmed(db: &mut PgConnection, enough: i64) -> Result<i64> {
 /// # Errors
 /// When the database fails.
 pub async fn queue(db: &mut PgConnection, now: DateTime<Utc>, first: &FirstValues) -> Result<Queue> {
-    let hours = settings::sending(&mut *db, first, Channel::Email).await?.business_hours;
+    let hours = sending::of(&mut *db, first, Channel::Email).await?.business_hours;
     let calendar: Calendar = settings::calendar(&mut *db).await?;
     // Campaigns keep tallies; the rest is asked for by hand, and counted.
     let waiting = sqlx::query!(

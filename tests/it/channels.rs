@@ -10,14 +10,15 @@ use llovizna::{
     messaging::{
         gate::Decision,
         kinds::{DeferReason, MessageType, OriginKind},
+        sending::{self, Sending},
         why::{self, Frame, Question},
     },
-    settings::{self, EmailChannel, Sending, SmsChannel, Subject, WhatsappChannel},
+    settings::{self, EmailChannel, SmsChannel, Subject, WhatsappChannel},
 };
 use sqlx::PgPool;
 
 async fn sending(app: &TestApp, channel: Channel) -> Sending {
-    settings::sending(&app.state.db, &app.state.config.first_values, channel).await.unwrap()
+    sending::of(&app.state.db, &app.state.config.first_values, channel).await.unwrap()
 }
 
 async fn load<S: Subject>(app: &TestApp) -> S {

@@ -559,7 +559,7 @@ async fn a_yes_a_no_and_preferences_are_written_from_the_page(db: PgPool) {
     );
     let refused = preferences::of(&db, id).await.unwrap();
     assert!(
-        refused.iter().all(|it| !it.allowed && it.message_type != "PROMOCIONAL") && refused.len() == 7,
+        refused.iter().all(|it| !it.allowed && it.message_type != "PROMOCIONAL") && refused.len() == 8,
         "{refused:?}"
     );
     let half = staff.post(&path("/quiet-hours"), &[("quiet_from", "21:00")]).await;

@@ -15,8 +15,9 @@ use crate::{
     messaging::{
         kinds::MessageType,
         limits::{self, Cap},
+        sending::{self, Sending},
     },
-    settings::{self, EmailChannel, Launching, Relationship, Sending, SmsChannel, WhatsappChannel, Words},
+    settings::{self, EmailChannel, Launching, Relationship, SmsChannel, WhatsappChannel, Words},
     state::AppState,
     web::routes::Route,
 };
@@ -91,7 +92,7 @@ async fn page(
         .collect();
     let mut hours = Vec::new();
     for it in Channel::ALL {
-        let sending = settings::sending(&mut *db, first, it).await?;
+        let sending = sending::of(&mut *db, first, it).await?;
         hours.push((it, sending.business_hours.describe()));
     }
     let page = LimitsPage {
@@ -194,7 +195,7 @@ struct LimitsQuery {
 
 async fn show(State(state): State<AppState>, shell: Shell, Query(query): Query<LimitsQuery>) -> Answer {
     let channel = channel_of(&query.channel);
-    let sending = settings::sending(&state.db, &state.config.first_values, channel).await?;
+    let sending = sending::of(&state.db, &state.config.first_values, channel).await?;
     page(&state, shell, (channel, HoursForm::of(channel, &sending)), Errors::default()).await
 }
 

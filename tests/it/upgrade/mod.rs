@@ -198,3 +198,30 @@ async fn a_base_of_a_newer_version_is_refused_and_left_alone(db: PgPool) {
     assert!(told.contains("versión más nueva"), "{told}");
     assert_eq!(rows(&db).await, before);
 }
+
+#[sqlx::test(migrations = false)]
+async fn who_wanted_no_offers_wants_no_early_access(beside: PgPool) {
+    let (blank, db) = Blank::new(&beside).await;
+    MIGRATIONS.run_to(64, &db).await.unwrap();
+    sqlx::raw_sql(
+        "insert into contacts (first_name, search_key, phone, created_at, updated_at)
+         select 'Ana', 'ana', '+5698765432' || n, '2026-11-01', '2026-11-01' from generate_series(1, 3) n;
+         insert into contact_preferences (contact_id, communication_type, message_type, allowed, updated_at)
+         select id, 'SMS', what, said.allowed, '2026-11-02' from contacts,
+             (values ('+56987654321', 'PROMOCIONAL', false), ('+56987654322', 'PROMOCIONAL', true),
+                     ('+56987654323', 'NEWSLETTER', false)) said (who, what, allowed) where phone = who",
+    )
+    .execute(&db)
+    .await
+    .unwrap();
+    db::migrate(&db).await.unwrap();
+    let refused: Vec<(String, String)> = sqlx::query_as(
+        "select c.phone, p.communication_type from contact_preferences p join contacts c on c.id = p.contact_id
+         where message_type = 'VIP_EARLY_ACCESS' and not allowed",
+    )
+    .fetch_all(&db)
+    .await
+    .unwrap();
+    assert_eq!(refused, [("+56987654321".to_owned(), "SMS".to_owned())]);
+    blank.drop(db).await;
+}

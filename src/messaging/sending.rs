@@ -1,7 +1,12 @@
 //! What every channel has of its own: when promotions may leave by it, how many a day and how many a minute.
 
-use super::{EmailChannel, SmsChannel, WhatsappChannel, load};
-use crate::{channels::Channel, chile::business_hours::BusinessHours, config::FirstValues, error::Result};
+use crate::{
+    channels::Channel,
+    chile::business_hours::BusinessHours,
+    config::FirstValues,
+    error::Result,
+    settings::{EmailChannel, SmsChannel, WhatsappChannel, load},
+};
 use sqlx::PgExecutor;
 
 /// When promotions may leave by a channel, how many a local day and how many a minute.
@@ -19,7 +24,7 @@ pub struct Sending {
 ///
 /// # Errors
 /// As [`load`].
-pub async fn sending(db: impl PgExecutor<'_>, first: &FirstValues, channel: Channel) -> Result<Sending> {
+pub async fn of(db: impl PgExecutor<'_>, first: &FirstValues, channel: Channel) -> Result<Sending> {
     Ok(match channel {
         Channel::Email => {
             let EmailChannel { business_hours, daily_cap, per_minute, .. } = load(db, first).await?;
