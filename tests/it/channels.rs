@@ -197,3 +197,49 @@ async fn early_access_by_sms_is_told_twice_a_month_and_no_more(db: PgPool) {
     let templates = app.get("/templates?channel=SMS").await.text();
     assert!(templates.contains("SMS: lo nuevo, antes que nadie"), "{templates}");
 }
+
+#[sqlx::test(migrator = "MIGRATIONS")]
+async fn hours_that_open_let_go_of_what_waited_for_them(db: PgPool) {
+    let app = TestApp::new(db);
+    for (channel, phone) in [("SMS", "+56987654321"), ("WHATSAPP", "+56987654322")] {
+        let contact = reachable(&app, phone).await;
+        sqlx::query(
+            "insert into communication_logs (origin, contact_id, communication_type, message_type, destination, status,
+                 defer_reason, scheduled_at, next_attempt_at, created_at)
+             values ('MANUAL', $1, $2, 'PROMOCIONAL', $3, 'PENDING', 'OUTSIDE_WINDOW', $4, '2026-11-24T12:00Z', $4)",
+        )
+        .bind(contact.0)
+        .bind(channel)
+        .bind(phone)
+        .bind(app.now())
+        .execute(&app.state.db)
+        .await
+        .unwrap();
+        let held = || async {
+            sqlx::query_scalar::<_, i64>(
+                "select count(*) from communication_logs where communication_type = $1 and defer_reason is not null",
+            )
+            .bind(channel)
+            .fetch_one(&app.state.db)
+            .await
+            .unwrap()
+        };
+        let rate = [
+            ("communication_type", channel),
+            ("weekdays", "mon"),
+            ("weekdays", "tue"),
+            ("weekdays", "wed"),
+            ("weekdays", "thu"),
+            ("weekdays", "fri"),
+            ("opens", "09:00"),
+            ("closes", "18:00"),
+            ("skip_holidays", "on"),
+            ("per_minute", "20"),
+        ];
+        app.post("/settings/hours", &rate).await;
+        assert_eq!(held().await, 1, "how fast it goes holds nobody back: {channel}");
+        let longer = [&rate[..7], &[("closes", "20:00"), ("skip_holidays", "on")]].concat();
+        app.post("/settings/hours", &longer).await;
+        assert_eq!(held().await, 0, "{channel}");
+    }
+}
