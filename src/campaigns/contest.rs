@@ -452,6 +452,17 @@ mod tests {
     }
 
     #[test]
+    fn what_was_chosen_to_tell_them_apart_does() {
+        let all = [
+            Tally { sent: 100, opened: 1, clicked: 9, replied: 2 },
+            Tally { sent: 100, opened: 3, clicked: 2, replied: 1 },
+            Tally { sent: 100, opened: 2, clicked: 1, replied: 3 },
+        ];
+        let found = [Measure::Clicks, Measure::Opens, Measure::Replies].map(|by| best(&all, by));
+        assert_eq!(found, [0, 1, 2]);
+    }
+
+    #[test]
     fn what_may_be_chance_is_called_so() {
         let said = |all: &[(u64, u64)]| {
             let all: Vec<Tally> = all.iter().map(|it| tally(it.0, it.1)).collect();

@@ -17,9 +17,14 @@ use llovizna::{
         contest, copies, status,
         variants::{self, Plan},
     },
+    channels::Channel,
     db::MIGRATIONS,
     error::Error,
     ids::CampaignId,
+    messaging::{
+        drain::{self, Engine, Options},
+        runs::Trigger,
+    },
 };
 use sqlx::{PgPool, postgres::PgPoolOptions};
 use std::time::Duration;
@@ -325,4 +330,36 @@ async fn why_a_person_might_wait_for_a_text_is_told(db: PgPool) {
     try_texts(&app, id, &Plan::default()).await.unwrap();
     let asked = app.get(&format!("/contacts/{who}/why?campaign={id}")).await.text();
     assert!(!asked.contains("texto ganador"), "{asked}");
+}
+
+#[sqlx::test(migrator = "MIGRATIONS")]
+async fn who_comes_up_after_the_hours_and_before_the_decision_waits_on(db: PgPool) {
+    let app = app(db);
+    let id = draft(&app, 30).await;
+    start(&app, id).await.unwrap();
+    // The second run knows when the first of the sample left.
+    run(&app).await;
+    run(&app).await;
+    let waits = waiting(&app, id).await;
+    // A run that began before the hours were over takes them up after it.
+    app.state.clock.advance(TimeDelta::hours(5));
+    execute(&app, "update communication_logs set next_attempt_at = scheduled_at where status = 'PENDING'")
+        .await;
+    let engine = Engine {
+        db: app.state.db.clone(),
+        senders: app.state.senders.clone(),
+        config: app.state.config.clone(),
+        clock: app.state.clock.clone(),
+    };
+    let options = Options::new(Channel::Email, Trigger::CommandLine);
+    let run = tokio::time::timeout(Duration::from_secs(30), drain::run(&engine, &options));
+    run.await.expect("a run that ends").unwrap();
+    assert_eq!(waiting(&app, id).await, waits, "nothing is decided yet");
+    let next = sqlx::query_scalar::<_, chrono::DateTime<chrono::Utc>>(
+        "select min(next_attempt_at) from communication_logs where defer_reason = 'AWAITING_WINNER'",
+    )
+    .fetch_one(&app.state.db)
+    .await
+    .unwrap();
+    assert!(next > app.now(), "{next} is past");
 }

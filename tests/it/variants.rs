@@ -167,6 +167,8 @@ async fn a_person_may_decide_earlier_and_only_once(db: PgPool) {
     app.post(&path, &[("place", "1")]).await;
     assert_eq!(waiting(&app, id).await, 0, "nobody waits any more");
     app.post(&path, &[("place", "0")]).await;
+    let decisions = number(&app, "select count(*) from audit_events where action = 'campaign.winner'").await;
+    assert_eq!(decisions, 1, "what is refused is not written down as done");
     run(&app).await;
     let later = subjects_after(&app, sample);
     assert!(!later.is_empty() && later.iter().all(|it| it == "Asunto B"), "{later:?}");
