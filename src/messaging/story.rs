@@ -156,18 +156,13 @@ pub async fn list(
     rows.iter().map(line).collect()
 }
 
-/// The text of a message that has no subject of its own yet. Of a campaign's that waits, the one in force, as
-/// `industry_texts` would choose it; which of several that are tried with other subjects, nobody knows before it is let go.
+/// The text of a message that has no subject of its own yet. Of a campaign's that waits, the one in force, which is told
+/// where it is chosen; which of several that are tried with other subjects, nobody knows before it is let go.
 const WRITTEN: &str = "select t.subject from message_templates t
     where l.subject is null and t.id = case
-        when l.campaign_id is null or l.status <> 'PENDING' then l.template_id
+        when l.campaign_id is null or l.origin = 'TEST' or l.status <> 'PENDING' then l.template_id
         when exists (select from campaign_variants v where v.campaign_id = l.campaign_id and btrim(v.subject) <> '') then null
-        else coalesce(
-            (select o.template_id from contacts who
-             join companies p on p.id = who.company_id
-             join campaign_own_texts o on o.campaign_id = l.campaign_id and o.industry = p.industry and o.removed_at is null
-             where who.id = coalesce(c.merged_into, c.id)),
-            k.template_id)
+        else (select it.template_id from text_by_industry(l.campaign_id, l.contact_id, l.variant) it)
     end";
 
 /// How many messages pass `filter`, counted up to `most`.

@@ -22,7 +22,10 @@ use llovizna::{
     db::MIGRATIONS,
     error::Error,
     ids::CampaignId,
-    messaging::kinds::{BlockReason, Milestone},
+    messaging::{
+        kinds::{BlockReason, Milestone},
+        story,
+    },
 };
 use sqlx::PgPool;
 use std::collections::BTreeMap;
@@ -217,6 +220,46 @@ async fn what_counts_is_the_industry_when_the_message_is_let_go(db: PgPool) {
     let letters = letters(&app).into_iter().filter(|it| it.1 == "Para el salmón");
     let addresses: Vec<String> = letters.map(|it| it.0).collect();
     assert_eq!(addresses, ["madera1@x.example", "queda@x.example", "salmon1@x.example"]);
+}
+
+#[sqlx::test(migrator = "MIGRATIONS")]
+async fn what_waits_is_listed_under_the_text_that_then_leaves(db: PgPool) {
+    let app = app(db);
+    let id = draft(&app, 3).await;
+    start(&app, id).await.unwrap();
+    execute(&app, "update communication_logs set next_attempt_at = next_attempt_at + interval '1 day'").await;
+    run(&app).await;
+    let listed = async || {
+        let mut db = app.state.db.acquire().await.unwrap();
+        let all = story::list(&mut db, &story::Filter::default(), None, 100).await.unwrap();
+        let mut all: Vec<_> =
+            all.into_iter().map(|it| (it.destination, it.subject.or(it.written_subject))).collect();
+        all.sort();
+        all
+    };
+    // Where they work, and who they are, changes while they wait.
+    moves(&app, "madera", Some("Salmones")).await;
+    execute(
+        &app,
+        "update contacts set email = null, merged_into = (select id from contacts where email = 'leche1@x.example')
+         where email = 'nada1@x.example'",
+    )
+    .await;
+    // One had drawn its text before, and one whose text was taken away since keeps it.
+    execute(&app, "update communication_logs set variant = 11 where destination = 'nada2@x.example'").await;
+    execute(&app, "update communication_logs set variant = 0 where destination = 'leche2@x.example'").await;
+    execute(&app, "update campaign_own_texts set removed_at = now() where industry = 'Salmones'").await;
+    let waiting = listed().await;
+    let of = |name: &str| waiting.iter().filter(|it| it.1.as_deref() == Some(name)).count();
+    assert_eq!((of("Para la leche"), of("Para el salmón"), of("Para todos")), (3, 1, 8), "{waiting:?}");
+    execute(&app, "update communication_logs set next_attempt_at = next_attempt_at - interval '1 day'").await;
+    run(&app).await;
+    assert_eq!(app.mailbox.sent().len(), 11, "one of two who were joined");
+    let left: Vec<_> =
+        listed().await.into_iter().filter(|it| it.0.as_deref() != Some("nada1@x.example")).collect();
+    let waited: Vec<_> =
+        waiting.into_iter().filter(|it| it.0.as_deref() != Some("nada1@x.example")).collect();
+    assert_eq!(left, waited);
 }
 
 #[sqlx::test(migrator = "MIGRATIONS")]
