@@ -4,6 +4,7 @@
 use super::{
     kinds::{BlockReason, DeferReason, EventKind, MessageType, Milestone, OriginKind, Status},
     reached,
+    streams::Sendout,
     tracking::signs::Sign,
 };
 use crate::{
@@ -319,6 +320,8 @@ pub struct Message {
     pub external_id: Option<String>,
     /// Tries so far.
     pub attempts: i32,
+    /// What asked for it; none: one person, or somebody who tries it out.
+    pub sendout: Option<Sendout>,
     /// Who asked, where it was a person.
     pub requested_by: Option<String>,
     /// When its recipient unsubscribed by it.
@@ -357,7 +360,7 @@ pub async fn message(db: &mut PgConnection, id: MessageId) -> Result<Message> {
     let line = found.pop().ok_or(Error::NotFound)?;
     let it = sqlx::query!(
         r#"select l.token, l.message_type, l.template_id, t.version as "version?", l.external_id, l.attempts, l.variant, l.in_sample,
-               s.name as "requested_by?", l.unsubscribed_at, k.id as "survivor?", k.first_name as "first_name?",
+               l.mailing_id, s.name as "requested_by?", l.unsubscribed_at, k.id as "survivor?", k.first_name as "first_name?",
                k.last_name as "last_name?", k.email, k.phone
            from communication_logs l
            left join message_templates t on t.id = l.template_id
@@ -373,7 +376,9 @@ pub async fn message(db: &mut PgConnection, id: MessageId) -> Result<Message> {
         let (first, last) = (it.first_name.unwrap_or_default(), it.last_name.unwrap_or_default());
         (ContactId(survivor), full_name(&first, &last, it.email.as_deref(), it.phone.as_deref()))
     });
+    let campaign = line.campaign.filter(|_| line.origin != OriginKind::Test);
     Ok(Message {
+        sendout: Sendout::of(campaign, it.mailing_id.map(MailingId)),
         line,
         token: it.token,
         message_type: known(MessageType::from_code(&it.message_type))?,
