@@ -31,6 +31,7 @@ mod bulk_actions;
 mod campaigns;
 mod campaigns_actions;
 mod campaigns_audience;
+mod campaigns_axis;
 mod campaigns_calendar;
 mod campaigns_facts;
 mod campaigns_fields;
