@@ -17,7 +17,7 @@ use crate::{
     messaging::{
         blocks::{Block, BlockKind},
         library::{self, Draft, Kind},
-        runnable,
+        runnable::{self, Lost},
         template::{BodyFormat, Source},
     },
     state::AppState,
@@ -72,8 +72,8 @@ impl FormPage {
         self.typed.focused == Some(at)
     }
 
-    /// What of the body is lost on the way, in a sentence.
-    fn lost(&self) -> Option<String> {
+    /// What of the body is lost on the way.
+    fn lost(&self) -> Vec<Lost> {
         runnable::lost(&self.typed.looked_at())
     }
 
