@@ -67,6 +67,7 @@ mod login;
 mod mailings;
 mod messages;
 mod messages_asked;
+mod numbers;
 mod outbox;
 mod pipeline;
 mod proposals;

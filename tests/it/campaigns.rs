@@ -630,7 +630,7 @@ async fn what_cannot_be_understood_stays_in_the_form(db: PgPool) {
     let text = page.text();
     for sentence in [
         "Ponle un nombre a la campaña",
-        "Escribe un número entero, de cero en adelante.",
+        "Escribe un número entero, desde 1.",
         "Elige al menos un día de la semana.",
         "La hora de término debe ser posterior",
     ] {
