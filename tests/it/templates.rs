@@ -119,6 +119,26 @@ async fn what_is_wrong_is_told_at_once_and_nothing_is_saved(db: PgPool) {
     check(&with(LETTER, "footer", "Chao"), "ley 19.496").await;
     check(&with(LETTER, "block_link", "javascript:alert(1)"), "Bloque 3 (botón): escribe a dónde lleva")
         .await;
+    // The summary leads to each of them, in their order, and each says it itself.
+    let wrong = with(&with(&with(LETTER, "block_text", " "), "subject", "{{ nombre }}"), "name", " ");
+    let page = app.post("/templates", &wrong).await.body;
+    let (_, summary) = page.split_once("id=\"errors\"").unwrap();
+    let led: Vec<&str> = summary
+        .split("</ul>")
+        .next()
+        .unwrap()
+        .split("href=\"#")
+        .skip(1)
+        .map(|it| it.split('"').next().unwrap())
+        .collect();
+    assert_eq!(
+        led,
+        ["field-name", "field-subject", "field-block-1", "field-block-2", "field-block-3"],
+        "{page}"
+    );
+    let (_, second) = page.split_once("id=\"field-block-2\"").unwrap();
+    let second = second.split("</li>").next().unwrap();
+    assert!(second.contains("Bloque 2 (texto): está vacío: escríbelo o quítalo."), "{second}");
     check(
         &with(LETTER, "block_text", "{{ empresa }}"),
         "Bloque 1 (título): La variable {{ empresa }} no existe",
@@ -381,6 +401,13 @@ async fn what_would_run_is_named_to_its_author_in_the_form_and_the_preview(db: P
         let page = shown(path, &runs).await;
         assert!(page.contains(&said), "{path}: {page}");
     }
+    let form = written("Hola\n<form action=\"https://a.cl\"></form> <iframe src=\"https://a.cl\"></iframe>");
+    let foreign = "Esto no le llega a muchos, porque varios programas de correo quitan lo que muestra otra página o pide \
+                   datos dentro del mensaje: <form> (línea 3), <iframe> (línea 3). Pon en su lugar un enlace o un botón que \
+                   lleve a esa página.";
+    let foreign = foreign.replace('<', "&#60;").replace('>', "&#62;");
+    let page = shown("/templates/preview", &form).await;
+    assert!(page.contains(&foreign) && !page.contains("Esto no le llega a nadie"), "{page}");
     let calm = shown("/templates/preview", &written("<b>Hola</b>")).await;
     assert!(!calm.contains("Esto no le llega a"), "{calm}");
 }
@@ -434,10 +461,3 @@ async fn what_is_lost_on_the_way_is_said_wherever_the_text_stands(db: PgPool) {
     let page = app.get(&format!("/campaigns/{id}?checklist=1")).await.text();
     assert!(!page.contains(nobody) && !page.contains(many), "{page}");
 }
-    let form = written("Hola\n<form action=\"https://a.cl\"></form> <iframe src=\"https://a.cl\"></iframe>");
-    let foreign = "Esto no le llega a muchos, porque varios programas de correo quitan lo que muestra otra página o pide \
-                   datos dentro del mensaje: <form> (línea 3), <iframe> (línea 3). Pon en su lugar un enlace o un botón que \
-                   lleve a esa página.";
-    let foreign = foreign.replace('<', "&#60;").replace('>', "&#62;");
-    let page = shown("/templates/preview", &form).await;
-    assert!(page.contains(&foreign) && !page.contains("Esto no le llega a nadie"), "{page}");
