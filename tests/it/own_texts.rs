@@ -460,12 +460,19 @@ async fn people_write_them_by_form_and_only_those_who_may(db: PgPool) {
     let subjects: String = sqlx::query_scalar(subjects).fetch_one(&app.state.db).await.unwrap();
     assert_eq!(subjects, "Lechería: Para la leche, Madera: Otra, Salmones: Para el salmón");
     assert_eq!(reader.post(&format!("{one}?_method=DELETE"), &[]).await.status, StatusCode::FORBIDDEN);
-    assert_eq!(writer.post(&format!("{one}?_method=DELETE"), &[]).await.status, StatusCode::SEE_OTHER);
+    // Takes it away, and gives the way back that is offered.
+    let remove = async || {
+        let done = writer.post(&format!("{one}?_method=DELETE"), &[]).await;
+        assert_eq!(done.status, StatusCode::SEE_OTHER);
+        let page = writer.get(&format!("/campaigns/{id}")).await.body;
+        let (_, rest) = page.split_once(&format!("action=\"{one}/back")).expect("a way back");
+        format!("{one}/back{}", rest.split('"').next().unwrap())
+    };
+    let back = remove().await;
     assert_eq!(writer.post(&format!("{one}?_method=DELETE"), &[]).await.status, StatusCode::NOT_FOUND);
     assert_eq!(number(&app, THERE).await, 2);
     // Nobody gets it meanwhile; put back, it is what it was, also twice.
     assert!(!app.get(&format!("/campaigns/{id}")).await.text().contains("Madera Otra"));
-    let back = format!("{one}/back");
     assert_eq!(reader.post(&back, &[]).await.status, StatusCode::FORBIDDEN);
     for _ in 0..2 {
         assert_eq!(writer.post(&back, &[]).await.status, StatusCode::SEE_OTHER);
@@ -474,10 +481,24 @@ async fn people_write_them_by_form_and_only_those_who_may(db: PgPool) {
     }
     assert_eq!(writer.post(&format!("{path}/99/back"), &[]).await.status, StatusCode::NOT_FOUND);
     // Written anew for the same industry, the old words do not come over it.
-    assert_eq!(writer.post(&format!("{one}?_method=DELETE"), &[]).await.status, StatusCode::SEE_OTHER);
+    assert_eq!(remove().await, back, "it took the same again");
     let anew = [("industry", "Madera"), ("subject", "Nueva")];
     assert_eq!(writer.post(&path, &anew).await.status, StatusCode::SEE_OTHER);
-    assert_eq!(writer.post(&back, &[]).await.status, StatusCode::SEE_OTHER);
+    let too_late = async || {
+        assert_eq!(writer.post(&back, &[]).await.status, StatusCode::SEE_OTHER);
+        let page = writer.get(&format!("/campaigns/{id}")).await.text();
+        let said =
+            "Ya no se puede deshacer: después de quitar ese texto se escribió otro para el rubro «Madera».";
+        assert!(page.contains(said), "{page}");
+        page
+    };
+    assert!(too_late().await.contains("Madera Nueva"));
+    // Nor once the new ones are taken away: that is another removal, with a way back of its own.
+    let other = remove().await;
+    assert_ne!(other, back);
+    assert!(!too_late().await.contains("Madera Nueva"));
+    assert_eq!(number(&app, THERE).await, 2);
+    assert_eq!(writer.post(&other, &[]).await.status, StatusCode::SEE_OTHER);
     assert!(app.get(&format!("/campaigns/{id}")).await.text().contains("Madera Nueva"));
     let audit = app.get("/audit").await.text();
     assert!(audit.contains("cambió el texto de un rubro de la campaña"), "{audit}");
