@@ -22,6 +22,7 @@ use crate::{
         compose::Sender,
         kinds::MessageType,
         legal::{footer_advice, footer_lacks, own_gap, own_gap_sentence},
+        runnable,
         template::{self, Source},
         values::{self, Recipient},
     },
@@ -309,8 +310,11 @@ pub(super) fn manner(config: &Config, business: &Business, source: &Source, edit
     if source.body.trim().is_empty() {
         return Vec::new();
     }
-    let Ok(compiled) = template::compile(source) else { return Vec::new() };
-    match compiled.render(&values::of(&Recipient::sample(), business, &trial::links(config))) {
+    let at_body = format!("{edit}#body");
+    let lost = runnable::lost(source).into_iter();
+    let lost = lost.map(|it| Item::amber("lost", it.said, it.advice).at(&at_body));
+    let Ok(compiled) = template::compile(source) else { return lost.collect() };
+    let looks = match compiled.render(&values::of(&Recipient::sample(), business, &trial::links(config))) {
         Ok(message) => precheck::of(&message, &config.public_url)
             .into_iter()
             .flat_map(|family| {
@@ -318,12 +322,12 @@ pub(super) fn manner(config: &Config, business: &Business, source: &Source, edit
                     return vec![Item::green(family.key, family.good)];
                 }
                 let told = family.faults.into_iter();
-                told.map(|it| Item::amber(family.key, it.found, it.advice).at(format!("{edit}#body")))
-                    .collect()
+                told.map(|it| Item::amber(family.key, it.found, it.advice).at(&at_body)).collect()
             })
             .collect(),
         Err(_) => Vec::new(),
-    }
+    };
+    lost.chain(looks).collect()
 }
 
 /// Whether the links of the text opened when somebody last asked; nothing where there is none.

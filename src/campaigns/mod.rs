@@ -32,4 +32,5 @@ pub mod trial;
 pub mod copies;
 pub mod link_review;
 pub mod drip;
+pub mod held_back;
 pub mod refused;

@@ -20,6 +20,7 @@ use crate::{
 };
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 use sqlx::PgConnection;
 
 /// Texts of industries of one campaign, at most.
@@ -198,7 +199,21 @@ pub async fn add(
     put(tx, now, actor, id, industry, words).await
 }
 
-/// The people of one industry get the campaign's own text again. Gives which industry that is. [`put_back`] undoes it.
+/// What a removal took.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Removed {
+    /// Whose text it was.
+    pub industry: String,
+    /// What it said, as [`put_back`] asks for it: not the words, which may name people.
+    pub said: String,
+}
+
+/// What tells `words` from others.
+fn said(words: &Variant) -> String {
+    hex::encode(&Sha256::digest(json!(words).to_string())[..8])
+}
+
+/// The people of one industry get the campaign's own text again. [`put_back`] undoes it.
 ///
 /// # Errors
 /// [`Error::Forbidden`], [`Error::NotFound`], [`Error::Refused`] for a campaign that is no draft, or the database's.
@@ -208,7 +223,7 @@ pub async fn remove(
     actor: &Actor,
     id: CampaignId,
     place: i16,
-) -> Result<String> {
+) -> Result<Removed> {
     open(tx, actor, id).await?;
     let gone = of(tx, id).await?.into_iter().find(|it| it.place == place).ok_or(Error::NotFound)?;
     sqlx::query!(
@@ -222,20 +237,21 @@ pub async fn remove(
     touch(tx, now, id).await?;
     let before = document(&gone.industry, &gone.words);
     record(tx, now, actor, id, ("campaign.own_text_removal", Some(before), None)).await?;
-    Ok(gone.industry)
+    Ok(Removed { said: said(&gone.words), industry: gone.industry })
 }
 
-/// Put back the text at `place`, which was removed, over what the campaign says by now. Gives whose it is. One that was
-/// written anew since stays as it is.
+/// Put back the text at `place`, whose removal `took` it, over what the campaign says by now. Gives whose it is. One that
+/// stands there again stays as it is.
 ///
 /// # Errors
-/// As [`put`]; [`Error::Refused`] also where the campaign says by now what the text said.
+/// As [`put`]; [`Error::Refused`] also where the campaign says by now what the text said, and where another was written for
+/// the industry since.
 pub async fn put_back(
     tx: &mut Tx<'_>,
     now: DateTime<Utc>,
     actor: &Actor,
     id: CampaignId,
-    place: i16,
+    (place, took): (i16, &str),
 ) -> Result<String> {
     open(tx, actor, id).await?;
     let gone = sqlx::query!(
@@ -246,8 +262,14 @@ pub async fn put_back(
     .fetch_optional(&mut **tx)
     .await?
     .ok_or(Error::NotFound)?;
+    let words = Variant { subject: gone.subject, opening: gone.opening };
+    if said(&words) != took {
+        return Err(Error::refused(format!(
+            "Ya no se puede deshacer: después de quitar ese texto se escribió otro para el rubro «{}». Sigue como está ahora.",
+            gone.industry
+        )));
+    }
     if gone.removed_at.is_some() {
-        let words = Variant { subject: gone.subject, opening: gone.opening };
         put(tx, now, actor, id, &gone.industry, &words).await.map_err(|wrong| match wrong {
             Error::Invalid(fields) => Error::refused(format!(
                 "El texto de «{}» no vuelve sobre el que la campaña tiene ahora. {}",

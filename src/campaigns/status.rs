@@ -13,7 +13,7 @@ use crate::{
 };
 use chrono::{DateTime, Utc};
 use serde_json::json;
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 
 impl Status {
     /// Why what a draft allows is not done any more, to begin a sentence with.
@@ -131,6 +131,24 @@ pub async fn cancel(tx: &mut Tx<'_>, now: DateTime<Utc>, actor: &Actor, id: Camp
     let dropped = cancellation::of_campaign(tx, now, actor, id).await?;
     record(tx, now, actor, "campaign.cancel", id, Some(json!({ "messages": dropped }))).await?;
     Ok(dropped)
+}
+
+/// Who cancelled the campaign `id`, as the subject of a sentence; none: nobody did.
+///
+/// # Errors
+/// When the database fails.
+pub async fn cancelled_by(db: &mut PgConnection, id: CampaignId) -> Result<Option<String>> {
+    let name = sqlx::query_scalar!(
+        r#"select coalesce(s.name, a.actor) as "name!" from audit_events a
+           left join staff_users s on s.id = a.staff_user_id
+           where a.subject_kind = 'campaign' and a.subject_id = $1 and a.action = 'campaign.cancel'
+           order by a.id desc limit 1"#,
+        id.0
+    )
+    .fetch_optional(db)
+    .await?;
+    let shell = Actor::CommandLine.label();
+    Ok(name.map(|it| if it == shell { format!("la {it}") } else { it }))
 }
 
 /// RUNNING -> FINISHED for each campaign that has all its rows and none open, and

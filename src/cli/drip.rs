@@ -1,7 +1,10 @@
 //! One run of the drip from the shell, as the scheduler would do it.
 
 use crate::{
-    campaigns::drip::{self, RunReport},
+    campaigns::{
+        drip::{self, RunReport},
+        held_back,
+    },
     channels::Channel,
     chile::format,
     clock::Clock,
@@ -58,7 +61,9 @@ pub(super) async fn run(state: &AppState, args: &Args, as_json: bool) -> Result<
     if as_json {
         return serde_json::to_string(&report).map_err(|it| Error::Internal(it.to_string()));
     }
-    Ok(in_words(&report))
+    let mut db = state.db.acquire().await?;
+    let why = held_back::of(&mut db, engine.clock.now(), args.channel).await?.in_words(report.sent);
+    Ok(format!("{}\n{why}", in_words(&report)).trim_end().to_owned())
 }
 
 fn in_words(report: &RunReport) -> String {

@@ -7,7 +7,7 @@ use super::{
     kinds::{BlockReason, DeferReason, MessageType, OriginKind},
     limits::{self, Cap, Counted},
     outbox::{self, Deferral, Refusal},
-    patience, room,
+    pace, patience, room,
     sample::{self, Lots},
     streams::{Sendout, Stream},
     texts::{Text, Texts},
@@ -75,7 +75,7 @@ pub(super) struct Book {
 impl Book {
     /// How many of `stream` may leave in this run, where `turns` have theirs before it ends.
     pub(super) fn room(&self, stream: &Stream, turns: u32) -> u32 {
-        let left = self.run_left.filter(|_| stream.sendout().is_some()).unwrap_or(u32::MAX);
+        let left = self.run_left.filter(|_| pace::holds(stream.sendout())).unwrap_or(u32::MAX);
         stream.batch.min(turns).min(left)
     }
 

@@ -1,6 +1,7 @@
 //! Which text a message gets whose campaign has some for the people of one industry. It is the industry of their company
 //! as their message is let go first; from then on the place of the text stands with the message, and trying it again, or
-//! an industry that is corrected afterwards, changes nothing.
+//! an industry that is corrected afterwards, changes nothing. The rule is a function of the database, `text_by_industry`,
+//! so that the list of what waits ([`super::story`]) names the text that will leave.
 
 use super::sample::Lots;
 use crate::{
@@ -16,18 +17,10 @@ use crate::{
 /// When the database fails.
 pub(super) async fn lots(tx: &mut Tx<'_>, campaign: CampaignId, messages: &[i64]) -> Result<Lots> {
     let rows = sqlx::query!(
-        r#"select l.id, coalesce(l.variant, o.place, 0) as "place!", coalesce(t.template_id, g.template_id) as "text!"
-           from campaigns g
-           join communication_logs l on l.campaign_id = g.id
-           -- Of who was joined, as of who stays.
-           left join contacts asked on asked.id = l.contact_id
-           left join contacts c on c.id = coalesce(asked.merged_into, asked.id)
-           left join companies k on k.id = c.company_id
-           left join campaign_own_texts o on o.campaign_id = g.id and o.industry = k.industry
-               and o.removed_at is null
-           left join campaign_own_texts t on t.campaign_id = g.id and t.place = coalesce(l.variant, o.place)
-           where g.id = $1 and l.id = any ($2) and g.template_id is not null
-             and exists (select from campaign_own_texts where campaign_id = g.id and removed_at is null)"#,
+        r#"select l.id, t.place as "place!", t.template_id as "text!"
+           from communication_logs l cross join lateral text_by_industry(l.campaign_id, l.contact_id, l.variant) t
+           where l.campaign_id = $1 and l.id = any ($2) and t.template_id is not null
+             and exists (select from campaign_own_texts where campaign_id = $1 and removed_at is null)"#,
         campaign.0,
         messages
     )

@@ -1,6 +1,7 @@
 //! How fast a channel goes: no faster than its setting says, and slower for a while once
 //! servers ask for it. Half as much after each run in which they do, a quarter more after each in which they do not.
 
+use super::streams::Sendout;
 use crate::{channels::Channel, error::Result};
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::{PgConnection, PgPool};
@@ -44,6 +45,13 @@ pub fn per_run(slowed: Option<&Slowed>, per_minute: Option<u32>, lasts: Option<D
         u32::try_from(all).unwrap_or(u32::MAX)
     });
     slowed.map(|it| it.per_run).into_iter().chain(set).min()
+}
+
+/// Whether what `asked` for a message is held to what the channel lets go in a run. What one person asked for is not, nor
+/// a test.
+#[must_use]
+pub fn holds(asked: Option<Sendout>) -> bool {
+    asked.is_some()
 }
 
 /// Whether `channel` goes slowly for now.

@@ -4,6 +4,7 @@
 use super::{
     kinds::{BlockReason, DeferReason, EventKind, MessageType, Milestone, OriginKind, Status},
     reached,
+    streams::Sendout,
     tracking::signs::Sign,
 };
 use crate::{
@@ -156,18 +157,13 @@ pub async fn list(
     rows.iter().map(line).collect()
 }
 
-/// The text of a message that has no subject of its own yet. Of a campaign's that waits, the one in force, as
-/// `industry_texts` would choose it; which of several that are tried with other subjects, nobody knows before it is let go.
+/// The text of a message that has no subject of its own yet. Of a campaign's that waits, the one in force, which is told
+/// where it is chosen; which of several that are tried with other subjects, nobody knows before it is let go.
 const WRITTEN: &str = "select t.subject from message_templates t
     where l.subject is null and t.id = case
-        when l.campaign_id is null or l.status <> 'PENDING' then l.template_id
+        when l.campaign_id is null or l.origin = 'TEST' or l.status <> 'PENDING' then l.template_id
         when exists (select from campaign_variants v where v.campaign_id = l.campaign_id and btrim(v.subject) <> '') then null
-        else coalesce(
-            (select o.template_id from contacts who
-             join companies p on p.id = who.company_id
-             join campaign_own_texts o on o.campaign_id = l.campaign_id and o.industry = p.industry and o.removed_at is null
-             where who.id = coalesce(c.merged_into, c.id)),
-            k.template_id)
+        else (select it.template_id from text_by_industry(l.campaign_id, l.contact_id, l.variant) it)
     end";
 
 /// How many messages pass `filter`, counted up to `most`.
@@ -324,6 +320,8 @@ pub struct Message {
     pub external_id: Option<String>,
     /// Tries so far.
     pub attempts: i32,
+    /// What asked for it; none: one person, or somebody who tries it out.
+    pub sendout: Option<Sendout>,
     /// Who asked, where it was a person.
     pub requested_by: Option<String>,
     /// When its recipient unsubscribed by it.
@@ -362,7 +360,7 @@ pub async fn message(db: &mut PgConnection, id: MessageId) -> Result<Message> {
     let line = found.pop().ok_or(Error::NotFound)?;
     let it = sqlx::query!(
         r#"select l.token, l.message_type, l.template_id, t.version as "version?", l.external_id, l.attempts, l.variant, l.in_sample,
-               s.name as "requested_by?", l.unsubscribed_at, k.id as "survivor?", k.first_name as "first_name?",
+               l.mailing_id, s.name as "requested_by?", l.unsubscribed_at, k.id as "survivor?", k.first_name as "first_name?",
                k.last_name as "last_name?", k.email, k.phone
            from communication_logs l
            left join message_templates t on t.id = l.template_id
@@ -378,7 +376,9 @@ pub async fn message(db: &mut PgConnection, id: MessageId) -> Result<Message> {
         let (first, last) = (it.first_name.unwrap_or_default(), it.last_name.unwrap_or_default());
         (ContactId(survivor), full_name(&first, &last, it.email.as_deref(), it.phone.as_deref()))
     });
+    let campaign = line.campaign.filter(|_| line.origin != OriginKind::Test);
     Ok(Message {
+        sendout: Sendout::of(campaign, it.mailing_id.map(MailingId)),
         line,
         token: it.token,
         message_type: known(MessageType::from_code(&it.message_type))?,

@@ -57,6 +57,13 @@ pub(super) struct Stream {
     pub(super) spacing: u32,
 }
 
+impl Sendout {
+    /// What asked for a message of `campaign` or of `mailing`; none: one person did.
+    pub(super) fn of(campaign: Option<CampaignId>, mailing: Option<MailingId>) -> Option<Sendout> {
+        campaign.map(Sendout::Campaign).or(mailing.map(Sendout::Mailing))
+    }
+}
+
 impl Stream {
     /// Of messages that each have their own text.
     pub(super) fn plain(batch: u32) -> Stream {
@@ -75,7 +82,7 @@ impl Stream {
 
     /// What asked for its messages.
     pub(super) fn sendout(&self) -> Option<Sendout> {
-        self.campaign.map(Sendout::Campaign).or(self.mailing.map(Sendout::Mailing))
+        Sendout::of(self.campaign, self.mailing)
     }
 }
 

@@ -3,7 +3,7 @@
 use super::runs;
 use crate::{
     accounts::cleanup,
-    campaigns::{domain_review, drip, forecast},
+    campaigns::{domain_review, drip, forecast, held_back},
     channels::Channel,
     chile::{format, slots::When},
     contacts::{duplicates, inactivity},
@@ -112,13 +112,22 @@ async fn drip(state: AppState, stop: CancellationToken, trigger: Trigger) -> Res
     if let Some(trouble) = trouble {
         return Err(Error::refused(trouble));
     }
-    Ok(format!(
+    // Who asked for it now looks for what did not leave; a run at its hour comes again.
+    let why = match trigger {
+        Trigger::Panel | Trigger::CommandLine => {
+            let mut db = state.db.acquire().await?;
+            held_back::of(&mut db, state.clock.now(), Channel::Email).await?.in_words(report.sent)
+        }
+        Trigger::Scheduler | Trigger::Http => String::new(),
+    };
+    let done = format!(
         "{}, {}, {}, {}.",
         format::count(i64::from(report.sent), "enviado", "enviados"),
         format::count(i64::from(report.deferred), "pospuesto", "pospuestos"),
         format::count(i64::from(report.blocked), "bloqueado", "bloqueados"),
         format::count(i64::from(report.failed), "fallido", "fallidos"),
-    ))
+    );
+    Ok(if why.is_empty() { done } else { format!("{done} {why}") })
 }
 
 async fn read_mailbox(state: AppState, stop: CancellationToken) -> Result<String> {

@@ -154,8 +154,11 @@ fn choice(condition: &Condition) -> Result<Test, String> {
 
 /// `$50.000` and `50000` are the same figure.
 fn amount(text: Option<&str>) -> Result<i64, String> {
-    let number = pesos::whole(text.unwrap_or_default()).filter(|it| (0..=LARGEST).contains(it));
-    number.ok_or_else(|| "escribe un número entero, como 3 o 50.000.".to_owned())
+    match pesos::whole(text.unwrap_or_default()) {
+        Some(number @ 0..=LARGEST) => Ok(number),
+        Some(..0) => Err("escribe un número desde 0.".to_owned()),
+        _ => Err("escribe un número entero, como 3 o 50.000.".to_owned()),
+    }
 }
 
 fn number(condition: &Condition) -> Result<Test, String> {

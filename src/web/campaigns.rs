@@ -21,6 +21,7 @@ use crate::{
         checklist::{self, Checklist, Level},
         outlook,
         progress::{self, Progress},
+        status,
         wordings::{Wording, Wordings},
     },
     channels::Channel,
@@ -261,6 +262,8 @@ struct ShowPage {
     shell: Shell,
     now: DateTime<Utc>,
     campaign: Campaign,
+    /// Who cancelled it.
+    cancelled_by: Option<String>,
     facts: Facts,
     checklist: Option<Checklist>,
     /// That of a draft with its checklist: both ask the same of each person.
@@ -348,6 +351,10 @@ async fn show(
     } else if campaign.hold(now).is_none() {
         trial = campaigns_variants::followed(&mut db, now, &campaign).await?;
     }
+    let cancelled_by = match campaign.status {
+        Status::Cancelled => status::cancelled_by(&mut db, id).await?,
+        _ => None,
+    };
     let wordings = Wordings::of(&mut db, id).await?;
     let own = campaigns_own_texts::of(&campaign, &wordings, checklist.as_ref(), &shell);
     drop(db);
@@ -365,6 +372,7 @@ async fn show(
         shell,
         now,
         campaign,
+        cancelled_by,
         facts,
         checklist,
         calendar,
@@ -423,6 +431,7 @@ async fn live(
         shell,
         now,
         campaign,
+        cancelled_by: None,
         facts,
         checklist: None,
         calendar: None,

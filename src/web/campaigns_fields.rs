@@ -1,5 +1,6 @@
 //! The fields of a campaign's form: text as it was typed, over what was there before.
 
+use super::numbers;
 use crate::{
     campaigns::{audience::Rule, edit::Edit},
     chile::business_hours::BusinessHours,
@@ -84,24 +85,22 @@ impl CampaignForm {
         if self.audience.is_some() {
             edit.audience = self.rule();
         }
-        let mut number = |field: &'static str, text: &Option<String>, to: &mut u32| {
-            let Some(text) = text.as_deref().map(plain_number) else { return };
-            match text.parse() {
+        let mut number = |field: &'static str, text: &Option<String>, least: i64, to: &mut u32| {
+            let Some(text) = text else { return };
+            match numbers::whole(text, least) {
                 Ok(it) => *to = it,
-                Err(_) => {
-                    wrong.push(FieldError::new(field, "Escribe un número entero, de cero en adelante."));
-                }
+                Err(said) => wrong.push(FieldError::new(field, format!("{said}."))),
             }
         };
-        number("batch_size", &self.batch_size, &mut edit.batch_size);
-        number("spacing_seconds", &self.spacing_seconds, &mut edit.spacing_seconds);
-        match self.daily_cap.as_deref().map(plain_number) {
+        number("batch_size", &self.batch_size, 1, &mut edit.batch_size);
+        number("spacing_seconds", &self.spacing_seconds, 0, &mut edit.spacing_seconds);
+        match self.daily_cap.as_deref() {
             None => {}
-            Some(text) if text.is_empty() => edit.daily_cap = None,
-            Some(text) => match text.parse() {
+            Some(text) if text.trim().is_empty() => edit.daily_cap = None,
+            Some(text) => match numbers::whole(text, 1) {
                 Ok(it) => edit.daily_cap = Some(it),
-                Err(_) => {
-                    wrong.push(FieldError::new("daily_cap", "Escribe un número entero, o déjalo en blanco."));
+                Err(said) => {
+                    wrong.push(FieldError::new("daily_cap", format!("{said}, o déjalo en blanco.")));
                 }
             },
         }
@@ -170,9 +169,4 @@ impl CampaignForm {
 /// A field that is there, even if it is empty: by itself serde takes `name=` for no field at all.
 fn present<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
     String::deserialize(from).map(Some)
-}
-
-/// `1.000` is a thousand here.
-fn plain_number(text: &str) -> String {
-    text.chars().filter(|it| !it.is_whitespace() && *it != '.').collect()
 }

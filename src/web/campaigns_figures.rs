@@ -1,6 +1,7 @@
 //! What became of a campaign, as its page shows it: how far its messages got, when, at which mail services, and which
 //! links were followed. Each number leads to its people, and each drawing stands beside the table that says the same.
 
+use super::campaigns_axis::{self as axis, Tick};
 use crate::{
     campaigns::{
         campaign::Campaign,
@@ -55,6 +56,8 @@ pub(super) struct Bar {
 /// One line of the drawing by hour or by day.
 pub(super) struct Row {
     pub(super) label: &'static str,
+    /// What its tallest column counts.
+    pub(super) most: i64,
     pub(super) columns: Vec<Column>,
 }
 
@@ -86,6 +89,8 @@ pub(super) struct Shown {
     pub(super) by_hour: bool,
     pub(super) rows: Vec<Row>,
     pub(super) width: usize,
+    /// The moments that are named under it.
+    pub(super) axis: Vec<Tick>,
     /// What came after the drawing ends; none: nothing did.
     pub(super) followed: Option<String>,
     pub(super) moments: Vec<Moment>,
@@ -121,13 +126,17 @@ pub(super) async fn of(
     // What comes a year later is in the table, and leaves the drawing as it was.
     let (_, told) = buckets(&figures, &what, Some(by_hour));
     let (drawn, followed) = drawable.split_at(drawable.partition_point(|it| it.place < COLUMNS));
+    let places = drawn.last().map_or(0, |it| (it.place + 1).max(FEW_COLUMNS));
     Ok(Some(Shown {
         funnel: funnel(&figures, progress, tracks, &base),
         machines: machines(&figures, &base),
         tracks,
         by_hour,
         rows: drawings.iter().map(|it| row(*it, drawn)).collect(),
-        width: drawn.last().map_or(0, |it| (it.place + 1).max(FEW_COLUMNS) * WIDE),
+        width: places * WIDE,
+        axis: drawn.first().map_or_else(Vec::new, |it| {
+            if by_hour { axis::hours(it.from, places) } else { axis::days(it.from, places) }
+        }),
         followed: (!followed.is_empty()).then(|| after(&drawings, followed)),
         moments: told.iter().rev().map(|it| moment(it, &what, by_hour, &base)).collect(),
         what: what.iter().map(|it| short(*it)).collect(),
@@ -247,7 +256,7 @@ fn row(what: Milestone, buckets: &[Bucket]) -> Row {
         let height = (bucket.count(what) * TALL + most - 1).checked_div(most).unwrap_or_default();
         Column { x: bucket.place * WIDE + 1, y: TALL - height, height }
     };
-    Row { label: short(what), columns: buckets.iter().map(column).filter(|it| it.height > 0).collect() }
+    Row { label: short(what), most, columns: buckets.iter().map(column).filter(|it| it.height > 0).collect() }
 }
 
 /// `El dibujo llega a los primeros 60 días. Después: Abiertos 3, Con clic 1.` Hours never go on for so long.

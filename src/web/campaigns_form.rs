@@ -29,6 +29,7 @@ use crate::{
     messaging::{
         kinds::MessageType,
         library::{self, Kind},
+        runnable::{self, Lost},
     },
     settings::{self, EmailChannel},
     state::AppState,
@@ -98,6 +99,11 @@ impl FormPage {
     /// The class that tells how tall the letter's frame is.
     fn height(&self) -> String {
         campaigns_letter::height(self.tried.as_ref())
+    }
+
+    /// What of the body is lost on the way.
+    fn lost(&self) -> Vec<Lost> {
+        runnable::lost(&self.edit.source)
     }
 
     fn kinds(&self) -> impl Iterator<Item = MessageType> {

@@ -248,25 +248,36 @@ async fn remove(
     Path((id, place)): Path<(CampaignId, i16)>,
 ) -> Answer {
     let mut tx = state.db.begin().await?;
-    let done = own_texts::remove(&mut tx, state.clock.now(), &actor, id, place).await;
-    let said = match &done {
-        Ok(industry) => {
+    match own_texts::remove(&mut tx, state.clock.now(), &actor, id, place).await {
+        Ok(removed) => {
             tx.commit().await?;
-            format!("Quitado. Quienes son del rubro «{industry}» reciben el texto de la campaña.")
+            let said = format!(
+                "Quitado. Quienes son del rubro «{}» reciben el texto de la campaña.",
+                removed.industry
+            );
+            let undo = format!("/campaigns/{id}/own-texts/{place}/back?took={}", removed.said);
+            Ok(Flash::good(said).undo(undo).to(&list_of(id)))
         }
-        Err(_) => String::new(),
-    };
-    let undo = format!("/campaigns/{id}/own-texts/{place}/back");
-    done_or_refused(done.map(drop), Flash::good(said).undo(undo), &list_of(id))
+        Err(Error::Refused(sentence)) => Ok(Flash::bad(sentence).to(&list_of(id))),
+        Err(error) => Err(error.into()),
+    }
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct BackQuery {
+    /// What the removal took that is undone.
+    took: String,
 }
 
 async fn put_back(
     State(state): State<AppState>,
     Extension(actor): Extension<Actor>,
     Path((id, place)): Path<(CampaignId, i16)>,
+    Query(query): Query<BackQuery>,
 ) -> Answer {
     let mut tx = state.db.begin().await?;
-    let done = own_texts::put_back(&mut tx, state.clock.now(), &actor, id, place).await;
+    let done = own_texts::put_back(&mut tx, state.clock.now(), &actor, id, (place, &query.took)).await;
     let said = match &done {
         Ok(industry) => {
             tx.commit().await?;

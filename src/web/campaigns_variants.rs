@@ -8,6 +8,7 @@ use super::{
     flash::{Flash, done_or_refused},
     form::{Errors, Form},
     html::{self, Answer},
+    numbers,
     routes::Route,
     shell::Shell,
 };
@@ -270,8 +271,8 @@ impl VariantsForm {
     fn parse(&self) -> (Plan, Vec<FieldError>) {
         let mut wrong = Vec::new();
         let mut number = |field: &'static str, text: &str| {
-            text.trim().parse().unwrap_or_else(|_| {
-                wrong.push(FieldError::new(field, "Escribe un número entero, de cero en adelante."));
+            numbers::whole(text, 1).unwrap_or_else(|said| {
+                wrong.push(FieldError::new(field, format!("{said}.")));
                 1
             })
         };

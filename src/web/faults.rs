@@ -1,40 +1,50 @@
 //! The summary on top of a form that was refused: each fault under the name of its field, as the very page calls it, so
-//! that nobody has to guess which of several fields "Escribe un número" means, and no second list of names can drift.
+//! that nobody has to guess which of several fields "Escribe un número" means, and no second list of names can drift. They
+//! stand in the order of their fields, as somebody goes through the form, whatever was looked at first.
 
 use std::fmt::Write as _;
 
 /// What `parts/form.html` begins a fault of the summary with; its field's id follows.
-const OPENS: &str = "<a class=\"alert-link\" data-fault href=\"#";
+const OPENS: &str = "<li><a class=\"alert-link\" data-fault href=\"#";
 
-/// `page` with each fault of its summary named. One whose field is not on the page, or can't be gone to, is no link.
+/// And what it ends it with.
+const CLOSES: &str = "</a></li>";
+
+/// `page` with the faults of its summaries named and in order. One whose field is not on the page, or can't be gone to, is
+/// no link, and stands first: it is about the form as a whole.
 pub(super) fn named(page: &str) -> String {
     let mut out = String::with_capacity(page.len() + 256);
     let mut rest = page;
     while let Some(at) = rest.find(OPENS) {
         out.push_str(&rest[..at]);
-        rest = &rest[at + OPENS.len()..];
-        let Some((id, words, after)) = fault(rest) else {
-            out.push_str(OPENS);
-            break;
-        };
-        match place(page, id) {
-            None => out.push_str(words),
-            Some(at) => {
-                let name = name(page, id, at).map_or(String::new(), |it| format!("<strong>{it}:</strong> "));
-                // Writing to a String never fails.
-                let _ = write!(out, "<a class=\"alert-link\" href=\"#{id}\">{name}{words}</a>");
-            }
+        rest = &rest[at..];
+        let mut faults = Vec::new();
+        while let Some((id, words, after)) = fault(rest) {
+            faults.push((place(page, id), id, words));
+            rest = after;
         }
-        rest = after;
+        if faults.is_empty() {
+            break;
+        }
+        faults.sort_by_key(|it| it.0);
+        for (at, id, words) in faults {
+            let Some(at) = at else {
+                // Writing to a String never fails.
+                let _ = write!(out, "<li>{words}</li>");
+                continue;
+            };
+            let name = name(page, id, at).map_or(String::new(), |it| format!("<strong>{it}:</strong> "));
+            let _ = write!(out, "<li><a class=\"alert-link\" href=\"#{id}\">{name}{words}{CLOSES}");
+        }
     }
     out.push_str(rest);
     out
 }
 
-/// Id, words and what follows, of a fault whose opening has been read.
+/// Id, words and what follows, of the fault that `rest` begins with; none: it begins with none, or with a broken one.
 fn fault(rest: &str) -> Option<(&str, &str, &str)> {
-    let (id, rest) = rest.split_once("\">")?;
-    let (words, after) = rest.split_once("</a>")?;
+    let (id, rest) = rest.strip_prefix(OPENS)?.split_once("\">")?;
+    let (words, after) = rest.split_once(CLOSES)?;
     Some((id, words, after))
 }
 
@@ -101,7 +111,7 @@ mod tests {
     use super::*;
 
     fn summed(id: &str, field: &str) -> String {
-        let page = format!("<ul><li>{OPENS}{id}\">Elige una.</a></li></ul>{field}");
+        let page = format!("<ul>{OPENS}{id}\">Elige una.{CLOSES}</ul>{field}");
         let out = named(&page);
         out.strip_suffix(&format!("</li></ul>{field}")).unwrap().trim_start_matches("<ul><li>").to_owned()
     }
@@ -125,6 +135,18 @@ mod tests {
     }
 
     #[test]
+    fn they_stand_in_the_order_of_their_fields() {
+        let faults: String =
+            ["c", "a", "gone", "b", "a"].map(|it| format!("{OPENS}{it}\">{it}.{CLOSES}")).concat();
+        let fields = "<input id=\"a\"><input id=\"b\"><input id=\"c\">";
+        let out = named(&format!("<ul>{faults}</ul>{fields}"));
+        let order: Vec<&str> =
+            out.split("</li>").filter_map(|it| it.rsplit(['>', '<']).find(|it| it.ends_with('.'))).collect();
+        assert_eq!(order, ["gone.", "a.", "a.", "b.", "c."], "{out}");
+        assert!(out.ends_with(&format!("</ul>{fields}")));
+    }
+
+    #[test]
     fn what_cannot_be_gone_to_is_no_link() {
         assert_eq!(summed("field-a", "<p>nada</p>"), "Elige una.");
         assert_eq!(summed("field-a", "<input type=\"hidden\" id=\"field-a\">"), "Elige una.");
@@ -134,7 +156,8 @@ mod tests {
 
     #[test]
     fn a_page_without_faults_or_with_broken_ones_stays_whole() {
-        for page in ["", "<p>Hola</p>", "<p>Hola</p><a class=\"alert-link\" href=\"#x\">ñ</a>"] {
+        let broken = format!("<p>Hola</p>{OPENS}x\">ñ");
+        for page in ["", "<p>Hola</p>", "<p>Hola</p><a class=\"alert-link\" href=\"#x\">ñ</a>", &broken] {
             assert_eq!(named(page), page);
         }
     }

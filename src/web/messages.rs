@@ -24,7 +24,7 @@ use crate::{
     ids::{CampaignId, ContactId, MessageId},
     mailings,
     messaging::{
-        kinds::{BlockReason, DeferReason, EventKind, OriginKind, Status},
+        kinds::{BlockReason, DeferReason, EventKind, Status},
         outbox::{self, Verdict},
         pace,
         story::{self, Deferred, Drawn, Event, Filter, Line, Message},
@@ -353,9 +353,7 @@ fn step(event: Event) -> Step {
 /// What else a message waits for that nothing but the queue holds: the channel's rate. Empty: it has none.
 async fn held_up(db: &mut PgConnection, state: &AppState, message: &Message) -> Result<String> {
     let line = &message.line;
-    // What one person asked for is not held back.
-    let is_sendout = matches!(line.origin, OriginKind::Campaign | OriginKind::Manual);
-    if line.status != Status::Pending || line.defer_reason.is_some() || !is_sendout {
+    if line.status != Status::Pending || line.defer_reason.is_some() || !pace::holds(message.sendout) {
         return Ok(String::new());
     }
     if let Some(it) = pace::slowed(&mut *db, line.channel).await? {

@@ -6,11 +6,13 @@ use crate::{
     support::{Mailbox, TestApp},
 };
 use axum::http::StatusCode;
+use chrono::TimeDelta;
 use llovizna::{
-    access::Role,
+    access::{Actor, Role},
     campaigns::{
         campaign::Status,
         checklist::{self, Level},
+        status,
     },
     channels::outbox::Outbox,
     db::MIGRATIONS,
@@ -138,6 +140,37 @@ async fn a_cancelled_campaign_shows_what_it_sent_and_not_a_full_bar(db: PgPool) 
     let page = app.get(&format!("/campaigns/{id}")).await.text();
     assert!(page.contains("Enviados antes de cancelar 0 de 4 · 0 %"), "{page}");
     assert!(!page.contains("100 %"), "{page}");
+}
+
+#[sqlx::test(migrator = "MIGRATIONS")]
+async fn a_cancelled_campaign_says_who_cancelled_it_and_when(db: PgPool) {
+    let app = app(db);
+    people(&app, "sur", 4).await;
+    let by_hand = seeded(&app).await;
+    start(&app, by_hand).await.unwrap();
+    let path = format!("/campaigns/{by_hand}");
+    assert!(!app.get(&path).await.text().contains("La canceló"));
+    app.post(&format!("{path}/cancellation"), &[]).await;
+    // What happens to it afterwards is nobody's cancelling.
+    execute(
+        &app,
+        "insert into audit_events (at, actor, action, subject_kind, subject_id)
+         select '2026-11-24', 'Otra persona', 'campaign.copy', 'campaign', id from campaigns",
+    )
+    .await;
+    let copied = app.as_role(Role::Admin).await.post(&format!("{path}/copies"), &[]).await;
+    let copy = copied.location().rsplit('/').find_map(|it| it.parse().ok()).map(CampaignId).unwrap();
+    app.state.clock.advance(TimeDelta::days(3));
+    let page = app.get(&path).await.text();
+    let said =
+        "Cancelada: no sale ningún mensaje más La canceló Persona Superadministrador el 23-11-2026 12:00.";
+    assert!(page.contains(said) && page.contains("Cancelada 23-11-2026 12:00"), "{page}");
+    assert!(!page.contains("Terminó"), "{page}");
+    let mut tx = app.state.db.begin().await.unwrap();
+    status::cancel(&mut tx, app.now(), &Actor::CommandLine, copy).await.unwrap();
+    tx.commit().await.unwrap();
+    let page = app.get(&format!("/campaigns/{copy}")).await.text();
+    assert!(page.contains("La canceló la línea de comandos el 26-11-2026 12:00."), "{page}");
 }
 
 #[sqlx::test(migrator = "MIGRATIONS")]

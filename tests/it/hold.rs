@@ -63,6 +63,40 @@ async fn nothing_leaves_before_its_time_and_then_all_does(db: PgPool) {
 }
 
 #[sqlx::test(migrator = "MIGRATIONS")]
+async fn who_runs_the_drip_meanwhile_is_told_why_nothing_left(db: PgPool) {
+    let app = holding(db);
+    let id = just_started(&app).await;
+    let name = get(&app, id).await.name;
+    app.state.clock.advance(TimeDelta::seconds(17));
+    let asked = async || {
+        app.post("/jobs/drip/run", &[]).await;
+        app.get("/jobs").await.text()
+    };
+    let held = format!("0 fallidos. «{name}» está en su espera antes de salir: sale desde las 12:02.");
+    let page = asked().await;
+    assert!(page.contains(&held) && !page.contains("El horario de envío está cerrado"), "{page}");
+    // Once it may leave, it does, and nothing more is said.
+    app.state.clock.set("2026-11-23T20:59:50-03:00".parse().unwrap());
+    let page = asked().await;
+    let closed =
+        "El horario de envío está cerrado: lo que espera por él sale desde el martes 24-11-2026 a las 09:00.";
+    assert!(page.contains(&format!("3 pospuestos, 0 bloqueados, 0 fallidos. {closed}")), "{page}");
+    assert!(!page.contains(&held), "{page}");
+    // Of a campaign that is paused nothing leaves then either.
+    app.post(&format!("/campaigns/{id}/pause"), &[]).await;
+    app.state.clock.advance(TimeDelta::minutes(1));
+    let page = asked().await;
+    assert!(!page.contains(closed), "{page}");
+    app.post(&format!("/campaigns/{id}/pause?_method=DELETE"), &[]).await;
+    app.state.clock.set("2026-11-24T09:00:00-03:00".parse().unwrap());
+    let page = asked().await;
+    assert!(
+        page.contains("3 enviados, 0 pospuestos, 0 bloqueados, 0 fallidos.") && !page.contains(closed),
+        "{page}"
+    );
+}
+
+#[sqlx::test(migrator = "MIGRATIONS")]
 async fn the_calendar_of_another_says_that_its_people_are_not_counted_yet(db: PgPool) {
     let app = holding(db);
     let id = just_started(&app).await;

@@ -103,6 +103,25 @@ async fn what_only_waits_its_turn_says_how_fast_the_channel_goes(db: PgPool) {
     );
     execute("update communication_logs set defer_reason = null where status = 'PENDING'").await;
     let page = app.get(&path).await.text();
+    assert!(!page.contains(slow), "nobody but one person asked for it: {page}");
+    let asked_for_many: i64 = sqlx::query_scalar(
+        "with text as (
+             insert into message_templates (name, version, communication_type, subject, body, body_format, footer, created_at)
+             values ('x', 1, 'EMAIL', '', '', 'TEXT', '', '2026-11-23') returning id
+         ), mailing as (
+             insert into mailings (once, title, message_type, template_id, filter, created_at, created_by_name)
+             select gen_random_uuid(), 'Invitación', 'PROMOCIONAL', id, '{}', '2026-11-23', 'Ana' from text returning id
+         )
+         insert into communication_logs (origin, mailing_id, contact_id, dedupe_key, communication_type, message_type, destination,
+             scheduled_at, next_attempt_at, created_at)
+         select 'MANUAL', id, (select max(id) from contacts), 'x', 'EMAIL', 'PROMOCIONAL', 'camila@sur.example',
+             '2026-11-23', '2026-11-30 12:00Z', '2026-11-23' from mailing returning id",
+    )
+    .fetch_one(&db)
+    .await
+    .unwrap();
+    let path = format!("/messages/{asked_for_many}");
+    let page = app.get(&path).await.text();
     assert!(page.contains(slow), "{page}");
     execute("delete from channel_paces").await;
     assert!(!app.get(&path).await.text().contains("Salen hasta"), "it has no rate");

@@ -22,7 +22,10 @@ use llovizna::{
     db::MIGRATIONS,
     error::Error,
     ids::CampaignId,
-    messaging::kinds::{BlockReason, Milestone},
+    messaging::{
+        kinds::{BlockReason, Milestone},
+        story,
+    },
 };
 use sqlx::PgPool;
 use std::collections::BTreeMap;
@@ -217,6 +220,46 @@ async fn what_counts_is_the_industry_when_the_message_is_let_go(db: PgPool) {
     let letters = letters(&app).into_iter().filter(|it| it.1 == "Para el salmón");
     let addresses: Vec<String> = letters.map(|it| it.0).collect();
     assert_eq!(addresses, ["madera1@x.example", "queda@x.example", "salmon1@x.example"]);
+}
+
+#[sqlx::test(migrator = "MIGRATIONS")]
+async fn what_waits_is_listed_under_the_text_that_then_leaves(db: PgPool) {
+    let app = app(db);
+    let id = draft(&app, 3).await;
+    start(&app, id).await.unwrap();
+    execute(&app, "update communication_logs set next_attempt_at = next_attempt_at + interval '1 day'").await;
+    run(&app).await;
+    let listed = async || {
+        let mut db = app.state.db.acquire().await.unwrap();
+        let all = story::list(&mut db, &story::Filter::default(), None, 100).await.unwrap();
+        let mut all: Vec<_> =
+            all.into_iter().map(|it| (it.destination, it.subject.or(it.written_subject))).collect();
+        all.sort();
+        all
+    };
+    // Where they work, and who they are, changes while they wait.
+    moves(&app, "madera", Some("Salmones")).await;
+    execute(
+        &app,
+        "update contacts set email = null, merged_into = (select id from contacts where email = 'leche1@x.example')
+         where email = 'nada1@x.example'",
+    )
+    .await;
+    // One had drawn its text before, and one whose text was taken away since keeps it.
+    execute(&app, "update communication_logs set variant = 11 where destination = 'nada2@x.example'").await;
+    execute(&app, "update communication_logs set variant = 0 where destination = 'leche2@x.example'").await;
+    execute(&app, "update campaign_own_texts set removed_at = now() where industry = 'Salmones'").await;
+    let waiting = listed().await;
+    let of = |name: &str| waiting.iter().filter(|it| it.1.as_deref() == Some(name)).count();
+    assert_eq!((of("Para la leche"), of("Para el salmón"), of("Para todos")), (3, 1, 8), "{waiting:?}");
+    execute(&app, "update communication_logs set next_attempt_at = next_attempt_at - interval '1 day'").await;
+    run(&app).await;
+    assert_eq!(app.mailbox.sent().len(), 11, "one of two who were joined");
+    let left: Vec<_> =
+        listed().await.into_iter().filter(|it| it.0.as_deref() != Some("nada1@x.example")).collect();
+    let waited: Vec<_> =
+        waiting.into_iter().filter(|it| it.0.as_deref() != Some("nada1@x.example")).collect();
+    assert_eq!(left, waited);
 }
 
 #[sqlx::test(migrator = "MIGRATIONS")]
@@ -417,12 +460,19 @@ async fn people_write_them_by_form_and_only_those_who_may(db: PgPool) {
     let subjects: String = sqlx::query_scalar(subjects).fetch_one(&app.state.db).await.unwrap();
     assert_eq!(subjects, "Lechería: Para la leche, Madera: Otra, Salmones: Para el salmón");
     assert_eq!(reader.post(&format!("{one}?_method=DELETE"), &[]).await.status, StatusCode::FORBIDDEN);
-    assert_eq!(writer.post(&format!("{one}?_method=DELETE"), &[]).await.status, StatusCode::SEE_OTHER);
+    // Takes it away, and gives the way back that is offered.
+    let remove = async || {
+        let done = writer.post(&format!("{one}?_method=DELETE"), &[]).await;
+        assert_eq!(done.status, StatusCode::SEE_OTHER);
+        let page = writer.get(&format!("/campaigns/{id}")).await.body;
+        let (_, rest) = page.split_once(&format!("action=\"{one}/back")).expect("a way back");
+        format!("{one}/back{}", rest.split('"').next().unwrap())
+    };
+    let back = remove().await;
     assert_eq!(writer.post(&format!("{one}?_method=DELETE"), &[]).await.status, StatusCode::NOT_FOUND);
     assert_eq!(number(&app, THERE).await, 2);
     // Nobody gets it meanwhile; put back, it is what it was, also twice.
     assert!(!app.get(&format!("/campaigns/{id}")).await.text().contains("Madera Otra"));
-    let back = format!("{one}/back");
     assert_eq!(reader.post(&back, &[]).await.status, StatusCode::FORBIDDEN);
     for _ in 0..2 {
         assert_eq!(writer.post(&back, &[]).await.status, StatusCode::SEE_OTHER);
@@ -431,10 +481,24 @@ async fn people_write_them_by_form_and_only_those_who_may(db: PgPool) {
     }
     assert_eq!(writer.post(&format!("{path}/99/back"), &[]).await.status, StatusCode::NOT_FOUND);
     // Written anew for the same industry, the old words do not come over it.
-    assert_eq!(writer.post(&format!("{one}?_method=DELETE"), &[]).await.status, StatusCode::SEE_OTHER);
+    assert_eq!(remove().await, back, "it took the same again");
     let anew = [("industry", "Madera"), ("subject", "Nueva")];
     assert_eq!(writer.post(&path, &anew).await.status, StatusCode::SEE_OTHER);
-    assert_eq!(writer.post(&back, &[]).await.status, StatusCode::SEE_OTHER);
+    let too_late = async || {
+        assert_eq!(writer.post(&back, &[]).await.status, StatusCode::SEE_OTHER);
+        let page = writer.get(&format!("/campaigns/{id}")).await.text();
+        let said =
+            "Ya no se puede deshacer: después de quitar ese texto se escribió otro para el rubro «Madera».";
+        assert!(page.contains(said), "{page}");
+        page
+    };
+    assert!(too_late().await.contains("Madera Nueva"));
+    // Nor once the new ones are taken away: that is another removal, with a way back of its own.
+    let other = remove().await;
+    assert_ne!(other, back);
+    assert!(!too_late().await.contains("Madera Nueva"));
+    assert_eq!(number(&app, THERE).await, 2);
+    assert_eq!(writer.post(&other, &[]).await.status, StatusCode::SEE_OTHER);
     assert!(app.get(&format!("/campaigns/{id}")).await.text().contains("Madera Nueva"));
     let audit = app.get("/audit").await.text();
     assert!(audit.contains("cambió el texto de un rubro de la campaña"), "{audit}");

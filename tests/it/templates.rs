@@ -6,16 +6,16 @@ use crate::{
 };
 use axum::http::StatusCode;
 use llovizna::{
-    access::Role,
+    access::{Actor, Role},
     campaigns::drip,
     channels::Channel,
     db::MIGRATIONS,
     ids::{CampaignId, LibraryId, TemplateId},
     messaging::{
         drain::{Engine, Options},
-        library::{self, Entry, Kind},
+        library::{self, Draft, Entry, Kind},
         runs::Trigger,
-        template::{self, BodyFormat},
+        template::{self, BodyFormat, Source},
         versions,
     },
 };
@@ -119,6 +119,26 @@ async fn what_is_wrong_is_told_at_once_and_nothing_is_saved(db: PgPool) {
     check(&with(LETTER, "footer", "Chao"), "ley 19.496").await;
     check(&with(LETTER, "block_link", "javascript:alert(1)"), "Bloque 3 (botón): escribe a dónde lleva")
         .await;
+    // The summary leads to each of them, in their order, and each says it itself.
+    let wrong = with(&with(&with(LETTER, "block_text", " "), "subject", "{{ nombre }}"), "name", " ");
+    let page = app.post("/templates", &wrong).await.body;
+    let (_, summary) = page.split_once("id=\"errors\"").unwrap();
+    let led: Vec<&str> = summary
+        .split("</ul>")
+        .next()
+        .unwrap()
+        .split("href=\"#")
+        .skip(1)
+        .map(|it| it.split('"').next().unwrap())
+        .collect();
+    assert_eq!(
+        led,
+        ["field-name", "field-subject", "field-block-1", "field-block-2", "field-block-3"],
+        "{page}"
+    );
+    let (_, second) = page.split_once("id=\"field-block-2\"").unwrap();
+    let second = second.split("</li>").next().unwrap();
+    assert!(second.contains("Bloque 2 (texto): está vacío: escríbelo o quítalo."), "{second}");
     check(
         &with(LETTER, "block_text", "{{ empresa }}"),
         "Bloque 1 (título): La variable {{ empresa }} no existe",
@@ -381,6 +401,63 @@ async fn what_would_run_is_named_to_its_author_in_the_form_and_the_preview(db: P
         let page = shown(path, &runs).await;
         assert!(page.contains(&said), "{path}: {page}");
     }
+    let form = written("Hola\n<form action=\"https://a.cl\"></form> <iframe src=\"https://a.cl\"></iframe>");
+    let foreign = "Esto no le llega a muchos, porque varios programas de correo quitan lo que muestra otra página o pide \
+                   datos dentro del mensaje: <form> (línea 3), <iframe> (línea 3). Pon en su lugar un enlace o un botón que \
+                   lleve a esa página.";
+    let foreign = foreign.replace('<', "&#60;").replace('>', "&#62;");
+    let page = shown("/templates/preview", &form).await;
+    assert!(page.contains(&foreign) && !page.contains("Esto no le llega a nadie"), "{page}");
     let calm = shown("/templates/preview", &written("<b>Hola</b>")).await;
-    assert!(!calm.contains("Esto no le llega a nadie"), "{calm}");
+    assert!(!calm.contains("Esto no le llega a"), "{calm}");
+}
+
+#[sqlx::test(migrator = "MIGRATIONS")]
+async fn what_is_lost_on_the_way_is_said_wherever_the_text_stands(db: PgPool) {
+    let app = app(db);
+    let with = |inside: &str| {
+        format!(
+            "<mjml><mj-body><mj-section><mj-column><mj-text>{inside}</mj-text></mj-column></mj-section></mj-body></mjml>"
+        )
+    };
+    let page_of = async |inside: &str| {
+        let draft = Draft {
+            name: inside.to_owned(),
+            source: Source {
+                subject: "Hola".to_owned(),
+                body: with(inside),
+                body_format: BodyFormat::Mjml,
+                footer: FOOTER.to_owned(),
+                ..Source::default()
+            },
+            ..Draft::new(Channel::Email)
+        };
+        let mut tx = app.state.db.begin().await.unwrap();
+        let by = Actor::CommandLine;
+        let id = library::create(&mut tx, app.now(), &by, &app.state.config, &draft).await.unwrap();
+        tx.commit().await.unwrap();
+        app.get(&format!("/templates/{id}")).await.text()
+    };
+    let (nobody, many) = ("Esto no le llega a nadie", "Esto no le llega a muchos");
+    let page = page_of("<b onclick=\"x()\">Hola</b>").await;
+    assert!(
+        page.contains(nobody) && page.contains("onclick=\"…\" (línea 1)") && !page.contains(many),
+        "{page}"
+    );
+    let page = page_of("<b>Hola</b>").await;
+    assert!(!page.contains(nobody) && !page.contains(many), "{page}");
+    // A campaign says it too: while it is written, and before it starts.
+    let id = seeded(&app).await;
+    let body = with("<embed src=\"x\"><b onclick=\"x()\">Hola</b>");
+    let fields = [("name", "Aviso"), ("subject", "Hola"), ("body", body.as_str()), ("body_format", "MJML")];
+    let page = app.post("/campaigns/preview", &fields).await.text();
+    assert!(page.contains(nobody) && page.contains(many), "{page}");
+    app.post(&format!("/campaigns/{id}"), &fields).await;
+    let page = app.get(&format!("/campaigns/{id}/edit")).await.text();
+    assert!(page.contains(nobody) && page.contains(many), "{page}");
+    let page = app.get(&format!("/campaigns/{id}?checklist=1")).await.text();
+    assert!(page.contains(nobody) && page.contains(many), "{page}");
+    app.post(&format!("/campaigns/{id}"), &[("body", "Hola"), ("body_format", "TEXT")]).await;
+    let page = app.get(&format!("/campaigns/{id}?checklist=1")).await.text();
+    assert!(!page.contains(nobody) && !page.contains(many), "{page}");
 }

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     access::{Actor, Permission},
-    chile::{format, pesos},
+    chile::format,
     error::{Error, FieldError, Result},
     segments::{
         segment::{self, Kind, Segment},
@@ -17,7 +17,7 @@ use crate::{
     },
     settings,
     state::AppState,
-    web::connection::Db,
+    web::{connection::Db, numbers},
 };
 use askama::Template;
 use axum::extract::State;
@@ -100,8 +100,8 @@ impl ThresholdsForm {
     fn read(&self) -> Result<Thresholds> {
         let mut wrong = Vec::new();
         let mut number = |field: &'static str, text: &str| {
-            pesos::whole(text).unwrap_or_else(|| {
-                wrong.push(FieldError::new(field, "Escribe un número entero, de cero en adelante."));
+            numbers::of_pesos(text, 1).unwrap_or_else(|said| {
+                wrong.push(FieldError::new(field, format!("{said}.")));
                 0
             })
         };

@@ -8,7 +8,6 @@ use super::{
 };
 use crate::{
     access::{Actor, Permission},
-    chile::pesos,
     copywriter::{
         budget::{self, Spending},
         standing,
@@ -17,7 +16,7 @@ use crate::{
     error::{Error, FieldError, Result},
     settings,
     state::AppState,
-    web::routes::Route,
+    web::{numbers, routes::Route},
 };
 use askama::Template;
 use axum::extract::State;
@@ -102,22 +101,23 @@ impl TermsForm {
 
     fn read(&self) -> Result<Terms> {
         let mut wrong = Vec::new();
-        let mut or_wrong = |field: &'static str, value: Option<u32>, said: &str| {
-            value.unwrap_or_else(|| {
+        let mut or_wrong = |field: &'static str, value: Result<u32, String>| {
+            value.unwrap_or_else(|said| {
                 wrong.push(FieldError::new(field, said));
                 0
             })
         };
-        let whole = |text: &str| pesos::whole(text).and_then(|it| u32::try_from(it).ok());
-        let (number, price) = ("Escribe un número entero.", "Escribe un número como 8 o 0,04.");
+        let whole = |text: &str, least| numbers::of_pesos(text, least).map_err(|said| format!("{said}."));
+        let scaled = |text: &str, places, said: &str| scaled(text, places).ok_or_else(|| said.to_owned());
+        let price = "Escribe un número como 8 o 0,04.";
         let terms = Terms {
-            monthly_budget: or_wrong("monthly_budget", whole(&self.monthly_budget), number),
-            max_tokens: or_wrong("max_tokens", whole(&self.max_tokens), number),
-            cache_days: or_wrong("cache_days", whole(&self.cache_days), number),
-            price_sent: or_wrong("price_sent", scaled(&self.price_sent, 4), price),
-            price_cached: or_wrong("price_cached", scaled(&self.price_cached, 4), price),
-            price_written: or_wrong("price_written", scaled(&self.price_written, 4), price),
-            rate: or_wrong("rate", scaled(&self.rate, 2), "Escribe pesos por yuan, como 135 o 135,5."),
+            monthly_budget: or_wrong("monthly_budget", whole(&self.monthly_budget, 0)),
+            max_tokens: or_wrong("max_tokens", whole(&self.max_tokens, 200)),
+            cache_days: or_wrong("cache_days", whole(&self.cache_days, 0)),
+            price_sent: or_wrong("price_sent", scaled(&self.price_sent, 4, price)),
+            price_cached: or_wrong("price_cached", scaled(&self.price_cached, 4, price)),
+            price_written: or_wrong("price_written", scaled(&self.price_written, 4, price)),
+            rate: or_wrong("rate", scaled(&self.rate, 2, "Escribe pesos por yuan, como 135 o 135,5.")),
             review_first: self.reviews_first(),
         };
         if wrong.is_empty() { terms.checked() } else { Err(Error::Invalid(wrong)) }

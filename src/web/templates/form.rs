@@ -12,12 +12,12 @@ use crate::{
     access::Actor,
     channels::Channel,
     contacts::named::Named,
-    error::{Error, Result},
+    error::{Error, FieldError, Result},
     ids::LibraryId,
     messaging::{
-        blocks::{Block, BlockKind},
+        blocks::{self, Block, BlockKind},
         library::{self, Draft, Kind},
-        runnable,
+        runnable::{self, Lost},
         template::{BodyFormat, Source},
     },
     state::AppState,
@@ -72,14 +72,53 @@ impl FormPage {
         self.typed.focused == Some(at)
     }
 
-    /// What of the body is lost on the way, in a sentence.
-    fn lost(&self) -> Option<String> {
+    /// What of the body is lost on the way.
+    fn lost(&self) -> Vec<Lost> {
         runnable::lost(&self.typed.looked_at())
     }
 
-    /// What is wrong with the body, all of it.
-    fn body_faults(&self) -> Vec<&str> {
-        self.errors.iter().filter(|it| it.field == "body").map(|it| it.message.as_str()).collect()
+    /// The block that `fault` is about, by its place; none: none alone.
+    fn block_of(&self, fault: &FieldError) -> Option<usize> {
+        if fault.field != "body" || !self.is("BLOCKS") {
+            return None;
+        }
+        let is_of = |(at, it): &(usize, &Block)| fault.message.starts_with(&blocks::named(at + 1, it, ""));
+        self.blocks().find(is_of).map(|it| it.0)
+    }
+
+    /// What is wrong, each with the part of the form that it leads to.
+    fn summed(&self) -> Summed<'_> {
+        let led = |it: &FieldError| match self.block_of(it) {
+            Some(at) => format!("block-{}", at + 1),
+            None if it.field == "body" && self.is("BLOCKS") => "blocks".to_owned(),
+            None => it.field.to_owned(),
+        };
+        Summed(self.errors.iter().map(|it| Fault { field: led(it), message: &it.message }).collect())
+    }
+
+    /// What is wrong with the block at `at`; none: with the blocks as a whole.
+    fn faults_of(&self, at: Option<usize>) -> Vec<&str> {
+        let of_body = self.errors.iter().filter(|it| it.field == "body");
+        of_body.filter(|it| self.block_of(it) == at).map(|it| it.message.as_str()).collect()
+    }
+}
+
+/// A fault with the part of the form that it leads to.
+struct Fault<'a> {
+    field: String,
+    message: &'a str,
+}
+
+/// What is wrong in the form, as its summary has it.
+struct Summed<'a>(Vec<Fault<'a>>);
+
+impl Summed<'_> {
+    fn any(&self) -> bool {
+        !self.0.is_empty()
+    }
+
+    fn iter(&self) -> std::slice::Iter<'_, Fault<'_>> {
+        self.0.iter()
     }
 }
 

@@ -18,7 +18,7 @@ use crate::{
     ids::{ContactId, LibraryId, TemplateId},
     messaging::{
         library::{self, Entry, Version},
-        runnable,
+        runnable::{self, Lost},
         template::Source,
         values::VARIABLES,
         versions,
@@ -53,8 +53,8 @@ struct ShowPage {
 }
 
 impl ShowPage {
-    /// What of the text is lost because it would run.
-    fn lost(&self) -> Option<String> {
+    /// What of the text is lost on the way.
+    fn lost(&self) -> Vec<Lost> {
         runnable::lost(&self.source)
     }
 

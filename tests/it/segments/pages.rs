@@ -56,6 +56,9 @@ async fn what_lacks_is_said_and_what_was_typed_is_kept(db: PgPool) {
     assert_eq!(reply.status, StatusCode::UNPROCESSABLE_ENTITY);
     let text = reply.text();
     assert!(text.contains("En «gasto»: escribe un número entero"), "{text}");
+    let less = [("name", "Gastan"), ("r.join", "ALL"), ("r-0.field", "SPENT"), ("r-0.value", "-3")];
+    let text = app.post("/segments", &less).await.text();
+    assert!(text.contains("En «gasto»: escribe un número desde 0"), "{text}");
     assert!(reply.body.contains("value=\"harto\"") && reply.body.contains("value=\"Gastan\""));
 }
 

@@ -119,6 +119,12 @@ async fn each_number_of_the_page_leads_to_as_many_people(db: PgPool) {
     {
         assert!(text.contains(words), "{words}: {text}");
     }
+    // The drawing says its hours and how many its tallest column is.
+    let axis = page.body.split("columns-axis").nth(1).unwrap().split("</svg>").next().unwrap();
+    for hour in [">12:00</text>", ">23-11</text>", ">18:00</text>", ">00:00</text>", ">24-11</text>"] {
+        assert!(axis.contains(hour), "{hour}: {axis}");
+    }
+    assert!(text.contains("Enviados hasta 8"), "{text}");
     let mut followed = 0;
     for part in page.body.split("<a href=\"/messages?campaign=").skip(1) {
         let (query, rest) = part.split_once("\">").unwrap();
@@ -150,6 +156,11 @@ async fn what_comes_late_leaves_the_drawing_as_it_was(db: PgPool) {
     let page = app.get(&format!("/campaigns/{id}")).await;
     let drawn = page.body.split("class=\"columns-row\"").nth(1).unwrap().split("</svg>").next().unwrap();
     assert!(drawn.contains("Enviados") && drawn.contains("<rect x="), "{drawn}");
+    let axis = page.body.split("columns-axis").nth(1).unwrap().split("</svg>").next().unwrap();
+    assert!(
+        axis.contains(">23-11</text>") && axis.contains(">30-11</text>") && !axis.contains(':'),
+        "{axis}"
+    );
     let text = page.text();
     assert!(
         text.contains("El dibujo llega a los primeros 60 días. Después: Abiertos 1, Con clic 1."),
