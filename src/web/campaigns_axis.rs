@@ -16,8 +16,6 @@ const DAYS: [usize; 4] = [1, 2, 7, 14];
 pub(super) struct Tick {
     /// Where it stands, as a part of the width.
     pub(super) at: String,
-    /// Which end of its words stands there, so that none is cut off at the edge.
-    pub(super) anchor: &'static str,
     /// The hour, or the day.
     pub(super) label: String,
     /// The day, under the first hour that is named and the first of each other day; else empty.
@@ -61,13 +59,8 @@ fn step(steps: &[usize], places: usize) -> usize {
 /// Hours are named where they begin, days in their middle.
 fn tick(place: usize, places: usize, in_middle: bool) -> Tick {
     let permille = (place * 2 + usize::from(in_middle)) * 500 / places.max(1);
-    let anchor = match permille {
-        ..80 => "start",
-        920.. => "end",
-        _ => "middle",
-    };
     let at = format!("{}.{}%", permille / 10, permille % 10);
-    Tick { at, anchor, label: String::new(), day: String::new() }
+    Tick { at, label: String::new(), day: String::new() }
 }
 
 /// `23-11`.
@@ -99,9 +92,6 @@ mod tests {
                 ("87.5%", "06:00", "")
             ]
         );
-        assert!(ticks.iter().all(|it| it.anchor == "middle"));
-        let first = &hours(at("2026-11-23T12:00:00-03:00"), 48)[0];
-        assert_eq!((first.at.as_str(), first.anchor, first.label.as_str()), ("0.0%", "start", "12:00"));
     }
 
     #[test]

@@ -54,3 +54,32 @@ async fn quiet_hours_that_are_set_while_a_message_is_in_hand_hold_for_it(db: PgP
     let events = [Event::Campaign(MessageType::Promocional), run(0, quiet), Event::Run(Vec::new())];
     nobody_is_wronged(db, &events).await;
 }
+
+#[sqlx::test(migrator = "MIGRATIONS")]
+async fn who_was_two_gets_one_of_a_campaign_in_whichever_of_its_words_however_many_days_it_takes(db: PgPool) {
+    let joined = [Event::Joined(0, 1), Event::Joined(3, 2), Event::Joined(3, 4)];
+    let day = [Event::Run(Vec::new()), Event::Opening(1)];
+    // Nothing else holds back a second one; one a day leaves, so that some have theirs before they turn out to be one.
+    let begun = [Event::Cap(11, 2), Event::Several(MessageType::Promocional, Some(1))];
+    let mut events = [&begun[..], &day, &day].concat();
+    for it in joined {
+        events.push(it);
+        events.extend(day.clone());
+    }
+    for _ in 0..4 {
+        events.extend(day.clone());
+    }
+    nobody_is_wronged(db, &events).await;
+}
+
+#[sqlx::test(migrator = "MIGRATIONS")]
+async fn no_more_leave_in_a_day_than_the_channel_may_whoever_asks(db: PgPool) {
+    let day = [Event::Run(Vec::new()), Event::Mailing(u8::MAX), Event::Run(Vec::new()), Event::Opening(1)];
+    let begun = [
+        Event::Cap(11, 2),
+        Event::ChannelCap(Some(2)),
+        Event::Campaign(MessageType::Newsletter),
+        Event::Several(MessageType::Promocional, None),
+    ];
+    nobody_is_wronged(db, &[&begun[..], &day, &[Event::ChannelCap(Some(3))], &day, &day].concat()).await;
+}

@@ -78,6 +78,12 @@ pub(super) enum Event {
     Cap(u32, u32),
     /// A campaign over everybody.
     Campaign(MessageType),
+    /// One that tries another text on most of them, and leaves to so many a day.
+    Several(MessageType, Option<u32>),
+    /// The channel's promotions a day.
+    ChannelCap(Option<u32>),
+    /// Two turn out to be one: the first of them stays.
+    Joined(usize, usize),
     /// By hand, to those whose bit is set.
     Mailing(u8),
     /// A step of a workflow, or something that they asked for.
@@ -201,4 +207,29 @@ pub(super) fn sequence() -> impl Strategy<Value = Vec<Event>> {
             parts.concat()
         },
     )
+}
+
+/// A sequence in which campaigns try several texts and are capped by the day, as the channel is, and people turn out to be one.
+pub(super) fn crowded() -> impl Strategy<Value = Vec<Event>> {
+    let kinds = || select(vec![MessageType::Promocional, MessageType::Newsletter, MessageType::FollowUp]);
+    let several =
+        (kinds(), option::weighted(0.7, 1..3_u32)).prop_map(|(kind, cap)| Event::Several(kind, cap));
+    let capped = option::weighted(0.6, 2..5_u32).prop_map(Event::ChannelCap);
+    let joined = (0..PEOPLE, 0..PEOPLE).prop_map(|(stays, goes)| Event::Joined(stays, goes));
+    let joined = option::weighted(0.4, joined);
+    // A week, within which two of its people turn out to be one, and whose last days go by run by run.
+    let of_one = (week(), several.boxed(), capped.boxed(), joined.boxed(), vec(0..3_u64, 1..5));
+    let rich = of_one.prop_map(|(mut all, several, capped, joined, days)| {
+        // What else they get in that week would use up what they may get.
+        all.retain(|it| !matches!(it, Event::Campaign(_) | Event::Asked(..)));
+        let run = all.iter().position(|it| matches!(it, Event::Run(_))).unwrap_or(all.len());
+        all.splice(run..run, std::iter::once(several).chain(joined));
+        all.insert(0, capped);
+        for days in days {
+            all.extend([Event::Opening(days + 1), Event::Run(Vec::new())]);
+        }
+        all
+    });
+    let part = prop_oneof![3 => event().prop_map(|it| vec![it]), 2 => rich];
+    vec(part, PARTS / 3).prop_map(|parts| parts.concat())
 }

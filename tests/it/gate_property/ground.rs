@@ -8,7 +8,12 @@ use crate::support::TestApp;
 use chrono::{DateTime, Days, NaiveTime, Utc};
 use llovizna::{
     access::Actor,
-    campaigns::{campaign, edit::Edit, launch},
+    campaigns::{
+        campaign,
+        edit::Edit,
+        launch,
+        variants::{self, Measure, Plan, Variant},
+    },
     channels::{
         Channel,
         feedback::{Kind, Report, Source},
@@ -18,7 +23,7 @@ use llovizna::{
     contacts::{
         consent::{self, Grant},
         contact_list::Filter,
-        preferences,
+        merge, preferences,
         rhythm::{self, Rhythm},
         vocabulary::Basis,
     },
@@ -34,9 +39,13 @@ use llovizna::{
         suppression::{self, Entry, Foreign},
         template,
     },
+    settings::{self, EmailChannel},
 };
 use sqlx::{PgConnection, PgPool};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex, MutexGuard},
+};
 use uuid::Uuid;
 
 /// The program and the model of it.
@@ -79,13 +88,16 @@ impl Ground {
     /// One of the messages that they got, and were written down; none: they got none.
     fn one_of(&self, who: usize, which: usize) -> Option<Got> {
         let model = self.model();
-        let known: Vec<&Got> =
-            model.people[who].got[..model.people[who].written].iter().filter(|it| !it.in_doubt).collect();
+        let person = &model.people[who];
+        // What is done by a message to an address that was left out holds for that address.
+        let told = |it: &&Got| !it.in_doubt && it.address == person.address;
+        let known: Vec<&Got> = person.got[..person.written].iter().filter(told).collect();
         (!known.is_empty()).then(|| known[which % known.len()].clone())
     }
 
     /// `word` of the person number `who`, who says nothing any more once deleted.
     pub(super) async fn say(&self, who: usize, word: &Word) {
+        let who = self.model().standing(who);
         if self.model().people[who].deleted {
             return;
         }
@@ -172,6 +184,7 @@ impl Ground {
 
     /// All that the person number `who` ever said against messages is taken back.
     pub(super) async fn begin_anew(&self, who: usize) {
+        let who = self.model().standing(who);
         while !self.model().people[who].deleted && !self.model().people[who].excluded.is_empty() {
             self.say(who, &Word::Lifted(0)).await;
         }
@@ -247,14 +260,12 @@ impl Ground {
         subject
     }
 
+    /// The text of a campaign or of a mailing.
     fn source(&self, kind: MessageType) -> template::Source {
         let footer = DEFAULT_FOOTER.to_owned();
-        template::Source {
-            subject: self.subject(kind),
-            body: "Hola".to_owned(),
-            footer,
-            ..template::Source::default()
-        }
+        let subject = self.subject(kind);
+        self.model().to_all.insert(subject.clone());
+        template::Source { subject, body: "Hola".to_owned(), footer, ..template::Source::default() }
     }
 
     /// A campaign over everybody; none: it reaches nobody, and can't start.
@@ -277,10 +288,61 @@ impl Ground {
         Some(id)
     }
 
+    /// A campaign over everybody that tries another text on most of them, of which at most `cap` leave a day.
+    pub(super) async fn several(&self, kind: MessageType, cap: Option<u32>) {
+        let source = self.source(kind);
+        let (first, second) = (source.subject.clone(), self.subject(kind));
+        let edit =
+            Edit { name: first.clone(), message_type: kind, source, daily_cap: cap, ..Edit::default() };
+        let plan = Plan {
+            variants: vec![Variant { subject: second.clone(), opening: String::new() }],
+            percent: 80,
+            by: Measure::Replies,
+            hours: 30,
+        };
+        let mut tx = self.db.begin().await.unwrap();
+        let id = campaign::create(&mut tx, self.now(), &WHO, &edit).await.unwrap();
+        variants::save(&mut tx, self.now(), &WHO, id, &plan).await.unwrap();
+        match launch::launch(&mut tx, self.now(), &WHO, &self.config, id, chrono::TimeDelta::zero()).await {
+            Ok(_) => tx.commit().await.unwrap(),
+            Err(Error::Refused(_)) => return,
+            Err(error) => panic!("{error:?}"),
+        }
+        let mut model = self.model();
+        model.campaign_caps.extend(cap.map(|it| (first.clone(), usize::try_from(it).unwrap())));
+        model.tried.insert(second, first);
+    }
+
+    /// So many promotions leave a day.
+    pub(super) async fn cap(&self, cap: Option<u32>) {
+        let mut tx = self.db.begin().await.unwrap();
+        let before: EmailChannel = settings::load(&mut *tx, &self.config.first_values).await.unwrap();
+        let channel = EmailChannel { daily_cap: cap, ..before };
+        settings::save(&mut tx, self.now(), None, &channel).await.unwrap();
+        tx.commit().await.unwrap();
+        self.model().channel_cap = cap.map(|it| usize::try_from(it).unwrap());
+    }
+
+    /// The number `goes` turns out to be the number `stays`; gives whether they were two.
+    pub(super) async fn join(&self, stays: usize, goes: usize) -> bool {
+        let [stays, goes] = [stays, goes].map(|who| self.model().standing(who));
+        if stays == goes || [stays, goes].iter().any(|who| self.model().people[*who].deleted) {
+            return false;
+        }
+        let mut tx = self.db.begin().await.unwrap();
+        let (kept, gone) = (self.ids[stays], self.ids[goes]);
+        merge::merge(&mut tx, self.now(), &WHO, kept, gone, &BTreeSet::new()).await.unwrap();
+        tx.commit().await.unwrap();
+        self.model().join(stays, goes);
+        true
+    }
+
     /// Who of `bits` is still there.
     fn among(&self, bits: u8) -> Vec<ContactId> {
         let model = self.model();
-        let there = |who: &usize| bits >> who & 1 == 1 && !model.people[*who].deleted;
+        let there = |who: &usize| {
+            bits >> who & 1 == 1 && !model.people[*who].deleted && model.people[*who].joined.is_none()
+        };
         (0..self.ids.len()).filter(there).map(|who| self.ids[who]).collect()
     }
 

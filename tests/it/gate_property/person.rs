@@ -41,6 +41,7 @@ pub(super) struct Got {
     /// Row of the log.
     pub(super) message: i64,
     pub(super) external_id: String,
+    pub(super) address: String,
     pub(super) subject: String,
     pub(super) kind: MessageType,
     pub(super) at: DateTime<Utc>,
@@ -49,6 +50,7 @@ pub(super) struct Got {
 }
 
 /// One person.
+#[expect(clippy::struct_excessive_bools, reason = "each is told by itself")]
 #[derive(Clone, Debug, Default)]
 pub(super) struct Person {
     pub(super) address: String,
@@ -61,6 +63,10 @@ pub(super) struct Person {
     pub(super) paused_until: Option<NaiveDate>,
     pub(super) quiet: Option<(NaiveTime, NaiveTime)>,
     pub(super) deleted: bool,
+    /// Who they turned out to be.
+    pub(super) joined: Option<usize>,
+    /// Somebody turned out to be them.
+    pub(super) is_several: bool,
     pub(super) got: Vec<Got>,
     /// A server said that the address is dead, in a run that may not have written that down yet.
     pub(super) found_dead: bool,
@@ -78,6 +84,14 @@ pub(super) struct Model {
     pub(super) caps: Vec<Cap>,
     /// What was asked for, by its subject.
     pub(super) asked: BTreeMap<String, MessageType>,
+    /// Subjects of campaigns and mailings: one person gets one of each, also who was two.
+    pub(super) to_all: BTreeSet<String>,
+    /// Of a campaign that tries several texts, by each subject: the first of them.
+    pub(super) tried: BTreeMap<String, String>,
+    /// How many of a campaign may leave a day, by its first subject.
+    pub(super) campaign_caps: BTreeMap<String, usize>,
+    /// How many promotions may leave a day.
+    pub(super) channel_cap: Option<usize>,
     /// What should not have left.
     pub(super) wrongs: Vec<String>,
 }
@@ -166,13 +180,72 @@ impl Model {
         self.people.iter().position(|it| it.address == address).expect("somebody of the test")
     }
 
+    /// Who the person number `who` is by now.
+    pub(super) fn standing(&self, who: usize) -> usize {
+        self.people[who].joined.map_or(who, |it| self.standing(it))
+    }
+
+    /// What asked for the message with `subject`: nobody gets two of it, in whichever words.
+    pub(super) fn asked_by<'a>(&'a self, subject: &'a str) -> &'a str {
+        self.tried.get(subject).map_or(subject, String::as_str)
+    }
+
+    /// The number `goes` turns out to be the number `stays`, who keeps their own address: what they said of theirs is of both,
+    /// but for what is known of an address alone.
+    pub(super) fn join(&mut self, stays: usize, goes: usize) {
+        let address = self.people[goes].address.clone();
+        let nobody = Person { address, joined: Some(stays), ..Person::default() };
+        let gone = std::mem::replace(&mut self.people[goes], nobody);
+        let kept = &mut self.people[stays];
+        kept.is_several = true;
+        let said_no = |it: &Person| {
+            !it.agreed || it.excluded.iter().any(|it| it.reason != SuppressionReason::HardBounce)
+        };
+        kept.agreed = !said_no(kept) && !said_no(&gone);
+        kept.declined.extend(gone.declined);
+        kept.quiet = kept.quiet.or(gone.quiet);
+        let (before, rest) = gone.got.split_at(gone.written);
+        let unwritten = kept.got.split_off(kept.written);
+        kept.got.extend(before.iter().cloned());
+        kept.written = kept.got.len();
+        kept.got.extend(unwritten.into_iter().chain(rest.iter().cloned()));
+    }
+
+    /// Why no more may leave on the day of `now`, whoever they are for.
+    fn full(&self, subject: &str, now: DateTime<Utc>) -> BTreeSet<&'static str> {
+        let today = day_of(now);
+        let left = || {
+            let all = self.people.iter().flat_map(|it| &it.got);
+            all.filter(|it| is_promotional(it.kind) && day_of(it.at) == today)
+        };
+        let own = self.asked_by(subject);
+        let of_campaign = left().filter(|it| self.asked_by(&it.subject) == own).count();
+        let mut all = BTreeSet::new();
+        if is_promotional(self.asked[subject]) && self.channel_cap.is_some_and(|cap| left().count() >= cap) {
+            all.insert("DAILY_CAP");
+        }
+        if self.campaign_caps.get(own).is_some_and(|cap| of_campaign >= *cap) {
+            all.insert("CAMPAIGN_DAILY_CAP");
+        }
+        all
+    }
+
     /// A message with `subject` is handed over for `address`: is that right?
     pub(super) fn judge(&mut self, address: &str, subject: &str, now: DateTime<Utc>) {
-        let who = self.whose(address);
+        let named = self.whose(address);
+        let who = self.standing(named);
         let kind = self.asked[subject];
         let mut found: BTreeSet<&str> = self.people[who].reasons(kind, &self.caps, now);
-        if self.people[who].got.iter().any(|it| it.subject == subject) {
+        found.extend(self.full(subject, now));
+        // Who was two asked twice for what they asked for themselves, and what a workflow tells each.
+        let is_each = self.people[who].is_several && !self.to_all.contains(self.asked_by(subject));
+        if !is_each
+            && self.people[who].got.iter().any(|it| self.asked_by(&it.subject) == self.asked_by(subject))
+        {
             found.insert("TWICE");
+        }
+        if who != named {
+            found.insert("JOINED");
         }
         if !found.is_empty() {
             let local = now.with_timezone(&Santiago);

@@ -45,12 +45,14 @@ impl Sender for Post {
             }
             self.ground.clock.advance(TimeDelta::minutes(handover.minutes));
             let mut model = self.ground.model();
-            let (who, kind) = (model.whose(&email.to_email), model.asked[&email.subject]);
+            let who = model.standing(model.whose(&email.to_email));
+            let kind = model.asked[&email.subject];
             let person = &mut model.people[who];
             let in_doubt = matches!(handover.answer, Answer::CutOff);
             let got = Got {
                 message: email.message,
                 external_id: email.message_id.clone(),
+                address: email.to_email.clone(),
                 subject: email.subject.clone(),
                 kind,
                 at: if in_doubt { begun } else { self.ground.now() },
