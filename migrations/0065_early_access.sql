@@ -16,6 +16,17 @@ insert into contact_preferences (contact_id, communication_type, message_type, a
 select contact_id, communication_type, 'VIP_EARLY_ACCESS', false, updated_at from contact_preferences
 where message_type = 'PROMOCIONAL' and not allowed;
 
+-- The no that a joining wrote goes with it when it is undone, and this one is of it.
+update contact_merges m set moved = jsonb_set(moved, '{declined}', coalesce(moved->'declined', '[]') || d.declined)
+from (
+    select m.id, jsonb_agg(distinct jsonb_build_array(t->>0, 'VIP_EARLY_ACCESS')) as declined
+    from contact_merges m
+    cross join lateral jsonb_array_elements(coalesce(m.moved->'declined', '[]') || coalesce(m.moved->'turned', '[]')) t
+    where m.undone_at is null and t->>1 = 'PROMOCIONAL'
+    group by m.id
+) d
+where d.id = m.id;
+
 insert into frequency_caps (communication_type, message_type, max_messages, days) values
     ('SMS', 'VIP_EARLY_ACCESS', 2, 30);
 

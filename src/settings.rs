@@ -33,13 +33,6 @@ pub trait Subject: Serialize + DeserializeOwned + Default {
     /// Values that the environment gives while nobody has set any.
     #[must_use]
     fn first(values: &FirstValues) -> Self;
-
-    /// Whether what was put off by what `before` said might leave by this.
-    #[must_use]
-    fn may_free(&self, before: &Self) -> bool {
-        let _ = before;
-        false
-    }
 }
 
 /// Who sends: the legal sender of Ley 19.496 art. 28 B.

@@ -419,7 +419,15 @@ pub async fn update(
         && (before.daily_cap, &before.business_hours) != (edit.daily_cap, &edit.business_hours)
     {
         let why = "Cambió el horario o el tope de la campaña: se revisa otra vez si puede salir.";
-        asked_again::ask_again(tx, now, actor, Some(id), asked_again::BY_THE_CAMPAIGN, why).await?;
+        asked_again::ask_again(
+            tx,
+            now,
+            actor,
+            asked_again::Of::Campaign(id),
+            asked_again::BY_THE_CAMPAIGN,
+            why,
+        )
+        .await?;
     }
     let change = audit::Change {
         action: "campaign.update",

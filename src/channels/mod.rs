@@ -68,6 +68,15 @@ impl Channel {
             Channel::Whatsapp => "WhatsApp",
         }
     }
+
+    /// The same within a sentence: `por correo`, `por SMS`.
+    #[must_use]
+    pub fn spoken(self) -> &'static str {
+        match self {
+            Channel::Email => "correo",
+            Channel::Sms | Channel::Whatsapp => self.label(),
+        }
+    }
 }
 
 /// A message ready to leave.

@@ -190,10 +190,13 @@ pub async fn update(
     days: u32,
 ) -> Result<()> {
     check(max_messages, days)?;
-    let before = sqlx::query!("select max_messages, days from frequency_caps where id = $1 for update", id)
-        .fetch_optional(&mut **tx)
-        .await?
-        .ok_or(Error::NotFound)?;
+    let before = sqlx::query!(
+        "select communication_type, max_messages, days from frequency_caps where id = $1 for update",
+        id
+    )
+    .fetch_optional(&mut **tx)
+    .await?
+    .ok_or(Error::NotFound)?;
     sqlx::query!(
         "update frequency_caps set max_messages = $2, days = $3, updated_at = $4 where id = $1",
         id,
@@ -212,7 +215,7 @@ pub async fn update(
         after: Some(serde_json::json!({ "max_messages": max_messages, "days": days })),
     };
     audit::record(tx, now, actor, change).await?;
-    ask_again(tx, now, actor).await
+    ask_again(tx, now, actor, Channel::from_code(&before.communication_type)).await
 }
 
 /// Add a cap.
@@ -252,7 +255,7 @@ pub async fn create(
         after: Some(after),
     };
     audit::record(tx, now, actor, change).await?;
-    ask_again(tx, now, actor).await?;
+    ask_again(tx, now, actor, Some(channel)).await?;
     Ok(id)
 }
 
@@ -280,13 +283,19 @@ pub async fn delete(tx: &mut Tx<'_>, now: DateTime<Utc>, actor: &Actor, id: i64)
         after: None,
     };
     audit::record(tx, now, actor, change).await?;
-    ask_again(tx, now, actor).await
+    ask_again(tx, now, actor, Channel::from_code(&gone.communication_type)).await
 }
 
 /// Whom the old caps held back may be free under the new ones.
-async fn ask_again(tx: &mut Tx<'_>, now: DateTime<Utc>, actor: &Actor) -> Result<()> {
+async fn ask_again(
+    tx: &mut Tx<'_>,
+    now: DateTime<Utc>,
+    actor: &Actor,
+    channel: Option<Channel>,
+) -> Result<()> {
     let why = "Cambiaron los límites por persona: se revisa otra vez si puede salir.";
-    asked_again::ask_again(tx, now, actor, None, &[DeferReason::FrequencyCap], why).await.map(drop)
+    let of = channel.map_or(asked_again::Of::All, asked_again::Of::Channel);
+    asked_again::ask_again(tx, now, actor, of, &[DeferReason::FrequencyCap], why).await.map(drop)
 }
 
 fn check(max_messages: u32, days: u32) -> Result<()> {

@@ -5,7 +5,7 @@ use crate::{
     chile::business_hours::BusinessHours,
     config::FirstValues,
     error::Result,
-    settings::{EmailChannel, SmsChannel, WhatsappChannel, load},
+    settings::{EmailChannel, SmsChannel, Subject, WhatsappChannel, load},
 };
 use sqlx::PgExecutor;
 
@@ -18,6 +18,45 @@ pub struct Sending {
     pub daily_cap: Option<u32>,
     /// How many a minute, at most; none: as fast as the provider takes them.
     pub per_minute: Option<u32>,
+}
+
+/// The settings of one channel.
+pub trait OfChannel: Subject {
+    /// Which.
+    const CHANNEL: Channel;
+
+    /// When and how many a day, beside whatever else the settings say. How many a minute holds no message to a later day.
+    fn rules(&self) -> impl PartialEq + '_;
+
+    /// Whether what was put off by what `before` said might leave by this.
+    #[must_use]
+    fn may_free(&self, before: &Self) -> bool {
+        self.rules() != before.rules()
+    }
+}
+
+impl OfChannel for EmailChannel {
+    const CHANNEL: Channel = Channel::Email;
+
+    fn rules(&self) -> impl PartialEq + '_ {
+        (&self.business_hours, self.daily_cap, self.warm_up, self.warm_up_ceiling)
+    }
+}
+
+impl OfChannel for SmsChannel {
+    const CHANNEL: Channel = Channel::Sms;
+
+    fn rules(&self) -> impl PartialEq + '_ {
+        (&self.business_hours, self.daily_cap)
+    }
+}
+
+impl OfChannel for WhatsappChannel {
+    const CHANNEL: Channel = Channel::Whatsapp;
+
+    fn rules(&self) -> impl PartialEq + '_ {
+        (&self.business_hours, self.daily_cap)
+    }
 }
 
 /// Those of `channel`.

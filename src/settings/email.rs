@@ -100,10 +100,4 @@ impl Subject for EmailChannel {
             ..fallback
         }
     }
-
-    fn may_free(&self, before: &EmailChannel) -> bool {
-        let rules =
-            |it: &EmailChannel| (it.daily_cap, it.warm_up, it.warm_up_ceiling, it.business_hours.clone());
-        rules(self) != rules(before)
-    }
 }

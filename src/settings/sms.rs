@@ -48,9 +48,4 @@ impl Subject for SmsChannel {
     fn first(_: &FirstValues) -> SmsChannel {
         SmsChannel::default()
     }
-
-    fn may_free(&self, before: &SmsChannel) -> bool {
-        let rules = |it: &SmsChannel| (it.daily_cap, it.business_hours.clone());
-        rules(self) != rules(before)
-    }
 }

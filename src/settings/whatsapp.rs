@@ -22,9 +22,4 @@ impl Subject for WhatsappChannel {
     fn first(_: &FirstValues) -> WhatsappChannel {
         WhatsappChannel::default()
     }
-
-    fn may_free(&self, before: &WhatsappChannel) -> bool {
-        let rules = |it: &WhatsappChannel| (it.daily_cap, it.business_hours.clone());
-        rules(self) != rules(before)
-    }
 }

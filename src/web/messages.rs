@@ -13,7 +13,7 @@ use super::{
 use crate::{
     access::{Actor, Permission},
     campaigns::{campaign, wordings::Wordings},
-    channels::{Channel, outbox as captured},
+    channels::outbox as captured,
     chile::format,
     contacts::{
         contact, contact_filter,
@@ -26,11 +26,10 @@ use crate::{
     messaging::{
         kinds::{BlockReason, DeferReason, EventKind, Status},
         outbox::{self, Verdict},
-        pace,
+        pace, sending,
         story::{self, Deferred, Drawn, Event, Filter, Line, Message},
         tracking::targets,
     },
-    settings::{self, EmailChannel},
     state::AppState,
 };
 use askama::Template;
@@ -362,8 +361,7 @@ async fn held_up(db: &mut PgConnection, state: &AppState, message: &Message) -> 
             " El canal va más lento por ahora, porque un servidor lo pidió: salen hasta {most} por corrida."
         ));
     }
-    let email: EmailChannel = settings::load(&mut *db, &state.config.first_values).await?;
-    let set = email.per_minute.filter(|_| line.channel == Channel::Email);
+    let set = sending::of(db, &state.config.first_values, line.channel).await?.per_minute;
     Ok(set.map_or_else(String::new, |it| {
         format!(" Salen hasta {} por minuto.", format::count(i64::from(it), "mensaje", "mensajes"))
     }))

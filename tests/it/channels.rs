@@ -5,11 +5,12 @@ use axum::http::StatusCode;
 use chrono::{DateTime, Utc};
 use llovizna::{
     channels::Channel,
+    chile::business_hours::BusinessHours,
     db::MIGRATIONS,
     ids::ContactId,
     messaging::{
         gate::Decision,
-        kinds::{DeferReason, MessageType, OriginKind},
+        kinds::{BlockReason, DeferReason, MessageType, OriginKind},
         sending::{self, Sending},
         why::{self, Frame, Question},
     },
@@ -138,6 +139,23 @@ async fn every_wrong_value_of_a_channels_hours_is_told_at_once(db: PgPool) {
         assert!(reply.body.contains(part), "{part}: {}", reply.body);
     }
     assert_eq!(load::<SmsChannel>(&app).await, SmsChannel::default());
+    let good = [("weekdays", "mon"), ("opens", "10:00"), ("closes", "12:00")];
+    for wrong in [("communication_type", "SMSX"), ("weekdays", "lunes")] {
+        let fields = if wrong.0 == "weekdays" {
+            vec![wrong, good[1], good[2]]
+        } else {
+            [&[wrong][..], &good[..]].concat()
+        };
+        assert_eq!(
+            app.post("/settings/hours", &fields).await.status,
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "{wrong:?}"
+        );
+    }
+    assert_eq!(
+        load::<EmailChannel>(&app).await.business_hours.describe(),
+        BusinessHours::default().describe()
+    );
 }
 
 #[sqlx::test(migrator = "MIGRATIONS")]
@@ -192,6 +210,19 @@ async fn early_access_by_sms_is_told_twice_a_month_and_no_more(db: PgPool) {
     }
     // It sells, so that it counts with the others, and whoever declines it gets none.
     assert_eq!(asked(&app, Channel::Sms, MessageType::Promocional, contact).await, Decision::Allow);
+    let all: Vec<(String, &str)> = MessageType::DECLINABLE
+        .iter()
+        .filter(|it| **it != early)
+        .map(|it| (format!("SMS.{}", it.code()), "on"))
+        .collect();
+    let all: Vec<(&str, &str)> = all.iter().map(|it| (it.0.as_str(), it.1)).collect();
+    let other = reachable(&app, "+56987654322").await;
+    assert_eq!(app.post(&format!("/contacts/{other}/preferences"), &all).await.status, StatusCode::SEE_OTHER);
+    assert!(matches!(
+        asked(&app, Channel::Sms, early, other).await,
+        Decision::Block { reason: BlockReason::Preference, .. }
+    ));
+    assert_eq!(asked(&app, Channel::Sms, MessageType::Promocional, other).await, Decision::Allow);
     let page = app.get("/settings/limits").await.text();
     assert!(page.contains("Acceso anticipado VIP"), "{page}");
     let templates = app.get("/templates?channel=SMS").await.text();
@@ -201,7 +232,7 @@ async fn early_access_by_sms_is_told_twice_a_month_and_no_more(db: PgPool) {
 #[sqlx::test(migrator = "MIGRATIONS")]
 async fn hours_that_open_let_go_of_what_waited_for_them(db: PgPool) {
     let app = TestApp::new(db);
-    for (channel, phone) in [("SMS", "+56987654321"), ("WHATSAPP", "+56987654322")] {
+    let waits = async |channel: &str, phone: &str| {
         let contact = reachable(&app, phone).await;
         sqlx::query(
             "insert into communication_logs (origin, contact_id, communication_type, message_type, destination, status,
@@ -215,9 +246,15 @@ async fn hours_that_open_let_go_of_what_waited_for_them(db: PgPool) {
         .execute(&app.state.db)
         .await
         .unwrap();
+    };
+    waits("EMAIL", PHONE).await;
+    for (channel, phone) in [("SMS", "+56987654322"), ("WHATSAPP", "+56987654323")] {
+        waits(channel, phone).await;
+        // Of this channel, and of the others, whose rules stay.
         let held = || async {
-            sqlx::query_scalar::<_, i64>(
-                "select count(*) from communication_logs where communication_type = $1 and defer_reason is not null",
+            sqlx::query_as::<_, (i64, i64)>(
+                "select count(*) filter (where communication_type = $1), count(*) filter (where communication_type <> $1)
+                 from communication_logs where defer_reason is not null",
             )
             .bind(channel)
             .fetch_one(&app.state.db)
@@ -237,9 +274,46 @@ async fn hours_that_open_let_go_of_what_waited_for_them(db: PgPool) {
             ("per_minute", "20"),
         ];
         app.post("/settings/hours", &rate).await;
-        assert_eq!(held().await, 1, "how fast it goes holds nobody back: {channel}");
+        assert_eq!(held().await, (1, 1), "how fast it goes holds nobody back: {channel}");
         let longer = [&rate[..7], &[("closes", "20:00"), ("skip_holidays", "on")]].concat();
         app.post("/settings/hours", &longer).await;
-        assert_eq!(held().await, 0, "{channel}");
+        assert_eq!(held().await, (0, 1), "{channel}");
     }
+}
+
+#[sqlx::test(migrator = "MIGRATIONS")]
+async fn a_message_tells_the_rate_of_its_own_channel(db: PgPool) {
+    let app = TestApp::new(db);
+    let contact = reachable(&app, PHONE).await;
+    let fields = [
+        ("communication_type", "SMS"),
+        ("weekdays", "mon"),
+        ("opens", "09:00"),
+        ("closes", "18:00"),
+        ("per_minute", "20"),
+    ];
+    app.post("/settings/hours", &fields).await;
+    sqlx::raw_sql(
+        "insert into mailings (once, title, template_id, message_type, status, filter, total, done, created_at, created_by_name)
+         select gen_random_uuid(), 'A mano', min(id), 'PROMOCIONAL', 'DONE', '{}', 2, 2, '2026-11-23', 'Ana' from message_templates",
+    )
+    .execute(&app.state.db)
+    .await
+    .unwrap();
+    for channel in ["SMS", "WHATSAPP"] {
+        sqlx::query(
+            "insert into communication_logs (origin, contact_id, mailing_id, communication_type, message_type, destination, status,
+                 scheduled_at, next_attempt_at, created_at)
+             values ('MANUAL', $1, 1, $2, 'PROMOCIONAL', $3, 'PENDING', $4, $4, $4)",
+        )
+        .bind(contact.0)
+        .bind(channel)
+        .bind(PHONE)
+        .bind(app.now())
+        .execute(&app.state.db)
+        .await
+        .unwrap();
+    }
+    assert!(app.get("/messages/1").await.text().contains("Salen hasta 20 mensajes por minuto"));
+    assert!(!app.get("/messages/2").await.text().contains("por minuto"));
 }

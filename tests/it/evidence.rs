@@ -368,7 +368,11 @@ async fn the_database_refuses_to_alter_what_left_and_its_seals(db: PgPool) {
         "update communication_logs set body_sha256 = null where status = 'SENT'",
         "update communication_logs set external_id = 'x' where status = 'SENT'",
         "update communication_logs set contact_id = null where status = 'SENT'",
+        "update communication_logs set scheduled_at = scheduled_at - interval '1 day'",
+        "update communication_logs set requested_by = 99 where id = 1",
+        "update communication_logs set dedupe_key = 'x' where id = 1",
     ] {
-        assert!(sqlx::query(sql).execute(&app.state.db).await.is_err(), "{sql}");
+        let said = sqlx::query(sql).execute(&app.state.db).await.unwrap_err().to_string();
+        assert!(said.contains("append-only") || said.contains("cannot be rewritten"), "{sql}: {said}");
     }
 }

@@ -308,15 +308,18 @@ async fn messages(tx: &mut Tx<'_>, report: &mut Report) -> Result<Option<Broken>
                       min(page.id) filter (where not coalesce(fits.proven, true)) as altered
                from page left join lateral (
                    select e.kind in ('SENT', 'CONFIRMED') or e.facts is null or message_is_as_proven(page.whole, e.facts) as proven, case
-                       when e.kind in ('QUEUED', 'ALLOWED', 'DEFERRED', 'RETRY', 'REQUEUED')
+                       when e.kind in ('QUEUED', 'DEFERRED', 'RETRY', 'REQUEUED')
                            then page.status in ('PENDING', 'SENDING') and page.sent_at is null and case
-                               when page.status = 'SENDING' or e.kind = 'ALLOWED' then true
+                               when page.status = 'SENDING' then true
                                when e.kind = 'DEFERRED'
                                    then page.defer_reason is not distinct from e.reason and page.next_attempt_at is not distinct from e.until
                                when e.kind = 'RETRY'
                                    then page.defer_reason is not distinct from 'RETRY' and page.next_attempt_at is not distinct from e.until
                                        and page.error is not distinct from e.answer
-                               else page.defer_reason is null
+                               when e.kind = 'QUEUED' then page.defer_reason is null and page.next_attempt_at = page.scheduled_at
+                               -- What a run gave back untouched and without an hour keeps the one that it had.
+                               else page.defer_reason is null and (page.next_attempt_at = coalesce(e.until, e.at)
+                                   or (e.until is null and e.drip_run_id is not null))
                            end
                        when e.kind in ('SENT', 'CONFIRMED')
                            then page.sent_at is not null
@@ -332,16 +335,18 @@ async fn messages(tx: &mut Tx<'_>, report: &mut Report) -> Result<Option<Broken>
                                           not coalesce(bool_or(kind = 'REPLIED'), false),
                                           not coalesce(bool_or(kind = 'MACHINE_OPENED'), false),
                                           not coalesce(bool_or(kind = 'MACHINE_CLICKED'), false),
-                                          max(at) filter (where kind = 'UNSUBSCRIBED'))
-                                   from communication_events where communication_log_id = page.id)
+                                          (select max(at) from communication_events
+                                           where communication_log_id = page.id and kind = 'UNSUBSCRIBED'))
+                                   -- What was told before is of a copy that left before, and moved nothing.
+                                   from communication_events where communication_log_id = page.id and id > e.id)
                        else page.status = e.kind and page.sent_at is null
                            and (e.kind <> 'BLOCKED' or page.block_reason is not distinct from e.reason)
                            and (e.kind <> 'FAILED' or page.error is not distinct from e.answer)
                    end as fits
                    from communication_events e
                    where e.communication_log_id = page.id
-                       -- What came back says nothing of how it left.
-                       and e.kind not in ('UNSUBSCRIBED', 'DELIVERED', 'DELAYED', 'BOUNCED', 'COMPLAINED', 'OPENED', 'CLICKED',
+                       -- What came back says nothing of how it left, and that it might leave changes nothing.
+                       and e.kind not in ('ALLOWED', 'UNSUBSCRIBED', 'DELIVERED', 'DELAYED', 'BOUNCED', 'COMPLAINED', 'OPENED', 'CLICKED',
                            'REPLIED', 'AUTO_REPLIED', 'MACHINE_OPENED', 'MACHINE_CLICKED')
                    order by e.id desc limit 1
                ) fits on true"#,

@@ -236,7 +236,10 @@ async fn tell(tx: &mut Tx<'_>, now: DateTime<Utc>, ids: &[i64]) -> Result<()> {
          select message, $2, kind, answer from told
          where not exists (
              select from communication_events e
-             where e.communication_log_id = told.message and e.kind = told.kind and e.answer is not distinct from told.answer)
+             where e.communication_log_id = told.message and e.kind = told.kind and e.answer is not distinct from told.answer
+               -- What was told of a first copy says nothing of one that left later.
+               and e.id > coalesce((select max(left_by.id) from communication_events left_by
+                   where left_by.communication_log_id = told.message and left_by.kind in ('SENT', 'CONFIRMED')), 0))
          order by first",
         ids,
         now

@@ -41,10 +41,11 @@ const SHOWN: i64 = 8;
 const OFFERED: i64 = 100;
 
 /// Kinds that are asked about.
-const KINDS: [MessageType; 4] = [
+const KINDS: [MessageType; 5] = [
     MessageType::Promocional,
     MessageType::Newsletter,
     MessageType::Reactivation,
+    MessageType::VipEarlyAccess,
     MessageType::Transactional,
 ];
 

@@ -245,7 +245,7 @@ async fn save(
     shell: Shell,
     Form(form): Form<EmailForm>,
 ) -> Answer {
-    match super::change(&state, &actor, |channel| form.apply(channel)).await {
+    match super::change_channel(&state, &actor, |channel| form.apply(channel)).await {
         Ok(()) => Ok(Flash::good("El canal de correo quedó guardado.").to("/settings/email")),
         Err(error) => page(&state, shell, form, Errors::from_error(error)?).await,
     }

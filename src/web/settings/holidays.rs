@@ -194,7 +194,7 @@ async fn ask_again(
 ) -> Result<()> {
     let why = "Cambió el calendario de feriados: se revisa otra vez si puede salir.";
     let reasons = [DeferReason::Holiday, DeferReason::OutsideWindow];
-    asked_again::ask_again(tx, now, actor, None, &reasons, why).await.map(drop)
+    asked_again::ask_again(tx, now, actor, asked_again::Of::All, &reasons, why).await.map(drop)
 }
 
 async fn note(

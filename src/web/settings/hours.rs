@@ -111,7 +111,7 @@ async fn page(
     if page.errors.any() { html::invalid(&page) } else { html::page(&page) }
 }
 
-/// The channel that a link or a form names; email where it names none.
+/// The channel whose hours are shown; email where none is named.
 fn channel_of(code: &str) -> Channel {
     Channel::from_code(code).unwrap_or(Channel::Email)
 }
@@ -154,11 +154,14 @@ impl HoursForm {
     }
 
     /// Every fault at once.
-    fn parse(&self) -> Result<Sending> {
+    fn parse(&self) -> Result<(Channel, Sending)> {
         let mut wrong = Vec::new();
-        if self.weekdays.is_empty() {
-            let words = "Elige al menos un día: sin días no saldría ninguna campaña.";
-            wrong.push(FieldError::new("weekdays", words));
+        let channel = match self.communication_type.as_str() {
+            "" => Some(Channel::Email),
+            code => Channel::from_code(code),
+        };
+        if channel.is_none() {
+            wrong.push(FieldError::new("communication_type", "Elige un canal."));
         }
         let mut time = |field: &'static str, text: &str| {
             let text = text.trim();
@@ -170,20 +173,25 @@ impl HoursForm {
             read.ok()
         };
         let times = time("opens", &self.opens).zip(time("closes", &self.closes));
-        let (opens, closes) = times.unwrap_or_default();
-        if times.is_some() && opens >= closes {
-            let words = "La hora de término debe ser posterior a la de inicio.";
-            wrong.push(FieldError::new("closes", words));
+        let days = DAYS.map(|(code, _)| self.has(code));
+        let usual = BusinessHours::default();
+        let (opens, closes) = times.unwrap_or((usual.opens, usual.closes));
+        let business_hours =
+            BusinessHours { days, opens, closes, skip_holidays: self.skip_holidays.is_some() };
+        if let Err(Error::Invalid(faults)) = business_hours.validate() {
+            let here = |it: FieldError| {
+                if it.field == "days" { FieldError::new("weekdays", it.message) } else { it }
+            };
+            wrong.extend(faults.into_iter().map(here));
         }
         let daily_cap = ceiling::read("daily_cap", &self.daily_cap, &mut wrong);
         let per_minute = ceiling::read("per_minute", &self.per_minute, &mut wrong);
-        if !wrong.is_empty() {
-            return Err(Error::Invalid(wrong));
+        match channel {
+            Some(channel) if wrong.is_empty() => {
+                Ok((channel, Sending { business_hours, daily_cap, per_minute }))
+            }
+            _ => Err(Error::Invalid(wrong)),
         }
-        let days = DAYS.map(|(code, _)| self.has(code));
-        let business_hours =
-            BusinessHours { days, opens, closes, skip_holidays: self.skip_holidays.is_some() };
-        Ok(Sending { business_hours, daily_cap, per_minute })
     }
 }
 
@@ -205,14 +213,16 @@ async fn save_hours(
     shell: Shell,
     Form(form): Form<HoursForm>,
 ) -> Answer {
-    let channel = channel_of(&form.communication_type);
     match form.parse() {
-        Ok(it) => {
+        Ok((channel, it)) => {
             keep(&state, &actor, channel, it).await?;
             let to = format!("/settings/limits?channel={}#hours", channel.code());
-            Ok(Flash::good(format!("El horario de envío por {} quedó guardado.", channel.label())).to(&to))
+            Ok(Flash::good(format!("El horario de envío por {} quedó guardado.", channel.spoken())).to(&to))
         }
-        Err(error) => page(&state, shell, (channel, form), Errors::from_error(error)?).await,
+        Err(error) => {
+            let channel = channel_of(&form.communication_type);
+            page(&state, shell, (channel, form), Errors::from_error(error)?).await
+        }
     }
 }
 
@@ -221,15 +231,15 @@ async fn keep(state: &AppState, actor: &Actor, channel: Channel, it: Sending) ->
     match channel {
         Channel::Email => {
             let edit = |it| Ok(EmailChannel { business_hours, ..it });
-            super::change(state, actor, edit).await
+            super::change_channel(state, actor, edit).await
         }
         Channel::Sms => {
             let edit = |it| Ok(SmsChannel { business_hours, daily_cap, per_minute, ..it });
-            super::change(state, actor, edit).await
+            super::change_channel(state, actor, edit).await
         }
         Channel::Whatsapp => {
-            let value = WhatsappChannel { business_hours, daily_cap, per_minute };
-            super::save(state, actor, &value).await
+            let edit = |_| Ok(WhatsappChannel { business_hours, daily_cap, per_minute });
+            super::change_channel(state, actor, edit).await
         }
     }
 }

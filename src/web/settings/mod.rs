@@ -18,8 +18,9 @@ use super::{filters, flash, form, html, routes::Route, shell::Shell};
 use crate::{
     access::Actor,
     audit::{self, Change},
+    db::Tx,
     error::{Error, Result},
-    messaging::asked_again,
+    messaging::{asked_again, sending::OfChannel},
     settings::{self, Subject},
     state::AppState,
 };
@@ -60,12 +61,40 @@ pub(super) async fn change<S: Subject + PartialEq + Clone>(
     edit: impl FnOnce(S) -> Result<S>,
 ) -> Result<()> {
     let mut tx = state.db.begin().await?;
+    write(&mut tx, state, actor, edit).await?;
+    Ok(tx.commit().await?)
+}
+
+/// The same of a channel, whose messages that wait for what it said are asked about again.
+pub(super) async fn change_channel<S: OfChannel + PartialEq + Clone>(
+    state: &AppState,
+    actor: &Actor,
+    edit: impl FnOnce(S) -> Result<S>,
+) -> Result<()> {
+    let mut tx = state.db.begin().await?;
+    let (before, value) = write(&mut tx, state, actor, edit).await?;
+    if value.may_free(&before) {
+        let why = "Cambió el horario o el tope del canal: se revisa otra vez si puede salir.";
+        let of = asked_again::Of::Channel(S::CHANNEL);
+        let now = state.clock.now();
+        asked_again::ask_again(&mut tx, now, actor, of, asked_again::BY_THE_CHANNEL, why).await?;
+    }
+    Ok(tx.commit().await?)
+}
+
+/// What it was and became.
+async fn write<S: Subject + PartialEq + Clone>(
+    tx: &mut Tx<'_>,
+    state: &AppState,
+    actor: &Actor,
+    edit: impl FnOnce(S) -> Result<S>,
+) -> Result<(S, S)> {
     let now = state.clock.now();
-    settings::hold(&mut tx).await?;
-    let before: S = settings::load(&mut *tx, &state.config.first_values).await?;
+    settings::hold(tx).await?;
+    let before: S = settings::load(&mut **tx, &state.config.first_values).await?;
     let value = edit(before.clone())?;
     if before != value {
-        settings::save(&mut tx, now, actor.staff_id(), &value).await?;
+        settings::save(tx, now, actor.staff_id(), &value).await?;
         let document = |it: &S| serde_json::to_value(it).map_err(|it| Error::Internal(it.to_string()));
         let change = Change {
             action: "settings.update",
@@ -74,11 +103,7 @@ pub(super) async fn change<S: Subject + PartialEq + Clone>(
             after: Some(document(&value)?),
             ..Change::default()
         };
-        audit::record(&mut tx, now, actor, change).await?;
-        if value.may_free(&before) {
-            let why = "Cambió el horario o el tope del canal: se revisa otra vez si puede salir.";
-            asked_again::ask_again(&mut tx, now, actor, None, asked_again::BY_THE_CHANNEL, why).await?;
-        }
+        audit::record(tx, now, actor, change).await?;
     }
-    Ok(tx.commit().await?)
+    Ok((before, value))
 }

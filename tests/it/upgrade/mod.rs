@@ -1,11 +1,12 @@
 //! A base of an earlier version comes up to this one with all that it held; one of a newer version is left alone.
 
-use crate::{campaigns, tallies};
+use crate::{campaigns, duplicates, tallies};
 use llovizna::{
     accounts::keys,
     campaigns::drip,
     channels::Channel,
     db::{self, MIGRATIONS},
+    ids::ContactId,
     messaging::{
         drain::{Engine, Options},
         evidence::{seal, verify},
@@ -224,4 +225,35 @@ async fn who_wanted_no_offers_wants_no_early_access(beside: PgPool) {
     .unwrap();
     assert_eq!(refused, [("+56987654321".to_owned(), "SMS".to_owned())]);
     blank.drop(db).await;
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_no_that_a_joining_wrote_goes_with_it_after_the_upgrade_too(beside: PgPool) {
+    for kept_said in [None, Some(true), Some(false)] {
+        let (blank, db) = Blank::new(&beside).await;
+        MIGRATIONS.run_to(64, &db).await.unwrap();
+        let kept = duplicates::person(&db, ("Ana", "Soto"), "ana@sur.example", "", "").await;
+        let gone = duplicates::person(&db, ("Anita", "Soto"), "anita@sur.example", "", "").await;
+        let say = async |who: ContactId, allowed: bool| {
+            let sql = "insert into contact_preferences (contact_id, communication_type, message_type, allowed, updated_at)
+                 values ($1, 'EMAIL', 'PROMOCIONAL', $2, '2026-11-02')";
+            sqlx::query(sql).bind(who.0).bind(allowed).execute(&db).await.unwrap();
+        };
+        say(gone, false).await;
+        if let Some(allowed) = kept_said {
+            say(kept, allowed).await;
+        }
+        let joined = duplicates::join(&db, kept, gone, &[]).await.unwrap();
+        db::migrate(&db).await.unwrap();
+        let refuses = async |who: ContactId| -> bool {
+            let sql = "select exists (select from contact_preferences
+                 where contact_id = $1 and message_type = 'VIP_EARLY_ACCESS' and not allowed)";
+            sqlx::query_scalar(sql).bind(who.0).fetch_one(&db).await.unwrap()
+        };
+        assert!(refuses(kept).await, "{kept_said:?}");
+        duplicates::separate(&db, joined).await.unwrap();
+        let found = (refuses(kept).await, refuses(gone).await);
+        assert_eq!(found, (kept_said == Some(false), true), "{kept_said:?}");
+        blank.drop(db).await;
+    }
 }
