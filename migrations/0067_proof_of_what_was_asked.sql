@@ -56,3 +56,16 @@ create function message_is_as_proven(l communication_logs, facts bytea) returns 
     select facts = case octet_length(facts)
         when 32 then message_facts(l) when 64 then message_proof_of_text(l) else message_proof(l) end
 $$;
+
+-- The moments of a message are the earliest of its events: what was heard of later and had happened earlier moved the
+-- message alone.
+insert into communication_events (communication_log_id, at, kind)
+select l.id, moved.at, moved.kind
+from communication_logs l
+cross join lateral (values ('OPENED', l.opened_at), ('CLICKED', l.clicked_at), ('MACHINE_OPENED', l.machine_opened_at),
+    ('MACHINE_CLICKED', l.machine_clicked_at)) moved (kind, at)
+where coalesce(l.opened_at, l.clicked_at, l.machine_opened_at, l.machine_clicked_at) is not null and moved.at < (
+    select min(e.at) from communication_events e
+    where e.communication_log_id = l.id and (e.kind = moved.kind or (moved.kind = 'OPENED' and e.kind = 'CLICKED')))
+  -- Whoever followed a link has opened it too, and its event says when.
+  and not (moved.kind = 'OPENED' and l.clicked_at <= moved.at);

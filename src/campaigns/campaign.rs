@@ -12,7 +12,7 @@ use crate::{
     error::{Error, Result},
     ids::{CampaignId, TemplateId},
     messaging::{
-        asked_again,
+        asked_again::{self, Of},
         kinds::MessageType,
         template::{BodyFormat, Source},
         versions,
@@ -141,7 +141,7 @@ pub struct Campaign {
 }
 
 impl Campaign {
-    /// Until when its launch may still be taken back; none: it is a draft, or its time is over.
+    /// Until when its launch may still be taken back, also while it is paused; none: it is a draft, or its time is over.
     #[must_use]
     pub fn hold(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
         self.held_until.filter(|until| self.status.is_live() && now < *until)
@@ -419,15 +419,7 @@ pub async fn update(
         && (before.daily_cap, &before.business_hours) != (edit.daily_cap, &edit.business_hours)
     {
         let why = "Cambió el horario o el tope de la campaña: se revisa otra vez si puede salir.";
-        asked_again::ask_again(
-            tx,
-            now,
-            actor,
-            asked_again::Of::Campaign(id),
-            asked_again::BY_THE_CAMPAIGN,
-            why,
-        )
-        .await?;
+        asked_again::ask_again(tx, now, actor, Of::Campaign(id), asked_again::BY_THE_CAMPAIGN, why).await?;
     }
     let change = audit::Change {
         action: "campaign.update",

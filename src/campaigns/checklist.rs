@@ -176,6 +176,7 @@ pub async fn of(
         _ => None,
     };
     items.extend(checklist_audience::people(campaign, &preview, &later, undeclared, &edit));
+    items.extend(checklist_audience::for_everybody(campaign, &preview, &edit));
     items.extend(checklist_audience::twice(&mut *db, now, campaign, &preview).await?);
 
     let outlook = outlook::of(db, now, config, campaign).await?;

@@ -6,7 +6,12 @@ use super::{
     checklist::{Item, n, people_count},
     later::Later,
 };
-use crate::{error::Result, ids::ImportId, imports, messaging::kinds::BlockReason};
+use crate::{
+    error::Result,
+    ids::ImportId,
+    imports,
+    messaging::kinds::{BlockReason, MessageType},
+};
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
@@ -142,4 +147,21 @@ pub(super) fn people(
         );
     }
     items
+}
+
+/// What is for the best customers alone and goes to whoever is there; none: it is not that.
+pub(super) fn for_everybody(campaign: &Campaign, preview: &Preview, edit: &str) -> Option<Item> {
+    let is_wide =
+        campaign.message_type == MessageType::VipEarlyAccess && campaign.audience.segment_ids.is_empty();
+    (is_wide && preview.total > 0).then(|| {
+        Item::amber(
+            "early",
+            format!(
+                "Es un acceso anticipado VIP y su audiencia no usa ningún segmento: llega a {} sin mirar cuánto compran ni cuánto vienen.",
+                people_count(preview.total)
+            ),
+            "Elige un segmento de clientes VIP al editar la campaña, o usa otro tipo de mensaje.",
+        )
+        .at(format!("{edit}#field-segment_ids"))
+    })
 }

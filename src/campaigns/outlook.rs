@@ -174,6 +174,14 @@ async fn others(db: &mut PgConnection, campaign: &Campaign, channel_cap: Option<
 }
 
 impl Outlook {
+    /// When its hours open after `at`, in words; none: they are open then, hold nothing back, or never open.
+    #[must_use]
+    pub fn opens_after(&self, campaign: &Campaign, at: DateTime<Utc>) -> Option<String> {
+        let opens =
+            self.hours.next_open(at, &self.calendar).filter(|_| campaign.message_type.is_promotional())?;
+        (opens > at).then(|| day_and_hour(opens))
+    }
+
     /// When `ready` messages of `campaign`, and those who are free on `later` days, would leave from `now` on; none: to
     /// nobody, or never.
     #[must_use]

@@ -5,9 +5,21 @@ use super::{
     campaign::Campaign,
     checklist::{self, Item},
     outlook::Outlook,
+    trial,
     variants::{self, Measure, Plan, letter},
 };
-use crate::{chile::format, config::Config, error::Result, messaging::legal, settings::Business};
+use crate::{
+    chile::format,
+    config::Config,
+    error::Result,
+    messaging::{
+        legal,
+        template::{self, Source},
+        tracking::rewrite,
+        values::{self, Recipient},
+    },
+    settings::Business,
+};
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::PgConnection;
 
@@ -43,7 +55,7 @@ pub(super) async fn of(db: &mut PgConnection, asked: Asked<'_>) -> Result<Vec<It
     let form = format!("/campaigns/{}/variants", campaign.id);
     let mut items = texts(&asked, &form);
     items.extend(people(&asked, &form));
-    items.extend(measure(plan, campaign, &form));
+    items.extend(measure(&asked, &form));
     items.extend(time(&asked, &form));
     for (n, template) in variants::templates(db, campaign.id).await?.into_iter().enumerate() {
         let which = format!("del texto {}", letter(n + 1));
@@ -113,7 +125,25 @@ fn around(people: u64) -> String {
     }
 }
 
-fn measure(plan: &Plan, campaign: &Campaign, form: &str) -> Option<Item> {
+fn measure(asked: &Asked<'_>, form: &str) -> Option<Item> {
+    let Asked { config, business, campaign, plan, .. } = *asked;
+    if campaign.tracks && plan.by == Measure::Clicks {
+        let values = values::of(&Recipient::sample(), business, &trial::links(config));
+        let leads = |source: &Source| {
+            let filled = template::compile(source).ok().and_then(|it| it.render(&values).ok());
+            // What can't be filled is told of elsewhere.
+            let is_measured = |target: &String| !target.starts_with(&config.public_url);
+            filled.is_none_or(|it| rewrite::targets(&it.html).iter().any(is_measured))
+        };
+        return (!plan.sources(&campaign.source).iter().any(leads)).then(|| {
+            Item::amber(
+                "measure",
+                "El ganador se elige por clics de personas, y ningún texto tiene un enlace que se mida: los de correo y teléfono no se cuentan.",
+                "Sin clics, el resto recibe el texto A. Agrega un enlace a una página, o elige por aperturas o respuestas.",
+            )
+            .at(form)
+        });
+    }
     (!campaign.tracks && plan.by != Measure::Replies).then(|| {
         Item::amber(
             "measure",

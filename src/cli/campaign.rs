@@ -6,7 +6,7 @@ use crate::{
         campaign::{self, Status},
         launch, outlook, progress, status as life,
     },
-    error::Result,
+    error::{Error, Result},
     ids::CampaignId,
     messaging::{kinds::Status as MessageStatus, outbox::Enqueued},
     state::AppState,
@@ -84,7 +84,14 @@ async fn enqueue(state: &AppState, id: CampaignId) -> Result<Enqueued> {
     let (now, actor) = (state.clock.now(), Actor::CommandLine);
     let mut enqueued = Enqueued::default();
     let mut tx = state.db.begin().await?;
-    if campaign::get(&mut tx, id).await?.status == Status::Draft {
+    let status = campaign::get(&mut tx, id).await?.status;
+    if matches!(status, Status::Finished | Status::Cancelled) {
+        return Err(Error::refused(format!(
+            "La campaña {id} está {}: no se agregó a nadie a la cola.",
+            status.label().to_lowercase()
+        )));
+    }
+    if status == Status::Draft {
         // Who starts it from a shell asks for its queue at once.
         let held = TimeDelta::zero();
         enqueued = launch::launch(&mut tx, now, &actor, &state.config, id, held).await?.enqueued;

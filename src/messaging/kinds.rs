@@ -56,6 +56,11 @@ impl MessageType {
         MessageType::Other,
     ];
 
+    /// The kinds that a person is asked about: those that campaigns send and that may be declined.
+    pub fn asked_about() -> impl Iterator<Item = MessageType> {
+        MessageType::DECLINABLE.iter().copied().filter(|it| MessageType::OF_CAMPAIGNS.contains(it))
+    }
+
     /// Whether the message sells: only those need consent, are capped, keep to
     /// the business window and carry the legal footer (Ley 19.496 art. 28 B).
     #[must_use]

@@ -163,10 +163,12 @@ async fn live_of(
     } else {
         None
     };
-    let next = progress
-        .next_attempt_at
-        .filter(|at| waits && *at > now)
-        .map(|at| format!("El próximo mensaje puede salir el {}.", outlook::day_and_hour(at)));
+    let next = progress.next_attempt_at.filter(|at| waits && *at > now).map(|at| {
+        format!(
+            "El próximo mensaje se revisa el {}, y sale si nada más lo detiene.",
+            outlook::day_and_hour(at)
+        )
+    });
     let trouble = if waits { runs::trouble(&mut *db, Channel::Email).await? } else { None };
     let messages = |query: &str| format!("/messages?campaign={}&{query}", campaign.id);
     let mut blocked: Vec<Reason> = progress
@@ -265,6 +267,8 @@ struct ShowPage {
     /// Who cancelled it.
     cancelled_by: Option<String>,
     facts: Facts,
+    /// Once the launch can't be taken back any more, it waits for its hours until then; none: they are open.
+    opens: Option<String>,
     checklist: Option<Checklist>,
     /// That of a draft with its checklist: both ask the same of each person.
     calendar: Option<Calendar>,
@@ -328,7 +332,7 @@ async fn show(
     let campaign = campaign::get(&mut db, id).await?;
     let names = Names::load(&mut db, [&campaign.audience.chosen()]).await?;
     let files = imports::filenames(&mut *db, &campaign.audience.import_ids).await?;
-    let (mut checklist, mut live) = (None, None);
+    let (mut checklist, mut live, mut opens) = (None, None, None);
     let is_draft = campaign.status == Status::Draft;
     let facts = if is_draft && query.checklist == "1" {
         let found = checklist::of(&mut db, now, &state.config, &campaign).await?;
@@ -339,6 +343,9 @@ async fn show(
         let outlook = outlook::of(&mut db, now, &state.config, &campaign).await?;
         if !is_draft {
             live = Some(live_of(&mut db, now, &campaign, &outlook).await?);
+        }
+        if let Some(until) = campaign.hold(now) {
+            opens = outlook.opens_after(&campaign, until);
         }
         Facts::of(&campaign, &outlook, &names, &files)
     };
@@ -374,6 +381,7 @@ async fn show(
         campaign,
         cancelled_by,
         facts,
+        opens,
         checklist,
         calendar,
         live,
@@ -433,6 +441,7 @@ async fn live(
         campaign,
         cancelled_by: None,
         facts,
+        opens: None,
         checklist: None,
         calendar: None,
         live: Some(live),

@@ -165,10 +165,15 @@ async fn pause(
 ) -> Answer {
     let mut tx = state.db.begin().await?;
     let reason: String = form.reason.chars().take(500).collect();
+    let is_held = campaign::get(&mut tx, id).await?.hold(state.clock.now()).is_some();
     let result = life::pause(&mut tx, state.clock.now(), &actor, id, &reason).await;
     let result = commit(tx, result).await;
-    let done = Flash::plain("La campaña está en pausa. Lo que falta por enviar quedó en la cola.")
-        .undo(format!("/campaigns/{id}/resume"));
+    let words = if is_held {
+        "La campaña está en pausa. Todavía no se había puesto a nadie en la cola."
+    } else {
+        "La campaña está en pausa. Lo que falta por enviar quedó en la cola."
+    };
+    let done = Flash::plain(words).undo(format!("/campaigns/{id}/resume"));
     done_or_refused(result, done, &page_of(id))
 }
 

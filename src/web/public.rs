@@ -173,8 +173,7 @@ fn explained(kind: MessageType) -> &'static str {
 /// The boxes that the page shows: only what is sent, so that nobody is asked about messages that do not exist.
 fn offered<'a>(state: &'a AppState, known: &'a Known) -> impl Iterator<Item = (Channel, MessageType)> + 'a {
     let channels = known.channels.iter().filter(|it| state.senders.contains_key(it));
-    let kinds = || MessageType::DECLINABLE.iter().filter(|it| MessageType::OF_CAMPAIGNS.contains(it));
-    kinds().flat_map(move |kind| channels.clone().map(|channel| (*channel, *kind)))
+    MessageType::asked_about().flat_map(move |kind| channels.clone().map(move |channel| (*channel, kind)))
 }
 
 fn name_of(channel: Channel, kind: MessageType) -> String {

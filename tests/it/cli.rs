@@ -445,3 +445,19 @@ fn a_busy_port_is_one_sentence() {
     assert_eq!(output.status.code(), Some(1));
     assert!(said(&output.stderr).contains("ya está en uso"), "{}", said(&output.stderr));
 }
+
+#[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
+async fn a_campaign_that_is_over_takes_nobody_more(db: PgPool) {
+    let shell = Shell::on(&db);
+    let id: i64 = sqlx::query_scalar("select min(id) from campaigns").fetch_one(&db).await.unwrap();
+    for (status, said) in [("FINISHED", "está terminada"), ("CANCELLED", "está cancelada")] {
+        sqlx::query("update campaigns set status = $2, launched_at = now(), finished_at = now(), enqueue_done = true where id = $1")
+            .bind(id)
+            .bind(status)
+            .execute(&db)
+            .await
+            .unwrap();
+        let told = shell.refusal(&format!("campaign enqueue {id}"));
+        assert!(told.contains(said), "{told}");
+    }
+}

@@ -562,6 +562,17 @@ async fn a_yes_a_no_and_preferences_are_written_from_the_page(db: PgPool) {
         refused.iter().all(|it| !it.allowed && it.message_type != "PROMOCIONAL") && refused.len() == 8,
         "{refused:?}"
     );
+    let yes =
+        [("communication_type", "EMAIL"), ("basis", "CONSENT"), ("source", "Feria de Osorno, folio 12")];
+    assert_eq!(staff.post(&path("/consents"), &yes).await.status, StatusCode::SEE_OTHER);
+    let page = staff.get(&path("")).await.text();
+    assert!(
+        page.contains("Recibe promociones") && page.contains("Prefirió no recibir 4 de 5 tipos"),
+        "{page}"
+    );
+    assert_eq!(staff.post(&path("/preferences"), &[]).await.status, StatusCode::SEE_OTHER);
+    let page = staff.get(&path("")).await.text();
+    assert!(page.contains("No quiere promociones") && !page.contains("Recibe promociones"), "{page}");
     let half = staff.post(&path("/quiet-hours"), &[("quiet_from", "21:00")]).await;
     assert_eq!(half.status, StatusCode::UNPROCESSABLE_ENTITY);
     assert!(half.body.contains("value=\"21:00\""));

@@ -101,6 +101,9 @@ async fn moments_that_nobody_told_are_found(db: PgPool) {
     ] {
         is_found(&app, lies, "status in ('SENT', 'REPLIED')", Fault::StatusChanged).await;
     }
+    for lies in ["attempts = 7", "error = 'nadie'", "defer_reason = 'QUIET_HOURS'"] {
+        is_found(&app, lies, "status in ('SENT', 'REPLIED')", Fault::StatusChanged).await;
+    }
     is_found(&app, "replied_at = sent_at", "status = 'SENT'", Fault::StatusChanged).await;
     is_found(&app, "replied_at = null", "status = 'REPLIED'", Fault::StatusChanged).await;
     is_found(&app, "error = '550 5.7.1 blocked'", "status = 'FAILED'", Fault::StatusChanged).await;

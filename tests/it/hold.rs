@@ -175,6 +175,9 @@ async fn it_is_paused_and_cancelled_in_its_time_as_at_any_other(db: PgPool) {
     let path = format!("/campaigns/{id}");
     app.post(&format!("{path}/pause"), &[]).await;
     assert_eq!(get(&app, id).await.status, Status::Paused);
+    let page = app.get(&path).await;
+    let text = page.text();
+    assert!(text.contains("Todavía no ha empezado") && !text.contains("Empieza en"), "{text}");
     app.post(&format!("{path}/launch?_method=DELETE"), &[]).await;
     let it = get(&app, id).await;
     assert_eq!((it.status, it.pause_reason), (Status::Draft, None));
@@ -234,4 +237,19 @@ async fn what_is_foretold_begins_with_the_first_run_after_the_hold(db: PgPool) {
     app.state.clock.advance(TimeDelta::seconds(30));
     let held = calendar(&app).await;
     assert!(held.contains(first), "{held}");
+}
+
+#[sqlx::test(migrator = "MIGRATIONS")]
+async fn where_its_hours_are_closed_it_says_when_they_open(db: PgPool) {
+    let app = holding(db);
+    let id = just_started(&app).await;
+    let page = async || app.get(&format!("/campaigns/{id}")).await.text();
+    assert!(!page().await.contains("Después espera a su horario"));
+    let fields = [("weekdays", "tue"), ("opens", "11:00"), ("closes", "13:00")];
+    assert_eq!(app.post("/settings/hours", &fields).await.status, StatusCode::SEE_OTHER);
+    let text = page().await;
+    assert!(
+        text.contains("Después espera a su horario: sale desde el martes 24-11-2026 a las 11:00"),
+        "{text}"
+    );
 }

@@ -19,7 +19,7 @@ use llovizna::{
     db::MIGRATIONS,
     error::Error,
     ids::CampaignId,
-    messaging::kinds::{DeferReason, Status as MessageStatus},
+    messaging::kinds::{DeferReason, MessageType, Status as MessageStatus},
 };
 use sqlx::PgPool;
 
@@ -414,4 +414,43 @@ async fn whoever_lacks_what_any_of_the_texts_needs_is_told_wherever_it_is_forese
     assert!(again.contains(counted) && again.contains("3: Falta un dato"), "{again}");
     let new = app.post("/campaigns/audience", &fields).await.text();
     assert!(new.contains("la recibirían 4 ."), "{new}");
+}
+
+#[sqlx::test(migrator = "MIGRATIONS")]
+async fn clicks_that_cannot_be_counted_are_told_before_the_start(db: PgPool) {
+    let app = app(db);
+    let id = draft(&app, 3).await;
+    let measured = async |body: &str| {
+        let body = body.to_owned();
+        save(&app, id, |it| it.source.body = body).await.unwrap();
+        let campaign = get(&app, id).await;
+        let mut db = app.state.db.acquire().await.unwrap();
+        let found = checklist::of(&mut db, app.now(), &app.state.config, &campaign).await.unwrap();
+        found.items.iter().find(|it| it.key == "measure").map(|it| it.found.clone())
+    };
+    let told = measured("Hola: escribe a hola@lluviasur.example").await;
+    assert!(
+        told.as_ref().is_some_and(|it| it.contains("ningún texto tiene un enlace que se mida")),
+        "{told:?}"
+    );
+    assert_eq!(measured("Hola: mira https://tienda.example/oferta").await, None);
+}
+
+#[sqlx::test(migrator = "MIGRATIONS")]
+async fn early_access_for_everybody_is_told_before_the_start(db: PgPool) {
+    let app = app(db);
+    let id = draft(&app, 3).await;
+    let told = async || {
+        let campaign = get(&app, id).await;
+        let mut db = app.state.db.acquire().await.unwrap();
+        let found = checklist::of(&mut db, app.now(), &app.state.config, &campaign).await.unwrap();
+        found.items.iter().find(|it| it.key == "early").map(|it| it.found.clone())
+    };
+    assert_eq!(told().await, None, "an offer is for whom it is for");
+    save(&app, id, |it| it.message_type = MessageType::VipEarlyAccess).await.unwrap();
+    assert!(told().await.is_some_and(|it| it.contains("llega a 3 personas")));
+    let segment: i64 =
+        sqlx::query_scalar("select min(id) from segments").fetch_one(&app.state.db).await.unwrap();
+    save(&app, id, |it| it.audience.segment_ids = vec![segment]).await.unwrap();
+    assert_eq!(told().await, None);
 }

@@ -294,8 +294,8 @@ async fn events(tx: &mut Tx<'_>, after: i64, seals: &[Seal], report: &mut Report
     Ok(missing.next().map(gone))
 }
 
-/// Each message is where its last event brought it, and what it was then, where it ended without leaving. Of what came
-/// back only that it did is compared: an earlier moment that is told later moves the message and no event.
+/// Each message is where its last event brought it, and what it was then, where it ended without leaving. Of arrivals and
+/// answers only that there were any is compared: their events say when we heard of it.
 async fn messages(tx: &mut Tx<'_>, report: &mut Report) -> Result<Option<Broken>> {
     let mut last = 0;
     loop {
@@ -314,7 +314,7 @@ async fn messages(tx: &mut Tx<'_>, report: &mut Report) -> Result<Option<Broken>
                                when e.kind = 'DEFERRED'
                                    then page.defer_reason is not distinct from e.reason and page.next_attempt_at is not distinct from e.until
                                when e.kind = 'RETRY'
-                                   then page.defer_reason is not distinct from 'RETRY' and page.next_attempt_at is not distinct from e.until
+                                   then page.attempts = e.attempt and page.defer_reason is not distinct from 'RETRY' and page.next_attempt_at is not distinct from e.until
                                        and page.error is not distinct from e.answer
                                when e.kind = 'QUEUED' then page.defer_reason is null and page.next_attempt_at = page.scheduled_at
                                -- What a run gave back untouched and without an hour keeps the one that it had.
@@ -323,23 +323,24 @@ async fn messages(tx: &mut Tx<'_>, report: &mut Report) -> Result<Option<Broken>
                            end
                        when e.kind in ('SENT', 'CONFIRMED')
                            then page.sent_at is not null
-                               and row(page.status collate "C", page.delivered_at is null, page.opened_at is null, page.clicked_at is null,
-                                    page.replied_at is null, page.machine_opened_at is null, page.machine_clicked_at is null,
-                                    page.unsubscribed_at) is not distinct from (
+                               and page.defer_reason is null and (page.error is null or page.status = 'BOUNCED')
+                               and (e.attempt is null or page.attempts = e.attempt)
+                               and row(page.status collate "C", page.delivered_at is null, page.replied_at is null, page.opened_at,
+                                    page.clicked_at, page.machine_opened_at, page.machine_clicked_at, page.unsubscribed_at) is not distinct from (
                                    select row(coalesce(max(kind) filter (where kind = 'REPLIED'), max(kind) filter (where kind = 'CLICKED'),
                                               max(kind) filter (where kind = 'OPENED'), max(kind) filter (where kind = 'BOUNCED'),
                                               max(kind) filter (where kind = 'DELIVERED'), 'SENT') collate "C",
                                           not coalesce(bool_or(kind = 'DELIVERED'), false),
-                                          not coalesce(bool_or(kind in ('OPENED', 'CLICKED')), false),
-                                          not coalesce(bool_or(kind = 'CLICKED'), false),
                                           not coalesce(bool_or(kind = 'REPLIED'), false),
-                                          not coalesce(bool_or(kind = 'MACHINE_OPENED'), false),
-                                          not coalesce(bool_or(kind = 'MACHINE_CLICKED'), false),
+                                          min(at) filter (where kind in ('OPENED', 'CLICKED')),
+                                          min(at) filter (where kind = 'CLICKED'),
+                                          min(at) filter (where kind = 'MACHINE_OPENED'),
+                                          min(at) filter (where kind = 'MACHINE_CLICKED'),
                                           (select max(at) from communication_events
                                            where communication_log_id = page.id and kind = 'UNSUBSCRIBED'))
                                    -- What was told before is of a copy that left before, and moved nothing.
                                    from communication_events where communication_log_id = page.id and id > e.id)
-                       else page.status = e.kind and page.sent_at is null
+                       else page.status = e.kind and page.sent_at is null and page.defer_reason is null
                            and (e.kind <> 'BLOCKED' or page.block_reason is not distinct from e.reason)
                            and (e.kind <> 'FAILED' or page.error is not distinct from e.answer)
                    end as fits

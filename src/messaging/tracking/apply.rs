@@ -277,7 +277,9 @@ impl Found {
              where not exists (
                  select from communication_events e
                  where e.communication_log_id = told.id and e.kind = told.kind and e.reason is not distinct from told.reason
-                   and e.answer is not distinct from told.target)
+                   and e.answer is not distinct from told.target
+                   -- Earlier than what it told so far: the moments of the message are the earliest of its events.
+                   and e.at <= told.at)
              order by at, id",
             &self.ids,
             &self.kinds,

@@ -177,6 +177,7 @@ pub(super) async fn reaches(
     contact: &Contact,
     today: NaiveDate,
 ) -> Result<Vec<Reach>, Error> {
+    let chosen = preferences::of(&mut *db, contact.id).await?;
     let mut reaches = Vec::new();
     for channel in Channel::ALL {
         let suppressions = match contact.destination(channel) {
@@ -187,7 +188,12 @@ pub(super) async fn reaches(
         // Whoever has no basis may have said no, themselves or as one who was joined into them.
         let said_no = contact.basis(channel).is_none()
             && consent::said_no(&mut *db, contact.id, channel.code()).await?;
-        reaches.push(reach(contact, channel, suppressions, rhythm, said_no));
+        let is_no = |kind: &MessageType| {
+            let is_it = |it: &Preference| it.channel == channel && it.message_type == kind.code();
+            chosen.iter().any(|it| is_it(it) && !it.allowed)
+        };
+        let declined = (MessageType::asked_about().filter(is_no).count(), MessageType::asked_about().count());
+        reaches.push(reach(contact, channel, suppressions, rhythm, said_no, declined));
     }
     Ok(reaches)
 }
@@ -198,6 +204,7 @@ fn reach(
     suppressions: Vec<Suppression>,
     rhythm: Rhythm,
     said_no: bool,
+    (declined, all): (usize, usize),
 ) -> Reach {
     let basis = contact.basis(channel);
     let destination = match (channel, contact.destination(channel)) {
@@ -222,10 +229,18 @@ fn reach(
         (badge("Excluido", "red", "ban"), format!("{what} desde el {since}: {}.", it.reason.in_sentence()))
     } else if let Some(basis) = basis {
         let badge = match rhythm.paused_until {
+            _ if declined == all => badge("No quiere promociones", "secondary", "circle-x"),
             Some(_) => badge("En pausa", "yellow", "player-pause"),
             None => badge("Recibe promociones", "green", "circle-check"),
         };
-        (badge, format!("Base legal: {}.{}", basis.label().to_lowercase(), asked_for(rhythm)))
+        let chose = match declined {
+            0 => String::new(),
+            _ if declined == all => {
+                format!(" Prefirió no recibir ninguno de los {all} tipos de promociones.")
+            }
+            _ => format!(" Prefirió no recibir {declined} de {all} tipos de promociones."),
+        };
+        (badge, format!("Base legal: {}.{}{chose}", basis.label().to_lowercase(), asked_for(rhythm)))
     } else {
         let meaning = if said_no {
             "Hay un no a las promociones, suyo o de una ficha unida: solo recibe mensajes de servicio."

@@ -4,6 +4,7 @@ use super::{after, asks, count, paths, person, sent, settle, status};
 use crate::{
     campaigns::{app, execute, seeded},
     duplicates::join,
+    evidence::{behind_its_back, sealed, verified},
     support::TestApp,
 };
 use axum::{body::Body, http::Method};
@@ -360,4 +361,46 @@ async fn a_machine_that_goes_through_many_links_is_one_to_its_last(db: PgPool) {
     let (person, first) = (emails[1].message, app.now());
     seconds(&app, person, 62, |second| (second % 4 == 0).then_some(second / 4 % 2 + 1)).await;
     assert_eq!(moments(&app, person).await, (Some(first), Some(first)));
+}
+
+#[sqlx::test(migrator = "MIGRATIONS")]
+async fn what_is_heard_of_later_and_happened_earlier_is_told_and_proven(db: PgPool) {
+    let app = app(db);
+    let (_, emails) = sent(&app, 1, true).await;
+    let message = emails[0].message;
+    let hit = async |minutes: i32, link: Option<i32>| {
+        sqlx::query(
+            "insert into tracking_hits (communication_log_id, link, at, due_at)
+             select id, $2, sent_at + make_interval(mins => $1), sent_at from communication_logs",
+        )
+        .bind(minutes)
+        .bind(link)
+        .execute(&app.state.db)
+        .await
+        .unwrap();
+    };
+    app.state.clock.advance(TimeDelta::hours(2));
+    for (minutes, link) in [(60, None), (30, None), (90, None), (40, Some(1)), (20, Some(1)), (50, Some(2))] {
+        hit(minutes, link).await;
+        settle(&app).await;
+    }
+    let moments: (i32, i32) = sqlx::query_as(
+        "select (extract(epoch from opened_at - sent_at) / 60)::int, (extract(epoch from clicked_at - sent_at) / 60)::int
+         from communication_logs",
+    )
+    .fetch_one(&app.state.db)
+    .await
+    .unwrap();
+    assert_eq!(moments, (20, 20));
+    sealed(&app).await;
+    assert_eq!(verified(&app).await.broken, None, "{:?}", after(&app, message).await);
+    for lie in
+        ["opened_at = opened_at - interval '1 minute'", "clicked_at = clicked_at + interval '1 minute'"]
+    {
+        behind_its_back(&app, format!("update communication_logs set {lie}").leak()).await;
+        assert!(verified(&app).await.broken.is_some(), "{lie}");
+        let back = if lie.contains('+') { lie.replace('+', "-") } else { lie.replace("at - ", "at + ") };
+        behind_its_back(&app, format!("update communication_logs set {back}").leak()).await;
+    }
+    assert_eq!(verified(&app).await.broken, None);
 }
