@@ -191,7 +191,7 @@ pub async fn update(
 ) -> Result<()> {
     check(max_messages, days)?;
     let before = sqlx::query!(
-        "select communication_type, max_messages, days from frequency_caps where id = $1 for update",
+        "select communication_type, message_type, max_messages, days from frequency_caps where id = $1 for update",
         id
     )
     .fetch_optional(&mut **tx)
@@ -207,12 +207,18 @@ pub async fn update(
     .execute(&mut **tx)
     .await
     .on_constraint("frequency_caps_once", taken)?;
+    let document = |max_messages: i64, days: i64| {
+        serde_json::json!({
+            "communication_type": before.communication_type, "message_type": before.message_type,
+            "max_messages": max_messages, "days": days
+        })
+    };
     let change = audit::Change {
         action: "frequency_cap.update",
         subject_kind: "frequency_cap",
         subject_id: Some(id),
-        before: Some(serde_json::json!({ "max_messages": before.max_messages, "days": before.days })),
-        after: Some(serde_json::json!({ "max_messages": max_messages, "days": days })),
+        before: Some(document(before.max_messages.into(), before.days.into())),
+        after: Some(document(max_messages.into(), days.into())),
     };
     audit::record(tx, now, actor, change).await?;
     ask_again(tx, now, actor, Channel::from_code(&before.communication_type)).await

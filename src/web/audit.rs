@@ -10,10 +10,11 @@ use crate::{
     access::Permission,
     accounts::staff::{self, StaffUser},
     audit::{self, Entry, Filter, Place},
-    chile::format,
+    chile::{business_hours::BusinessHours, format},
     contacts::{company, pipeline::stages},
     error::Result,
     ids::StaffId,
+    scheduler::jobs,
     state::AppState,
 };
 use askama::Template;
@@ -217,10 +218,28 @@ fn line(entry: Entry, names: &Names) -> Line {
         at: entry.at,
         what,
         fields: differences(entry.before.as_ref(), entry.after.as_ref(), names),
+        subject: match particulars(&entry) {
+            Some(it) => format!("{subject} ({it})"),
+            None => subject,
+        },
         actor: entry.actor,
         link,
-        subject,
     }
+}
+
+/// Which one it was, of what has no page that its number leads to: a job by its title, a cap by what it counts.
+fn particulars(entry: &Entry) -> Option<String> {
+    let document = entry.after.as_ref().or(entry.before.as_ref())?;
+    if entry.subject_kind == "job" {
+        return document.as_str().and_then(jobs::find).map(|it| it.label.to_owned());
+    }
+    let field = |name: &str| Some(audit_fields::value(name, document.get(name)?.as_str()?));
+    if entry.subject_kind != "frequency_cap" {
+        return None;
+    }
+    let channel = field("communication_type")?;
+    let kind = field("message_type").unwrap_or_else(|| "todos los promocionales".to_owned());
+    Some(format!("{channel}, {kind}"))
 }
 
 /// The page of a row.
@@ -277,6 +296,8 @@ fn said(name: &str, value: &Value, called: &Names) -> Option<String> {
         Value::Array(items) => {
             items.iter().map(|it| said(name, it, called).unwrap_or_default()).collect::<Vec<_>>().join(", ")
         }
+        Value::Object(_) if name == "business_hours" => serde_json::from_value(value.clone())
+            .map_or_else(|_| value.to_string(), |it: BusinessHours| it.describe()),
         Value::Object(_) if name == "rule" => {
             let conditions = i64::try_from(conditions(value)).unwrap_or(i64::MAX);
             format::count(conditions, "condición", "condiciones")
@@ -325,6 +346,16 @@ mod tests {
             told,
             [("activa", Some("sí"), Some("no")), ("rol", Some("Equipo"), Some("Administrador"))]
         );
+    }
+
+    #[test]
+    fn hours_are_told_as_their_own_page_words_them() {
+        let after = json!({ "business_hours": {
+            "days": [true, true, true, true, true, false, false], "opens": "09:00:00", "closes": "18:00:00",
+            "skip_holidays": true,
+        }});
+        let told = differences(None, Some(&after), &Names::default());
+        assert_eq!(told[0].after.as_deref(), Some("lunes a viernes de 09:00 a 18:00, salvo feriados"));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use crate::{
     access::Role,
     bulk_actions,
-    campaigns::campaign,
+    campaigns::{campaign, variants::Measure},
     channels::Channel,
     chile::{comunas, format},
     contacts::{
@@ -44,6 +44,18 @@ const FIELDS: &[(&str, &str)] = &[
     ("warm_up_ceiling", "máximo del calentamiento"),
     ("business_hours", "horario"),
     ("days", "días"),
+    ("held_until", "espera hasta"),
+    ("hold_seconds", "segundos de espera"),
+    ("remark", "qué tan clara es la diferencia"),
+    ("sample", "cada texto de la prueba"),
+    ("winner", "texto elegido"),
+    ("text", "texto"),
+    ("sent", "enviados"),
+    ("opened", "abiertos"),
+    ("clicked", "con clic"),
+    ("replied", "respondidos"),
+    ("segment_ids", "segmentos"),
+    ("list_ids", "listas"),
     ("min_days", "días entre mensajes"),
     ("paused_until", "pausa hasta"),
     ("asked_on", "lo pidió el"),
@@ -223,6 +235,7 @@ fn code(field: &str, code: &str) -> Option<&'static str> {
             .map(Status::label)
             .or_else(|| IMPORTS.iter().find(|it| it.code() == code).map(|it| it.label()))
             .or_else(|| campaign::Status::from_code(code).map(campaign::Status::label)),
+        "by" => Measure::from_code(code).map(Measure::label),
         "approval" => Approval::from_code(code).map(Approval::label),
         "body_format" => Some(BodyFormat::from_code(code).label()),
         _ => None,

@@ -198,6 +198,8 @@ async fn frequency_caps_are_added_changed_and_removed(db: PgPool) {
         app.post(&format!("/settings/caps/{id}?_method=DELETE"), &[]).await.status,
         StatusCode::NOT_FOUND
     );
+    let audit = app.get("/audit?kind=frequency_cap").await.text();
+    assert!(audit.contains("(Correo, Boletín)"), "{audit}");
 }
 
 #[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]
