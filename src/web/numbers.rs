@@ -1,15 +1,14 @@
 //! Whole numbers as they are typed into a form: what they mean, or what is wrong with them, which is that they are no
 //! numbers, or less than the field may hold. How much is too much says whoever keeps them.
 
-use crate::chile::{format, pesos};
+use crate::chile::{self, format, pesos};
 
 /// `text`, from `least` on: `1.000` is a thousand.
 ///
 /// # Errors
 /// What is wrong, as a sentence without its full stop.
 pub(super) fn whole<T: TryFrom<i64>>(text: &str, least: i64) -> Result<T, String> {
-    let bare: String = text.chars().filter(|it| !it.is_whitespace() && *it != '.').collect();
-    judged(bare.parse().ok(), least)
+    judged(chile::whole::read(text), least)
 }
 
 /// The same of an amount of pesos, as people write them.
@@ -17,7 +16,7 @@ pub(super) fn whole<T: TryFrom<i64>>(text: &str, least: i64) -> Result<T, String
 /// # Errors
 /// As [`whole`].
 pub(super) fn of_pesos<T: TryFrom<i64>>(text: &str, least: i64) -> Result<T, String> {
-    judged(pesos::whole(text), least)
+    judged(pesos::typed(text), least)
 }
 
 fn judged<T: TryFrom<i64>>(read: Option<i64>, least: i64) -> Result<T, String> {
@@ -45,9 +44,13 @@ mod tests {
         check("0", 1, Err("Escribe un número desde 1"));
         check("treinta", 1, Err("Escribe un número entero, desde 1"));
         check("", 0, Err("Escribe un número entero, desde 0"));
+        for text in ["1.5", "12.50", "1.00"] {
+            check(text, 0, Err("Escribe un número entero, desde 0"));
+        }
         check("2,5", 0, Err("Escribe un número entero, desde 0"));
         check("99999999999", 1, Err("Escribe un número más bajo"));
         assert_eq!(of_pesos::<u32>("$15.990", 0), Ok(15_990));
+        assert_eq!(of_pesos::<u32>("$1.50", 0), Err("Escribe un número entero, desde 0".to_owned()));
         assert_eq!(of_pesos::<u32>("-$3", 200), Err("Escribe un número desde 200".to_owned()));
     }
 }
