@@ -46,12 +46,21 @@ pub struct FieldError {
     pub field: &'static str,
     /// What is wrong and what to do, in Spanish.
     pub message: String,
+    /// Which part of the field it is about, from 0 on; none: the field as a whole.
+    #[serde(skip)]
+    pub part: Option<usize>,
 }
 
 impl FieldError {
     /// The field `field` is wrong for the reason `message`.
     pub fn new(field: &'static str, message: impl Into<String>) -> FieldError {
-        FieldError { field, message: message.into() }
+        FieldError { field, message: message.into(), part: None }
+    }
+
+    /// The same about the part of the field at `place`.
+    #[must_use]
+    pub fn of_part(self, place: usize) -> FieldError {
+        FieldError { part: Some(place), ..self }
     }
 }
 

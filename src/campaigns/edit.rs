@@ -115,7 +115,10 @@ impl Edit {
             ));
         }
         if self.daily_cap.is_some_and(|it| !(1..=10_000_000).contains(&it)) {
-            found.push(FieldError::new("daily_cap", "Escribe un número mayor que cero, o déjalo en blanco."));
+            found.push(FieldError::new(
+                "daily_cap",
+                "Escribe un número entre 1 y 10.000.000, o déjalo en blanco.",
+            ));
         }
         if self.spacing_seconds > 60 {
             found.push(FieldError::new("spacing_seconds", "Escribe un número de segundos entre 0 y 60."));

@@ -5,6 +5,7 @@ pub mod spreadsheet;
 pub mod time;
 pub mod slots;
 pub mod format;
+pub mod whole;
 pub mod pesos;
 pub mod rut;
 pub mod phone;

@@ -1,25 +1,36 @@
 //! How amounts of pesos are read, however people and spreadsheets write them.
-//! The one home of what a dot means.
+//! The one home of what a dot means, with [`super::whole`], where no decimals are meant.
 
-use super::text::tidy;
+use super::{text::tidy, whole};
 
 /// A whole number as people and spreadsheets write it: `$15.990`, `15990`, `15.990,00`, `15990.0`, `1,234,567`.
 /// Decimals are dropped: the peso has none.
 #[must_use]
 pub fn whole(text: &str) -> Option<i64> {
+    let (negative, digits) = undressed(text);
+    signed(negative, without_decimals(&digits)?.parse().ok()?)
+}
+
+/// An amount as it is typed into a form: `$15.990`, `15990`. Whoever types decimals means another amount than what would be
+/// left of it, and is asked again.
+#[must_use]
+pub fn typed(text: &str) -> Option<i64> {
+    let (negative, digits) = undressed(text);
+    signed(negative, whole::read(&digits).filter(|it| *it >= 0)?)
+}
+
+/// Whether the amount is below zero, and what is left without signs of money.
+fn undressed(text: &str) -> (bool, String) {
     let text = tidy(text).to_uppercase();
     let text = text.replace("CLP", "").replace(['$', ' ', '\u{a0}'], "");
     let text = text.strip_suffix(".-").or_else(|| text.strip_suffix(",-")).unwrap_or(&text);
-    let (negative, digits) = match text.strip_prefix('-') {
-        Some(rest) => (true, rest),
-        None => match text.strip_prefix('(').and_then(|it| it.strip_suffix(')')) {
-            Some(rest) => (true, rest),
-            None => (false, text),
-        },
-    };
-    let digits = without_decimals(digits)?;
-    let number = digits.parse::<i64>().ok()?;
-    Some(if negative { -number } else { number })
+    let negative =
+        text.strip_prefix('-').or_else(|| text.strip_prefix('(').and_then(|it| it.strip_suffix(')')));
+    (negative.is_some(), negative.unwrap_or(text).to_owned())
+}
+
+fn signed(negative: bool, number: i64) -> Option<i64> {
+    if negative { number.checked_neg() } else { Some(number) }
 }
 
 /// Hundredths of a peso, for what costs less than many pesos a piece: `12,5`, `$ 9.85`, `15`.
@@ -77,6 +88,25 @@ mod tests {
             ("doce", None),
         ] {
             assert_eq!(hundredths(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn who_types_decimals_is_not_taken_for_another_amount() {
+        for (text, expected) in [
+            ("15990", Some(15_990)),
+            ("$15.990", Some(15_990)),
+            ("$ 1.234.567.-", Some(1_234_567)),
+            ("CLP 5.000", Some(5_000)),
+            ("-$5.000", Some(-5_000)),
+            ("(5.000)", Some(-5_000)),
+            ("15.990,00", None),
+            ("15990.0", None),
+            ("$1.50", None),
+            ("--5", None),
+            ("$", None),
+        ] {
+            assert_eq!(typed(text), expected, "{text}");
         }
     }
 

@@ -61,15 +61,15 @@ pub(super) async fn run(state: &AppState, args: &Args, as_json: bool) -> Result<
     if as_json {
         return serde_json::to_string(&report).map_err(|it| Error::Internal(it.to_string()));
     }
-    let mut db = state.db.acquire().await?;
-    let why = held_back::of(&mut db, engine.clock.now(), args.channel).await?.in_words(report.sent);
+    if report.status == "already_running" {
+        return Ok("Ya hay una corrida en curso: no se hizo nada.".to_owned());
+    }
+    let first = &state.config.first_values;
+    let why = held_back::in_words(&state.db, first, engine.clock.now(), args.channel).await;
     Ok(format!("{}\n{why}", in_words(&report)).trim_end().to_owned())
 }
 
 fn in_words(report: &RunReport) -> String {
-    if report.status == "already_running" {
-        return "Ya hay una corrida en curso: no se hizo nada.".to_owned();
-    }
     let mut text = String::new();
     if report.dry_run {
         text.push_str("Simulación: no se escribió ni se envió nada.\n");

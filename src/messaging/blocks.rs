@@ -125,16 +125,18 @@ pub fn read(body: &str) -> Vec<Block> {
 /// What is wrong, each with its block.
 #[must_use]
 pub fn problems(blocks: &[Block]) -> Vec<FieldError> {
-    let each = (1..).zip(blocks).flat_map(|(n, it)| {
-        it.problems().into_iter().map(move |said| FieldError::new("body", named(n, it, &said)))
-    });
+    let each = blocks
+        .iter()
+        .enumerate()
+        .flat_map(|(place, it)| it.problems().into_iter().map(move |said| fault(place, it, &said)));
     each.collect()
 }
 
-/// `said` of the `n`th block.
+/// `said` of the block at `place`, which is named in it for whoever sees no blocks.
 #[must_use]
-pub fn named(n: usize, block: &Block, said: &str) -> String {
-    format!("Bloque {n} ({}): {said}", block.kind.label().to_lowercase())
+pub fn fault(place: usize, block: &Block, said: &str) -> FieldError {
+    let kind = block.kind.label().to_lowercase();
+    FieldError::new("body", format!("Bloque {} ({kind}): {said}", place + 1)).of_part(place)
 }
 
 /// The MJML that the blocks make.
@@ -264,6 +266,7 @@ mod tests {
                 found.iter().any(|it| it.message.starts_with("Bloque 2 (") && it.message.contains(part)),
                 "{part}: {found:?}"
             );
+            assert!(found.iter().all(|it| it.part == Some(1)), "{found:?}");
         };
         check(block(BlockKind::Text, " ", "", ""), "está vacío");
         check(block(BlockKind::Button, "Ver", "javascript:alert(1)", ""), "a dónde lleva");

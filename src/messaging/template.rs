@@ -223,9 +223,9 @@ fn urlencode(value: &Value) -> std::result::Result<String, minijinja::Error> {
 fn problems_of_blocks(body: &str) -> Vec<FieldError> {
     let blocks = blocks::read(body);
     let mut problems = blocks::problems(&blocks);
-    for (n, block) in (1..).zip(&blocks) {
+    for (place, block) in blocks.iter().enumerate() {
         let found = block.texts().flat_map(|text| problems_of("body", text));
-        problems.extend(found.map(|it| FieldError::new("body", blocks::named(n, block, &it.message))));
+        problems.extend(found.map(|it| blocks::fault(place, block, &it.message)));
     }
     problems
 }

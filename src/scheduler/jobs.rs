@@ -115,8 +115,8 @@ async fn drip(state: AppState, stop: CancellationToken, trigger: Trigger) -> Res
     // Who asked for it now looks for what did not leave; a run at its hour comes again.
     let why = match trigger {
         Trigger::Panel | Trigger::CommandLine => {
-            let mut db = state.db.acquire().await?;
-            held_back::of(&mut db, state.clock.now(), Channel::Email).await?.in_words(report.sent)
+            let first = &state.config.first_values;
+            held_back::in_words(&state.db, first, state.clock.now(), Channel::Email).await
         }
         Trigger::Scheduler | Trigger::Http => String::new(),
     };

@@ -75,7 +75,7 @@ impl Thresholds {
         check(
             (1..=1_000_000_000).contains(&self.medium_from),
             "medium_from",
-            "Escribe un monto mayor que cero.",
+            "Escribe un monto entre 1 y 1.000.000.000.",
         );
         check(
             self.high_above >= self.medium_from && self.high_above <= 1_000_000_000_000,

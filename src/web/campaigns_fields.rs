@@ -85,19 +85,19 @@ impl CampaignForm {
         if self.audience.is_some() {
             edit.audience = self.rule();
         }
-        let mut number = |field: &'static str, text: &Option<String>, least: i64, to: &mut u32| {
+        let mut number = |field: &'static str, text: &Option<String>, to: &mut u32| {
             let Some(text) = text else { return };
-            match numbers::whole(text, least) {
+            match numbers::whole(text) {
                 Ok(it) => *to = it,
                 Err(said) => wrong.push(FieldError::new(field, format!("{said}."))),
             }
         };
-        number("batch_size", &self.batch_size, 1, &mut edit.batch_size);
-        number("spacing_seconds", &self.spacing_seconds, 0, &mut edit.spacing_seconds);
+        number("batch_size", &self.batch_size, &mut edit.batch_size);
+        number("spacing_seconds", &self.spacing_seconds, &mut edit.spacing_seconds);
         match self.daily_cap.as_deref() {
             None => {}
             Some(text) if text.trim().is_empty() => edit.daily_cap = None,
-            Some(text) => match numbers::whole(text, 1) {
+            Some(text) => match numbers::whole(text) {
                 Ok(it) => edit.daily_cap = Some(it),
                 Err(said) => {
                     wrong.push(FieldError::new("daily_cap", format!("{said}, o déjalo en blanco.")));

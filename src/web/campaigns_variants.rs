@@ -271,7 +271,7 @@ impl VariantsForm {
     fn parse(&self) -> (Plan, Vec<FieldError>) {
         let mut wrong = Vec::new();
         let mut number = |field: &'static str, text: &str| {
-            numbers::whole(text, 1).unwrap_or_else(|said| {
+            numbers::whole(text).unwrap_or_else(|said| {
                 wrong.push(FieldError::new(field, format!("{said}.")));
                 1
             })

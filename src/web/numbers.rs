@@ -1,32 +1,31 @@
-//! Whole numbers as they are typed into a form: what they mean, or what is wrong with them, which is that they are no
-//! numbers, or less than the field may hold. How much is too much says whoever keeps them.
+//! Whole numbers as they are typed into a form: what they mean, or that they are none. What is too
+//! little or too much says whoever keeps them.
 
-use crate::chile::{format, pesos};
+use crate::chile::{self, pesos};
 
-/// `text`, from `least` on: `1.000` is a thousand.
+/// What is said of a text that is no whole number, without its full stop.
+const NO_NUMBER: &str = "Escribe un número entero";
+
+/// The number in `text`: `1.000` is a thousand. As [`fitted`].
 ///
 /// # Errors
 /// What is wrong, as a sentence without its full stop.
-pub(super) fn whole<T: TryFrom<i64>>(text: &str, least: i64) -> Result<T, String> {
-    let bare: String = text.chars().filter(|it| !it.is_whitespace() && *it != '.').collect();
-    judged(bare.parse().ok(), least)
+pub(super) fn whole(text: &str) -> Result<u32, String> {
+    chile::whole::read(text).map(fitted).ok_or_else(|| NO_NUMBER.to_owned())
 }
 
 /// The same of an amount of pesos, as people write them.
 ///
 /// # Errors
 /// As [`whole`].
-pub(super) fn of_pesos<T: TryFrom<i64>>(text: &str, least: i64) -> Result<T, String> {
-    judged(pesos::whole(text), least)
+pub(super) fn of_pesos(text: &str) -> Result<i64, String> {
+    pesos::typed(text).ok_or_else(|| NO_NUMBER.to_owned())
 }
 
-fn judged<T: TryFrom<i64>>(read: Option<i64>, least: i64) -> Result<T, String> {
-    let from = format::number(least);
-    match read {
-        Some(number) if number < least => Err(format!("Escribe un número desde {from}")),
-        Some(number) => T::try_from(number).map_err(|_| "Escribe un número más bajo".to_owned()),
-        None => Err(format!("Escribe un número entero, desde {from}")),
-    }
+/// `number` for whoever keeps none below zero. What does not fit, also below zero, becomes the most that does: nobody takes
+/// so much, and whoever keeps it tells from what to what it may be.
+pub(super) fn fitted(number: i64) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]
@@ -34,20 +33,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_wrong_is_said() {
-        let check = |text: &str, least: i64, said: Result<u32, &str>| {
-            assert_eq!(whole::<u32>(text, least), said.map_err(str::to_owned), "{text}");
-        };
-        check(" 1.000 ", 1, Ok(1000));
-        check("0", 0, Ok(0));
-        check("-3", 1, Err("Escribe un número desde 1"));
-        check("-3", 0, Err("Escribe un número desde 0"));
-        check("0", 1, Err("Escribe un número desde 1"));
-        check("treinta", 1, Err("Escribe un número entero, desde 1"));
-        check("", 0, Err("Escribe un número entero, desde 0"));
-        check("2,5", 0, Err("Escribe un número entero, desde 0"));
-        check("99999999999", 1, Err("Escribe un número más bajo"));
-        assert_eq!(of_pesos::<u32>("$15.990", 0), Ok(15_990));
-        assert_eq!(of_pesos::<u32>("-$3", 200), Err("Escribe un número desde 200".to_owned()));
+    fn what_is_no_whole_number_is_told_and_what_is_one_is_left_to_whoever_keeps_it() {
+        let check = |text: &str, number: u32| assert_eq!(whole(text), Ok(number), "{text}");
+        check(" 1.000 ", 1000);
+        check("0", 0);
+        check("-3", u32::MAX);
+        check("99999999999", u32::MAX);
+        for text in ["", "treinta", "1.5", "12.50", "1.00", "2,5"] {
+            assert_eq!(whole(text), Err(NO_NUMBER.to_owned()), "{text}");
+        }
+        assert_eq!((of_pesos("$15.990"), of_pesos("-$3")), (Ok(15_990), Ok(-3)));
+        assert_eq!(of_pesos("$1.50"), Err(NO_NUMBER.to_owned()));
     }
 }

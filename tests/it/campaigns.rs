@@ -630,7 +630,7 @@ async fn what_cannot_be_understood_stays_in_the_form(db: PgPool) {
     let text = page.text();
     for sentence in [
         "Ponle un nombre a la campaña",
-        "Escribe un número entero, desde 1.",
+        "Escribe un número entero.",
         "Elige al menos un día de la semana.",
         "La hora de término debe ser posterior",
     ] {
@@ -642,13 +642,13 @@ async fn what_cannot_be_understood_stays_in_the_form(db: PgPool) {
     let led = summary.split("</ul>").next().unwrap().split("href=\"#field-").skip(1);
     let led: Vec<&str> = led.map(|it| it.split('"').next().unwrap()).collect();
     assert_eq!(led, ["name", "batch_size", "days", "closes"]);
-    // What is a number and less than there may be is called that.
+    // What is a number and less than there may be is told what there may be.
     let less = [("name", "x"), ("batch_size", "-3"), ("daily_cap", "-3"), ("spacing_seconds", "-3")];
     let text = app.post("/campaigns", &less).await.text();
     for sentence in [
-        "Mensajes por corrida: Escribe un número desde 1.",
-        "Tope diario de esta campaña: Escribe un número desde 1, o déjalo en blanco.",
-        "Segundos entre un mensaje y otro: Escribe un número desde 0.",
+        "Mensajes por corrida: Escribe un número entre 1 y 100.000; recomendamos de 20 a 50.",
+        "Tope diario de esta campaña: Escribe un número entre 1 y 10.000.000, o déjalo en blanco.",
+        "Segundos entre un mensaje y otro: Escribe un número de segundos entre 0 y 60.",
     ] {
         assert!(text.contains(sentence), "{sentence}: {text}");
     }

@@ -25,6 +25,7 @@ mod evidence_moments;
 mod failure;
 mod gate;
 mod gate_property;
+mod held_back;
 mod hold;
 mod home;
 mod imports;

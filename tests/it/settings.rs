@@ -191,7 +191,18 @@ async fn frequency_caps_are_added_changed_and_removed(db: PgPool) {
         .await
         .unwrap();
     assert_eq!(cap, (3, 30));
-    app.post(&format!("/settings/caps/{id}"), &[("max_messages", "0"), ("days", "30")]).await;
+    let path = format!("/settings/caps/{id}");
+    let admin = app.admin().await;
+    for (most, days, said) in [
+        ("0", "30", "Escribe un número entre 1 y 1000."),
+        ("-3", "30", "Escribe un número entre 1 y 1000."),
+        ("1.000", "1.000", "Escribe un número de días entre 1 y 366."),
+        ("1.5", "30", "Escribe números enteros, como 1 y 7."),
+    ] {
+        admin.post(&path, &[("max_messages", most), ("days", days)]).await;
+        let page = admin.get("/settings/limits").await.text();
+        assert!(page.contains(&format!("No se guardó. {said}")), "{most}: {page}");
+    }
     assert!(app.get("/settings/limits").await.text().contains("Boletín"));
     app.post(&format!("/settings/caps/{id}?_method=DELETE"), &[]).await;
     assert_eq!(

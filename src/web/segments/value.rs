@@ -100,7 +100,7 @@ impl ThresholdsForm {
     fn read(&self) -> Result<Thresholds> {
         let mut wrong = Vec::new();
         let mut number = |field: &'static str, text: &str| {
-            numbers::of_pesos(text, 1).unwrap_or_else(|said| {
+            numbers::of_pesos(text).unwrap_or_else(|said| {
                 wrong.push(FieldError::new(field, format!("{said}.")));
                 0
             })

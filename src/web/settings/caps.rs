@@ -7,7 +7,7 @@ use crate::{
     error::{Error, Result},
     messaging::{kinds::MessageType, limits},
     state::AppState,
-    web::routes::Route,
+    web::{numbers, routes::Route},
 };
 use axum::extract::{Path, State};
 use serde::Deserialize;
@@ -35,9 +35,7 @@ struct CapForm {
 impl CapForm {
     fn numbers(&self) -> Result<(u32, u32)> {
         let number = |field: &'static str, text: &str| {
-            text.trim()
-                .parse()
-                .map_err(|_| Error::invalid(field, "Escribe números enteros y positivos, como 1 y 7."))
+            numbers::whole(text).map_err(|_| Error::invalid(field, "Escribe números enteros, como 1 y 7."))
         };
         Ok((number("max_messages", &self.max_messages)?, number("days", &self.days)?))
     }

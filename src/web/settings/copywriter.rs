@@ -107,13 +107,15 @@ impl TermsForm {
                 0
             })
         };
-        let whole = |text: &str, least| numbers::of_pesos(text, least).map_err(|said| format!("{said}."));
+        let whole = |text: &str| numbers::whole(text).map_err(|said| format!("{said}."));
+        let pesos =
+            |text: &str| numbers::of_pesos(text).map(numbers::fitted).map_err(|said| format!("{said}."));
         let scaled = |text: &str, places, said: &str| scaled(text, places).ok_or_else(|| said.to_owned());
         let price = "Escribe un número como 8 o 0,04.";
         let terms = Terms {
-            monthly_budget: or_wrong("monthly_budget", whole(&self.monthly_budget, 0)),
-            max_tokens: or_wrong("max_tokens", whole(&self.max_tokens, 200)),
-            cache_days: or_wrong("cache_days", whole(&self.cache_days, 0)),
+            monthly_budget: or_wrong("monthly_budget", pesos(&self.monthly_budget)),
+            max_tokens: or_wrong("max_tokens", whole(&self.max_tokens)),
+            cache_days: or_wrong("cache_days", whole(&self.cache_days)),
             price_sent: or_wrong("price_sent", scaled(&self.price_sent, 4, price)),
             price_cached: or_wrong("price_cached", scaled(&self.price_cached, 4, price)),
             price_written: or_wrong("price_written", scaled(&self.price_written, 4, price)),

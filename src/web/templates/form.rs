@@ -15,7 +15,7 @@ use crate::{
     error::{Error, FieldError, Result},
     ids::LibraryId,
     messaging::{
-        blocks::{self, Block, BlockKind},
+        blocks::{Block, BlockKind},
         library::{self, Draft, Kind},
         runnable::{self, Lost},
         template::{BodyFormat, Source},
@@ -79,11 +79,7 @@ impl FormPage {
 
     /// The block that `fault` is about, by its place; none: none alone.
     fn block_of(&self, fault: &FieldError) -> Option<usize> {
-        if fault.field != "body" || !self.is("BLOCKS") {
-            return None;
-        }
-        let is_of = |(at, it): &(usize, &Block)| fault.message.starts_with(&blocks::named(at + 1, it, ""));
-        self.blocks().find(is_of).map(|it| it.0)
+        fault.part.filter(|at| fault.field == "body" && self.is("BLOCKS") && *at < self.typed.blocks.len())
     }
 
     /// What is wrong, each with the part of the form that it leads to.

@@ -83,3 +83,24 @@ async fn no_more_leave_in_a_day_than_the_channel_may_whoever_asks(db: PgPool) {
     ];
     nobody_is_wronged(db, &[&begun[..], &day, &[Event::ChannelCap(Some(3))], &day, &day].concat()).await;
 }
+
+#[sqlx::test(migrator = "MIGRATIONS")]
+async fn a_pause_of_either_of_two_who_are_one_holds_for_both(db: PgPool) {
+    let paused = Event::Said(2, Word::Rhythm(None, Some(10)));
+    let events =
+        [paused, Event::Joined(1, 2), Event::Campaign(MessageType::Promocional), Event::Run(Vec::new())];
+    nobody_is_wronged(db, &events).await;
+}
+
+#[sqlx::test(migrator = "MIGRATIONS")]
+async fn a_pause_of_who_turns_out_to_be_them_holds_for_a_message_that_is_in_hand(db: PgPool) {
+    // The second is let go with the first, and joined while the first is handed over.
+    let joined = vec![(1, Word::Joined(2))];
+    let events = [
+        Event::Said(2, Word::Rhythm(None, Some(10))),
+        Event::Campaign(MessageType::Promocional),
+        run(0, joined),
+        Event::Run(Vec::new()),
+    ];
+    nobody_is_wronged(db, &events).await;
+}

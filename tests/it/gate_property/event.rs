@@ -32,6 +32,8 @@ pub(super) enum Word {
     Told(News, usize),
     /// They are deleted.
     Deleted,
+    /// The person of this number turns out to be them.
+    Joined(usize),
 }
 
 /// What comes back of a message.

@@ -101,6 +101,10 @@ impl Ground {
         if self.model().people[who].deleted {
             return;
         }
+        if let Word::Joined(goes) = *word {
+            self.join(who, goes).await;
+            return;
+        }
         let (now, id) = (self.now(), self.ids[who]);
         let address = self.model().people[who].address.clone();
         let mut tx = self.db.begin().await.unwrap();
@@ -178,6 +182,7 @@ impl Ground {
                 Err(Error::Refused(_)) => return,
                 Err(error) => panic!("{error:?}"),
             },
+            Word::Joined(_) => return,
         }
         tx.commit().await.unwrap();
     }

@@ -204,6 +204,9 @@ impl Model {
         kept.agreed = !said_no(kept) && !said_no(&gone);
         kept.declined.extend(gone.declined);
         kept.quiet = kept.quiet.or(gone.quiet);
+        // Whichever asks for less, until they say something anew.
+        kept.min_days = kept.min_days.max(gone.min_days);
+        kept.paused_until = kept.paused_until.max(gone.paused_until);
         let (before, rest) = gone.got.split_at(gone.written);
         let unwritten = kept.got.split_off(kept.written);
         kept.got.extend(before.iter().cloned());

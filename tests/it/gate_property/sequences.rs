@@ -233,8 +233,9 @@ impl Sequence {
             let row = by_id[&message];
             let model: &Model = &self.ground.model();
             let person = &model.people[model.standing(model.whose(&row.destination))];
-            // Of two who are one, what holds is the sum of what both said, and the reason is of either.
-            if person.is_several || WITHIN_A_DAY.contains(&reason.as_str()) {
+            // Who was two gets one of what was asked for of both.
+            if (person.is_several && reason == "DUPLICATE_ADDRESS") || WITHIN_A_DAY.contains(&reason.as_str())
+            {
                 continue;
             }
             let kind = *model.asked.values().find(|it| it.code() == row.message_type).unwrap();

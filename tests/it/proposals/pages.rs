@@ -243,6 +243,17 @@ async fn budget_and_prices_are_set_in_the_panel(db: PgPool) {
         form.iter().map(|it| if it.0 == "rate" { ("rate", "mucho") } else { *it }).collect();
     let refused = app.post(path, &wrong).await;
     assert!(refused.status == StatusCode::UNPROCESSABLE_ENTITY && refused.body.contains("error-rate"));
+    // Whatever is a number is held to what each may be, in the same words.
+    for text in ["-3", "199", "99999999999"] {
+        let wrong: Vec<(&str, &str)> =
+            form.iter().map(|it| if it.0 == "max_tokens" { (it.0, text) } else { *it }).collect();
+        let refused = app.post(path, &wrong).await.text();
+        assert!(refused.contains("Escribe un número entre 200 y 4.000."), "{text}: {refused}");
+    }
+    let wrong: Vec<(&str, &str)> =
+        form.iter().map(|it| if it.0 == "monthly_budget" { (it.0, "-$3") } else { *it }).collect();
+    let refused = app.post(path, &wrong).await.text();
+    assert!(refused.contains("Escribe pesos entre 0 y 10.000.000."), "{refused}");
     assert!(app.get("/audit").await.text().contains("Textos con IA"));
 }
 
