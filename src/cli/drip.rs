@@ -85,9 +85,15 @@ fn in_words(report: &RunReport) -> String {
             format::datetime(opens)
         );
     }
+    // Nothing leaves in a rehearsal: what it would let go is what it neither puts off nor refuses.
+    let left = if report.dry_run {
+        ("Saldrían", report.claimed.saturating_sub(report.deferred + report.blocked))
+    } else {
+        ("Enviados", report.sent)
+    };
     for (label, count) in [
         ("Revisados", report.claimed),
-        ("Enviados", report.sent),
+        left,
         ("Pospuestos", report.deferred),
         ("Bloqueados", report.blocked),
         ("Fallidos", report.failed),

@@ -66,11 +66,11 @@ impl Block {
                 found.push("está vacío: escríbelo o quítalo.".to_owned());
             }
             BlockKind::Divider | BlockKind::Title | BlockKind::Text => {}
-            BlockKind::Columns => {
-                if lacks(&self.text) || lacks(&self.other) {
-                    found.push("falta el texto de una de las dos columnas.".to_owned());
-                }
-            }
+            BlockKind::Columns => match (lacks(&self.text), lacks(&self.other)) {
+                (true, true) => found.push("falta el texto de las dos columnas.".to_owned()),
+                (false, false) => {}
+                _ => found.push("falta el texto de una de las dos columnas.".to_owned()),
+            },
             BlockKind::Button => {
                 if lacks(&self.text) {
                     found.push("escribe qué dice el botón.".to_owned());
@@ -274,6 +274,7 @@ mod tests {
         check(block(BlockKind::Image, "", "https://a.cl/x.png", ""), "describe qué muestra");
         check(block(BlockKind::Image, "x", "http://a.cl/x.png", ""), "dónde está la imagen");
         check(block(BlockKind::Columns, "x", "", ""), "una de las dos columnas");
+        check(block(BlockKind::Columns, "", "", ""), "falta el texto de las dos columnas");
         assert_eq!(problems(&all()), []);
         assert_eq!(problems(&[block(BlockKind::Button, "Ver", "{{ business_website }}", "")]), []);
     }

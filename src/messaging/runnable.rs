@@ -39,12 +39,12 @@ pub fn lost(source: &Source) -> Vec<Lost> {
     [
         told(
             run,
-            "Esto no le llega a nadie, porque los programas de correo quitan lo que ejecuta algo",
+            "Estas partes no le llegan a nadie, porque los programas de correo quitan lo que ejecuta algo",
             "Quítalo del texto.",
         ),
         told(
             foreign,
-            "Esto no le llega a muchos, porque varios programas de correo quitan lo que muestra otra página o pide datos \
+            "Estas partes no les llegan a muchos, porque varios programas de correo quitan lo que muestra otra página o pide datos \
              dentro del mensaje",
             "Pon en su lugar un enlace o un botón que lleve a esa página.",
         ),

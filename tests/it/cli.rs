@@ -324,6 +324,9 @@ async fn a_drip_from_the_shell_answers_as_the_endpoint_does(db: PgPool) {
     );
     let night = Shell::on(&db).json("drip run --dry-run --at 2026-11-23T22:00:00-03:00");
     assert_eq!(night["window"], "closed");
+    let told = Shell::on(&db).run("--format text drip run --dry-run --at 2026-11-23T12:00:00-03:00");
+    let told = String::from_utf8(told.stdout).unwrap();
+    assert!(told.contains("Saldrían       0") && !told.contains("Enviados"), "{told}");
 }
 
 #[sqlx::test(migrator = "llovizna::db::MIGRATIONS")]

@@ -394,7 +394,7 @@ async fn what_would_run_is_named_to_its_author_in_the_form_and_the_preview(db: P
     };
     let runs =
         written("<script>alert(1)</script>\n<b onclick=\"x()\">Hola</b> <a href=\"javascript:x\">ver</a>");
-    let said = "Esto no le llega a nadie, porque los programas de correo quitan lo que ejecuta algo: \
+    let said = "Estas partes no le llegan a nadie, porque los programas de correo quitan lo que ejecuta algo: \
                 <script> (línea 2), onclick=\"…\" (línea 3), el enlace javascript: (línea 3). Quítalo del texto.";
     let said = said.replace('<', "&#60;").replace('>', "&#62;");
     for path in ["/templates/preview", "/templates/blocks", "/templates"] {
@@ -402,14 +402,14 @@ async fn what_would_run_is_named_to_its_author_in_the_form_and_the_preview(db: P
         assert!(page.contains(&said), "{path}: {page}");
     }
     let form = written("Hola\n<form action=\"https://a.cl\"></form> <iframe src=\"https://a.cl\"></iframe>");
-    let foreign = "Esto no le llega a muchos, porque varios programas de correo quitan lo que muestra otra página o pide \
+    let foreign = "Estas partes no les llegan a muchos, porque varios programas de correo quitan lo que muestra otra página o pide \
                    datos dentro del mensaje: <form> (línea 3), <iframe> (línea 3). Pon en su lugar un enlace o un botón que \
                    lleve a esa página.";
     let foreign = foreign.replace('<', "&#60;").replace('>', "&#62;");
     let page = shown("/templates/preview", &form).await;
-    assert!(page.contains(&foreign) && !page.contains("Esto no le llega a nadie"), "{page}");
+    assert!(page.contains(&foreign) && !page.contains("Estas partes no le llegan a nadie"), "{page}");
     let calm = shown("/templates/preview", &written("<b>Hola</b>")).await;
-    assert!(!calm.contains("Esto no le llega a"), "{calm}");
+    assert!(!calm.contains("Estas partes no le"), "{calm}");
 }
 
 #[sqlx::test(migrator = "MIGRATIONS")]
@@ -438,7 +438,7 @@ async fn what_is_lost_on_the_way_is_said_wherever_the_text_stands(db: PgPool) {
         tx.commit().await.unwrap();
         app.get(&format!("/templates/{id}")).await.text()
     };
-    let (nobody, many) = ("Esto no le llega a nadie", "Esto no le llega a muchos");
+    let (nobody, many) = ("Estas partes no le llegan a nadie", "Estas partes no les llegan a muchos");
     let page = page_of("<b onclick=\"x()\">Hola</b>").await;
     assert!(
         page.contains(nobody) && page.contains("onclick=\"…\" (línea 1)") && !page.contains(many),
