@@ -16,8 +16,7 @@ use crate::{
     messaging::{
         drain,
         kinds::{DeferReason, MessageType},
-        pace, room,
-        sending::{self, Sending},
+        pace, room, sending,
         streams::batch_of_mailings,
         warm_up,
     },
@@ -83,10 +82,9 @@ pub async fn of(
     config: &Config,
     campaign: &Campaign,
 ) -> Result<Outlook> {
-    let first = &config.first_values;
-    let Sending { business_hours, per_minute, .. } = sending::of(&mut *db, first, campaign.channel).await?;
+    let sending = sending::of(&mut *db, &config.first_values, campaign.channel).await?;
     let calendar = settings::calendar(&mut *db).await?;
-    let channel_cap = warm_up::cap_of(db, now, first, campaign.channel).await?;
+    let channel_cap = sending.cap_today(db, now, campaign.channel).await?;
     let caps =
         room::Caps { channel: channel_cap, campaign: campaign.daily_cap.map(|cap| (campaign.id, cap)) };
     let left = room::today(db, now, campaign.channel, caps).await?;
@@ -105,16 +103,16 @@ pub async fn of(
         calendar,
         daily_cap: [channel_cap, campaign.daily_cap].into_iter().flatten().min().filter(|_| promotional),
         channel_cap,
-        growth: warm_up::plan_of(db, first, campaign.channel).await?,
+        growth: sending.growth,
         sent_today: (used(channel_cap, left.0), used(campaign.daily_cap, left.1)),
         run_lasts,
-        run_cap: pace::per_run(slowed.as_ref(), per_minute, Some(run_lasts)),
+        run_cap: pace::per_run(slowed.as_ref(), sending.per_minute, Some(run_lasts)),
         runs: config.scheduler.then_some(forecast::RUNS),
         begins,
         rest: contest::rest(&mut *db, campaign.id).await?,
         others: others(db, campaign, channel_cap).await?,
-        hours: campaign.business_hours.clone().unwrap_or_else(|| business_hours.clone()),
-        channel_hours: business_hours,
+        hours: campaign.business_hours.clone().unwrap_or_else(|| sending.business_hours.clone()),
+        channel_hours: sending.business_hours,
     })
 }
 

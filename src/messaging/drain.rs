@@ -145,11 +145,12 @@ async fn open_book(engine: &Engine, options: &Options) -> Result<(Book, Sender)>
     let first = &engine.config.first_values;
     let business: Business = settings::load(&mut *db, first).await?;
     let email: EmailChannel = settings::load(&mut *db, first).await?;
-    let Sending { business_hours, daily_cap, per_minute } = sending::of(&mut *db, first, channel).await?;
+    let Sending { business_hours, daily_cap, per_minute, growth } =
+        sending::of(&mut *db, first, channel).await?;
     let calendar: Calendar = settings::calendar(&mut *db).await?;
     let caps = limits::of_channel(&mut *db, channel).await?;
     let sender = Sender::of_email(&engine.config, &business, &email);
-    let channel_cap = match warm_up::plan_of(&mut db, first, channel).await? {
+    let channel_cap = match growth {
         Some(plan) => {
             let mut tx = db.begin().await?;
             let cap = warm_up::open_day(&mut tx, engine.clock.now(), channel, plan).await?;

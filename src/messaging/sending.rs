@@ -1,5 +1,6 @@
 //! What every channel has of its own: when promotions may leave by it, how many a day and how many a minute.
 
+use super::warm_up::{self, Plan};
 use crate::{
     channels::Channel,
     chile::business_hours::BusinessHours,
@@ -7,7 +8,8 @@ use crate::{
     error::Result,
     settings::{EmailChannel, SmsChannel, Subject, WhatsappChannel, load},
 };
-use sqlx::PgExecutor;
+use chrono::{DateTime, Utc};
+use sqlx::{PgConnection, PgExecutor};
 
 /// When promotions may leave by a channel, how many a local day and how many a minute.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +20,27 @@ pub struct Sending {
     pub daily_cap: Option<u32>,
     /// How many a minute, at most; none: as fast as the provider takes them.
     pub per_minute: Option<u32>,
+    /// By what `daily_cap` grows; none: it is fixed. Only mailbox providers distrust a sender whom they do not know, so that
+    /// only email has one.
+    pub growth: Option<Plan>,
+}
+
+impl Sending {
+    /// The cap of today of `channel`, whose this is, warming up or fixed; none: no cap.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn cap_today(
+        &self,
+        db: &mut PgConnection,
+        now: DateTime<Utc>,
+        channel: Channel,
+    ) -> Result<Option<u32>> {
+        match self.growth {
+            Some(plan) => Ok(Some(warm_up::cap_today(db, now, channel, plan).await?)),
+            None => Ok(self.daily_cap),
+        }
+    }
 }
 
 /// The settings of one channel.
@@ -66,16 +89,18 @@ impl OfChannel for WhatsappChannel {
 pub async fn of(db: impl PgExecutor<'_>, first: &FirstValues, channel: Channel) -> Result<Sending> {
     Ok(match channel {
         Channel::Email => {
-            let EmailChannel { business_hours, daily_cap, per_minute, .. } = load(db, first).await?;
-            Sending { business_hours, daily_cap, per_minute }
+            let email: EmailChannel = load(db, first).await?;
+            let growth = Plan::of_email(&email);
+            let EmailChannel { business_hours, daily_cap, per_minute, .. } = email;
+            Sending { business_hours, daily_cap, per_minute, growth }
         }
         Channel::Sms => {
             let SmsChannel { business_hours, daily_cap, per_minute, .. } = load(db, first).await?;
-            Sending { business_hours, daily_cap, per_minute }
+            Sending { business_hours, daily_cap, per_minute, growth: None }
         }
         Channel::Whatsapp => {
             let WhatsappChannel { business_hours, daily_cap, per_minute } = load(db, first).await?;
-            Sending { business_hours, daily_cap, per_minute }
+            Sending { business_hours, daily_cap, per_minute, growth: None }
         }
     })
 }

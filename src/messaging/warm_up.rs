@@ -2,14 +2,13 @@
 //! used its room well, half as many after a day with bounces or complaints. Mailbox providers distrust
 //! an address that suddenly sends much (their public guidance: start low, no sudden doubling).
 
-use super::{kinds::MessageType, sending};
+use super::kinds::MessageType;
 use crate::{
     channels::Channel,
     chile::{format, time},
-    config::FirstValues,
     db::Tx,
     error::Result,
-    settings::{self, EmailChannel},
+    settings::EmailChannel,
 };
 use chrono::{DateTime, Days, NaiveDate, Utc};
 use sqlx::PgConnection;
@@ -336,37 +335,6 @@ pub async fn days(db: &mut PgConnection, channel: Channel, limit: i64) -> Result
             })
         })
         .collect())
-}
-
-/// The cap of today of `channel`, warming up or fixed; none: no cap.
-///
-/// # Errors
-/// When the database fails.
-pub async fn cap_of(
-    db: &mut PgConnection,
-    now: DateTime<Utc>,
-    first: &FirstValues,
-    channel: Channel,
-) -> Result<Option<u32>> {
-    match plan_of(db, first, channel).await? {
-        Some(plan) => Ok(Some(cap_today(db, now, channel, plan).await?)),
-        None => Ok(sending::of(db, first, channel).await?.daily_cap),
-    }
-}
-
-/// The plan by which `channel` grows; none: its cap is fixed, or it has none. Only mailbox providers distrust a sender
-/// whom they do not know, so that only email has one.
-///
-/// # Errors
-/// When the database fails.
-pub async fn plan_of(db: &mut PgConnection, first: &FirstValues, channel: Channel) -> Result<Option<Plan>> {
-    match channel {
-        Channel::Email => {
-            let email: EmailChannel = settings::load(db, first).await?;
-            Ok(Plan::of_email(&email))
-        }
-        Channel::Sms | Channel::Whatsapp => Ok(None),
-    }
 }
 
 impl Day {

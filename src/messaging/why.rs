@@ -5,7 +5,7 @@ use super::{
     gate::{self, Asked, Decision, Facts, Rules},
     kinds::{BlockReason, MessageType, OriginKind},
     limits::{self, Cap},
-    room, sending, warm_up,
+    room, sending,
 };
 use crate::{
     channels::Channel,
@@ -43,12 +43,13 @@ impl Frame {
         first: &FirstValues,
         channel: Channel,
     ) -> Result<Frame> {
+        let sending = sending::of(&mut *db, first, channel).await?;
         Ok(Frame {
             channel,
             calendar: settings::calendar(&mut *db).await?,
             caps: limits::of_channel(&mut *db, channel).await?,
-            channel_cap: warm_up::cap_of(db, now, first, channel).await?,
-            hours: sending::of(&mut *db, first, channel).await?.business_hours,
+            channel_cap: sending.cap_today(db, now, channel).await?,
+            hours: sending.business_hours,
             campaign_cap: None,
         })
     }

@@ -10,7 +10,6 @@ use crate::{
         kinds::Status,
         room, runs, sending,
         story::{self, Filter},
-        warm_up,
     },
     settings::{self, Business},
 };
@@ -176,7 +175,8 @@ async fn unconfirmed(db: &mut PgConnection, enough: i64) -> Result<i64> {
 /// # Errors
 /// When the database fails.
 pub async fn queue(db: &mut PgConnection, now: DateTime<Utc>, first: &FirstValues) -> Result<Queue> {
-    let hours = sending::of(&mut *db, first, Channel::Email).await?.business_hours;
+    let sending = sending::of(&mut *db, first, Channel::Email).await?;
+    let hours = &sending.business_hours;
     let calendar: Calendar = settings::calendar(&mut *db).await?;
     // Campaigns keep tallies; the rest is asked for by hand, and counted.
     let waiting = sqlx::query!(
@@ -196,7 +196,7 @@ pub async fn queue(db: &mut PgConnection, now: DateTime<Utc>, first: &FirstValue
         pending: waiting.campaigns + waiting.by_hand.min(ENOUGH),
         is_more_pending: waiting.by_hand > ENOUGH,
         sent_today: room::sent_today(&mut *db, now, Channel::Email).await?,
-        daily_cap: warm_up::cap_of(&mut *db, now, first, Channel::Email).await?,
+        daily_cap: sending.cap_today(&mut *db, now, Channel::Email).await?,
         is_open: hours.is_open(now, &calendar),
         opens_at: hours.next_open(now, &calendar),
     })

@@ -17,7 +17,7 @@ use crate::{
         compose::Sender,
         inbound::{ledger, mailbox},
         pace::{self, Slowed},
-        suppression,
+        sending, suppression,
         warm_up::{self, Day},
     },
     settings::{self, Business, EmailChannel},
@@ -225,9 +225,10 @@ async fn page(state: &AppState, shell: Shell, form: EmailForm, errors: Errors) -
     let mut db = state.db.acquire().await?;
     let channel: EmailChannel = settings::load(&mut *db, &state.config.first_values).await?;
     let days = if channel.warm_up { warm_up::days(&mut db, Channel::Email, DAYS).await? } else { Vec::new() };
-    let cap_today =
-        warm_up::cap_of(&mut db, state.clock.now(), &state.config.first_values, Channel::Email).await?;
-    let curve = warm_up::Plan::of_email(&channel)
+    let sending = sending::of(&mut *db, &state.config.first_values, Channel::Email).await?;
+    let cap_today = sending.cap_today(&mut db, state.clock.now(), Channel::Email).await?;
+    let curve = sending
+        .growth
         .zip(cap_today)
         .filter(|_| !days.is_empty())
         .map(|(plan, today)| warm_up_curve::of(plan, &days, today));

@@ -129,6 +129,14 @@ struct HoursForm {
     per_minute: String,
 }
 
+/// What was typed, read.
+struct Typed {
+    channel: Channel,
+    business_hours: BusinessHours,
+    daily_cap: Option<u32>,
+    per_minute: Option<u32>,
+}
+
 impl HoursForm {
     fn of(channel: Channel, sending: &Sending) -> HoursForm {
         let hours = &sending.business_hours;
@@ -154,7 +162,7 @@ impl HoursForm {
     }
 
     /// Every fault at once.
-    fn parse(&self) -> Result<(Channel, Sending)> {
+    fn parse(&self) -> Result<Typed> {
         let mut wrong = Vec::new();
         let channel = match self.communication_type.as_str() {
             "" => Some(Channel::Email),
@@ -187,9 +195,7 @@ impl HoursForm {
         let daily_cap = ceiling::read("daily_cap", &self.daily_cap, &mut wrong);
         let per_minute = ceiling::read("per_minute", &self.per_minute, &mut wrong);
         match channel {
-            Some(channel) if wrong.is_empty() => {
-                Ok((channel, Sending { business_hours, daily_cap, per_minute }))
-            }
+            Some(channel) if wrong.is_empty() => Ok(Typed { channel, business_hours, daily_cap, per_minute }),
             _ => Err(Error::Invalid(wrong)),
         }
     }
@@ -214,8 +220,9 @@ async fn save_hours(
     Form(form): Form<HoursForm>,
 ) -> Answer {
     match form.parse() {
-        Ok((channel, it)) => {
-            keep(&state, &actor, channel, it).await?;
+        Ok(typed) => {
+            let channel = typed.channel;
+            keep(&state, &actor, typed).await?;
             let to = format!("/settings/limits?channel={}#hours", channel.code());
             Ok(Flash::good(format!("El horario de envío por {} quedó guardado.", channel.spoken())).to(&to))
         }
@@ -226,8 +233,8 @@ async fn save_hours(
     }
 }
 
-async fn keep(state: &AppState, actor: &Actor, channel: Channel, it: Sending) -> Result<()> {
-    let Sending { business_hours, daily_cap, per_minute } = it;
+async fn keep(state: &AppState, actor: &Actor, typed: Typed) -> Result<()> {
+    let Typed { channel, business_hours, daily_cap, per_minute } = typed;
     match channel {
         Channel::Email => {
             let edit = |it| Ok(EmailChannel { business_hours, ..it });
