@@ -1,10 +1,13 @@
 //! Why a run that somebody asked for let less go than they looked for: campaigns that were just started are held, and hours
 //! are closed. Looks only at what waits; why one message does is `messaging::why`'s.
 
-use super::outlook;
+use super::{
+    hold::{self, Opening},
+    outlook,
+};
 use crate::{
     channels::Channel,
-    chile::{business_hours::BusinessHours, holidays::Calendar, time},
+    chile::{business_hours::BusinessHours, time},
     config::FirstValues,
     error::Result,
     messaging::{
@@ -13,11 +16,8 @@ use crate::{
     },
     settings,
 };
-use chrono::{DateTime, DurationRound as _, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgPool};
-
-/// From when something leaves; none: never, as the hours stand.
-type Opening = Option<DateTime<Utc>>;
 
 /// What holds messages of a channel back.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -82,7 +82,7 @@ async fn of(
         match (it.held_until.filter(|until| *until > now), own) {
             (Some(until), own) => {
                 let hours = Some(own.as_ref().unwrap_or(&channel_hours)).filter(|_| it.is_promotional);
-                found.held.push((it.name, leaves(until, hours, &calendar)));
+                found.held.push((it.name, hold::leaves(until, hours, &calendar)));
             }
             (None, Some(own)) if it.waits && it.is_promotional && !own.is_open(now, &calendar) => {
                 found.own_hours.push((it.name, own.next_open(now, &calendar)));
@@ -119,19 +119,6 @@ async fn waits_for_the_channel(
     )
     .fetch_one(db)
     .await?)
-}
-
-/// From when a campaign leaves that is held until `until`; `hours`: those it keeps to.
-fn leaves(until: DateTime<Utc>, hours: Option<&BusinessHours>, calendar: &Calendar) -> Opening {
-    let full = full_minute(until);
-    hours.map_or(Some(full), |it| it.next_open(full, calendar))
-}
-
-/// The first full minute in which `at` is past.
-fn full_minute(at: DateTime<Utc>) -> DateTime<Utc> {
-    let minute = TimeDelta::minutes(1);
-    let begun = at.duration_trunc(minute).unwrap_or(at);
-    if begun < at { begun + minute } else { at }
 }
 
 impl HeldBack {
@@ -172,31 +159,17 @@ fn moment(at: DateTime<Utc>, now: DateTime<Utc>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::chile::holidays::Calendar;
 
     fn at(text: &str) -> DateTime<Utc> {
         DateTime::parse_from_rfc3339(text).unwrap().to_utc()
     }
 
     #[test]
-    fn nobody_is_told_a_minute_in_which_it_is_still_held() {
-        let (hours, calendar) = (BusinessHours::default(), Calendar::default());
-        let check = |until: &str, expected: &str| {
-            assert_eq!(leaves(at(until), Some(&hours), &calendar), Some(at(expected)), "{until}");
-        };
-        check("2026-11-23T12:02:00-03:00", "2026-11-23T12:02:00-03:00");
-        check("2026-11-23T12:02:01-03:00", "2026-11-23T12:03:00-03:00");
-        check("2026-11-23T17:59:30-03:00", "2026-11-24T09:00:00-03:00");
-        check("2026-11-21T11:02:00-03:00", "2026-11-23T09:00:00-03:00");
-        // Service messages keep to no hours.
-        let saturday = at("2026-11-21T11:02:00-03:00");
-        assert_eq!(leaves(saturday, None, &calendar), Some(saturday));
-    }
-
-    #[test]
     fn hours_that_never_open_are_told_as_such() {
         let never = BusinessHours { days: [false; 7], ..BusinessHours::default() };
         let now = at("2026-11-23T12:00:00-03:00");
-        let from = leaves(now, Some(&never), &Calendar::default());
+        let from = hold::leaves(now, Some(&never), &Calendar::default());
         let all = HeldBack {
             held: vec![("Otoño".into(), from)],
             hours: Some(from),

@@ -172,12 +172,12 @@ async fn others(db: &mut PgConnection, campaign: &Campaign, channel_cap: Option<
 }
 
 impl Outlook {
-    /// When its hours open after `at`, in words; none: they are open then, hold nothing back, or never open.
+    /// When `campaign`, held until `until`, leaves, in words; none: at once then, or never.
     #[must_use]
-    pub fn opens_after(&self, campaign: &Campaign, at: DateTime<Utc>) -> Option<String> {
-        let opens =
-            self.hours.next_open(at, &self.calendar).filter(|_| campaign.message_type.is_promotional())?;
-        (opens > at).then(|| day_and_hour(opens))
+    pub fn opens_after(&self, campaign: &Campaign, until: DateTime<Utc>) -> Option<String> {
+        let kept = Some(&self.hours).filter(|_| campaign.message_type.is_promotional());
+        let leaves = hold::leaves(until, kept, &self.calendar);
+        (leaves != hold::leaves(until, None, &self.calendar)).then(|| leaves.map(day_and_hour)).flatten()
     }
 
     /// When `ready` messages of `campaign`, and those who are free on `later` days, would leave from `now` on; none: to
