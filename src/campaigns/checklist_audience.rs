@@ -151,16 +151,17 @@ pub(super) fn people(
 
 /// What is for the best customers alone and goes to whoever is there; none: it is not that.
 pub(super) fn for_everybody(campaign: &Campaign, preview: &Preview, edit: &str) -> Option<Item> {
-    let is_wide =
-        campaign.message_type == MessageType::VipEarlyAccess && campaign.audience.segment_ids.is_empty();
-    (is_wide && preview.total > 0).then(|| {
+    let chosen = &campaign.audience;
+    let is_wide = chosen.segment_ids.is_empty() && chosen.list_ids.is_empty();
+    let is_early = campaign.message_type == MessageType::VipEarlyAccess;
+    (is_early && is_wide && preview.total > 0).then(|| {
         Item::amber(
             "early",
             format!(
-                "Es un acceso anticipado VIP y su audiencia no usa ningún segmento: llega a {} sin mirar cuánto compran ni cuánto vienen.",
+                "Es un acceso anticipado VIP y su audiencia no usa ningún segmento ni lista: llega a {} sin mirar cuánto compran ni cuánto vienen.",
                 people_count(preview.total)
             ),
-            "Elige un segmento de clientes VIP al editar la campaña, o usa otro tipo de mensaje.",
+            "Elige un segmento o una lista de clientes VIP al editar la campaña, o usa otro tipo de mensaje.",
         )
         .at(format!("{edit}#field-segment_ids"))
     })
