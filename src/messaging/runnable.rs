@@ -40,7 +40,7 @@ pub fn lost(source: &Source) -> Vec<Lost> {
         told(
             run,
             "Estas partes no le llegan a nadie, porque los programas de correo quitan lo que ejecuta algo",
-            "Quítalo del texto.",
+            "Quítalas del texto.",
         ),
         told(
             foreign,

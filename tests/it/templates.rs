@@ -395,7 +395,7 @@ async fn what_would_run_is_named_to_its_author_in_the_form_and_the_preview(db: P
     let runs =
         written("<script>alert(1)</script>\n<b onclick=\"x()\">Hola</b> <a href=\"javascript:x\">ver</a>");
     let said = "Estas partes no le llegan a nadie, porque los programas de correo quitan lo que ejecuta algo: \
-                <script> (línea 2), onclick=\"…\" (línea 3), el enlace javascript: (línea 3). Quítalo del texto.";
+                <script> (línea 2), onclick=\"…\" (línea 3), el enlace javascript: (línea 3). Quítalas del texto.";
     let said = said.replace('<', "&#60;").replace('>', "&#62;");
     for path in ["/templates/preview", "/templates/blocks", "/templates"] {
         let page = shown(path, &runs).await;
