@@ -111,7 +111,8 @@ impl ConsentsPage {
         let mut db = state.db.acquire().await?;
         let contact = contact::get(&mut *db, id).await?;
         let today = time::local_date(state.clock.now());
-        let reaches = reaches(&mut db, &contact, today).await?;
+        let chosen = preferences::of(&mut *db, id).await?;
+        let reaches = reaches(&mut db, &contact, &chosen, today).await?;
         let ledger = consent::ledger(&mut *db, id, SHOWN).await?;
         let wishes = rhythm::ledger(&mut *db, id, SHOWN).await?;
         let mut paces = Vec::new();
@@ -119,7 +120,7 @@ impl ConsentsPage {
             let rhythm = rhythm::of(&mut db, channel, id).await?.on(today);
             paces.push(Pace { channel, rhythm });
         }
-        let kinds = kinds(&contact, &preferences::of(&mut *db, id).await?);
+        let kinds = kinds(&contact, &chosen);
         Ok(ConsentsPage {
             shell,
             contact,
@@ -175,9 +176,9 @@ impl ConsentsPage {
 pub(super) async fn reaches(
     db: &mut PgConnection,
     contact: &Contact,
+    chosen: &[Preference],
     today: NaiveDate,
 ) -> Result<Vec<Reach>, Error> {
-    let chosen = preferences::of(&mut *db, contact.id).await?;
     let mut reaches = Vec::new();
     for channel in Channel::ALL {
         let suppressions = match contact.destination(channel) {

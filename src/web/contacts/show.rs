@@ -19,6 +19,7 @@ use crate::{
         merge::{self, Record},
         metrics::{self, Metrics},
         pipeline::{self, stages},
+        preferences,
         tasks::{self, Task},
         vocabulary::{InteractionKind, Lifecycle},
     },
@@ -111,7 +112,8 @@ impl ShowPage {
         let thresholds: Thresholds = settings::load(&mut *db, &state.config.first_values).await?;
         let relationship: Relationship = settings::load(&mut *db, &state.config.first_values).await?;
         let inactive_after = relationship.inactive_after_days;
-        let reaches = consents::reaches(db, &contact, time::local_date(now)).await?;
+        let chosen = preferences::of(&mut *db, id).await?;
+        let reaches = consents::reaches(db, &contact, &chosen, time::local_date(now)).await?;
         let channels: Vec<_> =
             reaches.iter().filter(|it| !it.destination.is_empty()).map(|it| it.channel).collect();
         let of_contact = tasks::Filter { contact: Some(id), ..tasks::Filter::default() };
