@@ -3,7 +3,7 @@
 
 use crate::{
     campaigns::{execute, get, people, save, seeded, start},
-    drip::run,
+    drip::{engine, run},
     support::TestApp,
     variants::{all_click_b, app, draft, number, other, subjects_after, try_texts, waiting, with_subject},
 };
@@ -22,7 +22,7 @@ use llovizna::{
     error::Error,
     ids::CampaignId,
     messaging::{
-        drain::{self, Engine, Options},
+        drain::{self, Options},
         runs::Trigger,
     },
 };
@@ -345,12 +345,7 @@ async fn who_comes_up_after_the_hours_and_before_the_decision_waits_on(db: PgPoo
     app.state.clock.advance(TimeDelta::hours(5));
     execute(&app, "update communication_logs set next_attempt_at = scheduled_at where status = 'PENDING'")
         .await;
-    let engine = Engine {
-        db: app.state.db.clone(),
-        senders: app.state.senders.clone(),
-        config: app.state.config.clone(),
-        clock: app.state.clock.clone(),
-    };
+    let engine = engine(&app);
     let options = Options::new(Channel::Email, Trigger::CommandLine);
     let run = tokio::time::timeout(Duration::from_secs(30), drain::run(&engine, &options));
     run.await.expect("a run that ends").unwrap();

@@ -25,7 +25,7 @@ use llovizna::{
 use serde_json::Value;
 use sqlx::{Connection, PgPool};
 
-fn engine(app: &TestApp) -> Engine {
+pub(crate) fn engine(app: &TestApp) -> Engine {
     Engine {
         db: app.state.db.clone(),
         senders: app.state.senders.clone(),

@@ -2,34 +2,19 @@
 
 use crate::{
     campaigns::{app, execute, people, seeded, start},
+    drip::run,
     evidence::{behind_its_back, sealed, verified},
     support::TestApp,
 };
 use llovizna::{
-    campaigns::drip,
     channels::{
-        Channel, SendError,
+        SendError,
         feedback::{Kind, Report, Source},
     },
     db::MIGRATIONS,
-    messaging::{
-        drain::{Engine, Options},
-        evidence::verify::Fault,
-        inbound,
-        runs::Trigger,
-    },
+    messaging::{evidence::verify::Fault, inbound},
 };
 use sqlx::PgPool;
-
-async fn run(app: &TestApp) {
-    let engine = Engine {
-        db: app.state.db.clone(),
-        senders: app.state.senders.clone(),
-        config: app.state.config.clone(),
-        clock: app.state.clock.clone(),
-    };
-    drip::run_once(&engine, &Options::new(Channel::Email, Trigger::CommandLine)).await.unwrap();
-}
 
 /// One lie, and how to take it back.
 async fn is_found(app: &TestApp, lies: &'static str, which: &'static str, fault: Fault) {
