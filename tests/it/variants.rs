@@ -453,4 +453,19 @@ async fn early_access_for_everybody_is_told_before_the_start(db: PgPool) {
         sqlx::query_scalar("select min(id) from segments").fetch_one(&app.state.db).await.unwrap();
     save(&app, id, |it| it.audience.segment_ids = vec![segment]).await.unwrap();
     assert_eq!(told().await, None);
+    let list: i64 = sqlx::query_scalar(
+        "insert into lists (name, created_at, updated_at) values ('VIP', '2026-11-01', '2026-11-01') returning id",
+    )
+    .fetch_one(&app.state.db)
+    .await
+    .unwrap();
+    crate::campaigns::execute(
+        &app,
+        "insert into list_members (list_id, contact_id, added_at) select l.id, c.id, '2026-11-01' from lists l, contacts c",
+    )
+    .await;
+    save(&app, id, |it| (it.audience.segment_ids, it.audience.list_ids) = (Vec::new(), vec![list]))
+        .await
+        .unwrap();
+    assert_eq!(told().await, None, "a list of them is as good");
 }
